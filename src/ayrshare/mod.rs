@@ -1,0 +1,230 @@
+//! The Ayrshare client: what this crate asks of Ayrshare, and what it makes of the answers.
+//!
+//! The API's shapes are in [`media`]. An error is an HTTP status other than 200 *or* a JSON object where a list was
+//! expected; which code goes with which fault is mostly undocumented, so the HTTP status decides and the code and
+//! message are shown.
+
+mod media;
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use crate::model::{Failure, FailureKind, Media};
+use crate::net::{self, Answer, Deadline, NetError, Retry};
+use crate::redact::Redactor;
+
+/// The most of one answer that is read: a gallery of 150,000 files.
+const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Ayrshare's code for "the API key is not valid", with any HTTP status.
+const CODE_UNAUTHORIZED: i64 = 102;
+/// Ayrshare's code for "there is none", which comes with HTTP 400.
+const CODE_EMPTY: i64 = 221;
+
+/// Asks Ayrshare about one account.
+#[derive(Debug)]
+pub struct Ayrshare<'a> {
+    /// The process's HTTP client.
+    pub http: &'a Client,
+    /// Where the API lives, without a slash at the end.
+    pub base_url: &'a Url,
+    /// The account's API key.
+    pub api_key: &'a SecretString,
+    /// The time that one request may take.
+    pub timeout: Duration,
+    /// Takes secrets out of Ayrshare's messages.
+    pub redactor: &'a Redactor,
+}
+
+impl Ayrshare<'_> {
+    /// Reads a gallery: hands each file of it to `add`, on a value that `start` makes anew for each attempt.
+    ///
+    /// `profile_key` selects a user profile's gallery; without it, it is the primary profile's.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] when no attempt gave a whole list.
+    pub async fn media<T>(
+        &self,
+        profile_key: Option<&SecretString>,
+        deadline: Deadline,
+        start: impl Fn() -> T,
+        add: impl Fn(&mut T, Media),
+    ) -> Result<T, Failure> {
+        let attempt = || async {
+            let answer = self.get("media", profile_key, deadline).await?;
+            let mut gallery = start();
+            if is_empty_list(&answer) {
+                return Ok(gallery);
+            }
+            self.refuse_error(&answer)?;
+            media::read(&answer.body, |media| add(&mut gallery, media))
+                .map_err(|error| self.unreadable(&answer, &error.to_string()))?;
+            Ok(gallery)
+        };
+        net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
+    }
+
+    async fn get(&self, path: &str, profile_key: Option<&SecretString>, deadline: Deadline) -> Result<Answer, Attempt> {
+        let url = format!("{}/{path}", self.base_url.as_str().trim_end_matches('/'));
+        let mut request = self.http.get(url).bearer_auth(self.api_key.expose_secret());
+        if let Some(key) = profile_key {
+            request = request.header("Profile-Key", key.expose_secret());
+        }
+        net::send(request, self.timeout, deadline, MOST_BODY_BYTES)
+            .await
+            .map_err(|error| Attempt::unanswered(&error, &format!("GET /{path}")))
+    }
+
+    /// Fails when the answer is an error by its status or by its shape.
+    fn refuse_error(&self, answer: &Answer) -> Result<(), Attempt> {
+        let object = match answer.body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => serde_json::from_slice::<Value>(&answer.body).ok(),
+            _ => None,
+        };
+        if answer.status == StatusCode::OK && object.is_none() {
+            return Ok(());
+        }
+        let code = object.as_ref().and_then(error_code);
+        let message = object.as_ref().and_then(error_message);
+        let kind = match answer.status {
+            _ if code == Some(CODE_UNAUTHORIZED) => FailureKind::Unauthorized,
+            StatusCode::UNAUTHORIZED => FailureKind::Unauthorized,
+            StatusCode::FORBIDDEN => FailureKind::Forbidden,
+            StatusCode::NOT_FOUND => FailureKind::NotFound,
+            StatusCode::TOO_MANY_REQUESTS => FailureKind::RateLimited,
+            status if status.is_server_error() => FailureKind::Unavailable,
+            _ => FailureKind::BadResponse,
+        };
+        let retry = if answer.is_transient() && kind != FailureKind::Unauthorized {
+            Retry::as_asked(answer.retry_after)
+        } else {
+            Retry::Never
+        };
+        let said = message.unwrap_or_else(|| answer.excerpt());
+        let message = if said.is_empty() {
+            format!("Ayrshare answered {}", answer.status)
+        } else {
+            format!("Ayrshare answered {}: {}", answer.status, self.outside_text(&said))
+        };
+        let failure = Failure { kind, http_status: Some(answer.status.as_u16()), code, message };
+        Err(Attempt { failure, retry })
+    }
+
+    fn unreadable(&self, answer: &Answer, reason: &str) -> Attempt {
+        let message = format!("Ayrshare's answer is no list of media: {}", self.outside_text(reason));
+        let http_status = Some(answer.status.as_u16());
+        let failure = Failure { kind: FailureKind::BadResponse, http_status, code: None, message };
+        Attempt { failure, retry: Retry::Never }
+    }
+
+    fn outside_text(&self, text: &str) -> String {
+        let text = self.redactor.redact(&crate::words::one_line(text));
+        crate::words::shorten(&text, 300).into_owned()
+    }
+}
+
+/// A failed attempt: why, and whether another may do better.
+struct Attempt {
+    failure: Failure,
+    retry: Retry,
+}
+
+impl Attempt {
+    fn unanswered(error: &NetError, what: &str) -> Self {
+        let (kind, retry) = match error {
+            NetError::Connect(_) => (FailureKind::Unavailable, Retry::Backoff),
+            NetError::TimedOut(_) => (FailureKind::Timeout, Retry::Backoff),
+            NetError::Broken(_) => (FailureKind::BadResponse, Retry::Backoff),
+            NetError::TooLarge(_) => (FailureKind::BadResponse, Retry::Never),
+            NetError::OutOfTime => (FailureKind::OutOfTime, Retry::Never),
+        };
+        let message = format!("{what}: {error}");
+        Self { failure: Failure { kind, http_status: None, code: None, message }, retry }
+    }
+}
+
+/// Whether the answer is Ayrshare's way of saying that there is none.
+fn is_empty_list(answer: &Answer) -> bool {
+    answer.status == StatusCode::BAD_REQUEST
+        && serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| error_code(&body) == Some(CODE_EMPTY))
+}
+
+/// The error code of an answer, at its top or, as has been seen, one level down.
+fn error_code(body: &Value) -> Option<i64> {
+    find(body, |object| object.get("code")?.as_i64())
+}
+
+fn error_message(body: &Value) -> Option<String> {
+    find(body, |object| Some(object.get("message")?.as_str()?.to_owned()))
+}
+
+fn find<T>(body: &Value, get: impl Fn(&Value) -> Option<T>) -> Option<T> {
+    get(body).or_else(|| body.as_object()?.values().find_map(get))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            retry_after: None,
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    fn judged(status: u16, body: &str) -> Option<(FailureKind, Option<i64>, bool, String)> {
+        let http = net::client().expect("a client");
+        let ayrshare = Ayrshare {
+            http: &http,
+            base_url: &Url::parse("https://api.ayrshare.com/api").expect("a URL"),
+            api_key: &SecretString::from("KEY-1"),
+            timeout: Duration::from_secs(1),
+            redactor: &Redactor::new(["KEY-1".to_owned()]),
+        };
+        let Attempt { failure, retry } = ayrshare.refuse_error(&answer(status, body)).err()?;
+        assert_eq!(failure.http_status, Some(status));
+        Some((failure.kind, failure.code, retry != Retry::Never, failure.message))
+    }
+
+    #[test]
+    fn answers_are_judged_by_status_then_shape() {
+        let check = |status, body: &str, kind, code, transient| {
+            let (found, found_code, found_transient, message) = judged(status, body).expect("an error");
+            assert_eq!((found, found_code, found_transient), (kind, code, transient), "{status} {body}: {message}");
+        };
+        let key_error = r#"{"action":"authorization","status":"error","code":102,"message":"API Key not valid."}"#;
+        check(401, "", FailureKind::Unauthorized, None, false);
+        check(403, key_error, FailureKind::Unauthorized, Some(102), false);
+        check(200, key_error, FailureKind::Unauthorized, Some(102), false);
+        check(403, r#"{"status":"error","code":31}"#, FailureKind::Forbidden, Some(31), false);
+        check(404, "<html>", FailureKind::NotFound, None, false);
+        check(429, "", FailureKind::RateLimited, None, true);
+        check(503, "<html>busy</html>", FailureKind::Unavailable, None, true);
+        check(400, r#"{"code":170}"#, FailureKind::BadResponse, Some(170), false);
+        check(302, "", FailureKind::BadResponse, None, false);
+        check(200, r#"{"status":"error"}"#, FailureKind::BadResponse, None, false);
+        check(200, r#"{"media":[]}"#, FailureKind::BadResponse, None, false);
+        assert_eq!(judged(200, "[]"), None);
+    }
+
+    #[test]
+    fn an_empty_gallery_is_no_error() {
+        assert!(is_empty_list(&answer(400, r#"{"status":"error","code":221,"message":"none"}"#)));
+        assert!(is_empty_list(&answer(400, r#"{"history":{"code":221,"status":"error"}}"#)));
+        assert!(!is_empty_list(&answer(400, r#"{"code":222}"#)));
+        assert!(!is_empty_list(&answer(500, r#"{"code":221}"#)));
+    }
+
+    #[test]
+    fn a_secret_that_ayrshare_repeats_is_not_passed_on() {
+        let (.., message) = judged(403, r#"{"message":"key KEY-1\nis not valid"}"#).expect("an error");
+        assert_eq!(message, "Ayrshare answered 403 Forbidden: key [redacted] is not valid");
+    }
+}

@@ -1,0 +1,116 @@
+//! How Amazon Q Developer in chat applications says a digest: a custom notification, in the body of an SNS message.
+//!
+//! It drops anything else without a word, so such a topic is for it alone.
+
+use serde_json::json;
+
+use crate::digest::{self, Digest, Entry, Subject};
+use crate::words::{list, one_line, shorten, units};
+
+/// Characters of the description. No limit is documented; chat programs take about this much of one message.
+const MOST_DESCRIPTION: usize = 3_000;
+/// Characters of a name.
+const MOST_NAME: usize = 100;
+/// Profiles that become keywords, or are named where they could not be checked.
+const MOST_NAMES: usize = 8;
+
+/// Renders a digest; the second value says whether entries were left out.
+#[must_use]
+pub fn render(digest: &Digest, run_id: &str) -> (String, bool) {
+    let concerned: Vec<_> = digest.concerned().iter().map(|profile| text(profile.as_str())).collect();
+    let counts = digest.counts();
+    let (description, is_cut) = description(digest);
+    let message = json!({
+        "version": "1.0",
+        "source": "custom",
+        "id": run_id,
+        "content": {
+            "textType": "client-markdown",
+            "title": digest.headline(),
+            "description": description,
+            "nextSteps": digest.advice(),
+            "keywords": concerned.iter().take(MOST_NAMES).collect::<Vec<_>>(),
+        },
+        "metadata": {
+            "threadId": format!("media-expiry-alerts-{run_id}"),
+            "summary": digest.headline(),
+            "eventType": digest.severity(),
+            "additionalContext": {
+                "posts_at_risk": counts.posts_at_risk.to_string(),
+                "expired": counts.expired.to_string(),
+                "expiring": counts.expiring.to_string(),
+                "profiles": list(&concerned, MOST_NAMES),
+            },
+        },
+    });
+    (message.to_string(), is_cut)
+}
+
+fn description(digest: &Digest) -> (String, bool) {
+    let mut text = digest.coverage();
+    if !digest.unchecked.is_empty() {
+        let names: Vec<_> = digest
+            .unchecked
+            .iter()
+            .take(MOST_NAMES)
+            .map(|failed| format!("\n- {}: {}", self::text(failed.profile.as_str()), digest::reason(failed)))
+            .collect();
+        text += "\n\n**Could not be checked**";
+        text += &names.concat();
+        if MOST_NAMES < digest.unchecked.len() {
+            text += &format!("\n- and {} more", digest.unchecked.len() - MOST_NAMES);
+        }
+    }
+    let mut shown = 0;
+    let mut last: Option<&Entry> = None;
+    for entry in &digest.entries {
+        let mut lines = String::new();
+        let new_section = last.is_none_or(|last| last.urgency != entry.urgency);
+        if new_section {
+            let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
+            lines += &format!("\n\n**{}** ({all})", entry.urgency.heading());
+        }
+        if new_section || last.is_none_or(|last| last.profile() != entry.profile()) {
+            lines += &format!("\n*{}*", self::text(entry.profile().as_str()));
+        }
+        lines += &line(entry, digest);
+        if MOST_DESCRIPTION - 200 < units(&text) + units(&lines) {
+            break;
+        }
+        text += &lines;
+        shown += 1;
+        last = Some(entry);
+    }
+    let left_out = &digest.entries[shown..];
+    if !left_out.is_empty() {
+        text += "\n\n";
+        text += &digest::left_out(left_out);
+    }
+    (text, !left_out.is_empty())
+}
+
+fn line(entry: &Entry, digest: &Digest) -> String {
+    match &entry.subject {
+        Subject::File(item) => format!("\n- {}: {}", text(&item.label()), digest::timing(item, digest.now)),
+        Subject::Post(post) => {
+            let reasons: String =
+                digest::post_reasons(post, digest.now).iter().map(|reason| format!("; {}", text(reason))).collect();
+            format!("\n- {}: {}{reasons}", text(&digest::post_label(post)), digest::post_timing(post, digest.now))
+        }
+    }
+}
+
+/// Outside text, without what markdown or a chat program would act on.
+fn text(outside: &str) -> String {
+    let mut text = String::new();
+    for character in shorten(&one_line(outside), MOST_NAME).chars() {
+        match character {
+            '*' | '_' | '`' | '~' | '[' | ']' | '|' | '\\' => text.extend(['\\', character]),
+            '<' => text += "&lt;",
+            '>' => text += "&gt;",
+            '&' => text += "&amp;",
+            _ => text.push(character),
+        }
+    }
+    text
+}

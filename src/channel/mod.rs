@@ -1,0 +1,65 @@
+//! The channels: how each says a digest (pure) and how it is sent.
+//!
+//! Each module owns one service: its limits, its rendering, its call and its errors. None knows of another.
+
+pub mod amazon_q;
+pub mod slack;
+pub mod sns;
+pub mod webhook;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::net::{Answer, NetError, Retry};
+
+/// The time that one message may take.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most of a channel's answer that is read.
+const MOST_ANSWER_BYTES: usize = 64 * 1024;
+
+/// One message of a digest.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// What is sent, as JSON; for SNS its subject, message and attributes.
+    pub body: Value,
+    /// How many of the digest's entries it announces, those included that it only counts. The messages of a digest
+    /// announce its entries in their order.
+    pub entries: usize,
+}
+
+/// Why a channel did not confirm a message.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct SendError {
+    /// What was attempted and what came of it; outside text in it is not yet free of secrets.
+    pub reason: String,
+    /// Whether another attempt in this run may do better, and would not say the same twice.
+    pub retry: Retry,
+}
+
+impl SendError {
+    /// An error that another attempt would meet again.
+    pub fn permanent(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry: Retry::Never }
+    }
+
+    /// What an answer other than a confirmation means.
+    pub(crate) fn refused(service: &str, answer: &Answer) -> Self {
+        let retry = if answer.is_transient() { Retry::as_asked(answer.retry_after) } else { Retry::Never };
+        let excerpt = answer.excerpt();
+        let said = if excerpt.is_empty() { String::new() } else { format!(": {excerpt}") };
+        Self { reason: format!("{service} answered {}{said}", answer.status), retry }
+    }
+}
+
+impl From<NetError> for SendError {
+    fn from(error: NetError) -> Self {
+        let retry = match error {
+            NetError::Connect(_) | NetError::Broken(_) => Retry::Backoff,
+            // It may have arrived: the next run sends it again, this one does not.
+            NetError::TimedOut(_) | NetError::OutOfTime | NetError::TooLarge(_) => Retry::Never,
+        };
+        Self { reason: error.to_string(), retry }
+    }
+}

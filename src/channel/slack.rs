@@ -1,0 +1,317 @@
+//! How Slack says a digest: Block Kit for an incoming webhook. Rendering is pure; [`deliver`] sends.
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{Message, SEND_TIMEOUT, SendError};
+use crate::config::SecretUrl;
+use crate::digest::{self, Digest, Entry, Subject, Urgency};
+use crate::model::{Item, MediaKind, PostAtRisk, ProfileName, State};
+use crate::net::{self, Answer, Deadline};
+use crate::words::{one_line, shorten, units};
+
+/// Blocks in one message. Slack takes 50; the rest is for what stands at the end.
+const MOST_BLOCKS: usize = 44;
+/// Characters of a section's text. Slack takes 3,000.
+const MOST_SECTION: usize = 2_900;
+/// Characters of a message's blocks as JSON. Slack refuses somewhere above 10,000 (`msg_blocks_too_long`).
+const MOST_MESSAGE: usize = 9_000;
+/// Characters of a message that are kept for what stands at its end.
+const FOOTER: usize = 1_900;
+/// Messages for one digest: more would be noise, and Slack takes about one a second.
+const MOST_MESSAGES: usize = 5;
+/// Pictures in one message.
+const MOST_PICTURES: usize = 8;
+/// Characters of a header. Slack takes 150.
+const MOST_HEADER: usize = 150;
+/// Characters of a name or of a post's text.
+const MOST_NAME: usize = 120;
+/// Characters of a URL that is linked or shown as a picture.
+const MOST_URL: usize = 600;
+/// Profiles that are named where they could not be checked.
+const MOST_UNCHECKED: usize = 8;
+/// Entries that the plain text names.
+const MOST_IN_FALLBACK: usize = 3;
+
+/// Renders a digest: one message, or several where one would lose lines.
+#[must_use]
+pub fn render(digest: &Digest) -> Vec<Message> {
+    let mut drafts = vec![Draft::first(digest)];
+    let mut rest = digest.entries.as_slice();
+    while let [entry, others @ ..] = rest {
+        let is_taken = drafts.last_mut().is_some_and(|draft| draft.add(entry, digest));
+        if is_taken {
+            rest = others;
+        } else if drafts.len() < MOST_MESSAGES {
+            drafts.push(Draft::default());
+        } else {
+            break;
+        }
+    }
+
+    let parts = drafts.len();
+    let finish = |(index, mut draft): (usize, Draft<'_>)| {
+        draft.close_section();
+        let mut entries = draft.entries;
+        if index + 1 == parts {
+            draft.end(digest, rest);
+            entries += rest.len();
+        } else {
+            draft.push(context(&format!("Part {} of {parts}, continued in the next message.", index + 1)));
+        }
+        let text = if index == 0 {
+            fallback(digest)
+        } else {
+            escape(&format!("{} (part {} of {parts})", digest.headline(), index + 1))
+        };
+        Message { body: json!({"text": text, "blocks": draft.blocks}), entries }
+    };
+    drafts.into_iter().enumerate().map(finish).collect()
+}
+
+/// A message that is being filled.
+#[derive(Default)]
+struct Draft<'a> {
+    blocks: Vec<Value>,
+    /// Characters of `blocks` as JSON.
+    size: usize,
+    /// The lines of the section that is still open.
+    open: Vec<String>,
+    /// Where the last entry stood.
+    place: Option<(&'a Urgency, &'a ProfileName)>,
+    pictures: usize,
+    entries: usize,
+}
+
+impl<'a> Draft<'a> {
+    fn first(digest: &Digest) -> Self {
+        let mut draft = Self::default();
+        let headline = digest.headline();
+        draft.push(json!({
+            "type": "header",
+            "text": {"type": "plain_text", "text": shorten(&headline, MOST_HEADER)},
+        }));
+        draft.push(context(&escape(&digest.coverage())));
+        if !digest.unchecked.is_empty() {
+            let mut lines = vec![":warning: *Could not be checked*".to_owned()];
+            lines.extend(
+                digest.unchecked.iter().take(MOST_UNCHECKED).map(|failed| {
+                    format!("• *{}*: {}", text(failed.profile.as_str()), escape(&digest::reason(failed)))
+                }),
+            );
+            if MOST_UNCHECKED < digest.unchecked.len() {
+                lines.push(format!("… and {} more", digest.unchecked.len() - MOST_UNCHECKED));
+            }
+            draft.push(section(&lines.join("\n")));
+        }
+        draft
+    }
+
+    /// Adds an entry, under its headings where they are new here; `false` when there is no room for it. A draft
+    /// without an entry takes any: the longest entry is far shorter than a message.
+    fn add(&mut self, entry: &'a Entry, digest: &Digest) -> bool {
+        let mut lines = self.headings(entry, digest);
+        lines.push(line(entry, digest));
+        let picture = picture(entry).filter(|_| self.pictures < MOST_PICTURES);
+        let open_json = section(&self.open.join("\n")).to_string();
+        let more_json = section(&lines.join("\n")).to_string();
+        let picture_json = picture.as_ref().map_or(0, |picture| units(&picture.to_string()) + 20);
+        let is_full = MOST_MESSAGE - FOOTER < self.size + units(&open_json) + units(&more_json) + picture_json
+            || MOST_BLOCKS < self.blocks.len() + 2;
+        if is_full && 0 < self.entries {
+            return false;
+        }
+        let section_units: usize = self.open.iter().chain(&lines).map(|line| units(line) + 1).sum();
+        if picture.is_some() || MOST_SECTION < section_units {
+            self.close_section();
+        }
+        self.open.extend(lines);
+        if let Some(picture) = picture {
+            // Beside a section and not as an image block: Slack posts the message even when it cannot fetch the
+            // picture, which an image block does not survive (slackapi/java-slack-sdk#1396).
+            let mut block = section(&std::mem::take(&mut self.open).join("\n"));
+            block["accessory"] = picture;
+            self.push(block);
+            self.pictures += 1;
+        }
+        self.place = Some((&entry.urgency, entry.profile()));
+        self.entries += 1;
+        true
+    }
+
+    fn headings(&self, entry: &Entry, digest: &Digest) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.place.is_none_or(|(urgency, _)| *urgency != entry.urgency) {
+            let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
+            lines.push(format!("{} *{}* · {all}", sign(&entry.urgency), escape(&entry.urgency.heading())));
+        }
+        if !lines.is_empty() || self.place.is_none_or(|(_, profile)| profile != entry.profile()) {
+            lines.push(format!("*{}*", text(entry.profile().as_str())));
+        }
+        lines
+    }
+
+    fn close_section(&mut self) {
+        if !self.open.is_empty() {
+            let block = section(&std::mem::take(&mut self.open).join("\n"));
+            self.push(block);
+        }
+    }
+
+    /// Ends the last message: what is left out, and what helps.
+    fn end(&mut self, digest: &Digest, left_out: &[Entry]) {
+        if !left_out.is_empty() {
+            self.push(section(&escape(&digest::left_out(left_out))));
+        }
+        let advice = digest.advice().join("\n");
+        if !advice.is_empty() {
+            self.push(context(&escape(&advice)));
+        }
+    }
+
+    fn push(&mut self, block: Value) {
+        self.size += units(&block.to_string()) + 1;
+        self.blocks.push(block);
+    }
+}
+
+fn sign(urgency: &Urgency) -> &'static str {
+    match urgency {
+        Urgency::PostAtRisk => ":rotating_light:",
+        Urgency::Expired => ":x:",
+        Urgency::Within(_) => ":hourglass_flowing_sand:",
+        Urgency::Undated => ":grey_question:",
+    }
+}
+
+fn line(entry: &Entry, digest: &Digest) -> String {
+    match &entry.subject {
+        Subject::File(item) => file_line(item, digest),
+        Subject::Post(post) => post_line(post, digest),
+    }
+}
+
+fn file_line(item: &Item, digest: &Digest) -> String {
+    let sign = match item.media.kind() {
+        MediaKind::Image => ":frame_with_picture:",
+        MediaKind::Video => ":clapper:",
+        MediaKind::Other => ":page_facing_up:",
+    };
+    let timing = escape(&digest::timing(item, digest.now));
+    format!("{sign} {} · {timing}", link(item.media.url.as_deref(), &item.label()))
+}
+
+fn post_line(post: &PostAtRisk, digest: &Digest) -> String {
+    let mut line =
+        format!("• {}\n    {}", text(&digest::post_label(post)), escape(&digest::post_timing(post, digest.now)));
+    for reason in digest::post_reasons(post, digest.now) {
+        line += &format!("\n    {}", escape(&reason));
+    }
+    line
+}
+
+/// The picture of a file that is still there, of a kind that Slack shows.
+fn picture(entry: &Entry) -> Option<Value> {
+    let Subject::File(item) = &entry.subject else { return None };
+    let url = Url::parse(item.media.url.as_deref()?).ok().filter(|url| url.scheme() == "https")?;
+    let extension = url.path().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let shown = matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "gif");
+    (shown && item.state != State::Expired && units(url.as_str()) <= MOST_URL).then(|| {
+        let label = item.label();
+        json!({"type": "image", "image_url": url.as_str(), "alt_text": shorten(&label, MOST_NAME)})
+    })
+}
+
+/// A link with a label; the label alone where the URL is none that may be linked.
+fn link(url: Option<&str>, label: &str) -> String {
+    let label = text(label);
+    let url = url.and_then(|url| Url::parse(url).ok()).filter(|url| url.scheme() == "https");
+    match url.map(|url| url.as_str().replace('<', "%3C").replace('>', "%3E").replace('|', "%7C")) {
+        Some(url) if units(&url) <= MOST_URL => format!("<{}|{label}>", url.replace('&', "&amp;")),
+        _ => label,
+    }
+}
+
+/// Outside text: cut first and then escaped, so that no cut falls within an entity.
+fn text(outside: &str) -> String {
+    escape(&shorten(&one_line(outside), MOST_NAME))
+}
+
+/// Escapes what Slack reads as markup: exactly these three.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn section(text: &str) -> Value {
+    json!({"type": "section", "text": {"type": "mrkdwn", "text": text}})
+}
+
+fn context(text: &str) -> Value {
+    json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]})
+}
+
+/// The text that notifications, phones and screen readers show instead of the blocks.
+fn fallback(digest: &Digest) -> String {
+    let mut lines = vec![format!("{}.", digest.headline())];
+    lines.extend(digest.entries.iter().take(MOST_IN_FALLBACK).map(|entry| {
+        let profile = shorten(entry.profile().as_str(), MOST_NAME);
+        match &entry.subject {
+            Subject::File(item) => {
+                let label = item.label();
+                format!("{profile}: {} {}", shorten(&label, MOST_NAME), digest::timing(item, digest.now))
+            }
+            Subject::Post(post) => {
+                let label = digest::post_label(post);
+                format!("{profile}: {} {}", shorten(&label, MOST_NAME), digest::post_timing(post, digest.now))
+            }
+        }
+    }));
+    if MOST_IN_FALLBACK < digest.entries.len() {
+        lines.push(format!("And {} more.", digest.entries.len() - MOST_IN_FALLBACK));
+    }
+    if !digest.unchecked.is_empty() {
+        let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MOST_NAME)).collect();
+        lines.push(format!("Could not be checked: {}.", crate::words::list(&names, MOST_UNCHECKED)));
+    }
+    lines.push(digest.coverage());
+    escape(&lines.join("\n"))
+}
+
+/// Posts one message.
+///
+/// # Errors
+///
+/// Says what Slack answered; never the URL, which is the credential.
+pub async fn deliver(
+    http: &Client,
+    webhook_url: &SecretUrl,
+    body: &Value,
+    deadline: Deadline,
+) -> Result<(), SendError> {
+    let answer = post(http, webhook_url, body, deadline).await?;
+    if answer.status.is_success() && answer.body == b"ok" {
+        return Ok(());
+    }
+    Err(SendError::refused("Slack", &answer))
+}
+
+/// Proves that a webhook lives, and posts nothing: Slack refuses an empty message of a live one with 400.
+///
+/// # Errors
+///
+/// Says what Slack answered instead.
+pub async fn check(http: &Client, webhook_url: &SecretUrl, deadline: Deadline) -> Result<(), SendError> {
+    let answer = post(http, webhook_url, &json!({}), deadline).await?;
+    let is_alive =
+        answer.status == StatusCode::BAD_REQUEST && matches!(answer.body.trim_ascii(), b"no_text" | b"invalid_payload");
+    if is_alive { Ok(()) } else { Err(SendError::refused("Slack", &answer)) }
+}
+
+async fn post(http: &Client, webhook_url: &SecretUrl, body: &Value, deadline: Deadline) -> Result<Answer, SendError> {
+    let request = http
+        .post(webhook_url.expose().clone())
+        .header("content-type", "application/json; charset=utf-8")
+        .body(body.to_string());
+    Ok(net::send(request, SEND_TIMEOUT, deadline, super::MOST_ANSWER_BYTES).await?)
+}

@@ -1,0 +1,284 @@
+//! How SNS says a digest: a subject, a text for a mail program (or JSON), attributes for filter policies.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_sns::Client;
+use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::types::MessageAttributeValue;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{Message, SendError, amazon_q};
+use crate::config::{SnsFormat, TopicArn};
+use crate::digest::{self, Digest, Entry, Subject};
+use crate::net::{Deadline, Retry};
+use crate::run_result::{RunResult, json};
+use crate::words::{byte_prefix, one_line, shorten};
+
+/// Bytes of a message with its attributes.
+const MOST_BYTES: usize = 262_144;
+/// Characters of a subject; SNS wants fewer than 100.
+const MOST_SUBJECT: usize = 99;
+/// Bytes that the profile names may take of a message: filter policies need them, people need the rest.
+const MOST_PROFILES_BYTES: usize = 65_536;
+/// Bytes that are kept for the end of a text and for the attribute that says that it was cut.
+const FOOTER_BYTES: usize = 4_096;
+/// Characters of a name.
+const MOST_NAME: usize = 150;
+/// Characters of a line of running text.
+const LINE: usize = 72;
+
+/// What is published.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Publication {
+    /// The mail's subject: printable ASCII.
+    pub subject: String,
+    /// The mail's text, or JSON.
+    pub message: String,
+    /// What filter policies see.
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+/// A message attribute, in the shape that the AWS CLI takes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Attribute {
+    /// `String`, `String.Array` or `Number`.
+    pub data_type: String,
+    /// Never empty.
+    pub string_value: String,
+}
+
+impl Attribute {
+    fn new(data_type: &str, value: &impl ToString) -> Self {
+        Self { data_type: data_type.to_owned(), string_value: value.to_string() }
+    }
+}
+
+/// Renders a digest as one publication. `result` is the run's result for this channel's profiles.
+#[must_use]
+pub fn render(digest: &Digest, format: SnsFormat, result: &RunResult) -> Message {
+    let (mut attributes, profiles_cut) = attributes(digest);
+    let taken: usize = attributes
+        .iter()
+        .map(|(name, attribute)| name.len() + attribute.data_type.len() + attribute.string_value.len())
+        .sum();
+    let room = MOST_BYTES - FOOTER_BYTES / 4 - taken;
+    let (message, message_cut) = match format {
+        SnsFormat::Text => text(digest, room),
+        SnsFormat::Json => {
+            let message = result.to_json_within(room);
+            let is_cut = message.len() < json(result).len();
+            (message, is_cut)
+        }
+        SnsFormat::AmazonQ => amazon_q::render(digest, &result.run_id),
+    };
+    if profiles_cut || message_cut {
+        attributes.insert("truncated".to_owned(), Attribute::new("String", &"true"));
+    }
+    let publication = Publication { subject: subject(digest), message, attributes };
+    Message { body: json!(publication), entries: digest.entries.len() }
+}
+
+/// The headline as a subject. It is made of our own words; a threshold is all that comes from outside, and is ASCII.
+fn subject(digest: &Digest) -> String {
+    let headline: String = digest.headline().chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).collect();
+    if headline.len() <= MOST_SUBJECT {
+        return headline;
+    }
+    let cut = byte_prefix(&headline, MOST_SUBJECT - 3);
+    format!("{}...", cut.rsplit_once(", ").map_or(cut, |(whole, _)| whole))
+}
+
+fn attributes(digest: &Digest) -> (BTreeMap<String, Attribute>, bool) {
+    let counts = digest.counts();
+    let mut names = Vec::new();
+    let mut bytes = 2;
+    let concerned = digest.concerned();
+    for name in &concerned {
+        bytes += json(name).len() + 1;
+        if MOST_PROFILES_BYTES < bytes {
+            break;
+        }
+        names.push(name);
+    }
+    let attributes = [
+        ("severity", Attribute::new("String", &digest.severity())),
+        ("profiles", Attribute::new("String.Array", &json(&names))),
+        ("posts_at_risk", Attribute::new("Number", &counts.posts_at_risk)),
+        ("expired", Attribute::new("Number", &counts.expired)),
+        ("expiring", Attribute::new("Number", &counts.expiring)),
+    ];
+    let is_cut = names.len() < concerned.len();
+    (attributes.into_iter().map(|(name, attribute)| (name.to_owned(), attribute)).collect(), is_cut)
+}
+
+/// The text for a mail program: short lines, an empty line between items, each URL on a line of its own.
+fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
+    let mut text = wrapped(&format!("{}.", digest.headline()));
+    text += "\n";
+    text += &wrapped(&digest.coverage());
+    let most_bytes = most_bytes - FOOTER_BYTES;
+
+    if !digest.unchecked.is_empty() {
+        text += "\n\nCOULD NOT BE CHECKED\n";
+        for (index, failed) in digest.unchecked.iter().enumerate() {
+            let line = format!("\n{}:\n  {}\n", name(failed.profile.as_str()), digest::reason(failed));
+            if most_bytes / 2 < text.len() + line.len() {
+                text += &format!("\n... and {} more.\n", digest.unchecked.len() - index);
+                break;
+            }
+            text += &line;
+        }
+    }
+
+    let mut shown = 0;
+    let mut last: Option<&Entry> = None;
+    for entry in &digest.entries {
+        let mut lines = String::new();
+        let new_section = last.is_none_or(|last| last.urgency != entry.urgency);
+        if new_section {
+            let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
+            lines += &format!("\n\n{} ({all})\n", entry.urgency.heading().to_uppercase());
+        }
+        if new_section || last.is_none_or(|last| last.profile() != entry.profile()) {
+            lines += &format!("\n{}\n", name(entry.profile().as_str()));
+        }
+        lines += &paragraph(entry, digest);
+        if most_bytes < text.len() + lines.len() {
+            break;
+        }
+        text += &lines;
+        shown += 1;
+        last = Some(entry);
+    }
+
+    let left_out = &digest.entries[shown..];
+    if !left_out.is_empty() {
+        text += "\n\n";
+        text += &wrapped(&digest::left_out(left_out).replace('…', "..."));
+    }
+    let advice = digest.advice();
+    if !advice.is_empty() {
+        text += "\n\nWHAT TO DO\n";
+        for advice in advice {
+            text += "\n";
+            text += &wrapped(advice);
+            text += "\n";
+        }
+    }
+    while text.ends_with('\n') {
+        text.pop();
+    }
+    text.push('\n');
+    (text, !left_out.is_empty())
+}
+
+fn paragraph(entry: &Entry, digest: &Digest) -> String {
+    match &entry.subject {
+        Subject::File(item) => {
+            let mut lines = format!("\n  {}\n  {}\n", name(&item.label()), digest::timing(item, digest.now));
+            if let Some(url) = &item.media.url {
+                lines += &format!("  {}\n", one_line(url));
+            }
+            lines
+        }
+        Subject::Post(post) => {
+            let mut lines = format!("\n  {}\n  {}\n", digest::post_label(post), digest::post_timing(post, digest.now));
+            for reason in digest::post_reasons(post, digest.now) {
+                lines += &format!("  {reason}\n");
+            }
+            lines
+        }
+    }
+}
+
+fn name(outside: &str) -> String {
+    shorten(&one_line(outside), MOST_NAME).into_owned()
+}
+
+/// Breaks running text into short lines.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len() + 8);
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if 0 < column {
+            let breaks = LINE < column + 1 + length;
+            lines.push(if breaks { '\n' } else { ' ' });
+            column = if breaks { 0 } else { column + 1 };
+        }
+        lines += word;
+        column += length;
+    }
+    lines
+}
+
+/// Publishes one message.
+///
+/// # Errors
+///
+/// Says what SNS answered, and with what code.
+pub async fn deliver(client: &Client, topic: &TopicArn, body: &Value, deadline: Deadline) -> Result<(), SendError> {
+    let publication = Publication::deserialize(body).map_err(|error| SendError::permanent(error.to_string()))?;
+    let attributes = publication.attributes.iter().filter_map(|(name, attribute)| {
+        let value = MessageAttributeValue::builder()
+            .data_type(&attribute.data_type)
+            .string_value(&attribute.string_value)
+            .build()
+            .ok()?;
+        Some((name.clone(), value))
+    });
+    let mut publish = client
+        .publish()
+        .topic_arn(topic.as_str())
+        .message(&publication.message)
+        .set_subject(Some(publication.subject.clone()).filter(|subject| !subject.is_empty()))
+        .set_message_attributes(Some(attributes.collect()));
+    if topic.is_fifo() {
+        // It covers the content: the same text twice is one message, a changed one is another.
+        let hash = Sha256::digest(json(&publication));
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        publish = publish.message_group_id(env!("CARGO_PKG_NAME")).message_deduplication_id(hash);
+    }
+    bounded(deadline, publish.send()).await.map(drop)
+}
+
+/// Proves that a topic is there and may be looked at, and publishes nothing.
+///
+/// # Errors
+///
+/// Says what SNS answered, and with what code.
+pub async fn check(client: &Client, topic: &TopicArn, deadline: Deadline) -> Result<(), SendError> {
+    bounded(deadline, client.get_topic_attributes().topic_arn(topic.as_str()).send()).await.map(drop)
+}
+
+async fn bounded<T, E>(deadline: Deadline, call: impl Future<Output = Result<T, SdkError<E>>>) -> Result<T, SendError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match deadline.bound(call).await {
+        Some(answer) => answer.map_err(|error| describe(&error)),
+        None => Err(SendError::permanent("the run had no time left for SNS")),
+    }
+}
+
+fn describe<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> SendError {
+    let retry = match error {
+        SdkError::ServiceError(service) => {
+            let status = service.raw().status();
+            let throttled = error.code().is_some_and(|code| code.contains("Throttl"));
+            if throttled || status.as_u16() == 429 || status.is_server_error() { Retry::Backoff } else { Retry::Never }
+        }
+        SdkError::DispatchFailure(failure) if failure.is_io() => Retry::Backoff,
+        // A time-out after the request went out among them: it may have arrived.
+        _ => Retry::Never,
+    };
+    let reason = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("SNS answered {code}: {message}"),
+        (Some(code), None) => format!("SNS answered {code}"),
+        _ => format!("SNS: {}", one_line(&DisplayErrorContext(error).to_string())),
+    };
+    SendError { reason: shorten(&one_line(&reason), 400).into_owned(), retry }
+}

@@ -1,0 +1,64 @@
+//! The webhook channel: the run's result, signed as the Standard Webhooks specification says.
+
+use jiff::Timestamp;
+use reqwest::{Client, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
+
+use super::{Message, SEND_TIMEOUT, SendError};
+use crate::config::SecretUrl;
+use crate::digest::Digest;
+use crate::net::{self, Deadline};
+use crate::run_result::RunResult;
+
+/// Bytes of a body: as many as SNS takes, so that one consumer can take either.
+const MOST_BYTES: usize = 262_144;
+
+/// Renders a digest: `result` is the run's result for this channel's profiles.
+#[must_use]
+pub fn render(digest: &Digest, result: &RunResult) -> Message {
+    let body = serde_json::from_str(&result.to_json_within(MOST_BYTES)).unwrap_or_default();
+    Message { body, entries: digest.entries.len() }
+}
+
+/// Posts one message. `id` is the same for every attempt, so that the other side can tell a repetition.
+///
+/// # Errors
+///
+/// Says what the endpoint answered; never its URL.
+pub async fn deliver(
+    http: &Client,
+    url: &SecretUrl,
+    secret: &SecretString,
+    id: &str,
+    body: &Value,
+    deadline: Deadline,
+) -> Result<(), SendError> {
+    let payload = body.to_string();
+    let timestamp = Timestamp::now().as_second();
+    let signature = Webhook::new(secret.expose_secret())
+        .and_then(|webhook| webhook.sign(id, timestamp, payload.as_bytes()))
+        .map_err(|_| SendError::permanent("the message could not be signed"))?;
+    let request = http
+        .post(url.expose().clone())
+        .header("content-type", "application/json")
+        .header(HEADER_WEBHOOK_ID, id)
+        .header(HEADER_WEBHOOK_TIMESTAMP, timestamp)
+        .header(HEADER_WEBHOOK_SIGNATURE, signature)
+        .body(payload);
+    let answer = net::send(request, SEND_TIMEOUT, deadline, super::MOST_ANSWER_BYTES).await?;
+    if answer.status.is_success() { Ok(()) } else { Err(SendError::refused("the webhook", &answer)) }
+}
+
+/// Proves that the endpoint can be reached, and posts nothing: any answer to `HEAD` will do that no broken server gives.
+///
+/// # Errors
+///
+/// Says why there was no such answer.
+pub async fn check(http: &Client, url: &SecretUrl, deadline: Deadline) -> Result<(), SendError> {
+    let request = http.head(url.expose().clone());
+    let answer = net::send(request, SEND_TIMEOUT, deadline, super::MOST_ANSWER_BYTES).await?;
+    let is_up = !answer.status.is_server_error() || answer.status == StatusCode::NOT_IMPLEMENTED;
+    if is_up { Ok(()) } else { Err(SendError::refused("the webhook", &answer)) }
+}

@@ -1,0 +1,55 @@
+//! The clients of a configuration: made once, and those of AWS only where a channel needs them.
+
+use std::collections::HashMap;
+
+use aws_config::Region;
+
+use crate::aws;
+use crate::channel::SendError;
+use crate::config::{ChannelKind, Config, TopicArn};
+use crate::environment::Environment;
+use crate::redact::Redactor;
+
+/// What a run talks through.
+#[derive(Debug)]
+pub struct Clients {
+    /// The process's HTTP client.
+    pub http: reqwest::Client,
+    /// Takes the configuration's secrets out of text.
+    pub redactor: Redactor,
+    /// An SNS client for each region that a topic of the configuration is in.
+    sns: HashMap<String, aws_sdk_sns::Client>,
+}
+
+impl Clients {
+    /// Makes the clients that `config` needs.
+    pub async fn new(config: &Config, http: reqwest::Client, environment: &Environment) -> Self {
+        let topics: Vec<_> = config
+            .channels
+            .iter()
+            .filter_map(|channel| match &channel.kind {
+                ChannelKind::Sns { topic, .. } => Some(topic),
+                ChannelKind::Slack { .. } | ChannelKind::Webhook { .. } => None,
+            })
+            .collect();
+        let mut sns = HashMap::new();
+        if !topics.is_empty() {
+            let shared = aws::load(&http, environment).await;
+            for topic in topics {
+                let region = Region::new(topic.region().to_owned());
+                let config = aws_sdk_sns::config::Builder::from(&shared).region(region).build();
+                sns.insert(topic.region().to_owned(), aws_sdk_sns::Client::from_conf(config));
+            }
+        }
+        Self { http, redactor: config.redactor(), sns }
+    }
+
+    /// The client for a topic of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a topic in a region that no topic of the configuration is in.
+    pub fn sns(&self, topic: &TopicArn) -> Result<&aws_sdk_sns::Client, SendError> {
+        self.sns.get(topic.region()).ok_or_else(|| SendError::permanent("no topic of the configuration is there"))
+    }
+}

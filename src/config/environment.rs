@@ -1,0 +1,54 @@
+//! The configuration from the environment alone: one primary profile, Slack and SNS.
+
+use serde_json::{Value, json};
+
+use super::{Fault, InvalidConfiguration};
+use crate::environment::Environment;
+
+/// The document that the variables stand for. It is read as any other, so the same rules hold.
+pub fn document(environment: &Environment) -> Value {
+    let var = |name: &str| environment.non_blank_var(name);
+    let mut document = json!({
+        "ayrshare": {},
+        "profiles": [{"name": "Primary", "primary": true}],
+        "alerts": {},
+        "channels": [],
+    });
+    if let Some(key) = var("AYRSHARE_API_KEY") {
+        document["ayrshare"]["api_key"] = key.into();
+    }
+    if let Some(url) = var("AYRSHARE_BASE_URL") {
+        document["ayrshare"]["base_url"] = url.into();
+    }
+    if let Some(thresholds) = var("THRESHOLDS") {
+        document["alerts"]["thresholds"] = thresholds.split(',').map(str::trim).collect();
+    }
+    let mut channels = Vec::new();
+    if let Some(url) = var("SLACK_WEBHOOK_URL") {
+        channels.push(json!({"name": "slack", "type": "slack", "webhook_url": url}));
+    }
+    if let Some(arn) = var("SNS_TOPIC_ARN") {
+        channels.push(json!({"name": "sns", "type": "sns", "topic_arn": arn}));
+    }
+    document["channels"] = channels.into();
+    document
+}
+
+/// Says faults by the variables that they come from, not by a document that nobody wrote.
+pub fn rename(invalid: InvalidConfiguration) -> InvalidConfiguration {
+    let rename = |fault: Fault| {
+        let path = match fault.path.as_str() {
+            "ayrshare.api_key" => "AYRSHARE_API_KEY".to_owned(),
+            "ayrshare.base_url" => "AYRSHARE_BASE_URL".to_owned(),
+            "channels" => {
+                let message = "set SLACK_WEBHOOK_URL, SNS_TOPIC_ARN or both; or name a document in MEDIA_ALERTS_CONFIG";
+                return Fault::new("SLACK_WEBHOOK_URL", message);
+            }
+            path if path.ends_with(".webhook_url") => "SLACK_WEBHOOK_URL".to_owned(),
+            path if path.ends_with(".topic_arn") => "SNS_TOPIC_ARN".to_owned(),
+            path => path.replacen("alerts.thresholds", "THRESHOLDS", 1),
+        };
+        Fault { path, ..fault }
+    };
+    InvalidConfiguration { faults: invalid.faults.into_iter().map(rename).collect() }
+}

@@ -1,0 +1,383 @@
+//! What is said: a digest for one channel. Pure, and the one place that decides on words, order and severity.
+//!
+//! How a channel says it is in [`crate::channel`], one module each.
+
+use jiff::Timestamp;
+
+use crate::model::{FailedProfile, Item, Part, PostAtRisk, ProfileName, RiskReason, State};
+use crate::survey::Survey;
+use crate::threshold::{Threshold, Thresholds};
+use crate::words;
+
+/// What one channel is told.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// Whether it is a sample that proves the way.
+    pub is_test: bool,
+    /// The moment that every "in 2 days" counts from.
+    pub now: Timestamp,
+    /// The profiles that this channel hears of.
+    pub profiles: Vec<ProfileName>,
+    /// How many of them were checked.
+    pub checked: usize,
+    /// How far ahead was looked.
+    pub horizon: Option<Threshold>,
+    /// What is announced: section by section, in each profile by profile, in each by time.
+    pub entries: Vec<Entry>,
+    /// What could not be checked.
+    pub unchecked: Vec<FailedProfile>,
+}
+
+/// One thing that is announced.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Which section it is in.
+    pub urgency: Urgency,
+    /// What it is.
+    pub subject: Subject,
+}
+
+/// What an entry is about.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A file of a gallery.
+    File(Item),
+    /// A scheduled post.
+    Post(PostAtRisk),
+}
+
+impl Entry {
+    /// Whose it is.
+    #[must_use]
+    pub fn profile(&self) -> &ProfileName {
+        match &self.subject {
+            Subject::File(item) => &item.profile,
+            Subject::Post(post) => &post.profile,
+        }
+    }
+}
+
+/// How urgent an entry is; the sections of a digest in their order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// A scheduled post that will fail.
+    PostAtRisk,
+    /// A file whose expiry is over.
+    Expired,
+    /// A file that has entered this threshold, and no tighter one.
+    Within(Threshold),
+    /// A file that does not say when it expires.
+    Undated,
+}
+
+impl Urgency {
+    /// The heading of its section.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        match self {
+            Self::PostAtRisk => "Scheduled posts that will fail".to_owned(),
+            Self::Expired => "Expired".to_owned(),
+            Self::Within(threshold) => format!("Expires within {}", words::duration(threshold.span())),
+            Self::Undated => "Without an expiry date".to_owned(),
+        }
+    }
+}
+
+/// How many of each kind a digest announces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Scheduled posts that will fail.
+    pub posts_at_risk: usize,
+    /// Files whose expiry is over.
+    pub expired: usize,
+    /// Files within a threshold.
+    pub expiring: usize,
+    /// Files without an expiry.
+    pub undated: usize,
+}
+
+impl Digest {
+    /// What a channel of `profiles` with `thresholds` is told of a survey.
+    #[must_use]
+    pub fn new(survey: &Survey, profiles: &[ProfileName], thresholds: &Thresholds) -> Self {
+        let survey = survey.of_profiles(profiles);
+        let posts = survey
+            .posts_at_risk
+            .iter()
+            .map(|post| Entry { urgency: Urgency::PostAtRisk, subject: Subject::Post(post.clone()) });
+        let files = survey.items.iter().filter_map(|item| {
+            let urgency = match item.state {
+                State::Expired => Urgency::Expired,
+                State::Expiring => Urgency::Within(thresholds.entered(item.remaining(survey.now)?)?.clone()),
+                State::Undated => Urgency::Undated,
+            };
+            Some(Entry { urgency, subject: Subject::File(item.clone()) })
+        });
+        Self {
+            is_test: false,
+            now: survey.now,
+            profiles: profiles.to_vec(),
+            checked: survey.checked(),
+            horizon: thresholds.iter().last().cloned(),
+            entries: grouped(posts.chain(files).collect()),
+            unchecked: survey.failed(),
+        }
+    }
+
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.unchecked.is_empty()
+    }
+
+    /// Whether it can be said that all is well: nothing is announced, and everything was checked.
+    #[must_use]
+    pub fn is_all_clear(&self) -> bool {
+        self.is_empty() && self.checked == self.profiles.len()
+    }
+
+    /// How many of each kind are announced.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for entry in &self.entries {
+            match entry.urgency {
+                Urgency::PostAtRisk => counts.posts_at_risk += 1,
+                Urgency::Expired => counts.expired += 1,
+                Urgency::Within(_) => counts.expiring += 1,
+                Urgency::Undated => counts.undated += 1,
+            }
+        }
+        counts
+    }
+
+    /// The gravest thing in the digest, for SNS filter policies.
+    #[must_use]
+    pub fn severity(&self) -> String {
+        match self.entries.iter().map(|entry| &entry.urgency).min() {
+            Some(Urgency::PostAtRisk) => "post-at-risk".to_owned(),
+            Some(Urgency::Expired) => "expired".to_owned(),
+            Some(Urgency::Within(threshold)) => threshold.label().to_owned(),
+            Some(Urgency::Undated) => "undated".to_owned(),
+            None if self.unchecked.is_empty() => "all-clear".to_owned(),
+            None => "profile-failing".to_owned(),
+        }
+    }
+
+    /// The profiles that the digest speaks of, in the order of the configuration; all of them when all is well.
+    #[must_use]
+    pub fn concerned(&self) -> Vec<&ProfileName> {
+        if self.is_empty() {
+            return self.profiles.iter().collect();
+        }
+        let named: std::collections::BTreeSet<_> = self
+            .entries
+            .iter()
+            .map(Entry::profile)
+            .chain(self.unchecked.iter().map(|failed| &failed.profile))
+            .collect();
+        self.profiles.iter().filter(|profile| named.contains(profile)).collect()
+    }
+
+    /// The whole digest in one line: `2 scheduled posts will fail, 7 files expire within 3 days`.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let counts = self.counts();
+        let mut parts = Vec::new();
+        if 0 < counts.posts_at_risk {
+            parts.push(format!("{} will fail", words::count(counts.posts_at_risk, "scheduled post")));
+        }
+        if 0 < counts.expired {
+            let verb = if counts.expired == 1 { "has" } else { "have" };
+            parts.push(format!("{} {verb} expired", words::count(counts.expired, "file")));
+        }
+        let widest = self.entries.iter().filter_map(|entry| match &entry.urgency {
+            Urgency::Within(threshold) => Some(threshold),
+            _ => None,
+        });
+        if let Some(widest) = widest.max() {
+            let verb = if counts.expiring == 1 { "expires" } else { "expire" };
+            let within = words::duration(widest.span());
+            parts.push(format!("{} {verb} within {within}", words::count(counts.expiring, "file")));
+        }
+        if 0 < counts.undated {
+            let verb = if counts.undated == 1 { "has" } else { "have" };
+            parts.push(format!("{} {verb} no expiry date", words::count(counts.undated, "file")));
+        }
+        let unread = self.profiles.len() - self.checked;
+        if 0 < unread {
+            parts.push(format!("{unread} of {} could not be checked", words::count(self.profiles.len(), "profile")));
+        } else if parts.is_empty() && !self.unchecked.is_empty() {
+            parts.push("scheduled posts could not be checked".to_owned());
+        }
+        if parts.is_empty() {
+            parts.push(match &self.horizon {
+                Some(horizon) => format!("All clear: no file expires within {}", words::duration(horizon.span())),
+                None => "All clear: no file expires soon".to_owned(),
+            });
+        }
+        let mark = if self.is_test { "[TEST] " } else { "" };
+        format!("{mark}{}", parts.join(", "))
+    }
+
+    /// How much was looked at, and when: `Checked 2 of 3 profiles on 2026-11-23 06:00 UTC`.
+    #[must_use]
+    pub fn coverage(&self) -> String {
+        let moment = words::utc(self.now);
+        if self.is_test {
+            return format!("This is a sample, sent on {moment} to prove that messages arrive. Nothing was checked.");
+        }
+        let all = self.profiles.len();
+        let checked = match (self.checked, all) {
+            (1, 1) => "the profile".to_owned(),
+            (checked, all) if checked == all => format!("all {}", words::count(all, "profile")),
+            (checked, all) => format!("{checked} of {}", words::count(all, "profile")),
+        };
+        format!("Checked {checked} on {moment}.")
+    }
+
+    /// What helps, one sentence or two for each kind of entry that is there.
+    #[must_use]
+    pub fn advice(&self) -> Vec<&'static str> {
+        let counts = self.counts();
+        let mut advice = Vec::new();
+        if 0 < counts.posts_at_risk {
+            advice.push(
+                "Posts: publish the post before its file expires, or upload the file again and recreate the post. \
+                 The media of a scheduled post cannot be changed.",
+            );
+        }
+        if 0 < counts.expiring {
+            advice.push(
+                "Expiring files: download what is still needed and upload it again, which gives it a new URL, or \
+                 host it yourself. Ayrshare cannot extend an expiry.",
+            );
+        }
+        if 0 < counts.expired {
+            advice.push("Expired files: published posts are not affected; new posts need a new upload.");
+        }
+        if 0 < counts.undated {
+            advice.push("Files without a date: Ayrshare does not say when they expire; check those that you need.");
+        }
+        let unread = |part: Part| self.unchecked.iter().any(|failed| failed.what == part);
+        if unread(Part::Media) {
+            advice.push(
+                "Profiles that could not be checked: their files may expire too. Ask whoever looks after the Ayrshare \
+                 keys to run `check`.",
+            );
+        }
+        if unread(Part::Posts) {
+            advice.push("Posts that could not be checked: some of them may use a file that is listed here.");
+        }
+        advice
+    }
+}
+
+/// Puts entries in order: by section, then by profile (the one with the most urgent entry first), then as they were.
+fn grouped(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|a, b| a.urgency.cmp(&b.urgency));
+    let sections = entries.chunk_by(|a, b| a.urgency == b.urgency);
+    sections
+        .flat_map(|section| {
+            let mut order: Vec<&ProfileName> = Vec::new();
+            let mut ranks = std::collections::HashMap::new();
+            for entry in section {
+                ranks.entry(entry.profile()).or_insert_with(|| {
+                    order.push(entry.profile());
+                    order.len()
+                });
+            }
+            let mut section: Vec<_> = section.iter().map(|entry| (ranks[entry.profile()], entry.clone())).collect();
+            section.sort_by_key(|(rank, _)| *rank);
+            section
+        })
+        .map(|(_, entry)| entry)
+        .collect()
+}
+
+/// Says of a failed profile why, in a content manager's words.
+#[must_use]
+pub fn reason(failed: &FailedProfile) -> String {
+    let failure = &failed.failure;
+    let status = failure.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+    let part = if failed.what == Part::Posts { "its scheduled posts could not be checked: " } else { "" };
+    format!("{part}{}{status}", failure.kind.in_words())
+}
+
+/// Says how a file stands in time: `expires in 2 days, 2026-11-25 06:00 UTC`.
+#[must_use]
+pub fn timing(item: &Item, now: Timestamp) -> String {
+    match item.media.expires_at {
+        None => "no expiry date".to_owned(),
+        Some(expires_at) => {
+            let verb = if item.state == State::Expired { "expired" } else { "expires" };
+            let distance = words::distance(expires_at.duration_since(now));
+            format!("{verb} {distance}, {}", words::utc(expires_at))
+        }
+    }
+}
+
+/// What a person calls a post: the beginning of its text.
+#[must_use]
+pub fn post_label(post: &PostAtRisk) -> String {
+    let text = words::one_line(post.text.as_deref().unwrap_or_default());
+    if text.is_empty() { "(a post without text)".to_owned() } else { format!("“{}”", words::shorten(&text, 100)) }
+}
+
+/// Where and when a post is due: `instagram and tiktok, due in 3 days, 2026-11-26 09:00 UTC`.
+#[must_use]
+pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> String {
+    let platforms: Vec<_> = post.platforms.iter().map(|platform| words::one_line(platform)).collect();
+    let due = match post.scheduled_at {
+        Some(due) => format!("due {}, {}", words::distance(due.duration_since(now)), words::utc(due)),
+        None => "no due date".to_owned(),
+    };
+    let platforms = words::shorten(&words::list(&platforms, 5), 100).into_owned();
+    if platforms.is_empty() { due } else { format!("{platforms}, {due}") }
+}
+
+/// Why a post will fail, one sentence a file, and how many more there are.
+#[must_use]
+pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
+    const MOST: usize = 3;
+    let mut reasons: Vec<_> = post
+        .media
+        .iter()
+        .take(MOST)
+        .map(|media| {
+            let name = words::one_line(media.url.split(['?', '#']).next().unwrap_or_default());
+            let name = words::shorten(name.rsplit('/').next().unwrap_or_default(), 80);
+            match (media.reason, media.expires_at) {
+                (RiskReason::AlreadyGone, _) => format!("its file {name} is gone already"),
+                (RiskReason::ExpiresBeforePost, Some(expires_at)) => {
+                    let distance = words::distance(expires_at.duration_since(now));
+                    format!("its file {name} expires {distance}, {}", words::utc(expires_at))
+                }
+                (RiskReason::ExpiresBeforePost, None) => format!("its file {name} expires before that"),
+            }
+        })
+        .collect();
+    if MOST < post.media.len() {
+        reasons.push(format!("and {} more", words::count(post.media.len() - MOST, "file")));
+    }
+    reasons
+}
+
+/// Counts entries that a message has no room for: `… and 12 more that there is no room for here: 2 files expired, …`.
+#[must_use]
+pub fn left_out(entries: &[Entry]) -> String {
+    let kinds: Vec<_> = entries
+        .chunk_by(|a, b| a.urgency == b.urgency)
+        .map(|section| {
+            let all = section.len();
+            match &section[0].urgency {
+                Urgency::PostAtRisk => words::count(all, "scheduled post"),
+                Urgency::Expired => format!("{all} expired"),
+                Urgency::Within(threshold) => format!("{all} within {}", words::duration(threshold.span())),
+                Urgency::Undated => format!("{all} without a date"),
+            }
+        })
+        .collect();
+    let all = words::thousands(i64::try_from(entries.len()).unwrap_or(i64::MAX));
+    format!("… and {all} more that there is no room for here: {}.", kinds.join(", "))
+}

@@ -1,0 +1,59 @@
+//! What the process gives: environment variables, and where metrics are written. Tests and the demo give their own.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// The surroundings of the function.
+pub struct Environment {
+    variables: Variables,
+}
+
+enum Variables {
+    Process,
+    Given(HashMap<String, String>),
+}
+
+impl Environment {
+    /// The environment of the process.
+    #[must_use]
+    pub fn process() -> Self {
+        Self { variables: Variables::Process }
+    }
+
+    /// An environment of exactly these variables.
+    pub fn of<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { variables: Variables::Given(variables) }
+    }
+
+    /// The value of a variable. A value that is not Unicode counts as not set.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the replacement")]
+    pub fn var(&self, name: &str) -> Option<String> {
+        match &self.variables {
+            Variables::Process => std::env::var(name).ok(),
+            Variables::Given(variables) => variables.get(name).cloned(),
+        }
+    }
+
+    /// The value of a variable that counts as not set when it is blank, as templates leave optional ones.
+    #[must_use]
+    pub fn non_blank_var(&self, name: &str) -> Option<String> {
+        self.var(name).filter(|value| !value.trim().is_empty())
+    }
+
+    /// The given variables, unless it is the process's own environment.
+    pub(crate) fn given(&self) -> Option<&HashMap<String, String>> {
+        match &self.variables {
+            Variables::Process => None,
+            Variables::Given(variables) => Some(variables),
+        }
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be secrets.
+        f.write_str("Environment")
+    }
+}

@@ -1,0 +1,29 @@
+//! Tells the right people, once, before media uploaded to Ayrshare expires.
+//!
+//! ARCHITECTURE.md says how the modules fit together. In short: [`event`] makes a [`command`] of what woke the
+//! function, [`scan`] reads the galleries through [`ayrshare`], [`select`] and [`survey`] say what matters, [`digest`]
+//! says it in words, [`channel`] says it in each service's way, and [`run_result`] is the answer.
+
+pub mod api;
+mod aws;
+pub mod ayrshare;
+pub mod channel;
+pub mod clients;
+pub mod command;
+pub mod config;
+pub mod digest;
+pub mod environment;
+pub mod event;
+pub mod function;
+mod heartbeat;
+pub mod model;
+pub mod net;
+pub mod redact;
+pub mod run;
+pub mod run_result;
+mod scan;
+pub mod select;
+pub mod survey;
+pub mod telemetry;
+pub mod threshold;
+pub mod words;

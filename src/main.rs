@@ -1,0 +1,23 @@
+//! The Lambda function.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use media_expiry_alerts::environment::Environment;
+use media_expiry_alerts::function::{Function, Invocation};
+use media_expiry_alerts::telemetry;
+use serde_json::value::RawValue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let environment = Environment::process();
+    telemetry::init(&environment);
+    let function = &Function::new(environment, telemetry::write).await?;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        let invocation = Invocation {
+            request_id: event.context.request_id,
+            deadline_ms: event.context.deadline,
+            function_name: event.context.env_config.function_name.clone(),
+        };
+        function.handle(event.payload.get(), &invocation).await
+    }))
+    .await
+}

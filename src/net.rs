@@ -1,0 +1,263 @@
+//! How this crate talks HTTP: one client, one way to send a request, one way to try again.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use tokio::time::{Instant, timeout_at};
+
+/// The moment by which something must be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// A deadline `time` from now.
+    #[must_use]
+    pub fn after(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+
+    /// This deadline, moved forward by `time`, but never before now.
+    #[must_use]
+    pub fn earlier_by(self, time: Duration) -> Self {
+        let now = Instant::now();
+        Self(self.0.checked_sub(time).map_or(now, |at| at.max(now)))
+    }
+
+    /// How much time is left; zero once it is over.
+    #[must_use]
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits for `work` no longer than until the deadline; `None` when it was cut off.
+    pub async fn bound<F: Future>(self, work: F) -> Option<F::Output> {
+        timeout_at(self.0, work).await.ok()
+    }
+}
+
+/// Makes the one HTTP client of the process: rustls with ring and the trust roots that are compiled in.
+///
+/// Redirects are not followed: they would carry a `Profile-Key` to another host. Connections are kept for seconds
+/// only, because Lambda freezes the process between two runs.
+///
+/// # Errors
+///
+/// Fails when the TLS settings are not accepted, which no input can cause.
+pub fn client() -> Result<Client, reqwest::Error> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth());
+    let builder = Client::builder()
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(5))
+        .pool_idle_timeout(Duration::from_secs(5));
+    match tls {
+        Ok(tls) => builder.tls_backend_preconfigured(tls).build(),
+        Err(_) => builder.build(),
+    }
+}
+
+/// An answer that was read whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// How long it asks to wait, if it does.
+    pub retry_after: Option<Duration>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The first line of the body as text, short enough for a message.
+    #[must_use]
+    pub fn excerpt(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(1024)]);
+        crate::words::shorten(&crate::words::one_line(&text), 200).into_owned()
+    }
+
+    /// Whether trying again may help: 429 and every 5xx.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
+    }
+}
+
+/// Why there is no [`Answer`].
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// Nothing was sent: no connection came about.
+    #[error("no connection: {0}")]
+    Connect(String),
+    /// The request may have arrived: the time of one request was over before the answer was whole.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The connection broke before the answer was whole.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The answer is larger than this caller takes.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The deadline of the run came first.
+    #[error("the run had no time left")]
+    OutOfTime,
+}
+
+/// Sends one request and reads its answer, up to `most_bytes` of it.
+///
+/// # Errors
+///
+/// See [`NetError`]; no text in it holds the URL.
+pub async fn send(
+    request: RequestBuilder,
+    timeout: Duration,
+    deadline: Deadline,
+    most_bytes: usize,
+) -> Result<Answer, NetError> {
+    let exchange = async {
+        let mut response = request.timeout(timeout).send().await.map_err(|error| describe(error, timeout))?;
+        let status = response.status();
+        let retry_after = retry_after(response.headers(), Timestamp::now());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| describe(error, timeout))? {
+            if most_bytes - body.len() < chunk.len() {
+                return Err(NetError::TooLarge(most_bytes));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, retry_after, body })
+    };
+    deadline.bound(exchange).await.unwrap_or(Err(NetError::OutOfTime))
+}
+
+fn describe(error: reqwest::Error, timeout: Duration) -> NetError {
+    let error = error.without_url();
+    // The causes say what happened ("connection refused"); none of them holds the URL.
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    if error.is_connect() {
+        NetError::Connect(text)
+    } else if error.is_timeout() {
+        NetError::TimedOut(timeout)
+    } else {
+        NetError::Broken(text)
+    }
+}
+
+/// Reads `Retry-After`: seconds, or the moment as HTTP writes dates.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let moment = rfc2822::parse(value).ok()?.timestamp();
+    Some(Duration::try_from(moment.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+/// Whether a failed attempt may be made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again, or would be done twice.
+    Never,
+    /// After a pause of our own choice.
+    Backoff,
+    /// After the pause that the other side asked for.
+    After(Duration),
+}
+
+impl Retry {
+    /// The answer's own wish where it has one.
+    #[must_use]
+    pub fn as_asked(retry_after: Option<Duration>) -> Self {
+        retry_after.map_or(Self::Backoff, Self::After)
+    }
+}
+
+/// How many times a failed attempt is made again. Ayrshare suspends a profile after 1,000 answers of 429 in a day.
+const MOST_RETRIES: usize = 2;
+
+/// Makes an attempt, and again while it fails in a way that passes: at most twice, with growing and jittered pauses or
+/// the one that was asked for, and never when the pause would outlast the deadline.
+///
+/// # Errors
+///
+/// The error of the last attempt.
+pub async fn retrying<T, E, F: Future<Output = Result<T, E>>>(
+    deadline: Deadline,
+    attempt: impl FnMut() -> F,
+    retry: impl Fn(&E) -> Retry,
+) -> Result<T, E> {
+    attempt
+        .retry(
+            ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(200))
+                .with_max_times(MOST_RETRIES)
+                .with_jitter(),
+        )
+        .sleep(tokio::time::sleep)
+        .when(|error| retry(error) != Retry::Never)
+        .adjust(|error, pause| {
+            let pause = match retry(error) {
+                Retry::After(asked) => pause.map(|_| asked),
+                _ => pause,
+            };
+            pause.filter(|pause| *pause < deadline.remaining())
+        })
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let now = "2026-11-23T06:00:00Z".parse().expect("a time");
+        let check = |value: &str, expected: Option<u64>| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().expect("a header"))]);
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value}");
+        };
+        check("7", Some(7));
+        check(" 7 ", Some(7));
+        check("Mon, 23 Nov 2026 06:01:00 GMT", Some(60));
+        check("Mon, 23 Nov 2026 05:00:00 GMT", Some(0));
+        check("soon", None);
+        check("-1", None);
+    }
+
+    async fn attempts_until(deadline: Duration, retry: Retry) -> (u32, Duration) {
+        let attempts = Cell::new(0);
+        let began = Instant::now();
+        let attempt = || async {
+            attempts.set(attempts.get() + 1);
+            Err::<(), _>(())
+        };
+        let _ = retrying(Deadline::after(deadline), attempt, |()| retry).await;
+        (attempts.get(), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_is_repeated_twice_and_never_past_the_deadline() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(attempts_until(minute, Retry::Never).await, (1, Duration::ZERO));
+        assert_eq!(attempts_until(minute, Retry::Backoff).await.0, 3);
+        let (attempts, took) = attempts_until(minute, Retry::After(Duration::from_secs(5))).await;
+        assert_eq!((attempts, took.as_secs()), (3, 10));
+        assert_eq!(attempts_until(minute, Retry::After(minute * 2)).await, (1, Duration::ZERO));
+        assert_eq!(attempts_until(Duration::ZERO, Retry::Backoff).await, (1, Duration::ZERO));
+    }
+}

@@ -1,0 +1,185 @@
+//! The survey: everything that a run found by looking at its profiles, the most urgent first. Pure.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::{FailedProfile, Failure, Item, Part, PostAtRisk, ProfileName, State};
+use crate::run_result::Status;
+use crate::select::Gallery;
+
+/// What came of looking at one profile.
+#[derive(Debug)]
+pub struct Scan {
+    /// The profile.
+    pub profile: ProfileName,
+    /// Its gallery, as far as it matters.
+    pub media: Result<Gallery, Failure>,
+}
+
+/// Everything that a run found.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The moment of the run.
+    pub now: Timestamp,
+    /// The profiles that were to be looked at, in the order of the configuration.
+    pub profiles: Vec<SurveyedProfile>,
+    /// The files that matter: by expiry, those without one last; what is equal stays in the order of the galleries.
+    pub items: Vec<Item>,
+    /// The scheduled posts that will fail, the earliest first.
+    pub posts_at_risk: Vec<PostAtRisk>,
+}
+
+/// What a survey says of one profile.
+#[derive(Clone, Debug)]
+pub struct SurveyedProfile {
+    /// The profile.
+    pub name: ProfileName,
+    /// How many files its gallery listed, the ignored ones too.
+    pub listed: usize,
+    /// How many of them are ignored.
+    pub ignored: usize,
+    /// Why its gallery could not be read.
+    pub failed: Option<Failure>,
+}
+
+impl Survey {
+    /// Brings together what was found.
+    #[must_use]
+    pub fn new(now: Timestamp, scans: Vec<Scan>) -> Self {
+        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk: Vec::new() };
+        for Scan { profile: name, media } in scans {
+            let (gallery, failed) = match media {
+                Ok(gallery) => (gallery, None),
+                Err(failure) => (Gallery::default(), Some(failure)),
+            };
+            let Gallery { listed, ignored, items } = gallery;
+            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed });
+            survey.items.extend(items);
+        }
+        survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
+        survey
+    }
+
+    /// The survey of `profiles` alone: all that a channel of these profiles may know of.
+    #[must_use]
+    pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
+        let named = |name: &ProfileName| profiles.contains(name);
+        Self {
+            now: self.now,
+            profiles: self.profiles.iter().filter(|profile| named(&profile.name)).cloned().collect(),
+            items: self.items.iter().filter(|item| named(&item.profile)).cloned().collect(),
+            posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
+        }
+    }
+
+    /// How many profiles were to be looked at.
+    #[must_use]
+    pub fn configured(&self) -> usize {
+        self.profiles.len()
+    }
+
+    /// How many galleries were read.
+    #[must_use]
+    pub fn checked(&self) -> usize {
+        self.profiles.iter().filter(|profile| profile.failed.is_none()).count()
+    }
+
+    /// What could not be looked at, in the order of the configuration.
+    #[must_use]
+    pub fn failed(&self) -> Vec<FailedProfile> {
+        let failed = |profile: &SurveyedProfile| {
+            let failure = profile.failed.clone()?;
+            Some(FailedProfile { profile: profile.name.clone(), what: Part::Media, failure })
+        };
+        self.profiles.iter().filter_map(failed).collect()
+    }
+
+    /// How many files were seen.
+    #[must_use]
+    pub fn counts(&self) -> MediaCounts {
+        let in_state = |state: State| self.items.iter().filter(|item| item.state == state).count();
+        MediaCounts {
+            listed: self.profiles.iter().map(|profile| profile.listed).sum(),
+            expiring: in_state(State::Expiring),
+            expired: in_state(State::Expired),
+            undated: in_state(State::Undated),
+            ignored: self.profiles.iter().map(|profile| profile.ignored).sum(),
+        }
+    }
+
+    /// How the looking went: never `ok` for something that was not looked at.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.checked() == 0 {
+            Status::Failed
+        } else if self.profiles.iter().any(|profile| profile.failed.is_some()) {
+            Status::Partial
+        } else {
+            Status::Ok
+        }
+    }
+}
+
+/// How many files of what kind a run saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MediaCounts {
+    /// Every file that was listed, the ignored ones too.
+    pub listed: usize,
+    /// Files that expire within a threshold.
+    pub expiring: usize,
+    /// Files whose expiry is in the past.
+    pub expired: usize,
+    /// Files without an expiry that could be read.
+    pub undated: usize,
+    /// Files that match `alerts.ignore`.
+    pub ignored: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::model::{FailureKind, Media};
+
+    fn now() -> Timestamp {
+        "2026-11-23T06:00:00Z".parse().expect("a time")
+    }
+
+    fn gallery(profile: &ProfileName, hours: &[Option<i64>]) -> Gallery {
+        let item = |&hours: &Option<i64>| {
+            let expires_at = hours.map(|hours| now() + SignedDuration::from_hours(hours));
+            let state = match hours {
+                None => State::Undated,
+                Some(hours) if hours <= 0 => State::Expired,
+                Some(_) => State::Expiring,
+            };
+            let media = Media { expires_at, ..Media::default() };
+            Item { profile: profile.clone(), media, state, threshold: None }
+        };
+        Gallery { listed: hours.len() + 2, ignored: 1, items: hours.iter().map(item).collect() }
+    }
+
+    #[test]
+    fn what_was_found_is_in_order_and_what_was_not_looked_at_is_never_ok() {
+        let [a, b, c] = ["A", "B", "C"].map(ProfileName::new);
+        let failure =
+            Failure { kind: FailureKind::Forbidden, http_status: Some(403), code: None, message: "no".into() };
+        let scans = vec![
+            Scan { media: Ok(gallery(&a, &[None, Some(30), Some(-2)])), profile: a.clone() },
+            Scan { media: Err(failure), profile: b.clone() },
+            Scan { media: Ok(gallery(&c, &[Some(1)])), profile: c.clone() },
+        ];
+        let survey = Survey::new(now(), scans);
+        let hours = |item: &Item| item.remaining(now()).map(|left| left.as_hours());
+        assert_eq!(survey.items.iter().map(hours).collect::<Vec<_>>(), [Some(-2), Some(1), Some(30), None]);
+        assert_eq!((survey.configured(), survey.checked(), survey.status()), (3, 2, Status::Partial));
+        let expected = MediaCounts { listed: 8, expiring: 2, expired: 1, undated: 1, ignored: 2 };
+        assert_eq!(survey.counts(), expected);
+
+        let of_a = survey.of_profiles(&[a]);
+        assert_eq!((of_a.counts().listed, of_a.items.len(), of_a.status()), (5, 3, Status::Ok));
+        assert_eq!(survey.of_profiles(&[b]).status(), Status::Failed);
+        assert_eq!(survey.of_profiles(&[c]).failed(), []);
+    }
+}

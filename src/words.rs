@@ -1,0 +1,209 @@
+//! Times, counts and outside text in the words that a person reads.
+//!
+//! Everything here is pure: the moment that "in 2 days" counts from is an argument.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+const MINUTE_S: i64 = 60;
+const HOUR_S: i64 = 60 * MINUTE_S;
+const DAY_S: i64 = 24 * HOUR_S;
+
+/// Says how far off a moment is: `in 2 days`, `in 45 minutes`, `3 hours ago`.
+///
+/// The figure is cut down and not rounded, so that nobody is promised more time than there is; only the last
+/// half minute (half hour from two days on) is rounded, because a file that expires in 47 hours, 59 minutes
+/// and 58 seconds expires "in 2 days" to everyone who reads it.
+#[must_use]
+pub fn distance(remaining: SignedDuration) -> String {
+    let past = remaining.is_negative();
+    let seconds = i64::try_from(remaining.unsigned_abs().as_secs()).unwrap_or(i64::MAX);
+    let grain = if seconds < 2 * DAY_S { MINUTE_S } else { HOUR_S };
+    let seconds = seconds.saturating_add(grain / 2) / grain * grain;
+    let amount = if seconds < MINUTE_S {
+        "less than a minute".to_owned()
+    } else if seconds < 2 * HOUR_S {
+        count(seconds / MINUTE_S, "minute")
+    } else if seconds < 2 * DAY_S {
+        count(seconds / HOUR_S, "hour")
+    } else {
+        count(seconds / DAY_S, "day")
+    };
+    if past { format!("{amount} ago") } else { format!("in {amount}") }
+}
+
+/// Says a duration in the largest unit that holds it whole: `3 days`, `36 hours`, `90 minutes`.
+#[must_use]
+pub fn duration(duration: Duration) -> String {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    for (unit_s, name) in [(DAY_S, "day"), (HOUR_S, "hour"), (MINUTE_S, "minute")] {
+        if seconds % unit_s == 0 {
+            return count(seconds / unit_s, name);
+        }
+    }
+    count(seconds, "second")
+}
+
+/// Says a moment exactly, in UTC: `2026-11-25 06:00 UTC`, with seconds where they are not zero.
+#[must_use]
+pub fn utc(moment: Timestamp) -> String {
+    let format =
+        if moment.as_second().rem_euclid(MINUTE_S) == 0 { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
+    moment.strftime(format).to_string()
+}
+
+/// Says how many: `1 file`, `1,204 files`. The noun is given in the singular and takes an `s`.
+#[must_use]
+pub fn count<N: TryInto<i64>>(number: N, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(number))
+}
+
+/// A number with its thousands set apart by commas.
+#[must_use]
+pub fn thousands(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if number < 0 {
+        text.push('-');
+    }
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Joins names as a sentence does: `A`, `A and B`, `A, B and C`; from `most` on it counts: `A, B and 7 more`.
+#[must_use]
+pub fn list<S: AsRef<str>>(names: &[S], most: usize) -> String {
+    let shown = if names.len() <= most { names.len() } else { most.saturating_sub(1) };
+    let mut parts: Vec<Cow<'_, str>> = names[..shown].iter().map(|name| Cow::Borrowed(name.as_ref())).collect();
+    if shown < names.len() {
+        parts.push(format!("{} more", names.len() - shown).into());
+    }
+    match parts.as_slice() {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Makes outside text fit for one line: white space is folded, and what would act on the text around it (control
+/// characters, the marks that turn the direction of writing, zero-width characters) is taken out.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_whitespace() {
+            if !line.is_empty() && !line.ends_with(' ') {
+                line.push(' ');
+            }
+        } else if !is_invisible(character) {
+            line.push(character);
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+fn is_invisible(character: char) -> bool {
+    // U+200D joins emoji into one picture, so it stays.
+    character.is_control()
+        || matches!(character, '\u{200B}' | '\u{200C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// The length of `text` in UTF-16 units: the widest way in which a service may count characters.
+#[must_use]
+pub fn units(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+/// Cuts `text` to at most `most` UTF-16 units, the ellipsis that shows the cut included, between two characters.
+#[must_use]
+pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
+    if units(text) <= most {
+        return Cow::Borrowed(text);
+    }
+    let mut room = most.saturating_sub(1);
+    let mut end = 0;
+    for (index, character) in text.char_indices() {
+        let Some(left) = room.checked_sub(character.len_utf16()) else { break };
+        room = left;
+        end = index + character.len_utf8();
+    }
+    Cow::Owned(format!("{}…", text[..end].trim_end()))
+}
+
+/// The longest beginning of `text` that is at most `most` bytes long and does not end within a character.
+#[must_use]
+pub fn byte_prefix(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_said_as_people_say_them() {
+        let check = |seconds: i64, expected: &str| {
+            assert_eq!(distance(SignedDuration::from_secs(seconds)), expected, "{seconds} s");
+        };
+        check(0, "in less than a minute");
+        check(29, "in less than a minute");
+        check(60, "in 1 minute");
+        check(119 * 60, "in 119 minutes");
+        check(2 * HOUR_S, "in 2 hours");
+        check(3 * HOUR_S - 60, "in 2 hours");
+        check(2 * DAY_S - 1, "in 2 days");
+        check(2 * DAY_S - 60, "in 47 hours");
+        check(7 * DAY_S - 5, "in 7 days");
+        check(3 * DAY_S - 2 * HOUR_S, "in 2 days");
+        check(-3 * HOUR_S, "3 hours ago");
+        check(i64::MAX, "in 106751991167300 days".replace("106751991167300", "106,751,991,167,300").as_str());
+    }
+
+    #[test]
+    fn durations_are_said_in_their_largest_whole_unit() {
+        assert_eq!(duration(Duration::from_secs(86_400)), "1 day");
+        assert_eq!(duration(Duration::from_secs(14 * 86_400)), "14 days");
+        assert_eq!(duration(Duration::from_secs(36 * 3600)), "36 hours");
+        assert_eq!(duration(Duration::from_secs(90 * 60)), "90 minutes");
+        assert_eq!(duration(Duration::from_secs(61)), "61 seconds");
+    }
+
+    #[test]
+    fn moments_are_exact() {
+        assert_eq!(utc("2026-11-25T06:00:00Z".parse().expect("a time")), "2026-11-25 06:00 UTC");
+        assert_eq!(utc("2025-09-05T22:00:48.000Z".parse().expect("a time")), "2025-09-05 22:00:48 UTC");
+    }
+
+    #[test]
+    fn lists_count_what_they_leave_out() {
+        assert_eq!(list(&["A", "B", "C"], 3), "A, B and C");
+        assert_eq!(list(&["A", "B", "C", "D"], 3), "A, B and 2 more");
+        assert_eq!(list::<&str>(&[], 3), "");
+    }
+
+    #[test]
+    fn outside_text_cannot_leave_its_line() {
+        assert_eq!(one_line("  a\r\n\tb\u{202E}c\u{0007} \u{FEFF} "), "a bc");
+        assert_eq!(one_line("夏の 📸"), "夏の 📸");
+    }
+
+    #[test]
+    fn cuts_never_split_a_character_and_count_the_ellipsis() {
+        assert_eq!(shorten("abcdef", 6), "abcdef");
+        assert_eq!(shorten("abcdefg", 6), "abcde…");
+        assert_eq!(shorten("📸📸📸", 5), "📸📸…");
+        assert_eq!(shorten("abc", 0), "…");
+        assert_eq!(byte_prefix("aé", 2), "a");
+    }
+}
