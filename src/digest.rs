@@ -183,41 +183,60 @@ impl Digest {
     #[must_use]
     pub fn headline(&self) -> String {
         let counts = self.counts();
-        let mut parts = Vec::new();
-        if 0 < counts.posts_at_risk {
-            parts.push(format!("{} will fail", words::count(counts.posts_at_risk, "scheduled post")));
-        }
-        if 0 < counts.expired {
-            let verb = if counts.expired == 1 { "has" } else { "have" };
-            parts.push(format!("{} {verb} expired", words::count(counts.expired, "file")));
-        }
-        let widest = self.entries.iter().filter_map(|entry| match &entry.urgency {
-            Urgency::Within(threshold) => Some(threshold),
-            _ => None,
-        });
-        if let Some(widest) = widest.max() {
-            let verb = if counts.expiring == 1 { "expires" } else { "expire" };
-            let within = words::duration(widest.span());
-            parts.push(format!("{} {verb} within {within}", words::count(counts.expiring, "file")));
-        }
-        if 0 < counts.undated {
-            let verb = if counts.undated == 1 { "has" } else { "have" };
-            parts.push(format!("{} {verb} no expiry date", words::count(counts.undated, "file")));
-        }
-        let unread = self.profiles.len() - self.checked;
-        if 0 < unread {
-            parts.push(format!("{unread} of {} could not be checked", words::count(self.profiles.len(), "profile")));
-        } else if parts.is_empty() && !self.unchecked.is_empty() {
-            parts.push("scheduled posts could not be checked".to_owned());
-        }
+        let has = |number: usize| if number == 1 { "has" } else { "have" };
+        let expire = if counts.expiring == 1 { "expires" } else { "expire" };
+        self.summary(&[
+            (counts.posts_at_risk, format!("{} will fail", words::count(counts.posts_at_risk, "scheduled post"))),
+            (counts.expired, format!("{} {} expired", words::count(counts.expired, "file"), has(counts.expired))),
+            (counts.expiring, format!("{} {expire}{}", words::count(counts.expiring, "file"), self.within())),
+            (
+                counts.undated,
+                format!("{} {} no expiry date", words::count(counts.undated, "file"), has(counts.undated)),
+            ),
+            (self.unread(), format!("{} of {} could not be checked", self.unread(), self.all_profiles())),
+        ])
+    }
+
+    /// The headline in fewer words, for a mail's subject: `2 posts will fail, 7 expire within 3 days`.
+    #[must_use]
+    pub fn short_headline(&self) -> String {
+        let counts = self.counts();
+        let expire = if counts.expiring == 1 { "expires" } else { "expire" };
+        self.summary(&[
+            (counts.posts_at_risk, format!("{} will fail", words::count(counts.posts_at_risk, "post"))),
+            (counts.expired, format!("{} expired", counts.expired)),
+            (counts.expiring, format!("{} {expire}{}", counts.expiring, self.within())),
+            (counts.undated, format!("{} undated", counts.undated)),
+            (self.unread(), format!("{} of {} not checked", self.unread(), self.all_profiles())),
+        ])
+    }
+
+    fn summary(&self, parts: &[(usize, String)]) -> String {
+        let mut parts: Vec<_> = parts.iter().filter(|(count, _)| 0 < *count).map(|(_, part)| part.as_str()).collect();
+        let all_clear = format!("All clear: no file expires{}", self.horizon.as_ref().map(within).unwrap_or_default());
         if parts.is_empty() {
-            parts.push(match &self.horizon {
-                Some(horizon) => format!("All clear: no file expires within {}", words::duration(horizon.span())),
-                None => "All clear: no file expires soon".to_owned(),
-            });
+            parts.push(if self.unchecked.is_empty() { &all_clear } else { "Scheduled posts could not be checked" });
         }
         let mark = if self.is_test { "[TEST] " } else { "" };
         format!("{mark}{}", parts.join(", "))
+    }
+
+    /// ` within 3 days`: the widest threshold of what is announced.
+    fn within(&self) -> String {
+        let thresholds = self.entries.iter().filter_map(|entry| match &entry.urgency {
+            Urgency::Within(threshold) => Some(threshold),
+            _ => None,
+        });
+        thresholds.max().map(within).unwrap_or_default()
+    }
+
+    /// How many profiles' galleries could not be read.
+    fn unread(&self) -> usize {
+        self.profiles.len() - self.checked
+    }
+
+    fn all_profiles(&self) -> String {
+        words::count(self.profiles.len(), "profile")
     }
 
     /// How much was looked at, and when: `Checked 2 of 3 profiles on 2026-11-23 06:00 UTC`.
@@ -293,6 +312,10 @@ fn grouped(mut entries: Vec<Entry>) -> Vec<Entry> {
         })
         .map(|(_, entry)| entry)
         .collect()
+}
+
+fn within(threshold: &Threshold) -> String {
+    format!(" within {}", words::duration(threshold.span()))
 }
 
 /// Says of a failed profile why, in a content manager's words.

@@ -14,6 +14,8 @@ pub mod config;
 pub mod digest;
 pub mod environment;
 pub mod event;
+#[cfg(test)]
+mod fixtures;
 pub mod function;
 mod heartbeat;
 pub mod model;

@@ -172,10 +172,10 @@ mod tests {
 
     #[test]
     fn durations_are_said_in_their_largest_whole_unit() {
-        assert_eq!(duration(Duration::from_secs(86_400)), "1 day");
-        assert_eq!(duration(Duration::from_secs(14 * 86_400)), "14 days");
-        assert_eq!(duration(Duration::from_secs(36 * 3600)), "36 hours");
-        assert_eq!(duration(Duration::from_secs(90 * 60)), "90 minutes");
+        assert_eq!(duration(Duration::from_hours(24)), "1 day");
+        assert_eq!(duration(Duration::from_hours(14 * 24)), "14 days");
+        assert_eq!(duration(Duration::from_hours(36)), "36 hours");
+        assert_eq!(duration(Duration::from_mins(90)), "90 minutes");
         assert_eq!(duration(Duration::from_secs(61)), "61 seconds");
     }
 

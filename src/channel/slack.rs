@@ -315,3 +315,108 @@ async fn post(http: &Client, webhook_url: &SecretUrl, body: &Value, deadline: De
         .body(body.to_string());
     Ok(net::send(request, SEND_TIMEOUT, deadline, super::MOST_ANSWER_BYTES).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixtures::{digest, hostile_survey, survey, survey_of};
+
+    /// Slack's documented limits, which every message is held against.
+    fn check_limits(body: &Value) {
+        let fallback = body["text"].as_str().expect("a text");
+        assert!(!fallback.is_empty() && units(fallback) < 4_000, "the text has {} characters", units(fallback));
+        let blocks = body["blocks"].as_array().expect("blocks");
+        assert!((1..=50).contains(&blocks.len()), "{} blocks", blocks.len());
+        assert!(units(&body["blocks"].to_string()) < 9_500, "{} characters", units(&body["blocks"].to_string()));
+        for block in blocks {
+            let text = |value: &Value, most: usize| {
+                let text = value["text"].as_str().expect("a text");
+                assert!((1..=most).contains(&units(text)), "{} characters in {value}", units(text));
+                if value["type"] == "mrkdwn" {
+                    assert!(!text.contains("<!") && !text.contains("<@") && !text.contains("<javascript"), "{text}");
+                }
+            };
+            match block["type"].as_str() {
+                Some("header") => text(&block["text"], 150),
+                Some("section") => {
+                    text(&block["text"], 3_000);
+                    if !block["accessory"].is_null() {
+                        let url = block["accessory"]["image_url"].as_str().expect("a URL");
+                        assert!(url.starts_with("https://") && units(url) <= 3_000, "{url}");
+                        assert!(!block["accessory"]["alt_text"].as_str().expect("a text").is_empty());
+                    }
+                }
+                Some("context") => {
+                    let elements = block["elements"].as_array().expect("elements");
+                    assert!((1..=10).contains(&elements.len()));
+                    elements.iter().for_each(|element| text(element, 3_000));
+                }
+                other => panic!("a block of type {other:?}"),
+            }
+        }
+    }
+
+    /// The entries that a message shows, by the marks in front of them, and how many it says that it leaves out.
+    fn shown_and_counted(messages: &[Message]) -> (usize, usize) {
+        let mut shown = 0;
+        let mut counted = 0;
+        for block in messages.iter().flat_map(|message| message.body["blocks"].as_array().expect("blocks")) {
+            for line in block["text"]["text"].as_str().unwrap_or_default().lines() {
+                let marks = [":frame_with_picture: ", ":clapper: ", ":page_facing_up: ", "• “", "• (a post"];
+                shown += usize::from(marks.iter().any(|mark| line.starts_with(mark)));
+                if let Some((number, _)) = line.strip_prefix("… and ").and_then(|rest| rest.split_once(" more that"))
+                {
+                    counted += number.replace(',', "").parse::<usize>().expect("a number");
+                }
+            }
+        }
+        (shown, counted)
+    }
+
+    #[test]
+    fn a_digest_of_everything() {
+        let messages = render(&digest(&survey()));
+        assert_eq!(messages.len(), 1);
+        check_limits(&messages[0].body);
+        insta::assert_json_snapshot!(messages[0].body);
+    }
+
+    #[test]
+    fn many_lines_become_several_messages_and_what_is_left_out_is_counted() {
+        let check = |entries: usize, expected_messages: usize| {
+            let messages = render(&digest(&survey_of(entries)));
+            messages.iter().for_each(|message| check_limits(&message.body));
+            let (shown, counted) = shown_and_counted(&messages);
+            assert_eq!(shown + counted, entries, "{shown} shown and {counted} counted");
+            assert_eq!(messages.iter().map(|message| message.entries).sum::<usize>(), entries);
+            assert_eq!(messages.len(), expected_messages, "{entries} entries");
+        };
+        check(20, 1);
+        check(60, 2);
+        check(300, MOST_MESSAGES);
+    }
+
+    #[test]
+    fn nothing_but_https_is_linked_and_nothing_can_leave_its_place() {
+        assert_eq!(link(Some("https://a.example/x y|z>"), "a|b"), "<https://a.example/x%20y%7Cz%3E|a|b>");
+        assert_eq!(link(Some("javascript:alert(1)"), "<!channel>"), "&lt;!channel&gt;");
+        assert_eq!(link(Some("http://a.example/x"), "a & b"), "a &amp; b");
+        assert_eq!(text(&"&".repeat(200)), format!("{}…", "&amp;".repeat(MOST_NAME - 1)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn every_message_is_within_the_limits_and_no_line_is_lost(survey in hostile_survey()) {
+            let digest = digest(&survey);
+            let messages = render(&digest);
+            prop_assert!(messages.len() <= MOST_MESSAGES);
+            messages.iter().for_each(|message| check_limits(&message.body));
+            let (shown, counted) = shown_and_counted(&messages);
+            prop_assert_eq!(shown + counted, digest.entries.len());
+            prop_assert_eq!(messages.iter().map(|message| message.entries).sum::<usize>(), digest.entries.len());
+        }
+    }
+}

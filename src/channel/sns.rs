@@ -81,9 +81,9 @@ pub fn render(digest: &Digest, format: SnsFormat, result: &RunResult) -> Message
     Message { body: json!(publication), entries: digest.entries.len() }
 }
 
-/// The headline as a subject. It is made of our own words; a threshold is all that comes from outside, and is ASCII.
+/// The headline as a subject: our own words in ASCII, cut between two parts where it is too long.
 fn subject(digest: &Digest) -> String {
-    let headline: String = digest.headline().chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).collect();
+    let headline = digest.short_headline();
     if headline.len() <= MOST_SUBJECT {
         return headline;
     }
@@ -281,4 +281,111 @@ fn describe<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkEr
         _ => format!("SNS: {}", one_line(&DisplayErrorContext(error).to_string())),
     };
     SendError { reason: shorten(&one_line(&reason), 400).into_owned(), retry }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixtures::{digest, hostile_survey, result, survey, survey_of};
+    use crate::survey::Survey;
+
+    fn publication(survey: &Survey, format: SnsFormat) -> Publication {
+        let message = render(&digest(survey), format, &result(survey));
+        Publication::deserialize(&message.body).expect("a publication")
+    }
+
+    /// The documented limits of SNS, which every publication is held against.
+    fn check_limits(publication: &Publication) {
+        let subject = &publication.subject;
+        assert!((1..100).contains(&subject.len()), "{subject}");
+        assert!(subject.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{subject}");
+        assert!(subject.starts_with(|first: char| first.is_ascii_alphanumeric() || first.is_ascii_punctuation()));
+        assert!(!publication.message.is_empty());
+        let attributes: usize = publication
+            .attributes
+            .iter()
+            .map(|(name, value)| name.len() + value.data_type.len() + value.string_value.len())
+            .sum();
+        let bytes = publication.message.len() + attributes;
+        assert!(bytes <= MOST_BYTES, "{bytes} bytes");
+        assert!(publication.attributes.len() <= 10);
+        assert!(publication.attributes.values().all(|value| !value.string_value.is_empty()));
+    }
+
+    #[test]
+    fn a_mail_of_everything() {
+        let publication = publication(&survey(), SnsFormat::Text);
+        check_limits(&publication);
+        insta::assert_snapshot!(format!("Subject: {}\n\n{}", publication.subject, publication.message));
+        insta::assert_json_snapshot!("attributes_of_everything", publication.attributes);
+    }
+
+    #[test]
+    fn an_amazon_q_notification_of_everything() {
+        let publication = publication(&survey(), SnsFormat::AmazonQ);
+        check_limits(&publication);
+        let message: Value = serde_json::from_str(&publication.message).expect("JSON");
+        insta::assert_json_snapshot!(message);
+    }
+
+    #[test]
+    fn a_result_of_everything() {
+        let publication = publication(&survey(), SnsFormat::Json);
+        check_limits(&publication);
+        let message: Value = serde_json::from_str(&publication.message).expect("JSON");
+        insta::assert_json_snapshot!(message);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_said_to_be_cut() {
+        let survey = survey_of(3_000);
+        for format in [SnsFormat::Text, SnsFormat::Json, SnsFormat::AmazonQ] {
+            let publication = publication(&survey, format);
+            check_limits(&publication);
+            assert_eq!(publication.attributes["truncated"].string_value, "true");
+            if format == SnsFormat::Json {
+                let message: Value = serde_json::from_str(&publication.message).expect("JSON");
+                let shown = message["items"].as_array().map_or(0, Vec::len);
+                assert_eq!(shown as u64 + message["items_left_out"].as_u64().expect("a number"), 3_000);
+                assert!(MOST_BYTES - 4_096 < publication.message.len(), "{} bytes", publication.message.len());
+            } else {
+                let message = &publication.message;
+                let shown = message.matches("campaign-").count();
+                let (_, rest) = message.split_once(" and ").expect("a count");
+                let mut counts = message.match_indices("and ").filter_map(|(index, _)| {
+                    let number = message[index + 4..].split(' ').next()?;
+                    message[index..].contains("no room").then(|| number.replace(',', "").parse::<usize>().ok())?
+                });
+                assert_eq!(shown + counts.next().expect("a count"), 3_000, "{rest}");
+            }
+        }
+        assert!(!publication(&survey_of(300), SnsFormat::Text).attributes.contains_key("truncated"));
+    }
+
+    #[test]
+    fn five_thousand_profiles_fit_into_the_attributes() {
+        let mut survey = survey_of(10);
+        let profile = survey.profiles[0].clone();
+        survey.profiles.extend((0..5_000).map(|index| crate::survey::SurveyedProfile {
+            name: crate::model::ProfileName::new(&format!("A client with a long name, number {index}")),
+            ..profile.clone()
+        }));
+        survey.items.clear();
+        let publication = publication(&survey, SnsFormat::Text);
+        check_limits(&publication);
+        assert_eq!(publication.attributes["severity"].string_value, "all-clear");
+        assert_eq!(publication.attributes["truncated"].string_value, "true");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn every_publication_is_within_the_limits(survey in hostile_survey()) {
+            for format in [SnsFormat::Text, SnsFormat::Json, SnsFormat::AmazonQ] {
+                check_limits(&publication(&survey, format));
+            }
+        }
+    }
 }

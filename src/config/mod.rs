@@ -371,3 +371,6 @@ impl From<Fault> for InvalidConfiguration {
         Self { faults: vec![fault] }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+use super::*;
+
+fn environment() -> Environment {
+    Environment::of([("ACME", "ACME-KEY"), ("BLANK", "  "), ("TOPIC", "arn:aws:sns:eu-central-1:123456789012:alerts")])
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(work)
+}
+
+fn load(document: &str) -> Result<Config, InvalidConfiguration> {
+    let document = parse::tree(document)?;
+    block_on(Config::of_document(document, &environment()))
+}
+
+fn faults(result: Result<Config, InvalidConfiguration>) -> Vec<String> {
+    let invalid = result.expect_err("faults");
+    invalid.faults.iter().map(ToString::to_string).collect()
+}
+
+/// Holds the faults of a document against the beginnings of what is expected, one for one.
+#[track_caller]
+fn check(document: &str, expected: &[&str]) {
+    let found = faults(load(document));
+    let all_match =
+        found.len() == expected.len() && expected.iter().all(|text| found.iter().any(|fault| fault.starts_with(text)));
+    assert!(all_match, "{found:#?}");
+}
+
+const WHOLE: &str = r#"
+    [ayrshare]
+    api_key = "KEY"
+    base_url = "http://127.0.0.1:8080/api/"
+    concurrency = 4
+    timeout = "5s"
+    scheduled_posts = false
+    [[profiles]]
+    name = "Head office"
+    primary = true
+    [[profiles]]
+    name = "Acme Coffee"
+    key = "env:ACME"
+    [alerts]
+    thresholds = ["14d", "1d"]
+    repeat = "every-run"
+    when_empty = "report"
+    ignore = ["*.tmp"]
+    [[channels]]
+    name = "team"
+    type = "slack"
+    webhook_url = "https://hooks.slack.com/services/T0/B0/x"
+    profiles = ["Acme Coffee"]
+    thresholds = ["3d"]
+    [[channels]]
+    name = "mail"
+    type = "sns"
+    topic_arn = "env:TOPIC"
+    format = "amazon-q"
+    [[channels]]
+    name = "own"
+    type = "webhook"
+    url = "https://example.com/hook"
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    [http]
+    require_authorizer = false
+    report_url = "https://example.com"
+    link_secret = "0123456789abcdef"
+    link_ttl = "1d"
+    [heartbeat]
+    url = "https://hc-ping.com/00000000-0000-0000-0000-000000000000"
+"#;
+
+const SMALL: &str = r#"
+    [ayrshare]
+    api_key = "KEY"
+    [[profiles]]
+    name = "A"
+    primary = true
+    [[channels]]
+    name = "mail"
+    type = "sns"
+    topic_arn = "arn:aws:sns:eu-central-1:123456789012:alerts"
+"#;
+
+fn small_with(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "{from}");
+    SMALL.replace(from, to)
+}
+
+#[test]
+fn the_whole_document_is_read_and_references_are_resolved() {
+    let config = load(WHOLE).expect("a configuration");
+    assert_eq!(config.ayrshare.concurrency, 4);
+    assert_eq!(config.ayrshare.timeout, Duration::from_secs(5));
+    assert!(!config.ayrshare.scheduled_posts && !config.http.require_authorizer);
+    let key = config.profiles[1].key.as_ref().map(ExposeSecret::expose_secret);
+    assert_eq!(key, Some("ACME-KEY"));
+    assert_eq!(config.channels[0].profiles, [ProfileName::new("Acme Coffee")]);
+    assert_eq!(config.channels[1].profiles.len(), 2);
+    assert_eq!(config.channels[1].thresholds.iter().map(|t| t.label()).collect::<Vec<_>>(), ["1d", "14d"]);
+    assert!(
+        matches!(&config.channels[1].kind, ChannelKind::Sns { topic, format: SnsFormat::AmazonQ } if topic.region() == "eu-central-1")
+    );
+    assert!(config.alerts.ignore.is_match("a.tmp") && config.alerts.when_empty == WhenEmpty::Report);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let config = load(SMALL).expect("a configuration");
+    assert_eq!(config.ayrshare.base_url.as_str(), "https://api.ayrshare.com/api");
+    assert_eq!((config.ayrshare.concurrency, config.ayrshare.timeout), (8, Duration::from_secs(10)));
+    assert!(config.ayrshare.scheduled_posts && config.http.require_authorizer);
+    assert_eq!(config.http.link_ttl, Duration::from_hours(7 * 24));
+    assert_eq!(config.channels[0].thresholds.iter().map(|t| t.label()).collect::<Vec<_>>(), ["1d", "3d", "7d"]);
+}
+
+#[test]
+fn json_is_read_as_well() {
+    let json = r#"  {"ayrshare": {"api_key": "K"}, "profiles": [{"name": "A", "key": "env:ACME"}],
+        "channels": [{"name": "c", "type": "slack", "webhook_url": "http://localhost:1/x"}]}"#;
+    assert!(load(json).is_ok());
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_path() {
+    check(
+        r#"
+        colour = "blue"
+        [ayrshare]
+        api_key = "two words"
+        base_url = "ftp://example.com"
+        concurrency = 0
+        timeout = "banana"
+        scheduled_posts = "yes"
+        [[profiles]]
+        name = "A"
+        primary = true
+        key = "K"
+        [[profiles]]
+        name = "A"
+        key = ""
+        [[profiles]]
+        name = " "
+        [[profiles]]
+        key = "env:MISSING"
+        primary = 1
+        [alerts]
+        thresholds = ["1d", "24h", "0d"]
+        repeat = "once-per-threshold"
+        when_empty = "loud"
+        ignore = ["[a"]
+        [[channels]]
+        name = "team"
+        type = "slack"
+        webhook_url = "https://hooks.slack.com/workflows/T0/A0/1/x"
+        profiles = ["B"]
+        [[channels]]
+        name = "team"
+        type = "pigeon"
+        [[channels]]
+        type = "sns"
+        topic_arn = "arn:aws:sqs:eu-central-1:123456789012:q"
+        thresholds = []
+        format = "xml"
+        [[channels]]
+        name = "own"
+        type = "webhook"
+        url = "http://example.com"
+        secret = "secret"
+        retries = 3
+        [heartbeat]
+        "#,
+        &[
+            "colour: is no key of this table; it knows alerts, ayrshare, channels, heartbeat, http, profiles",
+            "ayrshare.api_key: has a blank",
+            "ayrshare.base_url: `ftp:` is no reference",
+            "ayrshare.concurrency: expected a whole number from 1 to 256",
+            "ayrshare.timeout: `banana` is no duration",
+            "ayrshare.scheduled_posts: expected true or false, found a string",
+            "profiles[0].key: the primary profile has no key",
+            "profiles[1].name: `A` is the name of another one",
+            "profiles[1].key: is blank",
+            "profiles[2].name: is blank",
+            "profiles[2].key: is missing",
+            "profiles[3].name: is missing",
+            "profiles[3].key: env:MISSING: this environment variable is not set",
+            "profiles[3].primary: expected true or false",
+            "alerts.thresholds[1]: is as long as `1d`",
+            "alerts.thresholds[2]: `0d` is no duration",
+            "alerts.repeat: `once-per-threshold` needs a ledger",
+            "alerts.when_empty: expected `silent` or `report`",
+            "alerts.ignore[0]: is no glob",
+            "channels[0].webhook_url: is a webhook of Slack's Workflow Builder",
+            "channels[0].profiles[0]: there is no profile `B`",
+            "channels[1].name: `team` is the name of another one",
+            "channels[1].type: expected `slack` or `sns` or `webhook`",
+            "channels[2].name: is missing",
+            "channels[2].topic_arn: is no ARN",
+            "channels[2].thresholds: give one threshold at least",
+            "channels[2].format: expected `text` or `json` or `amazon-q`",
+            "channels[3].url: a webhook URL must begin with `https://`",
+            "channels[3].secret: is no signing secret",
+            "channels[3].retries: is no key of this table",
+            "heartbeat.url: is missing",
+        ],
+    );
+}
+
+#[test]
+fn a_document_without_anything_says_what_it_lacks() {
+    check("", &["ayrshare.api_key: is missing", "profiles: name one profile", "channels: name one channel"]);
+    check(
+        "profiles = []\nchannels = []\nayrshare = 1",
+        &["ayrshare: expected a table", "profiles: name one profile", "channels: name one channel"],
+    );
+}
+
+#[test]
+fn a_syntax_error_says_where_and_quotes_nothing() {
+    for (document, place) in [
+        ("[ayrshare]\napi_key = \"SECRET-1", "line 2"),
+        ("{\"ayrshare\": {\"api_key\": \"SECRET-1\",}}", "line 1"),
+        ("[ayrshare]\napi_key = SECRET-1", "line 2"),
+    ] {
+        let faults = faults(load(document));
+        assert!(faults[0].starts_with(&format!("document: {place}, column")), "{faults:?}");
+        assert!(!faults[0].contains("SECRET-1"), "{faults:?}");
+    }
+}
+
+#[test]
+fn no_fault_and_no_debug_text_shows_a_secret() {
+    let with_secrets = WHOLE
+        .replace("\"KEY\"", "\"SECRET 1\"")
+        .replace("env:ACME", "SECRET 2")
+        .replace("/services/T0/B0/x", "/workflows/SECRET-3")
+        .replace("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_SECRET-4")
+        .replace("https://hc-ping.com/0", "http://hc-ping.com/SECRET-5");
+    let faults = faults(load(&with_secrets));
+    assert_eq!(faults.len(), 5, "{faults:#?}");
+    assert!(!faults.concat().contains("SECRET"), "{faults:#?}");
+
+    let config = load(WHOLE).expect("a configuration");
+    let debug = format!("{config:?}");
+    for secret in
+        ["\"KEY\"", "ACME-KEY", "services/T0", "whsec_", "0123456789abcdef", "hc-ping.com", "example.com/hook"]
+    {
+        assert!(!debug.contains(secret), "{secret} in {debug}");
+    }
+    let redacted = config.redactor().redact("ACME-KEY https://hooks.slack.com/services/T0/B0/x and services/T0/B0/x");
+    assert_eq!(redacted, "[redacted] [redacted] and [redacted]");
+}
+
+#[test]
+fn an_unknown_reference_is_no_key() {
+    let key = |value: &str| faults(load(&small_with("\"KEY\"", &format!("{value:?}"))));
+    assert!(key("vault:secret/ayrshare")[0].starts_with("ayrshare.api_key: `vault:` is no reference"));
+    assert!(key("env:")[0].starts_with("ayrshare.api_key: `env:` must be followed by"));
+    assert!(key("env:BLANK")[0].starts_with("ayrshare.api_key: is blank"));
+}
+
+#[test]
+fn plain_http_is_for_this_machine_only() {
+    let url = |url: &str| load(&small_with("\"KEY\"", &format!("\"KEY\"\nbase_url = {url:?}")));
+    for taken in ["http://localhost:1/api", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:8", "https://a.b"] {
+        assert!(url(taken).is_ok(), "{taken}");
+    }
+    for refused in [
+        "http://a.b",
+        "http://localhost.a.b",
+        "http://128.0.0.1",
+        "https://",
+        "a.b",
+        "",
+        "https://a.b?x",
+        "https://u@a.b",
+    ] {
+        assert!(url(refused).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn a_slack_webhook_is_an_incoming_one() {
+    let slack = |url: &str| {
+        let channel = format!("type = \"slack\"\nwebhook_url = {url:?}");
+        load(&small_with("type = \"sns\"\n    topic_arn = \"arn:aws:sns:eu-central-1:123456789012:alerts\"", &channel))
+    };
+    for taken in [
+        "https://hooks.slack.com/services/T/B/x",
+        "https://hooks.slack-gov.com/services/T/B/x",
+        "http://127.0.0.1:9/services/T/B/x",
+        "https://relay.example.com/slack",
+    ] {
+        assert!(slack(taken).is_ok(), "{taken}");
+    }
+    for refused in [
+        "https://hooks.slack.com/workflows/T/A/1/x",
+        "https://hooks.slack.com/triggers/T/1/x",
+        "https://hooks.slack.com/",
+        "http://127.0.0.1:9/workflows/T/A/1/x",
+        "http://hooks.slack.com/services/T/B/x",
+    ] {
+        assert!(slack(refused).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn the_environment_alone_is_a_configuration() {
+    let load = |variables: &[(&str, &str)]| block_on(Config::load(&Environment::of(variables.iter().copied())));
+    let slack = ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T/B/x");
+    let config = load(&[
+        ("AYRSHARE_API_KEY", "K"),
+        slack,
+        ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:1:t"),
+        ("THRESHOLDS", "14d, 1d"),
+        ("MEDIA_ALERTS_CONFIG", " "),
+    ])
+    .expect("a configuration");
+    assert_eq!(config.profiles[0].name.as_str(), "Primary");
+    assert_eq!(config.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["slack", "sns"]);
+    assert_eq!(config.channels[0].thresholds.iter().map(|t| t.label()).collect::<Vec<_>>(), ["1d", "14d"]);
+
+    let faults = |variables: &[(&str, &str)]| faults(load(variables));
+    assert_eq!(faults(&[]).len(), 2);
+    assert!(faults(&[slack])[0].starts_with("AYRSHARE_API_KEY: is missing"));
+    assert!(faults(&[("AYRSHARE_API_KEY", "K")])[0].starts_with("SLACK_WEBHOOK_URL: set SLACK_WEBHOOK_URL"));
+    let wrong = faults(&[
+        ("AYRSHARE_API_KEY", "a b"),
+        ("SNS_TOPIC_ARN", "x"),
+        ("THRESHOLDS", "7d,x"),
+        ("AYRSHARE_BASE_URL", "x"),
+    ]);
+    for path in ["AYRSHARE_API_KEY: ", "SNS_TOPIC_ARN: ", "THRESHOLDS[1]: ", "AYRSHARE_BASE_URL: "] {
+        assert!(wrong.iter().any(|fault| fault.starts_with(path)), "{path} {wrong:?}");
+    }
+}
+
+#[test]
+fn a_document_that_is_not_there_is_said_so() {
+    let load = |place: &str| faults(block_on(Config::load(&Environment::of([(CONFIG_VARIABLE, place)]))));
+    assert!(
+        load("/no/such/file.toml")[0].starts_with("MEDIA_ALERTS_CONFIG: /no/such/file.toml cannot be read: No such")
+    );
+    assert!(load("vault:x")[0].contains("cannot be read"));
+}
