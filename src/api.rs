@@ -61,9 +61,12 @@ impl Response {
         Self::problem_with(500, "The configuration is refused; the function's log names every fault.", &errors)
     }
 
-    /// The answer after a run: 200, or 502 when it failed.
+    /// The answer after a run: 200, 502 when it failed, or 409 when another one was under way.
     #[must_use]
     pub fn of_run(result: &RunResult) -> Self {
+        if result.is_busy() {
+            return Self::problem(409, "Another run is under way. It will be over in minutes; try again then.");
+        }
         let status_code = if result.status == Status::Failed { 502 } else { 200 };
         let with_body = |most_bytes| Self::new(status_code, "application/json", result.to_json_within(most_bytes));
         let response = with_body(MOST_ANSWER_BYTES * 4 / 5);

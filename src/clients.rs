@@ -1,4 +1,4 @@
-//! The clients of a configuration: made once, and those of AWS only where a channel needs them.
+//! The clients of a configuration: made once, and those of AWS only where something needs them.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,9 @@ use aws_config::Region;
 
 use crate::aws;
 use crate::channel::SendError;
-use crate::config::{ChannelKind, Config, TopicArn};
+use crate::config::{ChannelKind, Config, LedgerConfig, TopicArn};
 use crate::environment::Environment;
+use crate::ledger::{DynamoDbLedger, FileLedger, Ledger};
 use crate::redact::Redactor;
 
 /// What a run talks through.
@@ -17,6 +18,8 @@ pub struct Clients {
     pub http: reqwest::Client,
     /// Takes the configuration's secrets out of text.
     pub redactor: Redactor,
+    /// Remembers what was announced.
+    pub ledger: Option<Ledger>,
     /// An SNS client for each region that a topic of the configuration is in.
     sns: HashMap<String, aws_sdk_sns::Client>,
 }
@@ -32,16 +35,24 @@ impl Clients {
                 ChannelKind::Slack { .. } | ChannelKind::Webhook { .. } => None,
             })
             .collect();
+        let needs_aws = !topics.is_empty() || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
+        let aws = if needs_aws { Some(aws::load(&http, environment).await) } else { None };
+
         let mut sns = HashMap::new();
-        if !topics.is_empty() {
-            let shared = aws::load(&http, environment).await;
-            for topic in topics {
-                let region = Region::new(topic.region().to_owned());
-                let config = aws_sdk_sns::config::Builder::from(&shared).region(region).build();
-                sns.insert(topic.region().to_owned(), aws_sdk_sns::Client::from_conf(config));
-            }
+        for (topic, aws) in topics.into_iter().zip(aws.iter().cycle()) {
+            let region = Region::new(topic.region().to_owned());
+            let config = aws_sdk_sns::config::Builder::from(aws).region(region).build();
+            sns.insert(topic.region().to_owned(), aws_sdk_sns::Client::from_conf(config));
         }
-        Self { http, redactor: config.redactor(), sns }
+        let ledger = match (&config.ledger, &aws) {
+            (Some(LedgerConfig::DynamoDb { table }), Some(aws)) => {
+                let client = aws_sdk_dynamodb::Client::new(aws);
+                Some(Ledger::DynamoDb(DynamoDbLedger::new(client, table.clone())))
+            }
+            (Some(LedgerConfig::File { path }), _) => Some(Ledger::File(FileLedger::new(path.clone()))),
+            _ => None,
+        };
+        Self { http, redactor: config.redactor(), ledger, sns }
     }
 
     /// The client for a topic of the configuration.

@@ -84,15 +84,20 @@ impl Command {
     ///
     /// Says which name is not there, and which are.
     pub fn plan<'a>(&self, config: &'a Config) -> Result<Plan<'a>, InvalidEvent> {
-        let is_narrowed = self.profiles.is_some() || self.channels.is_some();
         Ok(Plan {
             action: self.action,
             within: self.within.clone(),
             profiles: pick(&config.profiles, self.profiles.as_deref(), "profile", |profile| profile.name.as_str())?,
             channels: pick(&config.channels, self.channels.as_deref(), "channel", |channel| &channel.name)?,
             dry_run: self.dry_run,
-            is_narrowed,
+            is_whole_alert: self.is_whole_alert(),
         })
+    }
+
+    /// Whether this is an alert to all channels about all profiles: metrics and heartbeat tell of those alone.
+    #[must_use]
+    pub fn is_whole_alert(&self) -> bool {
+        self.action == Action::Alert && !self.dry_run && self.profiles.is_none() && self.channels.is_none()
     }
 }
 
@@ -109,8 +114,8 @@ pub struct Plan<'a> {
     pub channels: Vec<&'a Channel>,
     /// Render, and send nothing.
     pub dry_run: bool,
-    /// Whether the run leaves profiles or channels out.
-    pub is_narrowed: bool,
+    /// Whether this is an alert to all channels about all profiles.
+    pub is_whole_alert: bool,
 }
 
 /// Reads the `within` of a command or a query.

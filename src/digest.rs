@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 
-use crate::model::{FailedProfile, Item, Part, PostAtRisk, ProfileName, RiskReason, State};
+use crate::ledger::Level;
+use crate::model::{FailedProfile, Item, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State};
 use crate::survey::Survey;
 use crate::threshold::{Threshold, Thresholds};
 use crate::words;
@@ -26,6 +27,16 @@ pub struct Digest {
     pub entries: Vec<Entry>,
     /// What could not be checked.
     pub unchecked: Vec<FailedProfile>,
+    /// Whether what could not be checked is said anew, and not only once more beside what is.
+    pub unchecked_is_news: bool,
+    /// What could not be checked before, and was now.
+    pub recovered: Vec<(ProfileName, Part)>,
+    /// What posts were called that would have failed and will not any more, and whose they are.
+    pub resolved: Vec<(ProfileName, String)>,
+    /// How many entries this channel was told of before, and are still open.
+    pub announced_before: usize,
+    /// What people should know of the ledger.
+    pub ledger_note: Option<String>,
 }
 
 /// One thing that is announced.
@@ -33,6 +44,8 @@ pub struct Digest {
 pub struct Entry {
     /// Which section it is in.
     pub urgency: Urgency,
+    /// How tight the threshold is that it has entered: what the ledger remembers.
+    pub level: Level,
     /// What it is.
     pub subject: Subject,
 }
@@ -54,6 +67,31 @@ impl Entry {
             Subject::File(item) => &item.profile,
             Subject::Post(post) => &post.profile,
         }
+    }
+
+    fn of_post(post: &PostAtRisk, now: Timestamp, thresholds: &Thresholds) -> Self {
+        let level = |media: &MediaAtRisk| match (media.reason, media.expires_at) {
+            (RiskReason::AlreadyGone, _) => Level::OVER,
+            (RiskReason::ExpiresBeforePost, Some(expires_at)) => {
+                thresholds.entered(expires_at.duration_since(now)).map_or(Level::SEEN, Level::of)
+            }
+            (RiskReason::ExpiresBeforePost, None) => Level::SEEN,
+        };
+        let level = post.media.iter().map(level).min().unwrap_or(Level::SEEN);
+        Self { urgency: Urgency::PostAtRisk, level, subject: Subject::Post(post.clone()) }
+    }
+
+    /// `None` for a file that has entered none of these thresholds.
+    fn of_item(item: &Item, now: Timestamp, thresholds: &Thresholds) -> Option<Self> {
+        let (urgency, level) = match item.state {
+            State::Expired => (Urgency::Expired, Level::OVER),
+            State::Undated => (Urgency::Undated, Level::SEEN),
+            State::Expiring => {
+                let threshold = thresholds.entered(item.remaining(now)?)?;
+                (Urgency::Within(threshold.clone()), Level::of(threshold))
+            }
+        };
+        Some(Self { urgency, level, subject: Subject::File(item.clone()) })
     }
 }
 
@@ -101,18 +139,8 @@ impl Digest {
     #[must_use]
     pub fn new(survey: &Survey, profiles: &[ProfileName], thresholds: &Thresholds) -> Self {
         let survey = survey.of_profiles(profiles);
-        let posts = survey
-            .posts_at_risk
-            .iter()
-            .map(|post| Entry { urgency: Urgency::PostAtRisk, subject: Subject::Post(post.clone()) });
-        let files = survey.items.iter().filter_map(|item| {
-            let urgency = match item.state {
-                State::Expired => Urgency::Expired,
-                State::Expiring => Urgency::Within(thresholds.entered(item.remaining(survey.now)?)?.clone()),
-                State::Undated => Urgency::Undated,
-            };
-            Some(Entry { urgency, subject: Subject::File(item.clone()) })
-        });
+        let posts = survey.posts_at_risk.iter().map(|post| Entry::of_post(post, survey.now, thresholds));
+        let files = survey.items.iter().filter_map(|item| Entry::of_item(item, survey.now, thresholds));
         Self {
             is_test: false,
             now: survey.now,
@@ -121,19 +149,25 @@ impl Digest {
             horizon: thresholds.iter().last().cloned(),
             entries: grouped(posts.chain(files).collect()),
             unchecked: survey.failed(),
+            unchecked_is_news: true,
+            recovered: Vec::new(),
+            resolved: Vec::new(),
+            announced_before: 0,
+            ledger_note: None,
         }
     }
 
-    /// Whether there is nothing to say.
+    /// Whether there is nothing new to say.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.unchecked.is_empty()
+        let has_unchecked = self.unchecked_is_news && !self.unchecked.is_empty();
+        self.entries.is_empty() && !has_unchecked && self.recovered.is_empty() && self.resolved.is_empty()
     }
 
-    /// Whether it can be said that all is well: nothing is announced, and everything was checked.
+    /// Whether it can be said that there is nothing new, when people want to hear even that: everything was checked.
     #[must_use]
     pub fn is_all_clear(&self) -> bool {
-        self.is_empty() && self.checked == self.profiles.len()
+        self.is_empty() && self.unchecked.is_empty()
     }
 
     /// How many of each kind are announced.
@@ -175,6 +209,8 @@ impl Digest {
             .iter()
             .map(Entry::profile)
             .chain(self.unchecked.iter().map(|failed| &failed.profile))
+            .chain(self.recovered.iter().map(|(profile, _)| profile))
+            .chain(self.resolved.iter().map(|(profile, _)| profile))
             .collect();
         self.profiles.iter().filter(|profile| named.contains(profile)).collect()
     }
@@ -213,9 +249,21 @@ impl Digest {
 
     fn summary(&self, parts: &[(usize, String)]) -> String {
         let mut parts: Vec<_> = parts.iter().filter(|(count, _)| 0 < *count).map(|(_, part)| part.as_str()).collect();
-        let all_clear = format!("All clear: no file expires{}", self.horizon.as_ref().map(within).unwrap_or_default());
+        let all_clear = match &self.horizon {
+            Some(_) if 0 < self.announced_before => "Nothing new since the last message".to_owned(),
+            Some(horizon) => format!("All clear: no file expires{}", within(horizon)),
+            None => "All clear".to_owned(),
+        };
         if parts.is_empty() {
-            parts.push(if self.unchecked.is_empty() { &all_clear } else { "Scheduled posts could not be checked" });
+            parts.push(if !self.unchecked.is_empty() {
+                "Scheduled posts could not be checked"
+            } else if !self.resolved.is_empty() {
+                "Scheduled posts are safe again"
+            } else if !self.recovered.is_empty() {
+                "Profiles can be checked again"
+            } else {
+                &all_clear
+            });
         }
         let mark = if self.is_test { "[TEST] " } else { "" };
         format!("{mark}{}", parts.join(", "))
@@ -253,6 +301,51 @@ impl Digest {
             (checked, all) => format!("{checked} of {}", words::count(all, "profile")),
         };
         format!("Checked {checked} on {moment}.")
+    }
+
+    /// What has become better: profiles that could be checked again, posts that are safe again.
+    #[must_use]
+    pub fn good_news(&self) -> Vec<String> {
+        const MOST: usize = 10;
+        let mut lines = Vec::new();
+        for (part, what) in [(Part::Media, "Checked again"), (Part::Posts, "Scheduled posts checked again")] {
+            let names: Vec<_> = self
+                .recovered
+                .iter()
+                .filter(|(_, recovered)| *recovered == part)
+                .map(|(profile, _)| words::shorten(&words::one_line(profile.as_str()), 100).into_owned())
+                .collect();
+            if !names.is_empty() {
+                lines.push(format!("{what}: {}.", words::list(&names, MOST)));
+            }
+        }
+        let posts: Vec<_> = self
+            .resolved
+            .iter()
+            .map(|(profile, label)| {
+                let profile = words::one_line(profile.as_str());
+                format!("{label} ({})", words::shorten(&profile, 100))
+            })
+            .collect();
+        if !posts.is_empty() {
+            lines.push(format!("Scheduled posts that are safe again: {}.", words::list(&posts, MOST)));
+        }
+        lines
+    }
+
+    /// What is not news, at the end of a digest: what was announced before, and what people should know of the ledger.
+    #[must_use]
+    pub fn closing(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.ledger_note.iter().cloned().collect();
+        if 0 < self.announced_before {
+            let are = if self.announced_before == 1 {
+                "was announced before and is"
+            } else {
+                "were announced before and are"
+            };
+            lines.push(format!("{} {are} still open.", words::count(self.announced_before, "item")));
+        }
+        lines
     }
 
     /// What helps, one sentence or two for each kind of entry that is there.

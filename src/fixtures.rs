@@ -40,8 +40,8 @@ pub fn item(profile: &str, file_name: &str, minutes: Option<i64>) -> Item {
 }
 
 fn scan(profile: &str, items: Vec<Item>) -> Scan {
-    let gallery = Gallery { listed: items.len() + 40, ignored: 1, items };
-    Scan { profile: ProfileName::new(profile), media: Ok(gallery) }
+    let gallery = Gallery { listed: items.len() + 40, ignored: 1, items, places: Vec::new() };
+    Scan { profile: ProfileName::new(profile), media: Ok(gallery), posts: None }
 }
 
 fn failure() -> Failure {
@@ -64,7 +64,7 @@ pub fn survey() -> Survey {
         item("Café 東京", "<!channel> menu.gif", Some(20 * HOUR)),
         item("Café 東京", "no date.webp", None),
     ];
-    let failed = Scan { profile: ProfileName::new("Acme Coffee"), media: Err(failure()) };
+    let failed = Scan { profile: ProfileName::new("Acme Coffee"), media: Err(failure()), posts: None };
     let mut survey = Survey::new(now(), vec![scan("Head office", head_office), failed, scan("Café 東京", cafe)]);
     survey.posts_at_risk = vec![PostAtRisk {
         profile: ProfileName::new("Head office"),
@@ -118,6 +118,7 @@ pub fn result(survey: &Survey) -> RunResult {
         posts_at_risk: survey.posts_at_risk.clone(),
         posts_left_out: 0,
         channels: Vec::new(),
+        ledger_error: None,
     }
 }
 
@@ -189,7 +190,7 @@ prop_compose! {
             scan(&name, items)
         });
         let failing = (0..failing)
-            .map(|index| Scan { profile: ProfileName::new(&format!("<Failing> & {index}")), media: Err(failure()) });
+            .map(|index| Scan { profile: ProfileName::new(&format!("<Failing> & {index}")), media: Err(failure()), posts: None });
         let mut survey = Survey::new(now(), scans.chain(failing).collect());
         survey.posts_at_risk = posts;
         survey

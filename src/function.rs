@@ -11,14 +11,15 @@ use uuid::Uuid;
 
 use crate::api::{self, Response};
 use crate::clients::Clients;
-use crate::command::{Action, Command, InvalidEvent};
+use crate::command::{InvalidEvent, Plan};
 use crate::config::{Config, InvalidConfiguration};
+use crate::edge::Network;
 use crate::environment::Environment;
 use crate::event::Event;
 use crate::heartbeat;
 use crate::net::{self, Deadline};
 use crate::run::Run;
-use crate::run_result::{RunResult, Status};
+use crate::run_result::{RunResult, Status, json};
 use crate::telemetry;
 
 /// The time of a run whose end nobody gives: the longest that Lambda allows.
@@ -70,56 +71,45 @@ impl Function {
     ///
     /// See [`FunctionError`]; a failed HTTP request is an answer and no error.
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
-        let run_id = Uuid::new_v4().to_string();
-        let span = tracing::info_span!("run", run_id, request_id = invocation.request_id);
-        self.answer(event, invocation, run_id).instrument(span).await
+        let call = Call { run_id: Uuid::new_v4().to_string(), now: now(), invocation };
+        let span = tracing::info_span!("run", run_id = call.run_id, request_id = invocation.request_id);
+        self.answer(event, &call).instrument(span).await
     }
 
-    async fn answer(
-        &self,
-        event: &str,
-        invocation: &Invocation,
-        run_id: String,
-    ) -> Result<Box<RawValue>, FunctionError> {
-        let now = now();
+    async fn answer(&self, event: &str, call: &Call<'_>) -> Result<Box<RawValue>, FunctionError> {
         let event = Event::parse(event).inspect_err(|error| tracing::error!("the event is refused: {error}"))?;
         let mut ready = self.ready.lock().await;
         let loaded = match ready.take() {
             Some(loaded) => Ok(loaded),
             None => self.load().await,
         };
-        let Ready { config, clients } = match loaded {
+        let ready = match loaded {
             Ok(loaded) => &*ready.insert(loaded),
-            Err(invalid) => return self.refuse(&event, invalid, &run_id, invocation, now),
+            Err(invalid) => return self.refuse(&event, invalid, call),
         };
 
         match event {
             Event::Command(command) => {
-                let deadline = deadline(invocation, now, LONGEST_RUN);
-                let plan =
-                    command.plan(config).inspect_err(|error| tracing::error!("the event is refused: {error}"))?;
-                let run = Run::new(run_id, now, plan, config, clients, deadline);
-                let result = self.run(run, deadline, invocation).await;
+                let plan = command
+                    .plan(&ready.config)
+                    .inspect_err(|error| tracing::error!("the event is refused: {error}"))?;
+                let result = self.run(call, plan, ready, LONGEST_RUN).await;
                 if result.status == Status::Failed {
                     return Err(FunctionError::RunFailed(result.failure_in_words()));
                 }
                 Ok(raw(result.to_json_within(api::MOST_ANSWER_BYTES)))
             }
             Event::Http(request) => {
-                let deadline = deadline(invocation, now, LONGEST_HTTP_RUN);
-                let plan =
-                    api::route(&request, config).and_then(|command| command.plan(config).map_err(api::bad_request));
+                let plan = api::route(&request, &ready.config)
+                    .and_then(|command| command.plan(&ready.config).map_err(api::bad_request));
                 let response = match plan {
-                    Ok(plan) => {
-                        let run = Run::new(run_id, now, plan, config, clients, deadline);
-                        Response::of_run(&self.run(run, deadline, invocation).await)
-                    }
+                    Ok(plan) => Response::of_run(&self.run(call, plan, ready, LONGEST_HTTP_RUN).await),
                     Err(response) => {
                         tracing::info!(status = response.status_code, "the request is refused: {}", response.body);
                         response
                     }
                 };
-                Ok(raw(crate::run_result::json(&response)))
+                Ok(raw(json(&response)))
             }
         }
     }
@@ -130,15 +120,19 @@ impl Function {
         Ok(Ready { config, clients })
     }
 
-    async fn run(&self, run: Run<'_>, deadline: Deadline, invocation: &Invocation) -> RunResult {
+    async fn run(&self, call: &Call<'_>, plan: Plan<'_>, ready: &Ready, longest: Duration) -> RunResult {
+        let Ready { config, clients } = ready;
+        let deadline = call.deadline(longest);
+        let is_whole_alert = plan.is_whole_alert;
+        let network = Network { config, clients };
+        let run = Run::new(call.run_id.clone(), call.now, plan, config, clients.ledger.as_ref(), network, deadline);
         let result = run.execute().await;
         log(&result);
-        let plan = &run.plan;
-        if plan.action == Action::Alert && !plan.dry_run && !plan.is_narrowed {
-            (self.write_metrics)(&telemetry::metrics(&result, &self.function_name(invocation), now()));
-            if let Some(url) = &run.config.heartbeat {
+        if is_whole_alert && !result.is_busy() {
+            (self.write_metrics)(&telemetry::metrics(&result, &self.function_name(call.invocation), now()));
+            if let Some(url) = &config.heartbeat {
                 let is_alive = result.status != Status::Failed;
-                heartbeat::beat(&run.clients.http, url, is_alive, deadline, &run.clients.redactor).await;
+                heartbeat::beat(&clients.http, url, is_alive, deadline, &clients.redactor).await;
             }
         }
         result
@@ -148,22 +142,17 @@ impl Function {
         &self,
         event: &Event,
         invalid: InvalidConfiguration,
-        run_id: &str,
-        invocation: &Invocation,
-        now: Timestamp,
+        call: &Call<'_>,
     ) -> Result<Box<RawValue>, FunctionError> {
         for fault in &invalid.faults {
             tracing::error!(path = fault.path, "the configuration is refused: {fault}");
         }
-        let alert = Command::default();
         match event {
-            Event::Http(request) => {
-                Ok(raw(crate::run_result::json(&Response::of_refused_configuration(request, &invalid))))
-            }
+            Event::Http(request) => Ok(raw(json(&Response::of_refused_configuration(request, &invalid)))),
             Event::Command(command) => {
-                if *command == (Command { within: command.within.clone(), ..alert }) {
-                    let name = self.function_name(invocation);
-                    (self.write_metrics)(&telemetry::metrics_of_refused_run(run_id, &name, now));
+                if command.is_whole_alert() {
+                    let name = self.function_name(call.invocation);
+                    (self.write_metrics)(&telemetry::metrics_of_refused_run(&call.run_id, &name, call.now));
                 }
                 Err(FunctionError::InvalidConfiguration(invalid))
             }
@@ -183,11 +172,20 @@ fn now() -> Timestamp {
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
-/// When a run must be over. A deadline that is over already is none: it is what local runtimes send.
-fn deadline(invocation: &Invocation, now: Timestamp, longest: Duration) -> Deadline {
-    let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    let given = invocation.deadline_ms.checked_sub(now_ms).filter(|left| 0 < *left).map(Duration::from_millis);
-    Deadline::after(given.map_or(longest, |given| given.min(longest)))
+/// One event, from its arrival on.
+struct Call<'a> {
+    run_id: String,
+    now: Timestamp,
+    invocation: &'a Invocation,
+}
+
+impl Call<'_> {
+    /// When a run must be over. A deadline that is over already is none: it is what local runtimes send.
+    fn deadline(&self, longest: Duration) -> Deadline {
+        let now_ms = u64::try_from(self.now.as_millisecond()).unwrap_or_default();
+        let given = self.invocation.deadline_ms.checked_sub(now_ms).filter(|left| 0 < *left);
+        Deadline::after(given.map_or(longest, |left| Duration::from_millis(left).min(longest)))
+    }
 }
 
 fn raw(json: String) -> Box<RawValue> {

@@ -4,6 +4,7 @@
 //! function, [`scan`] reads the galleries through [`ayrshare`], [`select`] and [`survey`] say what matters, [`digest`]
 //! says it in words, [`channel`] says it in each service's way, and [`run_result`] is the answer.
 
+pub mod announce;
 pub mod api;
 mod aws;
 pub mod ayrshare;
@@ -11,15 +12,20 @@ pub mod channel;
 pub mod clients;
 pub mod command;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod digest;
+mod edge;
 pub mod environment;
 pub mod event;
 #[cfg(test)]
 mod fixtures;
 pub mod function;
 mod heartbeat;
+pub mod ledger;
 pub mod model;
 pub mod net;
+pub mod posts;
 pub mod redact;
 pub mod run;
 pub mod run_result;

@@ -254,7 +254,7 @@ impl FailureKind {
 }
 
 /// Which part of looking at a profile failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// Its gallery: nothing is known of the profile.

@@ -199,11 +199,25 @@ pub async fn retrying<T, E, F: Future<Output = Result<T, E>>>(
     attempt: impl FnMut() -> F,
     retry: impl Fn(&E) -> Retry,
 ) -> Result<T, E> {
+    retrying_at_most(MOST_RETRIES, deadline, attempt, retry).await
+}
+
+/// As [`retrying`], as many times as is said: for a service that is ours to ask as often as we like.
+///
+/// # Errors
+///
+/// The error of the last attempt.
+pub async fn retrying_at_most<T, E, F: Future<Output = Result<T, E>>>(
+    retries: usize,
+    deadline: Deadline,
+    attempt: impl FnMut() -> F,
+    retry: impl Fn(&E) -> Retry,
+) -> Result<T, E> {
     attempt
         .retry(
             ExponentialBuilder::default()
                 .with_min_delay(Duration::from_millis(200))
-                .with_max_times(MOST_RETRIES)
+                .with_max_times(retries)
                 .with_jitter(),
         )
         .sleep(tokio::time::sleep)

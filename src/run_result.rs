@@ -43,6 +43,9 @@ pub struct RunResult {
     pub posts_left_out: usize,
     /// What became of each channel.
     pub channels: Vec<ChannelResult>,
+    /// Why the ledger could not be used, if it could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger_error: Option<String>,
 }
 
 /// How a run went.
@@ -161,6 +164,8 @@ pub enum Outcome {
     Failed,
     /// It would take messages.
     Reachable,
+    /// Another run was under way, so nothing was looked at and nothing was sent.
+    Busy,
 }
 
 impl RunResult {
@@ -213,7 +218,14 @@ impl RunResult {
         if !channels.is_empty() {
             parts.push(format!("channels that failed: {}", words::list(&channels, 20)));
         }
+        parts.extend(self.ledger_error.iter().map(|error| format!("the ledger failed: {error}")));
         parts.join("; ")
+    }
+
+    /// Whether another run was under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.channels.iter().any(|channel| channel.outcome == Outcome::Busy)
     }
 }
 

@@ -25,19 +25,31 @@ pub async fn scan(
 }
 
 async fn look_at(ayrshare: &Ayrshare<'_>, profile: &Profile, rules: &Rules<'_>, deadline: Deadline) -> Scan {
-    let media = if deadline.remaining().is_zero() {
-        let message = "the run's time was over before it was this profile's turn".to_owned();
-        Err(Failure { kind: FailureKind::OutOfTime, http_status: None, code: None, message })
+    let key = profile.key.as_ref();
+    let (media, posts) = if deadline.remaining().is_zero() {
+        (Err(out_of_time()), rules.keep_places.then(|| Err(out_of_time())))
     } else {
-        ayrshare
-            .media(profile.key.as_ref(), deadline, Gallery::default, |gallery, media| {
-                gallery.add(&profile.name, media, rules);
-            })
-            .await
+        let media = ayrshare.media(key, deadline, Gallery::default, |gallery, media| {
+            gallery.add(&profile.name, media, rules);
+        });
+        let posts = async {
+            if rules.keep_places { Some(ayrshare.scheduled_posts(key, rules.now, deadline).await) } else { None }
+        };
+        tokio::join!(media, posts)
     };
-    if let Err(Failure { kind, http_status, code, message }) = &media {
+    warn(profile, "media", media.as_ref().err());
+    warn(profile, "scheduled posts", posts.as_ref().and_then(|posts| posts.as_ref().err()));
+    Scan { profile: profile.name.clone(), media, posts }
+}
+
+fn out_of_time() -> Failure {
+    let message = "the run's time was over before it was this profile's turn".to_owned();
+    Failure { kind: FailureKind::OutOfTime, http_status: None, code: None, message }
+}
+
+fn warn(profile: &Profile, what: &str, failure: Option<&Failure>) {
+    if let Some(Failure { kind, http_status, code, message }) = failure {
         let kind = kind.as_str();
-        tracing::warn!(profile = %profile.name, kind, http_status, code, "media could not be checked: {message}");
+        tracing::warn!(profile = %profile.name, kind, http_status, code, "{what} could not be checked: {message}");
     }
-    Scan { profile: profile.name.clone(), media }
 }

@@ -4,6 +4,7 @@ use globset::GlobSet;
 use jiff::Timestamp;
 
 use crate::model::{Item, Media, ProfileName, State};
+use crate::posts::Listed;
 use crate::threshold::{Threshold, Thresholds};
 
 /// What decides whether a file matters.
@@ -15,6 +16,8 @@ pub struct Rules<'a> {
     pub thresholds: &'a Thresholds,
     /// Globs over ids and file names whose files nobody wants to hear of.
     pub ignore: &'a GlobSet,
+    /// Whether to keep where every file is served, to hold scheduled posts against.
+    pub keep_places: bool,
 }
 
 impl Rules<'_> {
@@ -55,12 +58,17 @@ pub struct Gallery {
     pub ignored: usize,
     /// The files that matter, in Ayrshare's order.
     pub items: Vec<Item>,
+    /// Where every file is served, if [`Rules::keep_places`] says so.
+    pub places: Vec<Listed>,
 }
 
 impl Gallery {
     /// Takes one more file of the gallery of `profile`.
     pub fn add(&mut self, profile: &ProfileName, media: Media, rules: &Rules<'_>) {
         self.listed += 1;
+        if rules.keep_places {
+            self.places.extend(Listed::of(&media));
+        }
         match rules.judge(&media) {
             Verdict::Ignored => self.ignored += 1,
             Verdict::Later => {}
@@ -100,7 +108,7 @@ mod tests {
         }
         let ignore = globs.build().expect("globs");
         let thresholds = thresholds(&["7d", "3d", "1d"]);
-        let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore };
+        let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, keep_places: false };
         let mut gallery = Gallery::default();
         for media in media {
             gallery.add(&ProfileName::new("A"), media, &rules);

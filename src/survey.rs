@@ -1,9 +1,12 @@
 //! The survey: everything that a run found by looking at its profiles, the most urgent first. Pure.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::{FailedProfile, Failure, Item, Part, PostAtRisk, ProfileName, State};
+use crate::posts::{self, Known, ScheduledPost};
 use crate::run_result::Status;
 use crate::select::Gallery;
 
@@ -14,6 +17,8 @@ pub struct Scan {
     pub profile: ProfileName,
     /// Its gallery, as far as it matters.
     pub media: Result<Gallery, Failure>,
+    /// Its scheduled posts; `None` when nobody wants to know of them.
+    pub posts: Option<Result<Vec<ScheduledPost>, Failure>>,
 }
 
 /// Everything that a run found.
@@ -40,24 +45,45 @@ pub struct SurveyedProfile {
     pub ignored: usize,
     /// Why its gallery could not be read.
     pub failed: Option<Failure>,
+    /// What came of reading its scheduled posts; `None` when nobody wants to know of them.
+    pub posts: Option<Result<(), Failure>>,
 }
 
 impl Survey {
     /// Brings together what was found.
     #[must_use]
     pub fn new(now: Timestamp, scans: Vec<Scan>) -> Self {
-        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk: Vec::new() };
-        for Scan { profile: name, media } in scans {
+        let known: Vec<_> = scans
+            .iter()
+            .map(|scan| Known {
+                profile: &scan.profile,
+                listed: scan.media.as_ref().ok().map(|gallery| gallery.places.as_slice()),
+                posts: scan.posts.as_ref().and_then(|posts| posts.as_deref().ok()).unwrap_or_default(),
+            })
+            .collect();
+        let posts_at_risk = posts::at_risk(&known, now);
+        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk };
+        for Scan { profile: name, media, posts } in scans {
             let (gallery, failed) = match media {
                 Ok(gallery) => (gallery, None),
                 Err(failure) => (Gallery::default(), Some(failure)),
             };
-            let Gallery { listed, ignored, items } = gallery;
-            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed });
+            let Gallery { listed, ignored, items, .. } = gallery;
+            let posts = posts.map(|posts| posts.map(drop));
+            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, posts });
             survey.items.extend(items);
         }
         survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
         survey
+    }
+
+    /// Whether this part of a profile was looked at.
+    #[must_use]
+    pub fn has_seen(&self, profile: &ProfileName, part: Part) -> bool {
+        self.profiles.iter().find(|one| one.name == *profile).is_some_and(|profile| match part {
+            Part::Media => profile.failed.is_none(),
+            Part::Posts => profile.posts == Some(Ok(())),
+        })
     }
 
     /// The survey of `profiles` alone: all that a channel of these profiles may know of.
@@ -88,10 +114,27 @@ impl Survey {
     #[must_use]
     pub fn failed(&self) -> Vec<FailedProfile> {
         let failed = |profile: &SurveyedProfile| {
-            let failure = profile.failed.clone()?;
-            Some(FailedProfile { profile: profile.name.clone(), what: Part::Media, failure })
+            // Of a profile whose gallery cannot be read, the posts are no further news.
+            let (what, failure) = match (&profile.failed, &profile.posts) {
+                (Some(failure), _) => (Part::Media, failure),
+                (None, Some(Err(failure))) => (Part::Posts, failure),
+                (None, _) => return None,
+            };
+            Some(FailedProfile { profile: profile.name.clone(), what, failure: failure.clone() })
         };
         self.profiles.iter().filter_map(failed).collect()
+    }
+
+    /// The ids of the posts at risk, by the id of the file that they will lack.
+    #[must_use]
+    pub fn posts_by_media(&self) -> HashMap<&String, Vec<String>> {
+        let mut posts: HashMap<&String, Vec<String>> = HashMap::new();
+        for post in &self.posts_at_risk {
+            for (media, post) in post.media.iter().filter_map(|media| Some((media.id.as_ref()?, post.id.as_ref()?))) {
+                posts.entry(media).or_default().push(post.clone());
+            }
+        }
+        posts
     }
 
     /// How many files were seen.
@@ -112,7 +155,7 @@ impl Survey {
     pub fn status(&self) -> Status {
         if self.checked() == 0 {
             Status::Failed
-        } else if self.profiles.iter().any(|profile| profile.failed.is_some()) {
+        } else if !self.failed().is_empty() {
             Status::Partial
         } else {
             Status::Ok
@@ -157,7 +200,7 @@ mod tests {
             let media = Media { expires_at, ..Media::default() };
             Item { profile: profile.clone(), media, state, threshold: None }
         };
-        Gallery { listed: hours.len() + 2, ignored: 1, items: hours.iter().map(item).collect() }
+        Gallery { listed: hours.len() + 2, ignored: 1, items: hours.iter().map(item).collect(), places: Vec::new() }
     }
 
     #[test]
@@ -166,9 +209,9 @@ mod tests {
         let failure =
             Failure { kind: FailureKind::Forbidden, http_status: Some(403), code: None, message: "no".into() };
         let scans = vec![
-            Scan { media: Ok(gallery(&a, &[None, Some(30), Some(-2)])), profile: a.clone() },
-            Scan { media: Err(failure), profile: b.clone() },
-            Scan { media: Ok(gallery(&c, &[Some(1)])), profile: c.clone() },
+            Scan { media: Ok(gallery(&a, &[None, Some(30), Some(-2)])), profile: a.clone(), posts: None },
+            Scan { media: Err(failure), profile: b.clone(), posts: None },
+            Scan { media: Ok(gallery(&c, &[Some(1)])), profile: c.clone(), posts: None },
         ];
         let survey = Survey::new(now(), scans);
         let hours = |item: &Item| item.remaining(now()).map(|left| left.as_hours());

@@ -1,12 +1,17 @@
 //! The Ayrshare client: what this crate asks of Ayrshare, and what it makes of the answers.
 //!
-//! The API's shapes are in [`media`]. An error is an HTTP status other than 200 *or* a JSON object where a list was
+//! The API's shapes are in [`media`] and [`history`]. An error is an HTTP status other than 200 *or* a JSON object where a list was
 //! expected; which code goes with which fault is mostly undocumented, so the HTTP status decides and the code and
 //! message are shown.
 
+mod history;
 mod media;
 
+use std::collections::HashSet;
 use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
 
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -15,10 +20,15 @@ use url::Url;
 
 use crate::model::{Failure, FailureKind, Media};
 use crate::net::{self, Answer, Deadline, NetError, Retry};
+use crate::posts::ScheduledPost;
 use crate::redact::Redactor;
 
 /// The most of one answer that is read: a gallery of 150,000 files.
 const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
+/// is enough for 30,000 posts.
+const MOST_HISTORY_REQUESTS: usize = 60;
 
 /// Ayrshare's code for "the API key is not valid", with any HTTP status.
 const CODE_UNAUTHORIZED: i64 = 102;
@@ -56,21 +66,105 @@ impl Ayrshare<'_> {
         add: impl Fn(&mut T, Media),
     ) -> Result<T, Failure> {
         let attempt = || async {
-            let answer = self.get("media", profile_key, deadline).await?;
+            let answer = self.get("media", &[], profile_key, deadline).await?;
             let mut gallery = start();
             if is_empty_list(&answer) {
                 return Ok(gallery);
             }
             self.refuse_error(&answer)?;
             media::read(&answer.body, |media| add(&mut gallery, media))
-                .map_err(|error| self.unreadable(&answer, &error.to_string()))?;
+                .map_err(|error| self.unreadable(&answer, "list of media", &error.to_string()))?;
             Ok(gallery)
         };
         net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
     }
 
-    async fn get(&self, path: &str, profile_key: Option<&SecretString>, deadline: Deadline) -> Result<Answer, Attempt> {
-        let url = format!("{}/{path}", self.base_url.as_str().trim_end_matches('/'));
+    /// Reads every scheduled post that will still need its media, of all statuses side by side.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] when any of the requests failed: a part of the posts would pass for all of them.
+    pub async fn scheduled_posts(
+        &self,
+        profile_key: Option<&SecretString>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Vec<ScheduledPost>, Failure> {
+        let of_status = history::STATUSES.map(|status| self.posts_of_status(status, profile_key, now, deadline));
+        let mut seen = HashSet::new();
+        let posts = try_join_all(of_status).await?.into_iter().flatten();
+        // The spans of a split overlap, and a post without an id is known by what it says and when.
+        Ok(posts.filter(|post| seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone())))).collect())
+    }
+
+    /// Reads the posts of one status. There is no cursor: a full answer is asked for again in two spans.
+    async fn posts_of_status(
+        &self,
+        status: &str,
+        profile_key: Option<&SecretString>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Vec<ScheduledPost>, Failure> {
+        let mut posts = Vec::new();
+        let mut spans = vec![history::Range::around(now)];
+        let mut requests = 0;
+        while let Some(span) = spans.pop() {
+            requests += 1;
+            let answer = self.posts_in_span(status, span, profile_key, deadline).await?;
+            if answer.len() < history::MOST_POSTS {
+                posts.extend(answer.into_iter().filter(history::Post::is_wanted).map(|post| post.post));
+            } else if let Some((first, second)) = span.split(&answer).filter(|_| requests < MOST_HISTORY_REQUESTS) {
+                spans.extend([second, first]);
+            } else {
+                let message = format!("there are more scheduled posts than {requests} requests can list");
+                return Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message });
+            }
+        }
+        Ok(posts)
+    }
+
+    async fn posts_in_span(
+        &self,
+        status: &str,
+        span: history::Range,
+        profile_key: Option<&SecretString>,
+        deadline: Deadline,
+    ) -> Result<Vec<history::Post>, Failure> {
+        let (start, end) = (whole_second(span.start), whole_second(span.end));
+        let limit = history::MOST_POSTS.to_string();
+        let query =
+            [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
+        let attempt = || async {
+            let answer = self.get("history", &query, profile_key, deadline).await?;
+            if is_empty_list(&answer) {
+                return Ok(Vec::new());
+            }
+            if answer.status != StatusCode::OK {
+                self.refuse_error(&answer)?;
+            }
+            // An error object may come with 200 here too; it has no `history` to read.
+            history::read(&answer.body).map_err(|reason| match self.refuse_error(&answer) {
+                Err(error) if error.failure.code.is_some() => error,
+                _ => self.unreadable(&answer, "history of posts", &reason),
+            })
+        };
+        net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
+    }
+
+    async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        profile_key: Option<&SecretString>,
+        deadline: Deadline,
+    ) -> Result<Answer, Attempt> {
+        let mut url = self.base_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         let mut request = self.http.get(url).bearer_auth(self.api_key.expose_secret());
         if let Some(key) = profile_key {
             request = request.header("Profile-Key", key.expose_secret());
@@ -115,8 +209,8 @@ impl Ayrshare<'_> {
         Err(Attempt { failure, retry })
     }
 
-    fn unreadable(&self, answer: &Answer, reason: &str) -> Attempt {
-        let message = format!("Ayrshare's answer is no list of media: {}", self.outside_text(reason));
+    fn unreadable(&self, answer: &Answer, expected: &str, reason: &str) -> Attempt {
+        let message = format!("Ayrshare's answer is no {expected}: {}", self.outside_text(reason));
         let http_status = Some(answer.status.as_u16());
         let failure = Failure { kind: FailureKind::BadResponse, http_status, code: None, message };
         Attempt { failure, retry: Retry::Never }
@@ -146,6 +240,11 @@ impl Attempt {
         let message = format!("{what}: {error}");
         Self { failure: Failure { kind, http_status: None, code: None, message }, retry }
     }
+}
+
+/// A moment as Ayrshare's queries take it.
+fn whole_second(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Whether the answer is Ayrshare's way of saying that there is none.

@@ -9,6 +9,8 @@ use crate::words::{list, one_line, shorten, units};
 
 /// Characters of the description. No limit is documented; chat programs take about this much of one message.
 const MOST_DESCRIPTION: usize = 3_000;
+/// Characters of what has become better.
+const MOST_GOOD_NEWS: usize = 500;
 /// Characters of a name.
 const MOST_NAME: usize = 100;
 /// Profiles that become keywords, or are named where they could not be checked.
@@ -61,6 +63,10 @@ fn description(digest: &Digest) -> (String, bool) {
             text += &format!("\n- and {} more", digest.unchecked.len() - MOST_NAMES);
         }
     }
+    for line in digest.good_news() {
+        text += "\n\n";
+        text += &escape(&shorten(&line, MOST_GOOD_NEWS));
+    }
     let mut shown = 0;
     let mut last: Option<&Entry> = None;
     for entry in &digest.entries {
@@ -86,6 +92,10 @@ fn description(digest: &Digest) -> (String, bool) {
         text += "\n\n";
         text += &digest::left_out(left_out);
     }
+    for line in digest.closing() {
+        text += "\n\n";
+        text += &line;
+    }
     (text, !left_out.is_empty())
 }
 
@@ -102,8 +112,12 @@ fn line(entry: &Entry, digest: &Digest) -> String {
 
 /// Outside text, without what markdown or a chat program would act on.
 fn text(outside: &str) -> String {
+    escape(&shorten(&one_line(outside), MOST_NAME))
+}
+
+fn escape(outside: &str) -> String {
     let mut text = String::new();
-    for character in shorten(&one_line(outside), MOST_NAME).chars() {
+    for character in outside.chars() {
         match character {
             '*' | '_' | '`' | '~' | '[' | ']' | '|' | '\\' => text.extend(['\\', character]),
             '<' => text += "&lt;",

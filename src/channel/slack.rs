@@ -31,6 +31,8 @@ const MOST_NAME: usize = 120;
 const MOST_URL: usize = 600;
 /// Profiles that are named where they could not be checked.
 const MOST_UNCHECKED: usize = 8;
+/// Characters of what has become better.
+const MOST_GOOD_NEWS: usize = 1_000;
 /// Entries that the plain text names.
 const MOST_IN_FALLBACK: usize = 3;
 
@@ -105,6 +107,10 @@ impl<'a> Draft<'a> {
             }
             draft.push(section(&lines.join("\n")));
         }
+        let good_news = digest.good_news().join("\n");
+        if !good_news.is_empty() {
+            draft.push(section(&format!(":white_check_mark: {}", escape(&shorten(&good_news, MOST_GOOD_NEWS)))));
+        }
         draft
     }
 
@@ -164,9 +170,10 @@ impl<'a> Draft<'a> {
         if !left_out.is_empty() {
             self.push(section(&escape(&digest::left_out(left_out))));
         }
-        let advice = digest.advice().join("\n");
-        if !advice.is_empty() {
-            self.push(context(&escape(&advice)));
+        for lines in [digest.advice().join("\n"), digest.closing().join("\n")] {
+            if !lines.is_empty() {
+                self.push(context(&escape(&lines)));
+            }
         }
     }
 
@@ -274,6 +281,7 @@ fn fallback(digest: &Digest) -> String {
         let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MOST_NAME)).collect();
         lines.push(format!("Could not be checked: {}.", crate::words::list(&names, MOST_UNCHECKED)));
     }
+    lines.extend(digest.good_news().iter().map(|line| shorten(line, MOST_GOOD_NEWS / 2).into_owned()));
     lines.push(digest.coverage());
     escape(&lines.join("\n"))
 }

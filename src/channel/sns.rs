@@ -133,6 +133,11 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
         }
     }
 
+    for line in digest.good_news() {
+        text += "\n\n";
+        text += &wrapped(&line);
+    }
+
     let mut shown = 0;
     let mut last: Option<&Entry> = None;
     for entry in &digest.entries {
@@ -167,6 +172,10 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
             text += &wrapped(advice);
             text += "\n";
         }
+    }
+    for line in digest.closing() {
+        text += "\n\n";
+        text += &wrapped(&line);
     }
     while text.ends_with('\n') {
         text.pop();

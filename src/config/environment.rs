@@ -23,6 +23,9 @@ pub fn document(environment: &Environment) -> Value {
     if let Some(thresholds) = var("THRESHOLDS") {
         document["alerts"]["thresholds"] = thresholds.split(',').map(str::trim).collect();
     }
+    if let Some(table) = var("LEDGER_TABLE") {
+        document["ledger"] = json!({"type": "dynamodb", "table": table});
+    }
     let mut channels = Vec::new();
     if let Some(url) = var("SLACK_WEBHOOK_URL") {
         channels.push(json!({"name": "slack", "type": "slack", "webhook_url": url}));
@@ -40,6 +43,7 @@ pub fn rename(invalid: InvalidConfiguration) -> InvalidConfiguration {
         let path = match fault.path.as_str() {
             "ayrshare.api_key" => "AYRSHARE_API_KEY".to_owned(),
             "ayrshare.base_url" => "AYRSHARE_BASE_URL".to_owned(),
+            "ledger.table" => "LEDGER_TABLE".to_owned(),
             "channels" => {
                 let message = "set SLACK_WEBHOOK_URL, SNS_TOPIC_ARN or both; or name a document in MEDIA_ALERTS_CONFIG";
                 return Fault::new("SLACK_WEBHOOK_URL", message);

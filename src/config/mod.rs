@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::announce::Repeat;
 use crate::environment::Environment;
 use crate::model::ProfileName;
 use crate::redact::Redactor;
@@ -41,6 +42,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// `[[channels]]`, one at least, no name twice.
     pub channels: Vec<Channel>,
+    /// `[ledger]`
+    pub ledger: Option<LedgerConfig>,
     /// `[http]`
     pub http: HttpConfig,
     /// `[heartbeat]`
@@ -74,6 +77,8 @@ pub struct Profile {
 /// What is announced.
 #[derive(Debug)]
 pub struct Alerts {
+    /// How often the same thing is announced.
+    pub repeat: Repeat,
     /// When there is nothing to say.
     pub when_empty: WhenEmpty,
     /// Globs over id and file name.
@@ -195,6 +200,21 @@ impl TopicArn {
     pub fn is_fifo(&self) -> bool {
         self.arn.strip_suffix(".fifo").is_some()
     }
+}
+
+/// Where it is remembered what was announced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerConfig {
+    /// In a DynamoDB table.
+    DynamoDb {
+        /// The table's name.
+        table: String,
+    },
+    /// In a file of this machine.
+    File {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// How HTTP requests are answered.

@@ -11,9 +11,10 @@ use url::{Host, Url};
 use super::reference::Resolved;
 use super::table::{Table, Text};
 use super::{
-    Alerts, AyrshareConfig, Channel, ChannelKind, Config, Fault, Faults, HttpConfig, InvalidConfiguration, Profile,
-    SecretUrl, SnsFormat, TopicArn, WhenEmpty,
+    Alerts, AyrshareConfig, Channel, ChannelKind, Config, Fault, Faults, HttpConfig, InvalidConfiguration,
+    LedgerConfig, Profile, SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
+use crate::announce::Repeat;
 use crate::model::ProfileName;
 use crate::threshold::{Threshold, Thresholds};
 
@@ -57,7 +58,8 @@ pub fn config(document: &Value, resolved: &Resolved, faults: &Faults) -> Option<
     let root = Table::new("", document, resolved, faults)?;
     let ayrshare = ayrshare(&root);
     let profiles = profiles(&root);
-    let (thresholds, alerts) = alerts(&root);
+    let ledger = ledger(&root);
+    let (thresholds, alerts) = alerts(&root, ledger.is_some());
     let channels = channels(&root, profiles.as_deref().unwrap_or_default(), thresholds.as_ref());
     let http = http(&root);
     let heartbeat = heartbeat(&root);
@@ -65,7 +67,15 @@ pub fn config(document: &Value, resolved: &Resolved, faults: &Faults) -> Option<
     if !faults.is_empty() {
         return None;
     }
-    Some(Config { ayrshare: ayrshare?, profiles: profiles?, alerts: alerts?, channels: channels?, http, heartbeat })
+    Some(Config {
+        ayrshare: ayrshare?,
+        profiles: profiles?,
+        alerts: alerts?,
+        channels: channels?,
+        ledger,
+        http,
+        heartbeat,
+    })
 }
 
 fn ayrshare(root: &Table<'_>) -> Option<AyrshareConfig> {
@@ -120,18 +130,19 @@ fn profiles(root: &Table<'_>) -> Option<Vec<Profile>> {
     Some(profiles)
 }
 
-fn alerts(root: &Table<'_>) -> (Option<Thresholds>, Option<Alerts>) {
+fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Alerts>) {
     let defaults = || Thresholds::new(DEFAULT_THRESHOLDS.iter().filter_map(|text| Threshold::parse(text).ok()));
+    let default_repeat = if has_ledger { Repeat::OncePerThreshold } else { Repeat::EveryRun };
     let Some(table) = root.table("alerts") else {
-        let alerts = Alerts { when_empty: WhenEmpty::Silent, ignore: GlobSet::empty() };
+        let alerts = Alerts { repeat: default_repeat, when_empty: WhenEmpty::Silent, ignore: GlobSet::empty() };
         return (defaults(), Some(alerts));
     };
     let thresholds = if table.has("thresholds") { thresholds(&table) } else { defaults() };
     let when_empty = table.word("when_empty", &[("silent", WhenEmpty::Silent), ("report", WhenEmpty::Report)]);
-    if let Some(Repeat::OncePerThreshold) =
-        table.word("repeat", &[("every-run", Repeat::EveryRun), ("once-per-threshold", Repeat::OncePerThreshold)])
-    {
-        table.fault("repeat", "`once-per-threshold` needs a ledger to remember what was announced");
+    let repeats = [("every-run", Repeat::EveryRun), ("once-per-threshold", Repeat::OncePerThreshold)];
+    let repeat = table.word("repeat", &repeats).unwrap_or(default_repeat);
+    if repeat == Repeat::OncePerThreshold && !has_ledger {
+        table.fault("repeat", "`once-per-threshold` needs a ledger to remember what was announced; add `[ledger]`");
     }
     let mut ignore = GlobSetBuilder::new();
     for text in table.texts("ignore").unwrap_or_default() {
@@ -144,14 +155,33 @@ fn alerts(root: &Table<'_>) -> (Option<Thresholds>, Option<Alerts>) {
     }
     let ignore = ignore.build().map_err(|error| table.fault("ignore", format!("cannot be used: {error}"))).ok();
     table.end();
-    let alerts = ignore.map(|ignore| Alerts { when_empty: when_empty.unwrap_or(WhenEmpty::Silent), ignore });
+    let alerts = ignore.map(|ignore| Alerts { repeat, when_empty: when_empty.unwrap_or(WhenEmpty::Silent), ignore });
     (thresholds, alerts)
 }
 
 #[derive(Clone, Copy)]
-enum Repeat {
-    EveryRun,
-    OncePerThreshold,
+enum LedgerType {
+    DynamoDb,
+    File,
+    None,
+}
+
+fn ledger(root: &Table<'_>) -> Option<LedgerConfig> {
+    let table = root.table("ledger")?;
+    if !table.has("type") {
+        table.fault("type", "is missing; give `dynamodb`, `file` or `none`");
+    }
+    let types = [("dynamodb", LedgerType::DynamoDb), ("file", LedgerType::File), ("none", LedgerType::None)];
+    let not_blank = |text: &Text<'_>| {
+        if text.value.trim().is_empty() { Err("is blank") } else { Ok(text.value.to_owned()) }
+    };
+    let ledger = match table.word("type", &types)? {
+        LedgerType::DynamoDb => table.required("table", not_blank).map(|table| LedgerConfig::DynamoDb { table }),
+        LedgerType::File => table.required("path", not_blank).map(|path| LedgerConfig::File { path: path.into() }),
+        LedgerType::None => None,
+    };
+    table.end();
+    ledger
 }
 
 fn thresholds(table: &Table<'_>) -> Option<Thresholds> {

@@ -1,8 +1,12 @@
 use super::*;
-use crate::threshold::Threshold;
 
 fn environment() -> Environment {
-    Environment::of([("ACME", "ACME-KEY"), ("BLANK", "  "), ("TOPIC", "arn:aws:sns:eu-central-1:123456789012:alerts")])
+    Environment::of([
+        ("ACME", "ACME-KEY"),
+        ("TABLE", "ledger"),
+        ("BLANK", "  "),
+        ("TOPIC", "arn:aws:sns:eu-central-1:123456789012:alerts"),
+    ])
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -62,6 +66,9 @@ const WHOLE: &str = r#"
     type = "webhook"
     url = "https://example.com/hook"
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    [ledger]
+    type = "dynamodb"
+    table = "env:TABLE"
     [http]
     require_authorizer = false
     report_url = "https://example.com"
@@ -98,10 +105,15 @@ fn the_whole_document_is_read_and_references_are_resolved() {
     assert_eq!(key, Some("ACME-KEY"));
     assert_eq!(config.channels[0].profiles, [ProfileName::new("Acme Coffee")]);
     assert_eq!(config.channels[1].profiles.len(), 2);
-    assert_eq!(config.channels[1].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
+    assert_eq!(
+        config.channels[1].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
+        ["1d", "14d"]
+    );
     assert!(
         matches!(&config.channels[1].kind, ChannelKind::Sns { topic, format: SnsFormat::AmazonQ } if topic.region() == "eu-central-1")
     );
+    assert_eq!(config.ledger, Some(LedgerConfig::DynamoDb { table: "ledger".into() }));
+    assert_eq!(config.alerts.repeat, Repeat::EveryRun);
     assert!(config.alerts.ignore.is_match("a.tmp") && config.alerts.when_empty == WhenEmpty::Report);
 }
 
@@ -112,7 +124,30 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!((config.ayrshare.concurrency, config.ayrshare.timeout), (8, Duration::from_secs(10)));
     assert!(config.ayrshare.scheduled_posts && config.http.require_authorizer);
     assert_eq!(config.http.link_ttl, Duration::from_hours(7 * 24));
-    assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "3d", "7d"]);
+    assert_eq!(
+        config.channels[0].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
+        ["1d", "3d", "7d"]
+    );
+}
+
+#[test]
+fn the_ledger_decides_how_often_things_are_said() {
+    let with = |ledger: &str| {
+        load(&format!("{SMALL}\n{ledger}")).map(|config| (config.ledger.is_some(), config.alerts.repeat))
+    };
+    assert_eq!(with(""), Ok((false, Repeat::EveryRun)));
+    assert_eq!(with("[ledger]\ntype = 'none'"), Ok((false, Repeat::EveryRun)));
+    assert_eq!(with("[ledger]\ntype = 'file'\npath = 'l.json'"), Ok((true, Repeat::OncePerThreshold)));
+    assert_eq!(
+        with("[ledger]\ntype = 'dynamodb'\ntable = 't'\n[alerts]\nrepeat = 'every-run'"),
+        Ok((true, Repeat::EveryRun))
+    );
+    let fault = |ledger: &str| faults(load(&format!("{SMALL}\n{ledger}"))).concat();
+    assert!(fault("[ledger]").starts_with("ledger.type: is missing"));
+    assert!(fault("[ledger]\ntype = 'redis'").starts_with("ledger.type: expected `dynamodb` or `file`"));
+    assert!(fault("[ledger]\ntype = 'file'").starts_with("ledger.path: is missing"));
+    assert!(fault("[ledger]\ntype = 'dynamodb'\ntable = ' '").starts_with("ledger.table: is blank"));
+    assert!(fault("[ledger]\ntype = 'file'\npath = 'x'\ntable = 'y'").starts_with("ledger.table: is no key"));
 }
 
 #[test]
@@ -172,7 +207,7 @@ fn every_fault_is_reported_at_once_with_its_path() {
         [heartbeat]
         "#,
         &[
-            "colour: is no key of this table; it knows alerts, ayrshare, channels, heartbeat, http, profiles",
+            "colour: is no key of this table; it knows alerts, ayrshare, channels, heartbeat, http, ledger, profiles",
             "ayrshare.api_key: has a blank",
             "ayrshare.base_url: `ftp:` is no reference",
             "ayrshare.concurrency: expected a whole number from 1 to 256",
@@ -319,7 +354,10 @@ fn the_environment_alone_is_a_configuration() {
     .expect("a configuration");
     assert_eq!(config.profiles[0].name.as_str(), "Primary");
     assert_eq!(config.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["slack", "sns"]);
-    assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
+    assert_eq!(
+        config.channels[0].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
+        ["1d", "14d"]
+    );
 
     let faults = |variables: &[(&str, &str)]| faults(load(variables));
     assert_eq!(faults(&[]).len(), 2);

@@ -1,0 +1,145 @@
+//! The ledger: remembers which announcement a channel has confirmed, and keeps a second run out.
+//!
+//! What is remembered and what follows from it is pure ([`memory`]); where it is kept is an edge ([`dynamodb`],
+//! [`file`]).
+
+mod dynamodb;
+mod file;
+mod memory;
+#[cfg(test)]
+mod simulation;
+
+use jiff::Timestamp;
+
+pub use self::dynamodb::DynamoDbLedger;
+pub use self::file::FileLedger;
+pub use self::memory::{Change, Key, Level, Memory, Record, post_id};
+use crate::net::Deadline;
+
+/// Where the ledger is kept.
+#[derive(Debug)]
+pub enum Ledger {
+    /// In a DynamoDB table.
+    DynamoDb(DynamoDbLedger),
+    /// In a file of this machine.
+    File(FileLedger),
+    /// In this process: for the proof that no announcement is lost or repeated.
+    #[cfg(test)]
+    InProcess(std::sync::Arc<simulation::InProcessLedger>),
+}
+
+/// What keeps a second run out until it is given back, or until its end.
+#[derive(Debug)]
+pub struct Lease {
+    owner: String,
+    /// The lock of a file ledger: open, and so held, for as long as the lease is.
+    _file: Option<std::fs::File>,
+    /// What happened to the ledger that people should hear of.
+    pub note: Option<String>,
+}
+
+/// Why the ledger could not be used.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LedgerError(String);
+
+impl Ledger {
+    /// The type as the configuration names it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DynamoDb(_) => "dynamodb",
+            Self::File(_) => "file",
+            #[cfg(test)]
+            Self::InProcess(_) => "in-process",
+        }
+    }
+
+    /// Takes the lease for the run `owner` until `ends_at`; `None` while another run holds it.
+    ///
+    /// # Errors
+    ///
+    /// Says what the ledger answered, and what mends it.
+    pub async fn lease(
+        &self,
+        owner: &str,
+        now: Timestamp,
+        ends_at: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Option<Lease>, LedgerError> {
+        match self {
+            Self::DynamoDb(ledger) => ledger.lease(owner, now, ends_at, deadline).await,
+            Self::File(ledger) => ledger.lease(owner, now),
+            #[cfg(test)]
+            Self::InProcess(ledger) => ledger.lease(owner, now, ends_at),
+        }
+    }
+
+    /// Gives the lease back. A lease that cannot be given back ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// Says what the ledger answered.
+    pub async fn release(&self, lease: Lease, deadline: Deadline) -> Result<(), LedgerError> {
+        match self {
+            Self::DynamoDb(ledger) => ledger.release(lease, deadline).await,
+            Self::File(_) => {
+                drop(lease);
+                Ok(())
+            }
+            #[cfg(test)]
+            Self::InProcess(ledger) => ledger.release(&lease),
+        }
+    }
+
+    /// Everything that `channel` has confirmed and that is still remembered.
+    ///
+    /// # Errors
+    ///
+    /// Says what the ledger answered, and what mends it.
+    pub async fn read(&self, channel: &str, deadline: Deadline) -> Result<Memory, LedgerError> {
+        match self {
+            Self::DynamoDb(ledger) => ledger.read(channel, deadline).await,
+            Self::File(ledger) => ledger.read(channel),
+            #[cfg(test)]
+            Self::InProcess(ledger) => ledger.read(channel),
+        }
+    }
+
+    /// Remembers what `channel` has confirmed.
+    ///
+    /// # Errors
+    ///
+    /// Says what the ledger answered; what was written of the changes is then unknown.
+    pub async fn write(
+        &self,
+        channel: &str,
+        changes: &[Change],
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<(), LedgerError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        match self {
+            Self::DynamoDb(ledger) => ledger.write(channel, changes, deadline).await,
+            Self::File(ledger) => ledger.write(channel, changes, now),
+            #[cfg(test)]
+            Self::InProcess(ledger) => ledger.write(channel, changes, now),
+        }
+    }
+
+    /// Proves that the ledger is there and of the right shape, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, and what mends it.
+    pub async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
+        match self {
+            Self::DynamoDb(ledger) => ledger.check(deadline).await,
+            Self::File(ledger) => ledger.check(),
+            #[cfg(test)]
+            Self::InProcess(_) => Ok(()),
+        }
+    }
+}
