@@ -1,7 +1,7 @@
 //! The ledger: remembers which announcement a channel has confirmed, and keeps a second run out.
 //!
 //! What is remembered and what follows from it is pure ([`memory`]); where it is kept is an edge ([`dynamodb`],
-//! [`file`]).
+//! [`mod@file`]).
 
 mod dynamodb;
 mod file;
