@@ -3,8 +3,6 @@
 //! moto takes what SNS refuses (an empty subject, one with a line break, a message that is too long), so the limits are
 //! proved beside the code.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 
 use crate::support::lambda::{Lambda, event};
@@ -134,11 +132,7 @@ async fn function(moto: &Moto, stand_ins: &StandIns, channels: &[(&str, &str, &s
         "profiles": [{"name": "Primary", "primary": true}],
         "channels": channels,
     });
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.json", uuid::Uuid::new_v4()));
-    std::fs::write(&path, document.to_string()).expect("a file in the target folder");
-    let mut variables = moto.variables();
-    variables.push(("MEDIA_ALERTS_CONFIG".to_owned(), path.display().to_string()));
-    Lambda::serve(Path::new(env!("CARGO_BIN_EXE_media-expiry-alerts")), variables).await
+    Lambda::configured(&document, moto.variables()).await
 }
 
 /// The message that SNS delivered, which is JSON itself.

@@ -55,6 +55,13 @@ impl Lambda {
         Self { port, programs: vec![Program::start("function", &mut function), watch] }
     }
 
+    /// Serves the function as this build made it, with a document of its own.
+    pub async fn configured(document: &Value, mut variables: Variables) -> Self {
+        let path = event_of(document);
+        variables.push(("MEDIA_ALERTS_CONFIG".to_owned(), path.display().to_string()));
+        Self::serve(Path::new(env!("CARGO_BIN_EXE_media-expiry-alerts")), variables).await
+    }
+
     /// Sends the event of a file with `cargo lambda invoke`.
     pub async fn invoke(&self, event: &Path) -> Answer {
         let mut invoke = command(env!("CARGO"));
@@ -103,6 +110,13 @@ pub struct FunctionError {
 /// The file of an event in `events/`.
 pub fn event(name: &str) -> PathBuf {
     events().join(format!("{name}.json"))
+}
+
+/// A file that holds this JSON.
+pub fn event_of(value: &Value) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.json", uuid::Uuid::new_v4()));
+    std::fs::write(&path, value.to_string()).expect("a file in the target folder");
+    path
 }
 
 /// The folder of the events.
