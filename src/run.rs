@@ -296,7 +296,7 @@ impl<'a, E: Edge> Run<'a, E> {
             if remembers {
                 self.remember(channel, &changes).await;
                 if let Some(memory) = memory {
-                    for change in changes {
+                    for change in &changes {
                         change.apply(memory);
                     }
                 }
