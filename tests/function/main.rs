@@ -1,0 +1,6 @@
+//! The whole function, as Lambda runs it: the real binary, the real requests.
+
+mod announcing;
+
+#[path = "../support/mod.rs"]
+mod support;
