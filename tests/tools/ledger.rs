@@ -1,19 +1,22 @@
 //! The ledger in DynamoDB: what one run has announced, the next does not repeat.
 
+use std::path::Path;
 use std::time::Duration;
 
 use media_expiry_alerts::demo::stand_ins::Reply;
 use serde_json::{Value, json};
 
-use crate::support::lambda::{Answer, Lambda, event, event_of};
+use crate::support::lambda::{Answer, Lambda, event};
 use crate::support::moto::Moto;
-use crate::support::program::command;
+use crate::support::program::{Scratch, command};
 use crate::support::stand_ins::StandIns;
+
+const FUNCTION: &str = env!("CARGO_BIN_EXE_media-expiry-alerts");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_says_only_what_is_new_to_each_channel() {
     let moto = Moto::start().await;
-    create_table(&moto, "ledger", ["pk", "sk"]).await;
+    moto.create_table("ledger", ["pk", "sk"]).await;
     let topic = moto.create_topic("media-expiry").await;
     let queue = moto.create_queue("mail").await;
     moto.subscribe(&topic, &queue, "").await;
@@ -35,7 +38,9 @@ async fn a_second_run_says_only_what_is_new_to_each_channel() {
 
     // `a.mp4` enters a tighter threshold because its expiry has changed, and is all that is said.
     stand_ins.set_gallery(&[("a.mp4", 20), ("b.mp4", 60)]);
-    let report = lambda.invoke(&event_of(&json!({"action": "report"}))).await.expect("a result");
+    let report_event = Scratch::new("report.json");
+    std::fs::write(report_event.path(), r#"{"action": "report"}"#).expect("a file in the target folder");
+    let report = lambda.invoke(report_event.path()).await.expect("a result");
     let told: Vec<_> =
         report["items"].as_array().expect("items").iter().map(|item| item["announced"].clone()).collect();
     assert_eq!(told, [json!({}), json!({"mail": "3d", "team": "3d"})]);
@@ -48,13 +53,13 @@ async fn a_second_run_says_only_what_is_new_to_each_channel() {
     let holds = |name: &str| mails.iter().map(|mail| mail.contains(name)).collect::<Vec<_>>();
     assert_eq!((holds("a.mp4"), holds("b.mp4")), (vec![true, true], vec![true, false]));
     assert!(mails[1].contains("1 item was announced before and is still open."), "{}", mails[1]);
-    assert_eq!(stand_ins.violations(), [] as [String; 0]);
+    assert_eq!(stand_ins.violations(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_cannot_be_used_costs_the_run_and_never_the_digest() {
     let moto = Moto::start().await;
-    create_table(&moto, "other-keys", ["id", "range"]).await;
+    moto.create_table("other-keys", ["id", "range"]).await;
     let topic = moto.create_topic("media-expiry").await;
     let queue = moto.create_queue("mail").await;
     moto.subscribe(&topic, &queue, "").await;
@@ -79,16 +84,23 @@ async fn a_ledger_that_cannot_be_used_costs_the_run_and_never_the_digest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runs_at_the_same_moment_send_one_message() {
     let moto = Moto::start().await;
-    create_table(&moto, "ledger", ["pk", "sk"]).await;
+    moto.create_table("ledger", ["pk", "sk"]).await;
     let topic = moto.create_topic("media-expiry").await;
     let stand_ins = StandIns::start().await;
     stand_ins.set_slow_gallery(&[("a.mp4", 30)], Duration::from_secs(3));
     let one = function(&moto, &stand_ins, &topic, "ledger").await;
     let two = function(&moto, &stand_ins, &topic, "ledger").await;
-    let (scheduled, alerts) = (event("scheduled"), event("http-alerts-v2"));
+    let scheduled = event("scheduled");
+    let alerts = Scratch::new("alerts.json");
+    let request = json!({
+        "version": "2.0",
+        "rawPath": "/alerts",
+        "requestContext": {"http": {"method": "POST"}, "authorizer": {"jwt": {"claims": {"sub": "someone"}}}},
+    });
+    std::fs::write(alerts.path(), request.to_string()).expect("a file in the target folder");
     let (first, second) = tokio::join!(one.invoke(&scheduled), async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        two.invoke(&alerts).await
+        two.invoke(alerts.path()).await
     });
     let (first, second) = (first.expect("a result"), second.expect("a response"));
     assert_eq!(first["channels"][0]["outcome"], "delivered", "{first}");
@@ -112,19 +124,6 @@ async fn the_simulation_holds_in_dynamodb() {
     assert!(output.status.success() && said.contains("1 passed"), "{said}\n{complained}");
 }
 
-async fn create_table(moto: &Moto, name: &str, keys: [&str; 2]) {
-    let input = json!({
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": keys.map(|key| json!({"AttributeName": key, "AttributeType": "S"})),
-        "KeySchema": [
-            {"AttributeName": keys[0], "KeyType": "HASH"},
-            {"AttributeName": keys[1], "KeyType": "RANGE"},
-        ],
-    });
-    moto.call("dynamodb", "DynamoDB_20120810.CreateTable", &input).await;
-}
-
 async fn function(moto: &Moto, stand_ins: &StandIns, topic: &str, table: &str) -> Lambda {
     let document = json!({
         "ayrshare": {"api_key": StandIns::API_KEY, "base_url": stand_ins.ayrshare_url()},
@@ -136,7 +135,7 @@ async fn function(moto: &Moto, stand_ins: &StandIns, topic: &str, table: &str) -
         "ledger": {"type": "dynamodb", "table": table},
         "http": {"require_authorizer": false},
     });
-    Lambda::configured(&document, moto.variables()).await
+    Lambda::serve_with(Path::new(FUNCTION), moto.variables(), &document).await
 }
 
 /// What became of each channel: its name, its outcome, and of how much it was told.

@@ -1,13 +1,19 @@
-//! SNS as it is: what the function publishes comes out of a queue that is subscribed to the topic.
+//! The services of AWS as they are: what the function publishes comes out of a queue that is subscribed to the topic, and
+//! what it remembers is in a table.
 //!
 //! moto takes what SNS refuses (an empty subject, one with a line break, a message that is too long), so the limits are
 //! proved beside the code.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::support::lambda::{Lambda, event};
 use crate::support::moto::Moto;
 use crate::support::stand_ins::StandIns;
+
+/// The function as it was built for the tests.
+const FUNCTION: &str = env!("CARGO_BIN_EXE_media-expiry-alerts");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_digest_reaches_the_queues_whose_filters_let_it_through() {
@@ -127,12 +133,12 @@ async fn function(moto: &Moto, stand_ins: &StandIns, channels: &[(&str, &str, &s
         .iter()
         .map(|(name, arn, format)| json!({"name": name, "type": "sns", "topic_arn": arn, "format": format}))
         .collect();
-    let document = json!({
+    let configuration = json!({
         "ayrshare": {"api_key": StandIns::API_KEY, "base_url": stand_ins.ayrshare_url()},
         "profiles": [{"name": "Primary", "primary": true}],
         "channels": channels,
     });
-    Lambda::configured(&document, moto.variables()).await
+    Lambda::serve_with(Path::new(FUNCTION), moto.variables(), &configuration).await
 }
 
 /// The message that SNS delivered, which is JSON itself.

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io;
 
 use axum::http::Method;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
 
@@ -15,6 +16,8 @@ const MOST_REQUESTS: usize = 300;
 const MOST_POSTS: usize = 1_000;
 /// Posts in one answer when nothing is said.
 const DEFAULT_POSTS: usize = 25;
+/// How long a listed file lives. Ayrshare documents several lifetimes, and nothing may depend on any of them.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// The states of a post, as `GET /history` takes them.
 const STATUSES: [&str; 7] = ["success", "error", "processing", "pending", "paused", "deleted", "awaiting approval"];
 
@@ -185,6 +188,41 @@ fn error(http_status: u16, fields: &Value) -> Reply {
 fn none() -> Reply {
     let message = "History not found.";
     Reply::json(400, &json!({"history": {"action": "history", "status": "error", "code": 221, "message": message}}))
+}
+
+/// A file as `GET /media` lists it. Its id, URL and size follow from the account and the name.
+#[must_use]
+pub fn listed_file(account: &str, name: &str, expires_at: Option<Timestamp>) -> Value {
+    let hash = Sha256::digest(format!("{account}/{name}"));
+    let seed: [u8; 16] = std::array::from_fn(|index| hash[index]);
+    let uuid = uuid::Builder::from_random_bytes(seed).into_uuid();
+    let extension = name.rsplit_once('.').map_or("bin", |(_, extension)| extension);
+    let size = 40_000 + u32::from(seed[0]) * 65_521;
+    json!({
+        "id": format!("{uuid}-{extension}"),
+        "timeCreated": expires_at.and_then(|at| at.checked_sub(LIFETIME).ok()),
+        // A string, as Ayrshare writes it.
+        "size": size.to_string(),
+        "url": format!("https://images.ayrshare.com/{account}/{uuid}.{extension}"),
+        "fileName": name,
+        "description": "",
+        "expiresAt": expires_at,
+    })
+}
+
+/// A post as `GET /history` lists it, with the media of these files, waiting for its time.
+#[must_use]
+pub fn scheduled_post(id: &str, text: &str, platforms: &[&str], files: &[&Value], due: Timestamp) -> Value {
+    let urls: Vec<_> = files.iter().map(|file| &file["url"]).collect();
+    json!({
+        "id": id,
+        "post": text,
+        "mediaUrls": urls,
+        "platforms": platforms,
+        "scheduleDate": due,
+        "status": "pending",
+        "type": "scheduled",
+    })
 }
 
 /// What is asked of `GET /history`.

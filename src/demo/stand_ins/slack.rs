@@ -267,7 +267,7 @@ fn markup(what: &str, text: &str) -> Checked {
 
 fn is_link(inside: &str) -> bool {
     let (url, label) = inside.split_once('|').unwrap_or((inside, "-"));
-    url.starts_with("https://") && !label.is_empty() && !inside.contains('<') && !label.contains('|')
+    url.starts_with("https://") && !label.is_empty() && !inside.contains('<')
 }
 
 #[cfg(test)]
