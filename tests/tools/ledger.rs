@@ -87,7 +87,7 @@ async fn two_runs_at_the_same_moment_send_one_message() {
     moto.create_table("ledger", ["pk", "sk"]).await;
     let topic = moto.create_topic("media-expiry").await;
     let stand_ins = StandIns::start().await;
-    stand_ins.set_slow_gallery(&[("a.mp4", 30)], Duration::from_secs(3));
+    stand_ins.set_slow_gallery(&[("spring 🌱.mp4", 30)], Duration::from_secs(3));
     let one = function(&moto, &stand_ins, &topic, "ledger").await;
     let two = function(&moto, &stand_ins, &topic, "ledger").await;
     let scheduled = event("scheduled");
