@@ -871,7 +871,7 @@ fn seeds() -> std::ops::Range<u64> {
     let number = |name: &str| setting(name).map(|text| text.parse::<u64>().expect("a number"));
     match (number("SIMULATION_SEED"), number("SIMULATION_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
-        (None, most) => 0..most.unwrap_or(24),
+        (None, most) => 0..most.unwrap_or(8),
     }
 }
 
