@@ -31,7 +31,7 @@ use crate::survey::{Scan, Survey};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
-/// How many days a world lives; one of eight long enough to see what is never forgotten.
+/// How many days a world lives; one of sixteen long enough to see what is never forgotten.
 const DAYS: i64 = 130;
 const MANY_DAYS: i64 = 320;
 /// How long the oracle lets a record live after its subject was last seen or expired: longer than it is kept.
@@ -263,10 +263,10 @@ impl World {
             arrivals: BTreeMap::new(),
             alive: BTreeMap::new(),
             runs: 0,
-            has_floods: seed % 8 == 1,
+            has_floods: seed % 16 == 1,
         };
-        for _ in 0..8 {
-            world.upload();
+        for days in 0..8 {
+            world.upload(days * 5 * DAY_MS);
         }
         world
     }
@@ -280,10 +280,9 @@ impl World {
         format!("{what}-{}", self.next_id)
     }
 
-    fn upload(&mut self) {
+    fn upload(&mut self, lifetime_ms: i64) {
         let id = self.id("file");
         let account = self.rng.usize(0..self.accounts.len());
-        let lifetime_ms = self.rng.i64(0..40 * DAY_MS);
         let expires_ms = (!self.chance(10)).then(|| self.now_ms + lifetime_ms);
         self.accounts[account].files.push(File { id: id.clone(), expires_ms });
         if self.chance(40) {
@@ -317,16 +316,24 @@ impl World {
             account.media_fail = if account.media_fail { !percent(40) } else { percent(4) };
             account.posts_fail = if account.posts_fail { !percent(40) } else { percent(4) };
         }
-        let uploads = if self.has_floods && self.chance(2) { 90 } else { self.rng.u8(0..3) };
-        for _ in 0..uploads {
-            self.upload();
+        for _ in 0..self.rng.u8(0..3) {
+            let lifetime_ms = self.rng.i64(0..40 * DAY_MS);
+            self.upload(lifetime_ms);
         }
+        if self.has_floods && self.chance(3) {
+            // They enter each threshold together, and one message cannot hold them.
+            let lifetime_ms = self.rng.i64(0..20 * DAY_MS);
+            for _ in 0..100 {
+                self.upload(lifetime_ms);
+            }
+        }
+        let has_floods = self.has_floods;
         for index in 0..self.receivers.len() {
             let (goes_down, comes_up, changes) = (self.chance(4), self.chance(50), self.chance(2));
             let thresholds_d = thresholds(&mut self.rng);
             let receiver = &mut self.receivers[index];
             receiver.is_down = if receiver.is_down { !comes_up } else { goes_down };
-            receiver.times_out_percent = 4;
+            receiver.times_out_percent = if has_floods { 25 } else { 4 };
             if changes {
                 receiver.thresholds_d = thresholds_d;
             }
@@ -891,7 +898,7 @@ fn nothing_is_lost_and_nothing_is_said_twice() {
                         let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                             runtime.block_on(live(
                                 seed,
-                                if seed % 8 == 0 { MANY_DAYS } else { DAYS },
+                                if seed % 16 == 0 { MANY_DAYS } else { DAYS },
                                 Shelf::InProcess(Arc::default()),
                             ));
                         }));
