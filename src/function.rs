@@ -59,7 +59,8 @@ impl Function {
     ///
     /// Fails when the HTTP client cannot be made, which no input can cause.
     pub async fn new(environment: Environment, write_metrics: fn(&str)) -> Result<Self, reqwest::Error> {
-        let function = Self { environment, http: net::client()?, write_metrics, ready: Mutex::default() };
+        let http = net::client_of(&environment)?;
+        let function = Self { environment, http, write_metrics, ready: Mutex::default() };
         // What is done here is done with a whole core, and not with the memory's share of one.
         *function.ready.lock().await = function.load().await.ok();
         Ok(function)
