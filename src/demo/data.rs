@@ -31,9 +31,9 @@ const DAY: i64 = 24 * HOUR;
 
 /// Fills an account as it may look at `now`. The last profile's key was mistyped, and nobody has noticed.
 pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
-    // On the next full minute, so that "in 5 hours" is not "in 4 hours" once the function looks.
-    let minute = Timestamp::from_second(now.as_second() / 60 * 60 + 60).unwrap_or(now);
-    let after = |minutes: i64| minute + SignedDuration::from_mins(minutes);
+    // On full minutes, and so that "in 5 hours" is not "in 4 hours" once the function looks.
+    let minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
+    let after = |minutes: i64| minute + SignedDuration::from_mins(if minutes < 0 { minutes } else { minutes + 1 });
     let file = |account: &str, name: &str, minutes: i64| listed_file(account, name, Some(after(minutes)));
     // What is far from its expiry, as most of every gallery is.
     let stock = |account: &str, name: &str, count: i64| -> Vec<Value> {

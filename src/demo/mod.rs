@@ -19,7 +19,6 @@ use tokio::time::Instant;
 
 use crate::environment::Environment;
 use crate::function::{Function, FunctionError, Invocation};
-use crate::words;
 
 use stand_ins::{AyrshareStandIn, Publication, SlackStandIn, SnsStandIn};
 pub use terminal::Look;
@@ -56,9 +55,9 @@ pub enum DemoError {
 ///
 /// See [`DemoError`].
 pub async fn run(root: &Path, look: Look, out: &mut impl Write) -> Result<(), DemoError> {
-    let output = Output::new(root)?;
     let event_path = root.join(EVENT);
     let event = fs::read_to_string(&event_path).map_err(|error| at(&event_path, error))?;
+    let output = Output::new(root)?;
 
     let services = Services::start().await?;
     let config = output.write("config.toml", &services.config(&output.path("ledger.json")))?;
@@ -74,9 +73,13 @@ pub async fn run(root: &Path, look: Look, out: &mut impl Write) -> Result<(), De
     output.write("result.json", &pretty(&first))?;
     let shown = Shown { look, first: &first, again: &again, took };
     let text = shown.text(&messages, &publications, &output)?;
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| DemoError::Io("standard output".into(), error))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads it through `head` has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(DemoError::Io("standard output cannot be written".into(), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Everything that the function talks to.
@@ -206,6 +209,7 @@ impl Shown<'_> {
             text += &format!("\n{}\n\n", look.rule(&format!("Slack, #social-team{part}")));
             text += &terminal::slack_message(message, look);
         }
+        text += &format!("\n  {}\n", look.faint(&format!("{} is a picture beside the text", terminal::PICTURE.trim())));
         for publication in publications {
             output.write("sns.json", &pretty(&raw(publication)))?;
             let mail = mail(publication);
@@ -237,24 +241,31 @@ impl Shown<'_> {
     fn introduction(&self) -> String {
         let number = |pointer: &str| self.first.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
         let posts = self.first["posts_at_risk"].as_array().map_or(0, Vec::len);
-        let messages = number("/channels/0/messages");
-        let pauses = if 1 < messages { ", with the second that Slack wants between two messages" } else { "" };
-        format!(
-            "{}: what expires, and who is told\n\n  \
-             {EVENT} woke the function. Ayrshare, Slack and SNS are stand-ins on this machine.\n  \
-             It checked {} of {} profiles: {} listed, {} expiring, {} expired, {} undated.\n  \
-             {} will fail. It took {} ms{}.\n",
+        let pauses =
+            if 1 < number("/channels/0/messages") { ", with the second that Slack wants between messages" } else { "" };
+        let rows = [
+            ("Profiles", format!("{} of {} checked", number("/profiles/checked"), number("/profiles/configured"))),
+            (
+                "Files",
+                format!(
+                    "{} listed: {} expiring, {} expired, {} without a date",
+                    number("/media/listed"),
+                    number("/media/expiring"),
+                    number("/media/expired"),
+                    number("/media/undated"),
+                ),
+            ),
+            ("Posts", format!("{posts} will fail")),
+            ("Time", format!("{} ms{pauses}", self.took.as_millis())),
+        ];
+        let mut text = format!(
+            "{}, woken by {EVENT}.\nAyrshare, Slack and SNS are stand-ins on this machine.\n\n",
             self.look.bold("media-expiry-alerts"),
-            number("/profiles/checked"),
-            number("/profiles/configured"),
-            words::count(number("/media/listed"), "file"),
-            number("/media/expiring"),
-            number("/media/expired"),
-            number("/media/undated"),
-            words::count(posts, "scheduled post"),
-            self.took.as_millis(),
-            pauses,
-        )
+        );
+        for (label, value) in rows {
+            text += &format!("  {} {value}\n", self.look.faint(&format!("{label:<8}")));
+        }
+        text
     }
 
     fn mail(&self, publication: &Publication) -> String {
@@ -283,7 +294,7 @@ impl Shown<'_> {
             let word = |name: &str| channel[name].as_str().unwrap_or_default().to_owned();
             text += &format!("  {:<12} {}\n", word("name"), word("outcome"));
         }
-        text += "\n  Each file is announced once for each threshold that it enters, so nobody is told twice.\n";
+        text += "\n  Each file is announced once per threshold: nobody is told twice.\n";
         text
     }
 }

@@ -13,7 +13,7 @@ const MOST_COLUMNS: usize = 96;
 /// What a message is set in with from the left.
 const MARGIN: &str = "  ┃ ";
 /// What stands for a picture beside a text.
-const PICTURE: &str = "  ▣ picture";
+pub const PICTURE: &str = " ▣";
 
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
