@@ -359,7 +359,9 @@ mod tests {
                 Some("context") => {
                     let elements = block["elements"].as_array().expect("elements");
                     assert!((1..=10).contains(&elements.len()));
-                    elements.iter().for_each(|element| text(element, 3_000));
+                    for element in elements {
+                        text(element, 3_000);
+                    }
                 }
                 other => panic!("a block of type {other:?}"),
             }
@@ -395,7 +397,9 @@ mod tests {
     fn many_lines_become_several_messages_and_what_is_left_out_is_counted() {
         let check = |entries: usize, expected_messages: usize| {
             let messages = render(&digest(&survey_of(entries)));
-            messages.iter().for_each(|message| check_limits(&message.body));
+            for message in &messages {
+                check_limits(&message.body);
+            }
             let (shown, counted) = shown_and_counted(&messages);
             assert_eq!(shown + counted, entries, "{shown} shown and {counted} counted");
             assert_eq!(messages.iter().map(|message| message.entries).sum::<usize>(), entries);
@@ -421,7 +425,9 @@ mod tests {
             let digest = digest(&survey);
             let messages = render(&digest);
             prop_assert!(messages.len() <= MOST_MESSAGES);
-            messages.iter().for_each(|message| check_limits(&message.body));
+            for message in &messages {
+                check_limits(&message.body);
+            }
             let (shown, counted) = shown_and_counted(&messages);
             prop_assert_eq!(shown + counted, digest.entries.len());
             prop_assert_eq!(messages.iter().map(|message| message.entries).sum::<usize>(), digest.entries.len());
