@@ -83,12 +83,12 @@ impl Store {
         let names: Vec<_> = names.iter().copied().map(String::from).collect();
         let call = || self.client.get_parameters().set_names(Some(names.clone())).with_decryption(true).send();
         let found = aws::read(self.deadline, call).await?.parameters.unwrap_or_default().into_iter();
-        let named = found.filter_map(|parameter| {
+        let values = found.filter_map(|parameter| {
             // The name comes without the version or label that was asked for.
             let name = parameter.name? + parameter.selector.as_deref().unwrap_or_default();
             Some((name, parameter.value?))
         });
-        Ok(named.collect())
+        Ok(values.collect())
     }
 
     fn missing(&self, name: &str) -> Miss {
