@@ -62,6 +62,7 @@ release: $(TOOLS) ## Build what is deployed, into target/lambda/
 
 .PHONY: integration
 integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
+	$(call stage,debug build as cargo lambda watch makes it,cargo build --locked --bin media-expiry-alerts)
 	$(call stage,tests with tools,cargo nextest run --locked --no-fail-fast --test tools)
 
 .PHONY: tools

@@ -296,7 +296,9 @@ impl<'a, E: Edge> Run<'a, E> {
             if remembers {
                 self.remember(channel, &changes).await;
                 if let Some(memory) = memory {
-                    changes.iter().for_each(|change| change.apply(memory));
+                    for change in &changes {
+                        change.apply(memory);
+                    }
                 }
             }
         };

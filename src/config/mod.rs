@@ -284,6 +284,18 @@ impl Config {
         }
     }
 
+    /// Reads a document, TOML or JSON, whose references are all to `environment`.
+    ///
+    /// # Errors
+    ///
+    /// Every fault that was found, each with its path in the document.
+    #[cfg(test)]
+    pub async fn read(text: &str, environment: &Environment) -> Result<Self, InvalidConfiguration> {
+        let aws = &Aws::new(crate::net::client().expect("a client"), environment.clone());
+        let deadline = Deadline::after(MOST_TO_READ);
+        Self::of_document(parse::tree(text)?, Places { environment, aws, deadline }).await
+    }
+
     async fn of_document(mut document: Value, places: Places<'_>) -> Result<Self, InvalidConfiguration> {
         let faults = Faults::default();
         let resolved = reference::resolve(&mut document, places, &faults).await;

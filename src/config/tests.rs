@@ -1,5 +1,4 @@
 use super::*;
-use crate::threshold::Threshold;
 
 fn environment() -> Environment {
     Environment::of([
@@ -19,10 +18,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn load(document: &str) -> Result<Config, InvalidConfiguration> {
-    let document = parse::tree(document)?;
-    let (environment, aws) = (&environment(), &aws(environment()));
-    let deadline = Deadline::after(MOST_TO_READ);
-    block_on(Config::of_document(document, Places { environment, aws, deadline }))
+    block_on(Config::read(document, &environment()))
 }
 
 fn load_from(variables: &[(&str, &str)]) -> Result<Config, InvalidConfiguration> {
@@ -122,7 +118,10 @@ fn the_whole_document_is_read_and_references_are_resolved() {
     assert_eq!(key, Some("ACME-KEY"));
     assert_eq!(config.channels[0].profiles, [ProfileName::new("Acme Coffee")]);
     assert_eq!(config.channels[1].profiles.len(), 2);
-    assert_eq!(config.channels[1].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
+    assert_eq!(
+        config.channels[1].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
+        ["1d", "14d"]
+    );
     assert!(
         matches!(&config.channels[1].kind, ChannelKind::Sns { topic, format: SnsFormat::AmazonQ } if topic.region() == "eu-central-1")
     );
@@ -138,7 +137,10 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!((config.ayrshare.concurrency, config.ayrshare.timeout), (8, Duration::from_secs(10)));
     assert!(config.ayrshare.scheduled_posts && config.http.require_authorizer);
     assert_eq!(config.http.link_ttl, Duration::from_hours(7 * 24));
-    assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "3d", "7d"]);
+    assert_eq!(
+        config.channels[0].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
+        ["1d", "3d", "7d"]
+    );
 }
 
 #[test]
@@ -370,7 +372,10 @@ fn the_environment_alone_is_a_configuration() {
     .expect("a configuration");
     assert_eq!(config.profiles[0].name.as_str(), "Primary");
     assert_eq!(config.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["slack", "sns"]);
-    assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
+    assert_eq!(
+        config.channels[0].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
+        ["1d", "14d"]
+    );
 
     let faults = |variables: &[(&str, &str)]| faults(load(variables));
     assert_eq!(faults(&[]).len(), 2);

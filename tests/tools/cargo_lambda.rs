@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::lambda::{Answer, Lambda, event, events};
-use crate::support::stand_ins::{Heard, StandIns};
+use crate::support::stand_ins::{Sent, StandIns};
+
+const NOTHING: Sent = Sent { slack: 0, sns: 0 };
 
 /// What an event is answered with, and how many messages its run sends to each channel.
 enum Expected {
@@ -57,15 +59,19 @@ async fn every_event_is_answered_as_it_should_be() {
     let lambda = Lambda::watch(stand_ins.variables()).await;
     let mut faults = Vec::new();
     for (name, expected) in &expectations {
-        stand_ins.forget();
+        let before = stand_ins.sent();
         let answer = lambda.invoke(&event(name)).await;
-        let heard = stand_ins.heard();
-        if let Err(fault) = hold(expected, &answer, &heard) {
-            faults.push(format!("{name}: {fault}\n  it answered {answer:?}\n  and sent {heard:?}"));
+        let after = stand_ins.sent();
+        let sent = Sent { slack: after.slack - before.slack, sns: after.sns - before.sns };
+        if let Err(fault) = hold(expected, &answer, sent) {
+            faults.push(format!("{name}: {fault}\n  it answered {answer:?}\n  and sent {sent:?}"));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(!lambda.log().contains(StandIns::API_KEY), "the API key is in the log");
+    assert_eq!(stand_ins.violations(), [""; 0]);
+    for secret in [StandIns::API_KEY, &stand_ins.slack_url()] {
+        assert!(!lambda.log().contains(secret), "a secret is in the log");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,37 +111,40 @@ async fn the_release_build_announces_what_expires() {
     let lambda = Lambda::serve(&bootstrap, stand_ins.variables()).await;
     let answer = lambda.invoke(&event("scheduled")).await;
     let expected = Expected::Run { action: "alert", messages: 1 };
-    if let Err(fault) = hold(&expected, &answer, &stand_ins.heard()) {
+    if let Err(fault) = hold(&expected, &answer, stand_ins.sent()) {
         panic!("{fault}: {answer:?}\n{}", lambda.log());
     }
+    assert_eq!(stand_ins.violations(), [""; 0]);
+    let message = &stand_ins.publications()[0].message;
+    assert!(message.contains("spring 🌱.mp4"), "{message}");
 }
 
-fn hold(expected: &Expected, answer: &Answer, heard: &Heard) -> Result<(), String> {
+fn hold(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String> {
     match (expected, answer) {
-        (Expected::Run { action, messages }, Ok(result)) => hold_run(action, *messages, result, heard),
+        (Expected::Run { action, messages }, Ok(result)) => hold_run(action, *messages, result, sent),
         (Expected::Page { action, messages }, Ok(page)) => {
             require(page["statusCode"] == 200, "the status is not 200")?;
             require(page["headers"]["content-type"] == "application/json", "the body is no JSON")?;
             let body = page["body"].as_str().ok_or("there is no body")?;
             let result = serde_json::from_str(body).map_err(|error| format!("the body cannot be read: {error}"))?;
-            hold_run(action, *messages, &result, heard)
+            hold_run(action, *messages, &result, sent)
         }
         (Expected::Problem(status), Ok(page)) => {
             require(page["statusCode"] == json!(status), &format!("the status is not {status}"))?;
             require(page["headers"]["content-type"] == "application/problem+json", "the body is no problem")?;
-            require(heard.is_silent(), "something was sent")
+            require(sent == NOTHING, "something was sent")
         }
         (Expected::Error(error_type, text), Err(error)) => {
             require(error.error_type == *error_type, &format!("the error is no {error_type}"))?;
             require(error.message.contains(text), &format!("the error does not say {text}"))?;
-            require(heard.is_silent(), "something was sent")
+            require(sent == NOTHING, "something was sent")
         }
         (_, Ok(_)) => Err("it is no error".to_owned()),
         (_, Err(_)) => Err("it is an error".to_owned()),
     }
 }
 
-fn hold_run(action: &str, messages: usize, result: &Value, heard: &Heard) -> Result<(), String> {
+fn hold_run(action: &str, messages: usize, result: &Value, sent: Sent) -> Result<(), String> {
     require(result["action"] == action, &format!("the action is not {action}"))?;
     require(result["status"] == "ok", "the status is not ok")?;
     let channels = result["channels"].as_array().ok_or("there are no channels")?;
@@ -149,8 +158,8 @@ fn hold_run(action: &str, messages: usize, result: &Value, heard: &Heard) -> Res
     for channel in channels {
         require(channel["outcome"] == outcome, &format!("{} is not {outcome}", channel["name"]))?;
     }
-    require(heard.slack.len() == messages, &format!("Slack did not get {messages} messages"))?;
-    require(heard.sns.len() == messages, &format!("SNS did not get {messages} messages"))
+    require(sent.slack == messages, &format!("Slack did not get {messages} messages"))?;
+    require(sent.sns == messages, &format!("SNS did not get {messages} messages"))
 }
 
 fn require(holds: bool, fault: &str) -> Result<(), String> {

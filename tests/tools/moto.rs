@@ -1,15 +1,19 @@
-//! SNS as it is: what the function publishes comes out of a queue that is subscribed to the topic.
+//! The services of AWS as they are: what the function publishes comes out of a queue that is subscribed to the topic, and
+//! what it remembers is in a table.
 //!
 //! moto takes what SNS refuses (an empty subject, one with a line break, a message that is too long), so the limits are
 //! proved beside the code.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::support::lambda::{Lambda, event};
 use crate::support::moto::Moto;
 use crate::support::stand_ins::StandIns;
+
+/// The function as it was built for the tests.
+const FUNCTION: &str = env!("CARGO_BIN_EXE_media-expiry-alerts");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_digest_reaches_the_queues_whose_filters_let_it_through() {
@@ -123,22 +127,47 @@ async fn check_tells_a_topic_that_is_there_from_one_that_is_not() {
     assert_eq!(queue.receive().await.len(), 0, "a check publishes nothing");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_announced_is_remembered_in_a_table() {
+    let moto = Moto::start().await;
+    moto.create_ledger_table("ledger").await;
+    let topic = moto.create_topic("media-expiry").await;
+    let queue = moto.create_queue("mail").await;
+    moto.subscribe(&topic, &queue, "").await;
+
+    let stand_ins = StandIns::start().await;
+    let mut variables = stand_ins.variables();
+    variables.extend(moto.variables());
+    variables.push(("LEDGER_TABLE".to_owned(), "ledger".to_owned()));
+    let lambda = Lambda::serve(Path::new(FUNCTION), variables).await;
+    let outcomes = async || {
+        let result = lambda.invoke(&event("scheduled")).await.expect("a result");
+        let outcomes =
+            result["channels"].as_array().expect("channels").iter().map(|channel| channel["outcome"].clone());
+        outcomes.collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes().await, ["delivered", "delivered"]);
+    assert_eq!(outcomes().await, ["nothing-due", "nothing-due"]);
+    // One file has another expiry, and one is new.
+    stand_ins.set_gallery(&[("spring 🌱.mp4", 20), ("new.png", 60)]);
+    assert_eq!(outcomes().await, ["delivered", "delivered"]);
+    assert_eq!((stand_ins.sent().slack, queue.receive().await.len()), (2, 2));
+    lambda.invoke(&event("check")).await.expect("a table that can be used");
+    assert_eq!(stand_ins.violations(), [""; 0]);
+}
+
 /// The function with a topic for each of `channels`: its name, its ARN and its format.
 async fn function(moto: &Moto, stand_ins: &StandIns, channels: &[(&str, &str, &str)]) -> Lambda {
     let channels: Vec<Value> = channels
         .iter()
         .map(|(name, arn, format)| json!({"name": name, "type": "sns", "topic_arn": arn, "format": format}))
         .collect();
-    let document = json!({
+    let configuration = json!({
         "ayrshare": {"api_key": StandIns::API_KEY, "base_url": stand_ins.ayrshare_url()},
         "profiles": [{"name": "Primary", "primary": true}],
         "channels": channels,
     });
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.json", uuid::Uuid::new_v4()));
-    std::fs::write(&path, document.to_string()).expect("a file in the target folder");
-    let mut variables = moto.variables();
-    variables.push(("MEDIA_ALERTS_CONFIG".to_owned(), path.display().to_string()));
-    Lambda::serve(Path::new(env!("CARGO_BIN_EXE_media-expiry-alerts")), variables).await
+    Lambda::serve_with(Path::new(FUNCTION), moto.variables(), &configuration).await
 }
 
 /// The message that SNS delivered, which is JSON itself.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use super::program::{self, Program, command, tool};
+use super::program::{self, Program, Scratch, command, tool};
 
 const ADDRESS: &str = "127.0.0.1";
 /// How long an invocation may take, the first compilation by `cargo lambda watch` included.
@@ -20,6 +20,8 @@ pub struct Lambda {
     port: String,
     /// The first is dropped first: the function, where it is not a child of the other.
     programs: Vec<Program>,
+    /// The configuration that the function reads.
+    document: Option<Scratch>,
 }
 
 impl Lambda {
@@ -33,7 +35,7 @@ impl Lambda {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .envs(variables);
         let watch = listening(Program::start("cargo-lambda-watch", &mut watch), &port).await;
-        Self { port, programs: vec![watch] }
+        Self { port, programs: vec![watch], document: None }
     }
 
     /// Serves a program that is built already.
@@ -52,7 +54,15 @@ impl Lambda {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .envs(variables);
-        Self { port, programs: vec![Program::start("function", &mut function), watch] }
+        Self { port, programs: vec![Program::start("function", &mut function), watch], document: None }
+    }
+
+    /// Serves a program that is built already, with a configuration.
+    pub async fn serve_with(function: &Path, mut variables: Variables, configuration: &Value) -> Self {
+        let document = Scratch::new("configuration.json");
+        std::fs::write(document.path(), configuration.to_string()).expect("a file in the target folder");
+        variables.push(("MEDIA_ALERTS_CONFIG".to_owned(), document.path().display().to_string()));
+        Self { document: Some(document), ..Self::serve(function, variables).await }
     }
 
     /// Sends the event of a file with `cargo lambda invoke`.

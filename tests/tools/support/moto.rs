@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use media_expiry_alerts::net;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::program::{self, Program, command, tool};
 
@@ -93,12 +93,25 @@ impl Moto {
 
     /// Makes a queue, a FIFO one when the name says so.
     pub async fn create_queue(&self, name: &str) -> Queue<'_> {
-        let attributes =
-            if name.ends_with(".fifo") { serde_json::json!({"FifoQueue": "true"}) } else { serde_json::json!({}) };
-        let input = serde_json::json!({"QueueName": name, "Attributes": attributes});
+        let attributes = if name.ends_with(".fifo") { json!({"FifoQueue": "true"}) } else { json!({}) };
+        let input = json!({"QueueName": name, "Attributes": attributes});
         let created = self.call("sqs", "AmazonSQS.CreateQueue", &input).await;
         let url = created["QueueUrl"].as_str().expect("a queue URL").to_owned();
         Queue { moto: self, url, arn: format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}") }
+    }
+
+    /// Makes a table with the keys of the ledger.
+    pub async fn create_ledger_table(&self, name: &str) {
+        let input = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        });
+        self.call("dynamodb", "DynamoDB_20120810.CreateTable", &input).await;
     }
 
     /// Subscribes a queue to a topic. `filter_policy` is JSON, or empty for every message.
@@ -138,7 +151,7 @@ impl Queue<'_> {
     pub async fn receive(&self) -> Vec<Received> {
         let mut all = Vec::new();
         loop {
-            let input = serde_json::json!({
+            let input = json!({
                 "QueueUrl": self.url,
                 "MaxNumberOfMessages": 10,
                 "AttributeNames": ["All"],
@@ -149,7 +162,7 @@ impl Queue<'_> {
                 return all;
             };
             for message in messages {
-                let input = serde_json::json!({"QueueUrl": self.url, "ReceiptHandle": message["ReceiptHandle"]});
+                let input = json!({"QueueUrl": self.url, "ReceiptHandle": message["ReceiptHandle"]});
                 self.moto.call("sqs", "AmazonSQS.DeleteMessage", &input).await;
                 let body = message["Body"].as_str().expect("a body");
                 all.push(Received {

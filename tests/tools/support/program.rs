@@ -16,14 +16,14 @@ const MOST_TO_END: Duration = Duration::from_secs(10);
 pub struct Program {
     name: String,
     child: Child,
-    log: PathBuf,
+    log: Scratch,
 }
 
 impl Program {
     /// Starts `command`. What it says goes to a file, which [`Program::log`] reads.
     pub fn start(name: &str, command: &mut Command) -> Self {
-        let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.log", uuid::Uuid::new_v4()));
-        let file = File::create(&log).unwrap_or_else(|error| panic!("{} cannot be written: {error}", log.display()));
+        let log = Scratch::new(name);
+        let file = File::create(log.path()).expect("a file in the target folder");
         let same_file = file.try_clone().expect("a second handle of an open file");
         let child = command
             .stdin(Stdio::null())
@@ -47,7 +47,7 @@ impl Program {
 
     /// What the program has said until now.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        std::fs::read_to_string(self.log.path()).unwrap_or_default()
     }
 }
 
@@ -64,7 +64,28 @@ impl Drop for Program {
         if std::thread::panicking() {
             eprintln!("--- what {} said\n{}", self.name, self.log());
         }
-        let _ = std::fs::remove_file(&self.log);
+    }
+}
+
+/// A file in the target folder that goes away when this is dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A path that nothing else has.
+    pub fn new(name: &str) -> Self {
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", uuid::Uuid::new_v4())))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It may never have been written.
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

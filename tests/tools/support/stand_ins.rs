@@ -1,42 +1,27 @@
-//! Ayrshare, Slack and SNS as a test wants them: one gallery, and every message kept.
+//! Ayrshare, Slack and SNS as the stand-ins of the demo serve them, and a configuration that points at them.
 
-use std::sync::{Arc, Mutex};
-
-use axum::Router;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp};
+use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Publication, SlackStandIn, SnsStandIn};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use super::lambda::Variables;
 
-/// What the channels were sent.
-#[derive(Clone, Debug, Default)]
-pub struct Heard {
-    /// Messages to Slack.
-    pub slack: Vec<Value>,
-    /// Publications to SNS, as forms.
-    pub sns: Vec<String>,
-}
+const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry";
 
-impl Heard {
-    /// Whether nothing was sent.
-    pub fn is_silent(&self) -> bool {
-        self.slack.is_empty() && self.sns.is_empty()
-    }
-}
-
-#[derive(Clone, Default)]
-struct State {
-    gallery: Arc<Mutex<Value>>,
-    heard: Arc<Mutex<Heard>>,
-}
-
-/// Ayrshare, Slack and SNS on one port of this machine.
+/// The services that the function talks to.
 pub struct StandIns {
-    url: String,
-    state: State,
+    ayrshare: AyrshareStandIn,
+    slack: SlackStandIn,
+    sns: SnsStandIn,
+}
+
+/// How many messages the channels were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// To Slack.
+    pub slack: usize,
+    /// To SNS.
+    pub sns: usize,
 }
 
 impl StandIns {
@@ -45,24 +30,19 @@ impl StandIns {
 
     /// Starts them, with one file in the gallery that expires in 30 hours.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("the address of a bound port"));
-        let state = State::default();
-        let (ayrshare, slack, sns) = (state.clone(), state.clone(), state.clone());
-        let routes = Router::new()
-            .route("/api/media", get(async move |headers: HeaderMap| ayrshare.media(&headers)))
-            .route("/services/T0/B0/secret", post(async move |body: String| slack.slack(&body)))
-            .route("/", post(async move |body: String| sns.sns(body)));
-        tokio::spawn(async move { axum::serve(listener, routes).await });
-        let stand_ins = Self { url, state };
+        let stand_ins = Self {
+            ayrshare: AyrshareStandIn::start(Self::API_KEY).await.expect("a free port"),
+            slack: SlackStandIn::start().await.expect("a free port"),
+            sns: SnsStandIn::start(&[TOPIC]).await.expect("a free port"),
+        };
         stand_ins.set_gallery(&[("spring 🌱.mp4", 30)]);
         stand_ins
     }
 
-    /// Lets the gallery hold these files, each with the hours until it expires.
+    /// Lets the primary profile's gallery hold these files, each with the hours until it expires.
     pub fn set_gallery(&self, files: &[(&str, i64)]) {
         let now = Timestamp::now();
-        let gallery = files.iter().map(|(name, hours)| {
+        let file = |(name, hours): &(&str, i64)| {
             json!({
                 "id": format!("{name}-id"),
                 "timeCreated": now.to_string(),
@@ -71,23 +51,23 @@ impl StandIns {
                 "fileName": name,
                 "expiresAt": (now + SignedDuration::from_hours(*hours)).to_string(),
             })
-        });
-        *self.state.gallery.lock().expect("the gallery") = gallery.collect();
+        };
+        self.ayrshare.gallery(None, &files.iter().map(file).collect::<Vec<Value>>());
     }
 
     /// Where Ayrshare is.
     pub fn ayrshare_url(&self) -> String {
-        format!("{}/api", self.url)
+        self.ayrshare.base_url()
     }
 
     /// The configuration from the environment that points at them.
     pub fn variables(&self) -> Variables {
         [
             ("AYRSHARE_API_KEY", Self::API_KEY.to_owned()),
-            ("AYRSHARE_BASE_URL", self.ayrshare_url()),
-            ("SLACK_WEBHOOK_URL", format!("{}/services/T0/B0/secret", self.url)),
-            ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:media-expiry".to_owned()),
-            ("AWS_ENDPOINT_URL", self.url.clone()),
+            ("AYRSHARE_BASE_URL", self.ayrshare.base_url()),
+            ("SLACK_WEBHOOK_URL", self.slack.url()),
+            ("SNS_TOPIC_ARN", TOPIC.to_owned()),
+            ("AWS_ENDPOINT_URL", self.sns.origin()),
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
@@ -96,43 +76,23 @@ impl StandIns {
         .to_vec()
     }
 
-    /// What was sent since the last [`StandIns::forget`].
-    pub fn heard(&self) -> Heard {
-        self.state.heard.lock().expect("what was heard").clone()
+    /// How many messages arrived so far, whatever became of them.
+    pub fn sent(&self) -> Sent {
+        Sent { slack: self.slack.attempts(), sns: self.sns.attempts() }
     }
 
-    /// Forgets what was sent.
-    pub fn forget(&self) {
-        *self.state.heard.lock().expect("what was heard") = Heard::default();
-    }
-}
-
-impl State {
-    fn media(&self, headers: &HeaderMap) -> (StatusCode, String) {
-        let expected = format!("Bearer {}", StandIns::API_KEY);
-        if headers.get("authorization").is_none_or(|given| given != expected.as_str()) {
-            return (StatusCode::FORBIDDEN, json!({"status": "error", "code": 102}).to_string());
-        }
-        (StatusCode::OK, self.gallery.lock().expect("the gallery").to_string())
+    /// What SNS took so far.
+    pub fn publications(&self) -> Vec<Publication> {
+        self.sns.publications()
     }
 
-    fn slack(&self, body: &str) -> (StatusCode, &'static str) {
-        match serde_json::from_str(body) {
-            Ok(message @ Value::Object(_)) if message["text"].is_string() => {
-                self.heard.lock().expect("what was heard").slack.push(message);
-                (StatusCode::OK, "ok")
-            }
-            Ok(_) => (StatusCode::BAD_REQUEST, "no_text"),
-            Err(_) => (StatusCode::BAD_REQUEST, "invalid_payload"),
-        }
+    /// The webhook of Slack, which must be in no log.
+    pub fn slack_url(&self) -> String {
+        self.slack.url()
     }
 
-    fn sns(&self, body: String) -> &'static str {
-        if body.contains("Action=GetTopicAttributes&") {
-            return "<GetTopicAttributesResponse><GetTopicAttributesResult><Attributes/></GetTopicAttributesResult>\
-                    </GetTopicAttributesResponse>";
-        }
-        self.heard.lock().expect("what was heard").sns.push(body);
-        "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>"
+    /// Everything that the real services would have objected to.
+    pub fn violations(&self) -> Vec<String> {
+        [self.ayrshare.violations(), self.slack.violations(), self.sns.violations()].concat()
     }
 }
