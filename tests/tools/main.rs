@@ -8,4 +8,5 @@
 
 mod cargo_lambda;
 mod moto;
+mod sources;
 mod support;
