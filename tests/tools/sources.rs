@@ -58,11 +58,11 @@ async fn values_come_from_every_place_by_as_few_calls_as_it_takes() {
     assert_eq!(keys[1..], expected.iter().map(|key| Some(key.as_str())).collect::<Vec<_>>());
     assert!(config.heartbeat.is_some_and(|url| url.expose().as_str() == "https://hc-ping.com/1"));
 
-    // 25 parameters at ten a call; the secret by its name, by its ARN, and two others; the document.
+    // 24 parameters at ten a call, and a version; the secret by its name, by its ARN, and two others; the document.
     let calls = moto.recorded().await;
     let count = |target: &str| calls.get(target).copied().unwrap_or_default();
     let counts = (count("AmazonSSM.GetParameters"), count("secretsmanager.GetSecretValue"), count("none"));
-    assert_eq!(counts, (3, 4, 1), "{calls:?}");
+    assert_eq!(counts, (4, 4, 1), "{calls:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
