@@ -124,13 +124,18 @@ impl Refusal {
     fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
             SdkError::ServiceError(service) => {
-                let error = service.err();
-                let (code, said) = (error.code().unwrap_or("an error"), error.message().unwrap_or_default());
-                Self::of_answer(code, said, service.raw().status().as_u16())
+                let status = service.raw().status();
+                let (code, said) = (service.err().code(), service.err().message().unwrap_or_default());
+                Self::of_answer(code.unwrap_or(&status.to_string()), said, status.as_u16())
             }
             // Without credentials there is no request either, and they do not come by themselves.
             SdkError::DispatchFailure(failure) if failure.is_other() || failure.is_user() => {
                 Self::no_request(&in_words(error))
+            }
+            // Something between us and the service has answered; half an answer is no answer.
+            SdkError::ResponseError(response) if response.raw().status().is_client_error() => {
+                let status = response.raw().status();
+                Self::of_answer(&status.to_string(), "this is no answer of AWS", status.as_u16())
             }
             SdkError::ConstructionFailure(_) => Self::no_request(&in_words(error)),
             _ => Self::no_answer(&in_words(error)),

@@ -290,7 +290,7 @@ impl Config {
     ///
     /// Every fault that was found, each with its path in the document.
     #[cfg(test)]
-    pub async fn read(text: &str, environment: &Environment) -> Result<Self, InvalidConfiguration> {
+    pub(crate) async fn read(text: &str, environment: &Environment) -> Result<Self, InvalidConfiguration> {
         let aws = &Aws::new(crate::net::client().expect("a client"), environment.clone());
         let deadline = Deadline::after(MOST_TO_READ);
         Self::of_document(parse::tree(text)?, Places { environment, aws, deadline }).await

@@ -107,6 +107,31 @@ impl Moto {
         }
     }
 
+    /// From now on holds every call against its signature and against IAM, and gives the variables of a user who is
+    /// allowed these actions alone. The calls of the test itself are nobody's then.
+    pub async fn allow_only(&self, actions: &[&str]) -> Vec<(String, String)> {
+        let iam = async |parameters: &[(&str, &str)]| {
+            let version = [("Version", "2010-05-08"), ("UserName", "function")];
+            self.query("iam", &[&version, parameters].concat()).await
+        };
+        iam(&[("Action", "CreateUser")]).await;
+        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        iam(&[("Action", "PutUserPolicy"), ("PolicyName", "all"), ("PolicyDocument", &policy)]).await;
+        let key = iam(&[("Action", "CreateAccessKey")]).await;
+        let field = |name: &str| {
+            let (_, rest) = key.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name}: {key}"));
+            rest.split_once('<').expect("an end").0.to_owned()
+        };
+        answer("reset-auth", self.http.post(format!("{}/moto-api/reset-auth", self.url)).body("0")).await;
+
+        let mut variables = self.variables();
+        variables.retain(|(name, _)| !name.contains("KEY"));
+        variables.push(("AWS_ACCESS_KEY_ID".to_owned(), field("AccessKeyId")));
+        variables.push(("AWS_SECRET_ACCESS_KEY".to_owned(), field("SecretAccessKey")));
+        variables
+    }
+
     /// Writes down every call from now on.
     pub async fn record(&self) {
         self.record_call("reset-recording").await;
