@@ -1,5 +1,7 @@
 //! The world outside of a run: Ayrshare and the channels, over the network.
 
+use std::collections::HashMap;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::ayrshare::Ayrshare;
@@ -59,8 +61,9 @@ impl Network<'_> {
         let half = Deadline::after(until.remaining() / 2);
         let Some(renewed) = self.renewal.renew(self.ready, half).await else { return };
         let config = &renewed.config;
+        let by_name: HashMap<_, _> = config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
         let changed = |index: usize| {
-            let profile = config.profiles.iter().find(|profile| profile.name == profiles[index].name)?;
+            let profile = *by_name.get(profiles[index].name.as_str())?;
             (keys(config, profile) != keys(before, profiles[index])).then_some((index, profile))
         };
         let (indices, again): (Vec<_>, Vec<_>) = refused.into_iter().filter_map(changed).unzip();
