@@ -7,6 +7,8 @@ MAKEFLAGS += --no-builtin-rules
 .NOTPARALLEL:
 
 PYTHON ?= python3
+# How many simulated worlds the ledger must live through without losing or repeating anything.
+SIMULATION_SEEDS ?= 1000
 VENV := .venv
 TOOLS := $(VENV)/.installed
 # Wheels only: what would have to be compiled is a surprise.
@@ -54,7 +56,7 @@ deny: $(TOOLS) ## Hold the dependencies against deny.toml
 
 .PHONY: unit
 unit: $(TOOLS) ## Run the tests that need nothing but Rust
-	$(call stage,tests,cargo nextest run --locked --no-fail-fast && cargo test --quiet --locked --doc)
+	$(call stage,tests,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked --no-fail-fast && cargo test --quiet --locked --doc)
 
 .PHONY: release
 release: $(TOOLS) ## Build what is deployed, into target/lambda/

@@ -156,6 +156,9 @@ pub struct PostAtRisk {
 pub struct MediaAtRisk {
     /// Its id in the gallery, if it is still listed.
     pub id: Option<String>,
+    /// Its name in the gallery, for people; results name files by id and URL.
+    #[serde(skip)]
+    pub file_name: Option<String>,
     /// The URL that the post uses.
     pub url: String,
     /// When it expires, or has expired.

@@ -5,17 +5,18 @@
 //! channels and the ledger fail; runs crash between any two steps, come twice and overlap; thresholds change.
 //!
 //! A seed that fails is printed: `SIMULATION_SEED=7 cargo test simulation` replays it. `SIMULATION_SEEDS=10000` runs as
-//! many.
+//! many. The same world lives on a real DynamoDB API too, at `SIMULATION_DYNAMODB_URL`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use fastrand::Rng;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::{Change, Key, Lease, Ledger, LedgerError, Memory};
+use super::{Change, DynamoDbLedger, Key, Lease, Ledger, LedgerError, Memory};
 use crate::command::Command;
 use crate::config::{Channel, Config, Profile};
 use crate::digest::{Digest, Subject, Urgency};
@@ -30,7 +31,9 @@ use crate::survey::{Scan, Survey};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
+/// How many days a world lives; one of sixteen long enough to see what is never forgotten.
 const DAYS: i64 = 130;
+const MANY_DAYS: i64 = 320;
 /// How long the oracle lets a record live after its subject was last seen or expired: longer than it is kept.
 const MOST_KEPT_MS: i64 = 140 * DAY_MS;
 
@@ -215,6 +218,8 @@ struct World {
     /// Which subjects of a record could still be in the ledger, and until when.
     alive: BTreeMap<About, i64>,
     runs: u32,
+    /// Whether there are floods of files, which one message cannot hold.
+    has_floods: bool,
 }
 
 fn profile(index: usize) -> String {
@@ -258,9 +263,10 @@ impl World {
             arrivals: BTreeMap::new(),
             alive: BTreeMap::new(),
             runs: 0,
+            has_floods: seed % 16 == 1,
         };
-        for _ in 0..8 {
-            world.upload();
+        for days in 0..8 {
+            world.upload(days * 5 * DAY_MS);
         }
         world
     }
@@ -274,10 +280,9 @@ impl World {
         format!("{what}-{}", self.next_id)
     }
 
-    fn upload(&mut self) {
+    fn upload(&mut self, lifetime_ms: i64) {
         let id = self.id("file");
         let account = self.rng.usize(0..self.accounts.len());
-        let lifetime_ms = self.rng.i64(0..40 * DAY_MS);
         let expires_ms = (!self.chance(10)).then(|| self.now_ms + lifetime_ms);
         self.accounts[account].files.push(File { id: id.clone(), expires_ms });
         if self.chance(40) {
@@ -312,14 +317,23 @@ impl World {
             account.posts_fail = if account.posts_fail { !percent(40) } else { percent(4) };
         }
         for _ in 0..self.rng.u8(0..3) {
-            self.upload();
+            let lifetime_ms = self.rng.i64(0..40 * DAY_MS);
+            self.upload(lifetime_ms);
         }
+        if self.has_floods && self.chance(3) {
+            // They enter each threshold together, and one message cannot hold them.
+            let lifetime_ms = self.rng.i64(0..20 * DAY_MS);
+            for _ in 0..100 {
+                self.upload(lifetime_ms);
+            }
+        }
+        let has_floods = self.has_floods;
         for index in 0..self.receivers.len() {
             let (goes_down, comes_up, changes) = (self.chance(4), self.chance(50), self.chance(2));
             let thresholds_d = thresholds(&mut self.rng);
             let receiver = &mut self.receivers[index];
             receiver.is_down = if receiver.is_down { !comes_up } else { goes_down };
-            receiver.times_out_percent = 4;
+            receiver.times_out_percent = if has_floods { 25 } else { 4 };
             if changes {
                 receiver.thresholds_d = thresholds_d;
             }
@@ -506,11 +520,41 @@ fn contents(parcel: &Parcel<'_>) -> Vec<(About, u64, Option<i64>)> {
     contents
 }
 
+/// Where the ledger of a world is kept.
+#[derive(Clone)]
+enum Shelf {
+    InProcess(Arc<Mutex<Store>>),
+    DynamoDb(aws_sdk_dynamodb::Client, String),
+}
+
+impl Shelf {
+    /// Whether no lease is held; those of crashed runs are over long before the next one.
+    fn is_free(&self, now: Timestamp) -> bool {
+        let Self::InProcess(store) = self else { return true };
+        let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.lease.as_ref().is_none_or(|(_, end)| *end <= now)
+    }
+
+    /// What is kept for a channel.
+    async fn memory(&self, channel: &str) -> Memory {
+        match self {
+            Self::InProcess(store) => {
+                let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                store.channels.get(channel).cloned().unwrap_or_default()
+            }
+            Self::DynamoDb(client, table) => {
+                let ledger = Ledger::DynamoDb(DynamoDbLedger::new(client.clone(), table.clone()));
+                ledger.read(channel, Deadline::after(Duration::from_mins(1))).await.expect("a memory")
+            }
+        }
+    }
+}
+
 /// One invocation: `None` when it crashed. The flag says whether its ledger failed.
 async fn invoke(
     world: &Mutex<World>,
     config: &Config,
-    store: &Arc<Mutex<Store>>,
+    shelf: &Shelf,
     crash_at: Option<u32>,
     faults_percent: u8,
 ) -> (u32, Option<RunResult>, bool) {
@@ -521,12 +565,15 @@ async fn invoke(
     };
     let steps = Steps::new(rng, crash_at);
     let faulty = Arc::new(Mutex::new(false));
-    let ledger = Ledger::InProcess(InProcessLedger {
-        store: Arc::clone(store),
-        steps: Arc::clone(&steps),
-        faults_percent,
-        faulty: Arc::clone(&faulty),
-    });
+    let ledger = match shelf {
+        Shelf::InProcess(store) => Ledger::InProcess(InProcessLedger {
+            store: Arc::clone(store),
+            steps: Arc::clone(&steps),
+            faults_percent,
+            faulty: Arc::clone(&faulty),
+        }),
+        Shelf::DynamoDb(client, table) => Ledger::DynamoDb(DynamoDbLedger::new(client.clone(), table.clone())),
+    };
     let plan = Command::default().plan(config).expect("a plan");
     let outside = Outside { world, steps: Arc::clone(&steps), run };
     let deadline = Deadline::after(Duration::from_mins(5));
@@ -744,8 +791,8 @@ impl World {
 }
 
 /// The ledger never holds what could not be needed any more.
-fn check_bounded(world: &World, store: &Store) {
-    for memory in store.channels.values() {
+fn check_bounded(world: &World, memories: &[Memory]) {
+    for memory in memories {
         for (key, _) in memory.iter().filter(|(_, record)| world.now_ms < record.keep_until.as_millisecond()) {
             let about = match key.clone() {
                 Key::Item { profile, id, expires_at_ms: expires_ms } => {
@@ -769,11 +816,10 @@ async fn config(document: &str) -> Config {
 }
 
 /// Lives through one seed.
-async fn live(seed: u64) {
+async fn live(seed: u64, days: i64, shelf: Shelf) {
     let world = Mutex::new(World::new(seed));
-    let store = Arc::new(Mutex::new(Store::default()));
     let lock = || world.lock().unwrap_or_else(PoisonError::into_inner);
-    let end_ms = lock().now_ms + DAYS * DAY_MS;
+    let end_ms = lock().now_ms + days * DAY_MS;
     let mut read = lock().document();
     let mut config = self::config(&read).await;
     while lock().now_ms < end_ms {
@@ -791,14 +837,18 @@ async fn live(seed: u64) {
             config = self::config(&document).await;
             read = document;
         }
-        let one = invoke(&world, &config, &store, crash_at, faults_percent);
+        let one = invoke(&world, &config, &shelf, crash_at, faults_percent);
         let invocations = if comes_twice {
-            let two = invoke(&world, &config, &store, None, faults_percent);
+            let two = invoke(&world, &config, &shelf, None, faults_percent);
             let (one, two) = tokio::join!(one, two);
             vec![one, two]
         } else {
             vec![one.await]
         };
+        let all_ended = invocations.iter().all(|(_, result, is_faulty)| result.is_some() && !is_faulty);
+        let now = moment(lock().now_ms);
+        assert!(!all_ended || shelf.is_free(now), "every run has ended, and the lease of one is still held");
+        let memories = [shelf.memory("team").await, shelf.memory("mail").await];
         let mut world = lock();
         for (run, result, is_faulty) in &invocations {
             if result.is_some() && !is_faulty {
@@ -812,19 +862,23 @@ async fn live(seed: u64) {
                 check_nothing_lost(&world, result, !is_faulty);
             }
         }
-        check_bounded(&world, &store.lock().unwrap_or_else(PoisonError::into_inner));
+        check_bounded(&world, &memories);
     }
     let world = lock();
     let arrivals: usize = world.arrivals.values().map(Vec::len).sum();
     assert!(10 < arrivals, "hardly anything happened: {arrivals} arrivals");
 }
 
-#[expect(clippy::disallowed_methods, reason = "how much to simulate is the caller's to say")]
+#[expect(clippy::disallowed_methods, reason = "what to simulate is the caller's to say")]
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 fn seeds() -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let number = |name: &str| setting(name).map(|text| text.parse::<u64>().expect("a number"));
     match (number("SIMULATION_SEED"), number("SIMULATION_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
-        (None, most) => 0..most.unwrap_or(24),
+        (None, most) => 0..most.unwrap_or(8),
     }
 }
 
@@ -842,7 +896,11 @@ fn nothing_is_lost_and_nothing_is_said_twice() {
                             .build()
                             .expect("a runtime");
                         let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                            runtime.block_on(live(seed));
+                            runtime.block_on(live(
+                                seed,
+                                if seed % 16 == 0 { MANY_DAYS } else { DAYS },
+                                Shelf::InProcess(Arc::default()),
+                            ));
                         }));
                         if lived.is_err() {
                             failed.push(seed);
@@ -855,4 +913,33 @@ fn nothing_is_lost_and_nothing_is_said_twice() {
         halves.into_iter().flat_map(|half| half.join().expect("a thread")).collect()
     });
     assert!(failed.is_empty(), "replay with SIMULATION_SEED=<seed>: {failed:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a DynamoDB API at SIMULATION_DYNAMODB_URL: `make test` starts one"]
+async fn the_same_holds_in_dynamodb() {
+    let environment = Environment::of([
+        ("AWS_ENDPOINT_URL", setting("SIMULATION_DYNAMODB_URL").expect("a URL").as_str()),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "simulated"),
+        ("AWS_SECRET_ACCESS_KEY", "simulated"),
+    ]);
+    let http = crate::net::client().expect("a client");
+    let client = aws_sdk_dynamodb::Client::new(&crate::aws::load(&http, &environment).await);
+    for seed in 0..3 {
+        let table = format!("simulation-{seed}");
+        create_table(&client, &table).await;
+        live(seed, 40, Shelf::DynamoDb(client.clone(), table)).await;
+    }
+}
+
+async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) {
+    let mut create = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+    for (name, key_type) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(key_type).build();
+        let attribute =
+            AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
+        create = create.key_schema(key.expect("a key")).attribute_definitions(attribute.expect("an attribute"));
+    }
+    create.send().await.expect("a table");
 }

@@ -5,7 +5,7 @@
 //! everything that was said against what must hold in every test: nothing that a service objects to was sent, no
 //! secret was told to anybody, and every log line names its run.
 
-#![allow(dead_code, unreachable_pub, reason = "no test target uses all of it")]
+#![expect(clippy::print_stderr, reason = "a failed test says what its stand-ins objected to")]
 
 pub mod http;
 mod runtime_api;
@@ -24,6 +24,7 @@ use media_expiry_alerts::demo::stand_ins::{
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use runtime_api::RuntimeApiStandIn;
@@ -203,7 +204,7 @@ impl Drop for World {
 pub struct Function {
     world: World,
     runtime_api: RuntimeApiStandIn,
-    child: Child,
+    child: Mutex<Child>,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
     is_ended: bool,
@@ -229,31 +230,31 @@ impl Function {
         let mut child = process(&world, &runtime_api);
         let stdout = Some(collect(child.stdout.take().expect("a pipe")));
         let stderr = Some(collect(child.stderr.take().expect("a pipe")));
-        Self { world, runtime_api, child, stdout, stderr, is_ended: false }
+        Self { world, runtime_api, child: Mutex::new(child), stdout, stderr, is_ended: false }
     }
 
     /// Wakes the function and waits for what it says.
-    pub async fn invoke(&mut self, event: &Value) -> Outcome {
-        self.invoke_until(event, Ends::In(Duration::from_secs(60))).await
+    pub async fn invoke(&self, event: &Value) -> Outcome {
+        self.invoke_until(event, Ends::In(Duration::from_mins(1))).await
     }
 
     /// Wakes the function and tells it when Lambda will end it.
-    pub async fn invoke_until(&mut self, event: &Value, ends: Ends) -> Outcome {
+    pub async fn invoke_until(&self, event: &Value, ends: Ends) -> Outcome {
         let outcome = self.runtime_api.invoke(event, ends);
         tokio::select! {
             outcome = outcome => outcome,
-            status = self.child.wait() => panic!("the function died: {status:?}"),
+            status = async { self.child.lock().await.wait().await } => panic!("the function died: {status:?}"),
             () = tokio::time::sleep(Duration::from_secs(90)) => panic!("the function does not answer"),
         }
     }
 
     /// Wakes the function and expects an answer.
-    pub async fn answer(&mut self, event: &Value) -> Value {
+    pub async fn answer(&self, event: &Value) -> Value {
         self.invoke(event).await.expect_answer()
     }
 
     /// Wakes the function and expects an error: its type and its message.
-    pub async fn error(&mut self, event: &Value) -> (String, String) {
+    pub async fn error(&self, event: &Value) -> (String, String) {
         self.invoke(event).await.expect_error()
     }
 
@@ -274,8 +275,9 @@ impl Function {
     /// Ends the function, holds what it said and sent against what must always hold, and hands out its log.
     pub async fn end(mut self) -> Log {
         self.is_ended = true;
-        assert!(self.child.try_wait().expect("a process").is_none(), "the function died");
-        self.child.kill().await.expect("it is our process");
+        let child = self.child.get_mut();
+        assert!(child.try_wait().expect("a process").is_none(), "the function died");
+        child.kill().await.expect("it is our process");
         let stdout = self.stdout.take().expect("it ends once").await.expect("text");
         let stderr = self.stderr.take().expect("it ends once").await.expect("text");
         assert_eq!(stderr, "", "nothing is written to standard error");
@@ -303,7 +305,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        let _ = self.child.start_kill();
+        let _ = self.child.get_mut().start_kill();
         if std::thread::panicking() {
             eprintln!("violations: {:#?}", self.world.violations());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -52,14 +53,14 @@ pub struct RuntimeApi {
 pub struct RuntimeApiStandIn {
     server: Server<RuntimeApi>,
     events: mpsc::UnboundedSender<Reply>,
-    invocations: u32,
+    invocations: AtomicU32,
 }
 
 impl RuntimeApiStandIn {
     pub async fn start() -> Self {
         let (events, receiver) = mpsc::unbounded_channel();
         let api = RuntimeApi { events: Arc::new(Mutex::new(receiver)), waiting: HashMap::new(), said: Vec::new() };
-        Self { server: Server::serve(api).await.expect("a port"), events, invocations: 0 }
+        Self { server: Server::serve(api).await.expect("a port"), events, invocations: AtomicU32::new(1) }
     }
 
     /// As `AWS_LAMBDA_RUNTIME_API` takes it.
@@ -76,9 +77,8 @@ impl RuntimeApiStandIn {
         self.server.service().said.clone()
     }
 
-    pub fn invoke(&mut self, event: &Value, ends: Ends) -> impl Future<Output = Outcome> + use<> {
-        self.invocations += 1;
-        let id = format!("8476a536-e9f4-11e8-9739-{:012}", self.invocations);
+    pub fn invoke(&self, event: &Value, ends: Ends) -> impl Future<Output = Outcome> + use<> {
+        let id = format!("8476a536-e9f4-11e8-9739-{:012}", self.invocations.fetch_add(1, Ordering::Relaxed));
         let deadline_ms = match ends {
             Ends::In(time) => (Timestamp::now() + time).as_millisecond().to_string(),
             Ends::Constant(constant) => constant.to_string(),

@@ -127,35 +127,6 @@ async fn check_tells_a_topic_that_is_there_from_one_that_is_not() {
     assert_eq!(queue.receive().await.len(), 0, "a check publishes nothing");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_announced_is_remembered_in_a_table() {
-    let moto = Moto::start().await;
-    moto.create_ledger_table("ledger").await;
-    let topic = moto.create_topic("media-expiry").await;
-    let queue = moto.create_queue("mail").await;
-    moto.subscribe(&topic, &queue, "").await;
-
-    let stand_ins = StandIns::start().await;
-    let mut variables = stand_ins.variables();
-    variables.extend(moto.variables());
-    variables.push(("LEDGER_TABLE".to_owned(), "ledger".to_owned()));
-    let lambda = Lambda::serve(Path::new(FUNCTION), variables).await;
-    let outcomes = async || {
-        let result = lambda.invoke(&event("scheduled")).await.expect("a result");
-        let outcomes =
-            result["channels"].as_array().expect("channels").iter().map(|channel| channel["outcome"].clone());
-        outcomes.collect::<Vec<_>>()
-    };
-    assert_eq!(outcomes().await, ["delivered", "delivered"]);
-    assert_eq!(outcomes().await, ["nothing-due", "nothing-due"]);
-    // One file has another expiry, and one is new.
-    stand_ins.set_gallery(&[("spring 🌱.mp4", 20), ("new.png", 60)]);
-    assert_eq!(outcomes().await, ["delivered", "delivered"]);
-    assert_eq!((stand_ins.sent().slack, queue.receive().await.len()), (2, 2));
-    lambda.invoke(&event("check")).await.expect("a table that can be used");
-    assert_eq!(stand_ins.violations(), [""; 0]);
-}
-
 /// The function with a topic for each of `channels`: its name, its ARN and its format.
 async fn function(moto: &Moto, stand_ins: &StandIns, channels: &[(&str, &str, &str)]) -> Lambda {
     let channels: Vec<Value> = channels

@@ -92,6 +92,12 @@ impl<S> Server<S> {
         lock(&self.shared.violations).0.clone()
     }
 
+    /// Everything that was wrong with the requests so far, which is thereby forgiven.
+    #[must_use]
+    pub fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.shared.violations).0)
+    }
+
     /// How many requests were being answered at the same time, at the most.
     #[must_use]
     pub fn most_at_once(&self) -> usize {

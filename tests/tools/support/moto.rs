@@ -184,16 +184,16 @@ impl Moto {
         Queue { moto: self, url, arn: format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}") }
     }
 
-    /// Makes a table with the keys of the ledger.
-    pub async fn create_ledger_table(&self, name: &str) {
+    /// Makes a table with a partition and a sort key, both strings.
+    pub async fn create_table(&self, name: &str, keys: [&str; 2]) {
         let input = json!({
             "TableName": name,
             "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
+            "AttributeDefinitions": keys.map(|key| json!({"AttributeName": key, "AttributeType": "S"})),
+            "KeySchema": [
+                {"AttributeName": keys[0], "KeyType": "HASH"},
+                {"AttributeName": keys[1], "KeyType": "RANGE"},
             ],
-            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         });
         self.call("dynamodb", "DynamoDB_20120810.CreateTable", &input).await;
     }

@@ -1,7 +1,9 @@
 //! Ayrshare, Slack and SNS as the stand-ins of the demo serve them, and a configuration that points at them.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Publication, SlackStandIn, SnsStandIn};
+use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Publication, Reply, SlackStandIn, SnsStandIn};
 use serde_json::{Value, json};
 
 use super::lambda::Variables;
@@ -13,6 +15,7 @@ pub struct StandIns {
     ayrshare: AyrshareStandIn,
     slack: SlackStandIn,
     sns: SnsStandIn,
+    since: Timestamp,
 }
 
 /// How many messages the channels were sent.
@@ -34,6 +37,7 @@ impl StandIns {
             ayrshare: AyrshareStandIn::start(Self::API_KEY).await.expect("a free port"),
             slack: SlackStandIn::start().await.expect("a free port"),
             sns: SnsStandIn::start(&[TOPIC]).await.expect("a free port"),
+            since: Timestamp::now(),
         };
         stand_ins.set_gallery(&[("spring 🌱.mp4", 30)]);
         stand_ins
@@ -41,7 +45,17 @@ impl StandIns {
 
     /// Lets the primary profile's gallery hold these files, each with the hours until it expires.
     pub fn set_gallery(&self, files: &[(&str, i64)]) {
-        let now = Timestamp::now();
+        self.ayrshare.media(None, self.gallery(files));
+    }
+
+    /// Lets the gallery take its time for the next answer.
+    pub fn set_slow_gallery(&self, files: &[(&str, i64)], delay: Duration) {
+        self.ayrshare.media_first(None, [self.gallery(files).after(delay)]);
+    }
+
+    /// The expiries count from the start of the stand-ins: the same hours are the same moment.
+    fn gallery(&self, files: &[(&str, i64)]) -> Reply {
+        let now = self.since;
         let file = |(name, hours): &(&str, i64)| {
             json!({
                 "id": format!("{name}-id"),
@@ -52,7 +66,12 @@ impl StandIns {
                 "expiresAt": (now + SignedDuration::from_hours(*hours)).to_string(),
             })
         };
-        self.ayrshare.gallery(None, &files.iter().map(file).collect::<Vec<Value>>());
+        Reply::json(200, &files.iter().map(file).collect::<Value>())
+    }
+
+    /// What plays Slack.
+    pub fn slack(&self) -> &SlackStandIn {
+        &self.slack
     }
 
     /// Where Ayrshare is.
