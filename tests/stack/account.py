@@ -192,10 +192,8 @@ def _takes_apart(environ, body, service, region):
         queue = json.loads(body)["QueueUrl"].rpartition("/")[2]
         return f"sqs:{operation}", [f"arn:aws:sqs:{region}:{ACCOUNT}:{queue}"]
     if service == "s3" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-        host = environ["HTTP_HOST"].partition(".")[0] if not environ["HTTP_HOST"][0].isdigit() else ""
-        path = urllib.parse.unquote(environ["PATH_INFO"]).lstrip("/")
-        bucket_and_key = f"{host}/{path}" if host and host != "localhost:" and "localhost" not in host else path
-        return "s3:GetObject", [f"arn:aws:s3:::{bucket_and_key}"]
+        # An endpoint that is an address and no name has the bucket in the path.
+        return "s3:GetObject", ["arn:aws:s3:::" + urllib.parse.unquote(environ["PATH_INFO"]).lstrip("/")]
     raise AssertionError(f"teach {__file__} what a request to {service} is about")
 
 

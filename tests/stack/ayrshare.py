@@ -3,8 +3,9 @@
 import datetime
 import http.server
 import json
-import threading
 import urllib.parse
+
+from lambda_runtime import QuietServer
 
 
 def media(name, expires_in):
@@ -53,9 +54,7 @@ class Ayrshare:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = QuietServer(Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/api"
         return self
 

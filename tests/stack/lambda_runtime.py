@@ -9,6 +9,19 @@ import time
 import uuid
 
 
+class QuietServer(http.server.ThreadingHTTPServer):
+    """A server on a free port of loopback that does not complain of those who hang up."""
+
+    daemon_threads = True
+
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        pass
+
+
 class Answer:
     """What the function said to one event."""
 
@@ -57,9 +70,7 @@ class RuntimeApi:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = QuietServer(Handler)
 
     @property
     def address(self):
