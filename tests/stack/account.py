@@ -1,8 +1,9 @@
 """An AWS account on loopback: moto, with the stack deployed on it and with the roles' policies enforced.
 
-Two things are added to moto. Its CloudFormation passes over some types in silence, and over some properties of the others;
-here the properties of every resource are kept as they would have been deployed, references resolved. And its own enforcement of IAM does not look at resources; here a boundary in front of it does:
-it takes each request apart, keeps a record of the call, and refuses what the caller's role does not allow.
+Two things are added to moto. Its CloudFormation passes over some types in silence, and over some properties of the
+others; here the properties of every resource are kept as they would have been deployed, references resolved. And its own
+enforcement of IAM does not look at resources; here a boundary in front of it does: it takes each request apart, keeps a
+record of the call, and refuses what the caller's role does not allow.
 """
 
 import dataclasses
@@ -180,7 +181,12 @@ def _takes_apart(environ, body, service, region):
         if operation in ("TransactWriteItems", "TransactGetItems"):
             # IAM has no action for a transaction: each of its items wants the action that it is.
             (kind,) = {kind for item in request["TransactItems"] for kind in item}
-            names = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+            names = {
+                "Put": "PutItem",
+                "Update": "UpdateItem",
+                "Delete": "DeleteItem",
+                "ConditionCheck": "ConditionCheckItem",
+            }
             tables = {each["TableName"] for item in request["TransactItems"] for each in item.values()}
             return f"dynamodb:{names.get(kind, 'GetItem')}", [prefix + table for table in sorted(tables)]
         tables = request.get("RequestItems") or [request["TableName"]]
@@ -311,7 +317,9 @@ class Stack:
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         found = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
         # A resource whose condition does not hold is there too, without a name.
-        self.physical_ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId") for each in found if "LogicalResourceId" in each}
+        self.physical_ids = {
+            each["LogicalResourceId"]: each.get("PhysicalResourceId") for each in found if "LogicalResourceId" in each
+        }
 
     def properties(self, logical_id):
         """A resource's properties as they would have been deployed, references resolved."""

@@ -40,7 +40,12 @@ FUNCTION_MAY = {
     "ReadConfigurationAndSecrets": {"ssm:GetParameter", "ssm:GetParameters"},
     "PublishAlerts": {"sns:Publish"},
     "ProveThatTheTopicIsThere": {"sns:GetTopicAttributes"},
-    "RememberWhatWasAnnounced": {"dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query"},
+    "RememberWhatWasAnnounced": {
+        "dynamodb:BatchWriteItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+    },
     "ProveThatTheLedgerIsThere": {"dynamodb:DescribeTable"},
     "KeepEventsThatFailed": {"sqs:SendMessage"},
     "ReadTheSecret": {"secretsmanager:GetSecretValue"},
@@ -84,9 +89,13 @@ def permissions_are_least(template):
         for statement in found:
             where = f"{name}.{statement.get('Sid')}"
             actions = set(_list(statement.get("Action", [])))
-            faults += _only(statement["Effect"] == "Allow" and "Resource" in statement, f"{where}: not of a kind that can be judged")
+            faults += _only(
+                statement["Effect"] == "Allow" and "Resource" in statement, f"{where}: not of a kind that can be judged"
+            )
             faults += _only(actions == known.get(statement.get("Sid")), f"{where}: allows {sorted(actions)}")
-            faults += [f"{where}: {fault}" for resource in _list(statement.get("Resource")) for fault in _wildcards(resource)]
+            faults += [
+                f"{where}: {fault}" for resource in _list(statement.get("Resource")) for fault in _wildcards(resource)
+            ]
     return faults
 
 
@@ -103,7 +112,9 @@ def keys_decrypt_only_where_secrets_are_kept(template):
     statements = {each["Sid"]: each for each in statements_of(transformed(template), "FunctionRole")}
     condition = statements.get("DecryptSecretsWhereTheyAreKept", {}).get("Condition", {})
     services = condition.get("StringEquals", {}).get("kms:ViaService", [])
-    wanted = [{"Fn::Sub": f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"} for service in ("ssm", "secretsmanager", "s3")]
+    wanted = [
+        {"Fn::Sub": f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"} for service in ("ssm", "secretsmanager", "s3")
+    ]
     return _only(services == wanted, "FunctionRole: kms:Decrypt is not bound to the services that keep secrets")
 
 
@@ -117,7 +128,9 @@ def roles_are_assumed_by_their_service_only(template):
         faults += _only(trusted == [{"Service": service}], f"{role}: is assumed by {trusted}")
     (statement,) = properties(template, "ScheduleRole")["AssumeRolePolicyDocument"]["Statement"]
     guards = statement.get("Condition", {}).get("StringEquals", {})
-    faults += _only(guards.get("aws:SourceAccount") == ref("AWS::AccountId"), "ScheduleRole: may be assumed for other accounts")
+    faults += _only(
+        guards.get("aws:SourceAccount") == ref("AWS::AccountId"), "ScheduleRole: may be assumed for other accounts"
+    )
     group = {"Fn::Sub": "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule-group/default"}
     faults += _only(guards.get("aws:SourceArn") == group, "ScheduleRole: may be assumed for other schedule groups")
     return faults
@@ -132,7 +145,9 @@ def no_event_is_lost(template):
     queue = arn_of("DeadLetterQueue")
     faults = []
     configs = list(resources(template, "AWS::Lambda::EventInvokeConfig").values())
-    destinations = [config["Properties"].get("DestinationConfig", {}).get("OnFailure", {}).get("Destination") for config in configs]
+    destinations = [
+        config["Properties"].get("DestinationConfig", {}).get("OnFailure", {}).get("Destination") for config in configs
+    ]
     faults += _only(destinations == [queue], "the function: failed events do not go to the dead-letter queue")
     faults += _only(
         [config["Properties"].get("MaximumRetryAttempts") for config in configs] == [2],
@@ -144,11 +159,18 @@ def no_event_is_lost(template):
         target = schedule["Properties"]["Target"]
         faults += _only(target.get("DeadLetterConfig", {}).get("Arn") == queue, f"{name}: has no dead-letter queue")
         faults += _only(0 < target.get("RetryPolicy", {}).get("MaximumRetryAttempts", 0), f"{name}: does not try again")
-    for role, sid in {"FunctionRole": "KeepEventsThatFailed", "ScheduleRole": "KeepEventsThatCouldNotBeDelivered"}.items():
-        granted = [each["Resource"] for each in statements_of(template, role) if "sqs:SendMessage" in _list(each["Action"])]
+    for role, sid in {
+        "FunctionRole": "KeepEventsThatFailed",
+        "ScheduleRole": "KeepEventsThatCouldNotBeDelivered",
+    }.items():
+        granted = [
+            each["Resource"] for each in statements_of(template, role) if "sqs:SendMessage" in _list(each["Action"])
+        ]
         faults += _only(granted == [queue], f"{role}: {sid} does not reach the dead-letter queue")
     keep = properties(template, "DeadLetterQueue")
-    faults += _only(keep.get("MessageRetentionPeriod") == 14 * 86_400, "DeadLetterQueue: keeps events for less than SQS can")
+    faults += _only(
+        keep.get("MessageRetentionPeriod") == 14 * 86_400, "DeadLetterQueue: keeps events for less than SQS can"
+    )
     faults += _only(keep.get("SqsManagedSseEnabled") is True, "DeadLetterQueue: is not encrypted")
     return faults
 
@@ -163,8 +185,13 @@ def the_schedule_wakes_the_function(template):
     target = schedule.get("Target", {})
     command = json.loads(target.get("Input", "null"))
     return [
-        *_only(schedule.get("ScheduleExpression") == ref("ScheduleExpression"), "Schedule: the expression is no parameter"),
-        *_only(schedule.get("ScheduleExpressionTimezone") == ref("ScheduleTimezone"), "Schedule: the time zone is no parameter"),
+        *_only(
+            schedule.get("ScheduleExpression") == ref("ScheduleExpression"), "Schedule: the expression is no parameter"
+        ),
+        *_only(
+            schedule.get("ScheduleExpressionTimezone") == ref("ScheduleTimezone"),
+            "Schedule: the time zone is no parameter",
+        ),
         *_only(schedule.get("State") == ref("ScheduleState"), "Schedule: cannot be paused"),
         *_only(target.get("Arn") == arn_of("Function"), "Schedule: wakes something else"),
         *_only(target.get("RoleArn") == arn_of("ScheduleRole"), "Schedule: has another role"),
@@ -216,9 +243,13 @@ def silence_sets_off_the_alarm(template):
     hours = template["Parameters"]["DeadManHours"]
     period = alarm.get("Period", 0)
     return [
-        *_only(alarm.get("TreatMissingData") == "breaching", "NoRunAlarm: missing data is not breaching, so it never goes off"),
         *_only(
-            (alarm.get("Statistic"), alarm.get("ComparisonOperator"), alarm.get("Threshold")) == ("Sum", "LessThanThreshold", 1),
+            alarm.get("TreatMissingData") == "breaching",
+            "NoRunAlarm: missing data is not breaching, so it never goes off",
+        ),
+        *_only(
+            (alarm.get("Statistic"), alarm.get("ComparisonOperator"), alarm.get("Threshold"))
+            == ("Sum", "LessThanThreshold", 1),
             "NoRunAlarm: does not want one completed run",
         ),
         *_only(period == 3600, "NoRunAlarm: the window is not counted in hours"),
@@ -227,7 +258,9 @@ def silence_sets_off_the_alarm(template):
             "NoRunAlarm: its window is not the parameter",
         ),
         # CloudWatch looks back seven days at most.
-        *_only(int(hours.get("MaxValue", 10**9)) * period <= 604_800, "DeadManHours: more than CloudWatch can look back"),
+        *_only(
+            int(hours.get("MaxValue", 10**9)) * period <= 604_800, "DeadManHours: more than CloudWatch can look back"
+        ),
         # The schedule's default is every day.
         *_only(24 < int(hours["Default"]), "DeadManHours: shorter than the pause of the default schedule"),
     ]
@@ -237,20 +270,31 @@ def silence_sets_off_the_alarm(template):
 def alarms_reach_their_topic(template):
     template = transformed(template)
     topic = properties(template, "AlarmTopic")
-    faults = _only("KmsMasterKeyId" not in topic, "AlarmTopic: CloudWatch cannot publish to a topic with the key aws/sns")
+    faults = _only(
+        "KmsMasterKeyId" not in topic, "AlarmTopic: CloudWatch cannot publish to a topic with the key aws/sns"
+    )
     policy = properties(template, "AlarmTopicPolicy")
     statements = policy.get("PolicyDocument", {}).get("Statement", [])
-    faults += _only(policy.get("Topics") == [ref("AlarmTopic")] and len(statements) == 1, "AlarmTopic: has no policy of its own")
+    faults += _only(
+        policy.get("Topics") == [ref("AlarmTopic")] and len(statements) == 1, "AlarmTopic: has no policy of its own"
+    )
     for statement in statements:
-        faults += _only(statement.get("Principal") == {"Service": "cloudwatch.amazonaws.com"}, "AlarmTopic: others may publish")
-        faults += _only((statement.get("Action"), statement.get("Resource")) == ("sns:Publish", ref("AlarmTopic")), "AlarmTopic: grants more")
+        faults += _only(
+            statement.get("Principal") == {"Service": "cloudwatch.amazonaws.com"}, "AlarmTopic: others may publish"
+        )
+        faults += _only(
+            (statement.get("Action"), statement.get("Resource")) == ("sns:Publish", ref("AlarmTopic")),
+            "AlarmTopic: grants more",
+        )
         conditions = statement.get("Condition", {})
         account = conditions.get("StringEquals", {}).get("aws:SourceAccount")
         faults += _only(account == ref("AWS::AccountId"), "AlarmTopic: alarms of other accounts may publish")
         source = json.dumps(conditions.get("ArnLike", {}).get("aws:SourceArn"))
         faults += _only(":alarm:${AWS::StackName}-*" in source, "AlarmTopic: other alarms may publish")
     subscription = template["Resources"].get("AlarmSubscription", {})
-    faults += _only(subscription.get("Condition") == "HearsAlarms", "AlarmSubscription: is not made with either address")
+    faults += _only(
+        subscription.get("Condition") == "HearsAlarms", "AlarmSubscription: is not made with either address"
+    )
     endpoint = subscription.get("Properties", {}).get("Endpoint")
     wanted = {"Fn::If": ["HasAlarmEmail", ref("AlarmEmail"), ref("AlertEmail")]}
     return faults + _only(endpoint == wanted, "AlarmSubscription: goes to somebody else")
@@ -268,7 +312,8 @@ def alerts_are_encrypted_and_reach_people(template):
         *_only(topic.get("KmsMasterKeyId") == "alias/aws/sns", "AlertTopic: is not encrypted"),
         *_only(subscription.get("Condition") == "HasAlertEmail", "AlertSubscription: is not optional"),
         *_only(
-            subscription.get("Properties") == {"TopicArn": ref("AlertTopic"), "Protocol": "email", "Endpoint": ref("AlertEmail")},
+            subscription.get("Properties")
+            == {"TopicArn": ref("AlertTopic"), "Protocol": "email", "Endpoint": ref("AlertEmail")},
             "AlertSubscription: goes to somebody else",
         ),
     ]
@@ -281,11 +326,19 @@ def the_ledger_is_as_the_function_wants_it(template):
     types = {each["AttributeName"]: each["AttributeType"] for each in table.get("AttributeDefinitions", [])}
     recovery = table.get("PointInTimeRecoverySpecification", {})
     return [
-        *_only(keys == [("pk", "HASH"), ("sk", "RANGE")] and types == {"pk": "S", "sk": "S"}, f"Ledger: has the keys {keys} {types}"),
-        *_only(table.get("TimeToLiveSpecification") == {"AttributeName": "ttl", "Enabled": True}, "Ledger: never forgets"),
+        *_only(
+            keys == [("pk", "HASH"), ("sk", "RANGE")] and types == {"pk": "S", "sk": "S"},
+            f"Ledger: has the keys {keys} {types}",
+        ),
+        *_only(
+            table.get("TimeToLiveSpecification") == {"AttributeName": "ttl", "Enabled": True}, "Ledger: never forgets"
+        ),
         *_only(recovery.get("PointInTimeRecoveryEnabled") is True, "Ledger: cannot be recovered"),
         *_only(table.get("BillingMode") == "PAY_PER_REQUEST", "Ledger: is paid for while nothing happens"),
-        *_only(table.get("SSESpecification", {}).get("SSEEnabled") is True, "Ledger: is not encrypted with a key of the account"),
+        *_only(
+            table.get("SSESpecification", {}).get("SSEEnabled") is True,
+            "Ledger: is not encrypted with a key of the account",
+        ),
     ]
 
 
@@ -294,7 +347,9 @@ def logs_end(template):
     template = transformed(template)
     faults = []
     for name, group in resources(template, "AWS::Logs::LogGroup").items():
-        faults += _only(group["Properties"].get("RetentionInDays") == ref("LogRetentionDays"), f"{name}: is kept for ever")
+        faults += _only(
+            group["Properties"].get("RetentionInDays") == ref("LogRetentionDays"), f"{name}: is kept for ever"
+        )
     return faults
 
 
@@ -336,13 +391,19 @@ def the_function_is_as_it_is_built(template):
             == {"Fn::If": ["HasReservedConcurrency", ref("ReservedConcurrency"), ref("AWS::NoValue")]},
             "Function: the reserved concurrency cannot be left unset",
         ),
-        *_only(template["Parameters"]["ReservedConcurrency"]["Default"] == "", "ReservedConcurrency: new accounts cannot deploy it"),
+        *_only(
+            template["Parameters"]["ReservedConcurrency"]["Default"] == "",
+            "ReservedConcurrency: new accounts cannot deploy it",
+        ),
         *_only(function.get("Role") == arn_of("FunctionRole"), "Function: has another role"),
         *_only(
             (logging.get("LogFormat"), logging.get("LogGroup")) == ("JSON", ref("FunctionLog")),
             "Function: does not log JSON to its log group",
         ),
-        *_only(group.get("LogGroupName") == {"Fn::Sub": "/aws/lambda/${AWS::StackName}"}, "FunctionLog: is not where people look"),
+        *_only(
+            group.get("LogGroupName") == {"Fn::Sub": "/aws/lambda/${AWS::StackName}"},
+            "FunctionLog: is not where people look",
+        ),
         *_only(variables.get("MEDIA_ALERTS_CONFIG") == config, "Function: reads another configuration"),
         *_only(variables.get("ALERT_TOPIC_ARN") == ref("AlertTopic"), "Function: does not know the topic"),
         *_only(variables.get("LEDGER_TABLE") == ref("Ledger"), "Function: does not know the ledger"),
@@ -393,7 +454,10 @@ def only_signed_links_are_public(template):
         faults += _only(log.get("DestinationArn") == arn_of("ApiLog"), f"{name}: has no access log")
         written = log.get("Format", "")
         # In a path there is the token.
-        faults += _only("$context.routeKey" in written and not re.search(r"\$context\.(path|rawPath)", written), f"{name}: logs tokens")
+        faults += _only(
+            "$context.routeKey" in written and not re.search(r"\$context\.(path|rawPath)", written),
+            f"{name}: logs tokens",
+        )
     for name, permission in resources(template, "AWS::Lambda::Permission").items():
         source = json.dumps(permission["Properties"].get("SourceArn"))
         faults += _only("${Api}/*" in source, f"{name}: other APIs may call the function")
@@ -425,7 +489,9 @@ def parameters_explain_themselves(template):
             faults += _only("ConstraintDescription" in parameter, f"{name}: does not say what is wrong with a value")
         used = f'"Ref": "{name}"' in text or f"${{{name}}}" in text
         faults += _only(used, f"{name}: is used nowhere")
-    faults += [f"{name}: is in the interface and is no parameter" for name in {*grouped, *labels} - set(template["Parameters"])]
+    faults += [
+        f"{name}: is in the interface and is no parameter" for name in {*grouped, *labels} - set(template["Parameters"])
+    ]
     return faults
 
 

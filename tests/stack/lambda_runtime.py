@@ -8,6 +8,8 @@ import threading
 import time
 import uuid
 
+from template import ROOT
+
 
 class QuietServer(http.server.ThreadingHTTPServer):
     """A server on a free port of loopback that does not complain of those who hang up."""
@@ -48,7 +50,9 @@ class RuntimeApi:
                 self.send_response(410 if event is None else 200)
                 self.send_header("Lambda-Runtime-Aws-Request-Id", str(uuid.uuid4()))
                 self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + api.timeout_s) * 1000)))
-                self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:f")
+                self.send_header(
+                    "Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:f"
+                )
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -80,8 +84,8 @@ class RuntimeApi:
 class Function:
     """The function's process, with exactly the environment that it is given. Use it as a context manager."""
 
-    def __init__(self, binary, environment, timeout_s=300):
-        self.binary = binary
+    def __init__(self, command, environment, timeout_s=300):
+        self.command = command
         self.environment = environment
         self.timeout_s = timeout_s
         self.lines = []
@@ -89,7 +93,8 @@ class Function:
     def __enter__(self):
         self.api = RuntimeApi(self.timeout_s)
         self.process = subprocess.Popen(
-            [str(self.binary)],
+            self.command,
+            cwd=ROOT,
             env={**self.environment, "AWS_LAMBDA_RUNTIME_API": self.api.address},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -41,7 +41,12 @@ def test_the_function(account):
 
 def test_the_parameters_of_the_function(account):
     stack = account.deploy(
-        Architecture="x86_64", MemorySize="512", Timeout="900", ReservedConcurrency="3", LogLevel="DEBUG", LogRetentionDays="7"
+        Architecture="x86_64",
+        MemorySize="512",
+        Timeout="900",
+        ReservedConcurrency="3",
+        LogLevel="DEBUG",
+        LogRetentionDays="7",
     )
     function = stack.function()
     assert (function["MemorySize"], function["Timeout"]) == (512, 900)
@@ -94,7 +99,9 @@ def test_who_hears_alarms(account, alerts, alarms, hears):
 
 
 def test_the_schedule(account):
-    stack = account.deploy(ScheduleExpression="cron(30 6 ? * MON-FRI *)", ScheduleTimezone="Europe/Berlin", DeadManHours="74")
+    stack = account.deploy(
+        ScheduleExpression="cron(30 6 ? * MON-FRI *)", ScheduleTimezone="Europe/Berlin", DeadManHours="74"
+    )
     schedule = stack.properties("Schedule")
     queue = _queue(account, stack)
     assert schedule["ScheduleExpression"] == "cron(30 6 ? * MON-FRI *)"
@@ -102,7 +109,9 @@ def test_the_schedule(account):
     assert schedule["Target"]["Arn"] == stack.function()["FunctionArn"]
     assert schedule["Target"]["DeadLetterConfig"] == {"Arn": queue["QueueArn"]}
     assert json.loads(schedule["Target"]["Input"]) == {"action": "alert"}
-    assert stack.properties("FunctionEventInvokeConfig")["DestinationConfig"] == {"OnFailure": {"Destination": queue["QueueArn"]}}
+    assert stack.properties("FunctionEventInvokeConfig")["DestinationConfig"] == {
+        "OnFailure": {"Destination": queue["QueueArn"]}
+    }
     assert stack.properties("NoRunAlarm")["EvaluationPeriods"] == 74
     assert (queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]) == ("1209600", "true")
 
@@ -154,7 +163,16 @@ def test_the_http_api(account):
 
 def test_without_http_api(account):
     stack = account.deploy(HttpApi="no", ReportLinks="yes", Dashboard="no")
-    for name in ("Api", "ApiIntegration", "ReportRoute", "LinkRoute", "ApiStage", "ApiLog", "ApiPermission", "OverviewDashboard"):
+    for name in (
+        "Api",
+        "ApiIntegration",
+        "ReportRoute",
+        "LinkRoute",
+        "ApiStage",
+        "ApiLog",
+        "ApiPermission",
+        "OverviewDashboard",
+    ):
         assert name not in stack
     assert "REPORT_URL" not in stack.function()["Environment"]["Variables"]
     assert "http" not in document(account)
@@ -204,14 +222,18 @@ def test_the_dashboard(account):
     asked = [widget["properties"]["markdown"] for widget in dashboard["widgets"] if widget["type"] == "text"]
     assert asked[:3] == ["## Is it working?", "## What is about to expire?", "## What did it cost?"]
     (alarms,) = [widget["properties"]["alarms"] for widget in dashboard["widgets"] if widget["type"] == "alarm"]
-    assert len(alarms) == 5 and all(arn.startswith(f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{STACK}-") for arn in alarms)
+    assert len(alarms) == 5 and all(
+        arn.startswith(f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{STACK}-") for arn in alarms
+    )
     shown = set()
     for widget in dashboard["widgets"]:
         previous = None
         for metric in widget["properties"].get("metrics", []):
             if isinstance(metric[0], str):
                 # A dot repeats what the line above has in this place.
-                previous = [before if part == "." else part for before, part in zip(previous or metric, metric, strict=False)]
+                previous = [
+                    before if part == "." else part for before, part in zip(previous or metric, metric, strict=False)
+                ]
                 shown.add((previous[0], previous[1], previous[3]))
     ours = {"RunsCompleted", "ProfilesChecked", "ProfilesFailed", "AlertsDelivered", "DeliveryFailures", "RunDuration"}
     ours |= {"PostsAtRisk", "MediaExpiring", "MediaExpired", "MediaListed"}

@@ -1,12 +1,13 @@
 """The function itself in the deployed stack: its environment and role as the stack gives them, every call made against moto.
 
-FUNCTION_BINARY names the binary, one for this machine: `cargo build` makes target/debug/media-expiry-alerts.
+FUNCTION_BINARY names the binary, from the root of the repository: target/debug/media-expiry-alerts after `cargo build`. What
+runs it may stand in front, as in "qemu-aarch64-static -L /usr/aarch64-linux-gnu target/lambda/media-expiry-alerts/bootstrap".
 """
 
 import datetime
 import json
 import os
-import pathlib
+import shlex
 
 import pytest
 
@@ -14,10 +15,9 @@ from account import ACCOUNT, REGION, STACK
 from ayrshare import Ayrshare, media
 from checks import FUNCTION_MAY
 from lambda_runtime import Function
-from template import ROOT
 
-BINARY = os.environ.get("FUNCTION_BINARY")
-pytestmark = pytest.mark.skipif(not BINARY, reason="FUNCTION_BINARY names no binary of the function")
+COMMAND = shlex.split(os.environ.get("FUNCTION_BINARY", ""))
+pytestmark = pytest.mark.skipif(not COMMAND, reason="FUNCTION_BINARY names no binary of the function")
 
 KEY_NAME = f"/{STACK}/ayrshare-api-key"
 FIRST_KEY, SECOND_KEY = "first-key-7TVRLEZ", "second-key-24A43C0"
@@ -28,7 +28,10 @@ USED_BY_LAMBDA = {"WriteItsLog", "KeepEventsThatFailed"}
 @pytest.fixture
 def ayrshare():
     with Ayrshare(FIRST_KEY) as stand_in:
-        stand_in.gallery = [media("summer.jpeg", datetime.timedelta(days=2)), media("winter.mp4", datetime.timedelta(days=40))]
+        stand_in.gallery = [
+            media("summer.jpeg", datetime.timedelta(days=2)),
+            media("winter.mp4", datetime.timedelta(days=40)),
+        ]
         yield stand_in
 
 
@@ -57,7 +60,7 @@ class World:
     def function(self):
         """The function. The one thing that is not as in AWS: where Ayrshare is."""
         self.edit(lambda text: text.replace("[ayrshare]\n", f'[ayrshare]\nbase_url = "{self.ayrshare.url}"\n', 1))
-        return Function(pathlib.Path(ROOT, BINARY), self.stack.function_environment())
+        return Function(COMMAND, self.stack.function_environment())
 
     @property
     def scheduled(self):
@@ -151,7 +154,9 @@ def test_a_call_that_is_denied(account, world):
 
 def test_every_permission_is_used(account, ayrshare):
     """What the role allows beyond what the function ever calls is too much."""
-    secret = account.client("secretsmanager").create_secret(Name="media", SecretString=json.dumps({"key": FIRST_KEY}))["ARN"]
+    secret = account.client("secretsmanager").create_secret(Name="media", SecretString=json.dumps({"key": FIRST_KEY}))[
+        "ARN"
+    ]
     s3 = account.client("s3")
     s3.create_bucket(Bucket="settings", CreateBucketConfiguration={"LocationConstraint": REGION})
     topic = account.client("sns").create_topic(Name="amazon-q")["TopicArn"]
@@ -182,8 +187,10 @@ def test_every_permission_is_used(account, ayrshare):
 
     s3.delete_object(Bucket="code", Key="function.zip")
     s3.delete_bucket(Bucket="code")
-    other = account.deploy(stack="other", ConfigSource="s3://settings/config.toml", SecretArn=secret, ExtraTopicArns=topic)
-    _run_all(other, Function(pathlib.Path(ROOT, BINARY), other.function_environment()))
+    other = account.deploy(
+        stack="other", ConfigSource="s3://settings/config.toml", SecretArn=secret, ExtraTopicArns=topic
+    )
+    _run_all(other, Function(COMMAND, other.function_environment()))
     called |= {call.action for call in account.calls}
     assert [call for call in account.calls if not call.allowed] == []
 

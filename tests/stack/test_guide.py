@@ -36,7 +36,9 @@ def test_its_commands_are_those_of_the_outputs(account):
 
 def test_its_sums():
     block = GUIDE.partition("| | 1 profile |")[2].partition("\n\n")[0]
-    rows = {cells[0].strip(): cells[1:4] for line in block.splitlines()[2:] if len(cells := line.strip("|").split("|")) == 4}
+    rows = {
+        cells[0].strip(): cells[1:4] for line in block.splitlines()[2:] if len(cells := line.strip("|").split("|")) == 4
+    }
 
     def amounts(name):
         # What stands behind the last comma is the price.
@@ -61,4 +63,8 @@ def test_its_sums():
             "10 metrics": 10 * 0.30 * 30 / 730,
         }
         for name, amount in wanted.items():
-            assert abs(amounts(name)[index] - amount) < 0.005 / (1 if name == "10 metrics" else 50), (name, profiles, amount)
+            assert abs(amounts(name)[index] - amount) < 0.005 / (1 if name == "10 metrics" else 50), (
+                name,
+                profiles,
+                amount,
+            )

@@ -67,7 +67,17 @@ def test_cfn_lint_finds(fault, tmp_path):
 
 def scan(path):
     """What checkov fails, as (check, resource)."""
-    found = run(CHECKOV, "--file", path, "--framework", "cloudformation", "--skip-download", "--output", "json", LOG_LEVEL="ERROR")
+    found = run(
+        CHECKOV,
+        "--file",
+        path,
+        "--framework",
+        "cloudformation",
+        "--skip-download",
+        "--output",
+        "json",
+        LOG_LEVEL="ERROR",
+    )
     report = json.loads(found.stdout)
     assert report["summary"]["parsing_errors"] == 0
     # A scanner that understood nothing would find nothing.

@@ -36,8 +36,13 @@ def test_secrets(account, as_function):
     assert refused(ssm.get_parameter, Name="/other/key") == "AccessDeniedException"
     assert refused(ssm.get_parameters, Names=[f"/{STACK}/ayrshare-api-key", "/other/key"]) == "AccessDeniedException"
     assert refused(ssm.get_parameter, Name=f"/{STACK}2/key") == "AccessDeniedException"
-    assert refused(ssm.put_parameter, Name=f"/{STACK}/ayrshare-api-key", Value="x", Type="String") == "AccessDeniedException"
-    assert account.calls[0] == Call("ssm:GetParameters", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{STACK}/ayrshare-api-key", True)
+    assert (
+        refused(ssm.put_parameter, Name=f"/{STACK}/ayrshare-api-key", Value="x", Type="String")
+        == "AccessDeniedException"
+    )
+    assert account.calls[0] == Call(
+        "ssm:GetParameters", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{STACK}/ayrshare-api-key", True
+    )
 
 
 def test_alerts(account, stack, as_function):
@@ -83,7 +88,9 @@ def test_what_must_be_asked_for(account):
     account.reset()
     secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]
     wanted[0] = ("secretsmanager:GetSecretValue", secret)
-    stack = account.deploy(SecretArn=secret, ConfigSource="s3://bucket/some/config.toml", ExtraTopicArns=topic, SecretsKeyArn=key)
+    stack = account.deploy(
+        SecretArn=secret, ConfigSource="s3://bucket/some/config.toml", ExtraTopicArns=topic, SecretsKeyArn=key
+    )
     policy = account.policy(stack.function()["Role"])
     assert all(policy.allows(action, resource) for action, resource in wanted)
     assert not policy.allows("s3:GetObject", "arn:aws:s3:::bucket/some/other.toml")
@@ -101,7 +108,9 @@ def test_the_schedule(account, stack):
     assert policy.allows("sqs:SendMessage", queue)
     assert not policy.allows("lambda:InvokeFunction", stack.function()["FunctionArn"].replace(STACK, "other"))
     assert policy.actions() == {"lambda:InvokeFunction", "sqs:SendMessage"}
-    role = account.client("iam").get_role(RoleName=stack.properties("Schedule")["Target"]["RoleArn"].rpartition("/")[2])["Role"]
+    role = account.client("iam").get_role(
+        RoleName=stack.properties("Schedule")["Target"]["RoleArn"].rpartition("/")[2]
+    )["Role"]
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "scheduler.amazonaws.com"}
     assert statement["Condition"]["StringEquals"] == {
