@@ -1,23 +1,69 @@
 //! The AWS SDK over the process's own HTTP client: one TLS stack, one set of trust roots, one pool.
 
+use std::fmt;
+use std::time::Duration;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::sync::OnceCell;
 
 use crate::channel::SEND_TIMEOUT;
 use crate::environment::Environment;
+use crate::net::{self, Deadline, Retry};
+use crate::words::{one_line, shorten};
+
+/// The time that one attempt to read something may take: short enough for another one.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a failed attempt to read something is made again. Reading changes nothing, and AWS throttles for moments.
+const MOST_RETRIES: usize = 4;
+
+/// AWS as the surroundings give it: region, endpoint and credentials, read once and only when something needs them.
+#[derive(Debug)]
+pub struct Aws {
+    http: reqwest::Client,
+    environment: Environment,
+    config: OnceCell<SdkConfig>,
+}
+
+impl Aws {
+    /// Prepares it; nothing is read yet.
+    #[must_use]
+    pub fn new(http: reqwest::Client, environment: Environment) -> Self {
+        Self { http, environment, config: OnceCell::new() }
+    }
+
+    /// The process's HTTP client.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// What the clients of the SDK are made from.
+    pub async fn config(&self) -> &SdkConfig {
+        self.config.get_or_init(|| load(&self.http, &self.environment)).await
+    }
+
+    /// The address that S3 has instead of its own, if any. The other services' clients look it up themselves.
+    #[must_use]
+    pub fn s3_endpoint_url(&self, config: &SdkConfig) -> Option<String> {
+        let of_s3 = self.environment.non_blank_var("AWS_ENDPOINT_URL_S3");
+        of_s3.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
+    }
+}
 
 /// Reads region, endpoint and credentials as every AWS tool does.
 ///
 /// The SDK's own retries are off: what may be tried again, and until when, is decided in one place
 /// ([`crate::net::retrying`]), by whether a repetition could say the same thing twice.
-pub async fn load(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
+async fn load(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(ReqwestClient(http.clone()))
         .retry_config(RetryConfig::disabled());
@@ -33,6 +79,112 @@ pub async fn load(http: &reqwest::Client, environment: &Environment) -> SdkConfi
         }
     }
     loader.load().await
+}
+
+/// Why AWS did not give what was asked for. It holds no value of anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The error code, if there was an answer.
+    pub code: Option<String>,
+    /// What was said of it, on one line.
+    pub said: String,
+    /// Whether it may be otherwise in a moment: nothing is wrong with the question.
+    pub is_passing: bool,
+}
+
+impl Refusal {
+    /// Judges an answer by its code and its HTTP status.
+    #[must_use]
+    pub fn of_answer(code: &str, said: &str, status: u16) -> Self {
+        const THROTTLED: [&str; 4] =
+            ["ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"];
+        let is_passing = THROTTLED.contains(&code) || matches!(status, 429 | 500..);
+        Self { code: Some(code.to_owned()), said: brief(said), is_passing }
+    }
+
+    /// There was no answer, or none that could be read.
+    #[must_use]
+    pub fn no_answer(said: &str) -> Self {
+        Self { code: None, said: brief(said), is_passing: true }
+    }
+
+    /// No request can be made, for a reason that stays.
+    #[must_use]
+    pub fn no_request(said: &str) -> Self {
+        Self { is_passing: false, ..Self::no_answer(said) }
+    }
+
+    /// Whether the question was not allowed.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code.as_deref(), Some("AccessDeniedException" | "AccessDenied"))
+    }
+
+    fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
+        match error {
+            SdkError::ServiceError(service) => {
+                let status = service.raw().status();
+                let (code, said) = (service.err().code(), service.err().message().unwrap_or_default());
+                Self::of_answer(code.unwrap_or(&status.to_string()), said, status.as_u16())
+            }
+            // Without credentials there is no request either, and they do not come by themselves.
+            SdkError::DispatchFailure(failure) if failure.is_other() || failure.is_user() => {
+                Self::no_request(&net::with_causes(error))
+            }
+            // Something between us and the service has answered; half an answer is no answer.
+            SdkError::ResponseError(response) if response.raw().status().is_client_error() => {
+                let status = response.raw().status();
+                Self::of_answer(&status.to_string(), "this is no answer of AWS", status.as_u16())
+            }
+            SdkError::ConstructionFailure(_) => Self::no_request(&net::with_causes(error)),
+            _ => Self::no_answer(&net::with_causes(error)),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            Some(code) if self.said.is_empty() => write!(f, "answered {code}"),
+            Some(code) => write!(f, "answered {code}: {}", self.said),
+            None => write!(f, "cannot be reached: {}", self.said),
+        }
+    }
+}
+
+fn brief(text: &str) -> String {
+    shorten(&one_line(text), 200).into_owned()
+}
+
+/// Makes a call that changes nothing, and again while it fails in a way that passes.
+///
+/// # Errors
+///
+/// What became of the last attempt.
+pub async fn read<T, E, F>(deadline: Deadline, call: impl Fn() -> F) -> Result<T, Refusal>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+{
+    // Boxed, because the futures of the SDK are large.
+    retrying(deadline, || async { Box::pin(call()).await.map_err(|error| Refusal::of(&error)) }).await
+}
+
+/// Makes attempts to read something until one does not fail in a way that passes.
+///
+/// # Errors
+///
+/// What became of the last attempt.
+pub async fn retrying<T, F>(deadline: Deadline, attempt: impl Fn() -> F) -> Result<T, Refusal>
+where
+    F: Future<Output = Result<T, Refusal>>,
+{
+    let attempt = || async {
+        let until = deadline.min(Deadline::after(READ_TIMEOUT));
+        until.bound(attempt()).await.unwrap_or_else(|| Err(Refusal::no_answer("it did not answer in time")))
+    };
+    let retry = |refusal: &Refusal| if refusal.is_passing { Retry::Backoff } else { Retry::Never };
+    net::retrying_at_most(MOST_RETRIES, deadline, attempt, retry).await
 }
 
 /// Lets the SDK send its requests through reqwest.

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use aws_config::Region;
 
-use crate::aws;
+use crate::aws::Aws;
 use crate::channel::SendError;
 use crate::config::{ChannelKind, Config, LedgerConfig, TopicArn};
-use crate::environment::Environment;
 use crate::ledger::{DynamoDbLedger, FileLedger, Ledger};
 use crate::redact::Redactor;
 
@@ -26,7 +25,7 @@ pub struct Clients {
 
 impl Clients {
     /// Makes the clients that `config` needs.
-    pub async fn new(config: &Config, http: reqwest::Client, environment: &Environment) -> Self {
+    pub async fn new(config: &Config, aws: &Aws) -> Self {
         let topics: Vec<_> = config
             .channels
             .iter()
@@ -36,15 +35,16 @@ impl Clients {
             })
             .collect();
         let needs_aws = !topics.is_empty() || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
-        let aws = if needs_aws { Some(aws::load(&http, environment).await) } else { None };
+        let http = aws.http().clone();
+        let aws = if needs_aws { Some(aws.config().await) } else { None };
 
         let mut sns = HashMap::new();
-        for (topic, aws) in topics.into_iter().zip(aws.iter().cycle()) {
+        for (topic, aws) in topics.into_iter().zip(aws.into_iter().cycle()) {
             let region = Region::new(topic.region().to_owned());
             let config = aws_sdk_sns::config::Builder::from(aws).region(region).build();
             sns.insert(topic.region().to_owned(), aws_sdk_sns::Client::from_conf(config));
         }
-        let ledger = match (&config.ledger, &aws) {
+        let ledger = match (&config.ledger, aws) {
             (Some(LedgerConfig::DynamoDb { table }), Some(aws)) => {
                 let client = aws_sdk_dynamodb::Client::new(aws);
                 Some(Ledger::DynamoDb(DynamoDbLedger::new(client, table.clone())))

@@ -1,31 +1,37 @@
 //! The world outside of a run: Ayrshare and the channels, over the network.
 
+use std::collections::HashMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
 use crate::ayrshare::Ayrshare;
 use crate::channel::{self, SendError};
-use crate::clients::Clients;
 use crate::config::{Channel, ChannelKind, Config, Profile};
+use crate::model::FailureKind;
 use crate::net::{self, Deadline};
+use crate::ready::{Ready, Renewal};
 use crate::run::{Edge, Parcel};
 use crate::scan::scan;
 use crate::select::Rules;
-use crate::survey::Survey;
+use crate::survey::{Scan, Survey};
 
 /// The services that a configuration names.
 #[derive(Clone, Copy, Debug)]
 pub struct Network<'a> {
-    /// Which they are.
-    pub config: &'a Config,
-    /// What talks to them.
-    pub clients: &'a Clients,
+    /// Which they are, and what talks to them.
+    pub ready: &'a Ready,
+    /// Reads the keys anew when Ayrshare does not take them.
+    pub renewal: &'a Renewal<'a>,
 }
 
 impl Network<'_> {
     async fn deliver(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline) -> Result<(), SendError> {
-        let http = &self.clients.http;
+        let clients = &self.ready.clients;
+        let http = &clients.http;
         match &channel.kind {
             ChannelKind::Slack { webhook_url } => channel::slack::deliver(http, webhook_url, parcel.body, until).await,
             ChannelKind::Sns { topic, .. } => {
-                channel::sns::deliver(self.clients.sns(topic)?, topic, parcel.body, until).await
+                channel::sns::deliver(clients.sns(topic)?, topic, parcel.body, until).await
             }
             ChannelKind::Webhook { url, secret } => {
                 let id = format!("msg_{}_{}", parcel.run_id, parcel.index);
@@ -35,31 +41,77 @@ impl Network<'_> {
     }
 
     async fn check(&self, channel: &Channel, until: Deadline) -> Result<(), SendError> {
-        let http = &self.clients.http;
+        let clients = &self.ready.clients;
+        let http = &clients.http;
         match &channel.kind {
             ChannelKind::Slack { webhook_url } => channel::slack::check(http, webhook_url, until).await,
-            ChannelKind::Sns { topic, .. } => channel::sns::check(self.clients.sns(topic)?, topic, until).await,
+            ChannelKind::Sns { topic, .. } => channel::sns::check(clients.sns(topic)?, topic, until).await,
             ChannelKind::Webhook { url, .. } => channel::webhook::check(http, url, until).await,
+        }
+    }
+
+    /// Looks again at the profiles whose key Ayrshare refused, once that key was changed where it is kept.
+    async fn look_again(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline, scans: &mut [Scan]) {
+        let before = &self.ready.config;
+        let refused: Vec<_> = (0..scans.len()).filter(|index| is_refused(&scans[*index])).collect();
+        if refused.is_empty() || !before.is_kept_in_aws {
+            return;
+        }
+        // The other half is for looking again.
+        let half = Deadline::after(until.remaining() / 2);
+        let Some(renewed) = self.renewal.renew(self.ready, half).await else { return };
+        let config = &renewed.config;
+        let by_name: HashMap<_, _> = config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
+        let changed = |index: usize| {
+            let profile = *by_name.get(profiles[index].name.as_str())?;
+            (keys(config, profile) != keys(before, profiles[index])).then_some((index, profile))
+        };
+        let (indices, again): (Vec<_>, Vec<_>) = refused.into_iter().filter_map(changed).unzip();
+        if again.is_empty() {
+            return;
+        }
+        tracing::info!("keys were changed where they are kept; {} profiles are looked at again", again.len());
+        for (index, scan) in indices.into_iter().zip(look(renewed, &again, rules, until).await) {
+            scans[index] = scan;
         }
     }
 
     /// The reason of an error, without what a service repeated of our secrets.
     fn reason(&self, error: &SendError) -> String {
-        self.clients.redactor.redact(&error.reason)
+        self.renewal.renewed().unwrap_or(self.ready).clients.redactor.redact(&error.reason)
     }
+}
+
+async fn look(ready: &Ready, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Vec<Scan> {
+    let settings = &ready.config.ayrshare;
+    let ayrshare = Ayrshare {
+        http: &ready.clients.http,
+        base_url: &settings.base_url,
+        api_key: &settings.api_key,
+        timeout: settings.timeout,
+        redactor: &ready.clients.redactor,
+    };
+    scan(&ayrshare, profiles, settings.concurrency, rules, until).await
+}
+
+/// Whether it may be the key: a wrong API key is answered with 401, a wrong profile key with 403 or 404.
+fn is_refused(scan: &Scan) -> bool {
+    let failures = [scan.media.as_ref().err(), scan.posts.as_ref().and_then(|posts| posts.as_ref().err())];
+    failures.into_iter().flatten().any(|failure| {
+        matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Forbidden | FailureKind::NotFound)
+    })
+}
+
+/// What a profile is read with. All of them are ours, so how long a comparison takes tells nobody anything.
+fn keys<'a>(config: &'a Config, profile: &'a Profile) -> (&'a str, Option<&'a str>) {
+    (config.ayrshare.api_key.expose_secret(), profile.key.as_ref().map(SecretString::expose_secret))
 }
 
 impl Edge for Network<'_> {
     async fn look(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
-        let settings = &self.config.ayrshare;
-        let ayrshare = Ayrshare {
-            http: &self.clients.http,
-            base_url: &settings.base_url,
-            api_key: &settings.api_key,
-            timeout: settings.timeout,
-            redactor: &self.clients.redactor,
-        };
-        Survey::new(rules.now, scan(&ayrshare, profiles, settings.concurrency, rules, until).await)
+        let mut scans = look(self.ready, profiles, rules, until).await;
+        self.look_again(profiles, rules, until, &mut scans).await;
+        Survey::new(rules.now, scans)
     }
 
     async fn send(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline) -> Result<(), String> {

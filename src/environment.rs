@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 
 /// The surroundings of the function.
+#[derive(Clone)]
 pub struct Environment {
     variables: Variables,
 }
 
+#[derive(Clone)]
 enum Variables {
     Process,
     Given(HashMap<String, String>),

@@ -10,17 +10,18 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::api::{self, Response};
-use crate::clients::Clients;
+use crate::aws::Aws;
 use crate::command::{InvalidEvent, Plan};
-use crate::config::{Config, InvalidConfiguration};
+use crate::config::{InvalidConfiguration, MOST_TO_READ};
 use crate::edge::Network;
 use crate::environment::Environment;
 use crate::event::Event;
 use crate::heartbeat;
 use crate::net::{self, Deadline};
+use crate::ready::{Origin, Ready, Renewal};
 use crate::run::Run;
 use crate::run_result::{RunResult, Status, json};
-use crate::telemetry;
+use crate::telemetry::{self, Source};
 
 /// The time of a run whose end nobody gives: the longest that Lambda allows.
 const LONGEST_RUN: Duration = Duration::from_mins(15);
@@ -30,15 +31,9 @@ const LONGEST_HTTP_RUN: Duration = Duration::from_secs(28);
 /// The function between two events.
 pub struct Function {
     environment: Environment,
-    http: reqwest::Client,
+    aws: Aws,
     write_metrics: fn(&str),
     ready: Mutex<Option<Ready>>,
-}
-
-/// What a configuration that was accepted makes possible.
-struct Ready {
-    config: Config,
-    clients: Clients,
 }
 
 /// What Lambda tells of an invocation.
@@ -59,11 +54,11 @@ impl Function {
     ///
     /// Fails when the HTTP client cannot be made, which no input can cause.
     pub async fn new(environment: Environment, write_metrics: fn(&str)) -> Result<Self, reqwest::Error> {
-        let http = net::client_of(&environment)?;
-        let function = Self { environment, http, write_metrics, ready: Mutex::default() };
+        let aws = Aws::new(net::client_of(&environment)?, environment.clone());
         // What is done here is done with a whole core, and not with the memory's share of one.
-        *function.ready.lock().await = function.load().await.ok();
-        Ok(function)
+        let origin = Origin { environment: &environment, aws: &aws, now: now() };
+        let ready = origin.read(Deadline::after(MOST_TO_READ)).await.ok();
+        Ok(Self { environment, aws, write_metrics, ready: Mutex::new(ready) })
     }
 
     /// Answers one event.
@@ -80,22 +75,43 @@ impl Function {
 
     async fn answer(&self, event: &str, call: &Call<'_>) -> Result<Box<RawValue>, FunctionError> {
         let event = Event::parse(event).inspect_err(|error| tracing::error!("the event is refused: {error}"))?;
+        let deadline = call.deadline(match event {
+            Event::Command(_) => LONGEST_RUN,
+            Event::Http(_) => LONGEST_HTTP_RUN,
+        });
+        let origin = Origin { environment: &self.environment, aws: &self.aws, now: call.now };
+        let to_read = Deadline::after(deadline.remaining() / 2);
         let mut ready = self.ready.lock().await;
-        let loaded = match ready.take() {
-            Some(loaded) => Ok(loaded),
-            None => self.load().await,
+        let read = match ready.take() {
+            Some(before) => origin.refresh(before, to_read).await,
+            None => origin.read(to_read).await,
         };
-        let ready = match loaded {
-            Ok(loaded) => &*ready.insert(loaded),
+        let renewal = Renewal::new(origin);
+        let answer = match read {
+            Ok(read) => self.serve(event, call, ready.insert(read), &renewal, deadline).await,
             Err(invalid) => return self.refuse(&event, invalid, call),
         };
+        if let Some(renewed) = renewal.into_renewed() {
+            *ready = Some(renewed);
+        }
+        answer
+    }
 
+    async fn serve(
+        &self,
+        event: Event,
+        call: &Call<'_>,
+        ready: &Ready,
+        renewal: &Renewal<'_>,
+        deadline: Deadline,
+    ) -> Result<Box<RawValue>, FunctionError> {
+        let run = |plan| self.run(call, plan, Network { ready, renewal }, deadline);
         match event {
             Event::Command(command) => {
                 let plan = command
                     .plan(&ready.config)
                     .inspect_err(|error| tracing::error!("the event is refused: {error}"))?;
-                let result = self.run(call, plan, ready, LONGEST_RUN).await;
+                let result = run(plan).await;
                 if result.status == Status::Failed {
                     return Err(FunctionError::RunFailed(result.failure_in_words()));
                 }
@@ -105,7 +121,7 @@ impl Function {
                 let plan = api::route(&request, &ready.config)
                     .and_then(|command| command.plan(&ready.config).map_err(api::bad_request));
                 let response = match plan {
-                    Ok(plan) => Response::of_run(&self.run(call, plan, ready, LONGEST_HTTP_RUN).await),
+                    Ok(plan) => Response::of_run(&run(plan).await),
                     Err(response) => {
                         tracing::info!(status = response.status_code, "the request is refused: {}", response.body);
                         response
@@ -116,22 +132,15 @@ impl Function {
         }
     }
 
-    async fn load(&self) -> Result<Ready, InvalidConfiguration> {
-        let config = Config::load(&self.environment).await?;
-        let clients = Clients::new(&config, self.http.clone(), &self.environment).await;
-        Ok(Ready { config, clients })
-    }
-
-    async fn run(&self, call: &Call<'_>, plan: Plan<'_>, ready: &Ready, longest: Duration) -> RunResult {
-        let Ready { config, clients } = ready;
-        let deadline = call.deadline(longest);
+    async fn run(&self, call: &Call<'_>, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> RunResult {
+        let Ready { config, clients, .. } = network.ready;
         let is_whole_alert = plan.is_whole_alert;
-        let network = Network { config, clients };
         let run = Run::new(call.run_id.clone(), call.now, plan, config, clients.ledger.as_ref(), network, deadline);
         let result = run.execute().await;
         log(&result);
         if is_whole_alert && !result.is_busy() {
-            (self.write_metrics)(&telemetry::metrics(&result, &self.function_name(call.invocation), now()));
+            let metrics = |source: &Source<'_>| telemetry::metrics(&result, source, now());
+            self.write_metrics(call.invocation, metrics);
             if let Some(url) = &config.heartbeat {
                 let is_alive = result.status != Status::Failed;
                 heartbeat::beat(&clients.http, url, is_alive, deadline, &clients.redactor).await;
@@ -153,18 +162,22 @@ impl Function {
             Event::Http(request) => Ok(raw(json(&Response::of_refused_configuration(request, &invalid)))),
             Event::Command(command) => {
                 if command.is_whole_alert() {
-                    let name = self.function_name(call.invocation);
-                    (self.write_metrics)(&telemetry::metrics_of_refused_run(&call.run_id, &name, call.now));
+                    let metrics =
+                        |source: &Source<'_>| telemetry::metrics_of_refused_run(&call.run_id, source, call.now);
+                    self.write_metrics(call.invocation, metrics);
                 }
                 Err(FunctionError::InvalidConfiguration(invalid))
             }
         }
     }
 
-    fn function_name(&self, invocation: &Invocation) -> String {
-        let set = Some(invocation.function_name.clone()).filter(|name| !name.is_empty());
-        set.or_else(|| self.environment.non_blank_var("AWS_LAMBDA_FUNCTION_NAME"))
-            .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+    fn write_metrics(&self, invocation: &Invocation, metrics: impl Fn(&Source<'_>) -> String) {
+        let given = Some(invocation.function_name.clone()).filter(|name| !name.is_empty());
+        let function_name = given
+            .or_else(|| self.environment.non_blank_var("AWS_LAMBDA_FUNCTION_NAME"))
+            .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
+        let log_level = self.environment.non_blank_var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "INFO".to_owned());
+        (self.write_metrics)(&metrics(&Source { function_name: &function_name, log_level: &log_level }));
     }
 }
 

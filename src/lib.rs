@@ -6,7 +6,7 @@
 
 pub mod announce;
 pub mod api;
-mod aws;
+pub mod aws;
 pub mod ayrshare;
 pub mod channel;
 pub mod clients;
@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod model;
 pub mod net;
 pub mod posts;
+pub mod ready;
 pub mod redact;
 pub mod run;
 pub mod run_result;

@@ -11,9 +11,14 @@ impl Redactor {
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
         let mut secrets: Vec<_> = secrets.into_iter().filter(|secret| 4 <= secret.len()).collect();
         // The longest first: one secret may be a part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         secrets.dedup();
         Self(secrets)
+    }
+
+    /// Takes out the secrets of `other` as well.
+    pub fn add(&mut self, other: &Self) {
+        *self = Self::new(self.0.iter().chain(&other.0).cloned());
     }
 
     /// `text` with every secret replaced by `[redacted]`.
@@ -38,5 +43,10 @@ mod tests {
         let redactor = Redactor::new(["abcd".into(), "abcd-efgh".into(), "xy".into(), String::new()]);
         assert_eq!(redactor.redact("abcd-efgh abcd xy"), "[redacted] [redacted] xy");
         assert_eq!(format!("{redactor:?}"), "Redactor(2 secrets)");
+
+        let mut both = Redactor::new(["ijkl".into(), "abcd".into()]);
+        both.add(&redactor);
+        assert_eq!(both.redact("abcd-efgh abcd ijkl"), "[redacted] [redacted] [redacted]");
+        assert_eq!(format!("{both:?}"), "Redactor(3 secrets)");
     }
 }

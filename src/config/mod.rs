@@ -2,10 +2,16 @@
 //!
 //! The way of a document: [`Source`] → text → tree → [`reference::resolve`] → [`Config`]. Nothing behind this module
 //! sees a string that was not checked here.
+//!
+//! The document and every value in it may be kept in AWS. They are read together, within [`MOST_TO_READ`]; when they
+//! are read again is the business of [`crate::ready`].
 
 mod environment;
+mod parameter_store;
 mod parse;
 mod reference;
+mod s3;
+mod secrets_manager;
 mod table;
 
 use std::cell::RefCell;
@@ -13,15 +19,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use globset::GlobSet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
+use self::reference::{Miss, Places, Reference};
 use crate::announce::Repeat;
+use crate::aws::Aws;
 use crate::environment::Environment;
 use crate::model::ProfileName;
+use crate::net::Deadline;
 use crate::redact::Redactor;
 use crate::threshold::Thresholds;
 
@@ -30,6 +40,9 @@ pub const CONFIG_VARIABLE: &str = "MEDIA_ALERTS_CONFIG";
 
 /// The largest document that is read: some 20,000 profiles.
 const MOST_DOCUMENT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The time that reading a configuration may take: Lambda gives a function ten seconds to start in.
+pub const MOST_TO_READ: Duration = Duration::from_secs(8);
 
 /// What the function is to do: checked, and with every reference resolved.
 #[derive(Debug)]
@@ -48,6 +61,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// `[heartbeat]`
     pub heartbeat: Option<SecretUrl>,
+    /// Whether the document or a value in it is kept in AWS, where it may change while the process lives.
+    pub is_kept_in_aws: bool,
 }
 
 /// How Ayrshare is asked.
@@ -249,36 +264,41 @@ impl fmt::Debug for SecretUrl {
 }
 
 impl Config {
-    /// Reads the configuration that the environment names.
+    /// Reads the configuration that the environment names, by the deadline and within [`MOST_TO_READ`].
     ///
     /// # Errors
     ///
     /// Every fault that was found, each with its path in the document.
-    pub async fn load(environment: &Environment) -> Result<Self, InvalidConfiguration> {
+    pub async fn load(environment: &Environment, aws: &Aws, deadline: Deadline) -> Result<Self, InvalidConfiguration> {
+        let places = Places { environment, aws, deadline: deadline.min(Deadline::after(MOST_TO_READ)) };
         match Source::of(environment)? {
-            Source::Environment => {
+            None => {
                 let tree = environment::document(environment);
-                Self::of_document(tree, environment).await.map_err(environment::rename)
+                Self::of_document(tree, places).await.map_err(environment::rename)
             }
-            Source::File(path) => {
-                let text = read_file(&path).await.map_err(|reason| Fault::new(CONFIG_VARIABLE, reason))?;
-                Self::read(&text, environment).await
+            Some(source) => {
+                let text = source.read(places).await?;
+                let config = Self::of_document(parse::tree(&text)?, places).await?;
+                Ok(Self { is_kept_in_aws: config.is_kept_in_aws || source.is_in_aws(), ..config })
             }
         }
     }
 
-    /// Reads a document, TOML or JSON, whose references are resolved in `environment`.
+    /// Reads a document, TOML or JSON, whose references are all to `environment`.
     ///
     /// # Errors
     ///
     /// Every fault that was found, each with its path in the document.
-    pub async fn read(text: &str, environment: &Environment) -> Result<Self, InvalidConfiguration> {
-        Self::of_document(parse::tree(text)?, environment).await
+    #[cfg(test)]
+    pub(crate) async fn read(text: &str, environment: &Environment) -> Result<Self, InvalidConfiguration> {
+        let aws = &Aws::new(crate::net::client().expect("a client"), environment.clone());
+        let deadline = Deadline::after(MOST_TO_READ);
+        Self::of_document(parse::tree(text)?, Places { environment, aws, deadline }).await
     }
 
-    async fn of_document(mut document: Value, environment: &Environment) -> Result<Self, InvalidConfiguration> {
+    async fn of_document(mut document: Value, places: Places<'_>) -> Result<Self, InvalidConfiguration> {
         let faults = Faults::default();
-        let resolved = reference::resolve(&mut document, environment, &faults).await;
+        let resolved = reference::resolve(&mut document, places, &faults).await;
         parse::config(&document, &resolved, &faults).ok_or_else(|| faults.into())
     }
 
@@ -309,26 +329,63 @@ impl Config {
     }
 }
 
-/// Where the configuration is.
+/// Where the document is.
 #[derive(Debug, PartialEq, Eq)]
 enum Source {
-    /// In the environment alone: one primary profile.
-    Environment,
     /// In a file.
     File(PathBuf),
+    /// In Parameter Store or in Secrets Manager.
+    Kept(Reference),
+    /// In an object of S3.
+    S3(s3::Object),
 }
 
 impl Source {
-    fn of(environment: &Environment) -> Result<Self, Fault> {
-        let Some(place) = environment.non_blank_var(CONFIG_VARIABLE) else { return Ok(Self::Environment) };
-        match place.split_once(':') {
-            Some((scheme @ ("ssm" | "secretsmanager" | "s3" | "env" | "http" | "https"), _)) => Err(Fault::new(
-                CONFIG_VARIABLE,
-                format!("`{scheme}:` is no place that the document can be read from; give the path of a file"),
-            )),
+    /// The document's place; `None` without one, when the environment alone is the configuration.
+    fn of(environment: &Environment) -> Result<Option<Self>, Fault> {
+        const ACCEPTED: &str = "give the path of a file, `ssm:/parameter/name`, `secretsmanager:ID[#json-key]` or \
+                                `s3://bucket/key`";
+        let Some(place) = environment.non_blank_var(CONFIG_VARIABLE) else { return Ok(None) };
+        let place = place.trim();
+        let fault = |reason: String| Fault::new(CONFIG_VARIABLE, reason);
+        let source = match place.split_once(':') {
+            Some(("ssm" | "secretsmanager", _)) => match Reference::parse(place) {
+                Some(reference) => reference.map(Self::Kept).map_err(fault),
+                None => Err(fault(ACCEPTED.to_owned())),
+            },
+            Some(("s3", object)) => s3::Object::parse(object).map(Self::S3).map_err(fault),
+            // A drive of Windows has one letter.
+            Some((scheme, _)) if 2 <= scheme.len() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Err(fault(format!("`{scheme}:` is no place that the document can be read from; {ACCEPTED}")))
+            }
             _ => Ok(Self::File(place.into())),
+        };
+        source.map(Some)
+    }
+
+    fn is_in_aws(&self) -> bool {
+        matches!(self, Self::Kept(_) | Self::S3(_))
+    }
+
+    async fn read(&self, places: Places<'_>) -> Result<String, Fault> {
+        match self {
+            Self::File(path) => read_file(path).await.map_err(|reason| Fault::new(CONFIG_VARIABLE, reason)),
+            Self::Kept(reference) => {
+                let found = reference::look_up([reference.clone()].into(), places).await.remove(reference);
+                let found = found.unwrap_or_else(|| Ok(String::new()));
+                found.map_err(|miss| Fault::of_miss(CONFIG_VARIABLE, reference, &miss))
+            }
+            Self::S3(object) => {
+                let found = object.read(places.aws, places.deadline).await;
+                found.map_err(|miss| Fault::of_miss(CONFIG_VARIABLE, object, &miss))
+            }
         }
     }
+}
+
+/// The region that AWS is asked in, for an error to name.
+fn region(config: &SdkConfig) -> String {
+    config.region().map_or_else(|| "us-east-1".to_owned(), ToString::to_string)
 }
 
 async fn read_file(path: &std::path::Path) -> Result<String, String> {
@@ -353,11 +410,19 @@ pub struct Fault {
     pub path: String,
     /// What is wrong and how to mend it; never a secret.
     pub message: String,
+    /// Whether a service could not be asked: nothing is known to be wrong with the document.
+    #[serde(skip)]
+    is_passing: bool,
 }
 
 impl Fault {
     fn new(path: &str, message: impl fmt::Display) -> Self {
-        Self { path: path.to_owned(), message: message.to_string() }
+        Self { path: path.to_owned(), message: message.to_string(), is_passing: false }
+    }
+
+    /// A value at `path` that could not be had from where it is kept.
+    fn of_miss(path: &str, place: &impl fmt::Display, miss: &Miss) -> Self {
+        Self { is_passing: miss.is_passing, ..Self::new(path, format!("{place}: {}", miss.reason)) }
     }
 }
 
@@ -387,6 +452,14 @@ impl Faults {
 pub struct InvalidConfiguration {
     /// Every fault, one at least.
     pub faults: Vec<Fault>,
+}
+
+impl InvalidConfiguration {
+    /// Whether a part of it could not be read just now, so that nothing is known of the configuration as a whole.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.faults.iter().any(|fault| fault.is_passing)
+    }
 }
 
 impl From<Faults> for InvalidConfiguration {

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::reference::Resolved;
+use super::reference::{Reference, Resolved};
 use super::table::{Table, Text};
 use super::{
     Alerts, AyrshareConfig, Channel, ChannelKind, Config, Fault, Faults, HttpConfig, InvalidConfiguration,
@@ -75,6 +75,7 @@ pub fn config(document: &Value, resolved: &Resolved, faults: &Faults) -> Option<
         ledger,
         http,
         heartbeat,
+        is_kept_in_aws: resolved.has_any_of_aws(),
     })
 }
 
@@ -266,14 +267,15 @@ fn channel_profiles(table: &Table<'_>, profiles: &[Profile]) -> Vec<ProfileName>
     if table.is_empty_array("profiles") {
         table.fault("profiles", "names no profile; leave the key out for all of them");
     }
-    for (index, text) in texts.iter().enumerate() {
-        if !profiles.iter().any(|profile| profile.name.as_str() == text.value) {
+    let known: BTreeSet<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let mut named = BTreeSet::new();
+    for text in &texts {
+        if !known.contains(text.value) {
             table.fault_at(text, format!("there is no profile {}", quote(text.value)));
-        } else if texts[..index].iter().any(|earlier| earlier.value == text.value) {
+        } else if !named.insert(text.value) {
             table.fault_at(text, format!("{} stands here already", quote(text.value)));
         }
     }
-    let named: BTreeSet<_> = texts.iter().map(|text| text.value).collect();
     profiles.iter().map(|profile| &profile.name).filter(|name| named.contains(name.as_str())).cloned().collect()
 }
 
@@ -333,7 +335,7 @@ fn key(text: &Text<'_>) -> Result<SecretString, String> {
         return Err("is blank".to_owned());
     }
     if let Some(scheme) = unknown_scheme(text) {
-        return Err(format!("`{scheme}:` is no reference that is known here; use `env:NAME`"));
+        return Err(format!("`{scheme}:` is no reference that is known here; use {}", Reference::KINDS));
     }
     if !text.value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("has a blank or a character in it that no key has; copy the key again".to_owned());
@@ -354,7 +356,7 @@ fn unknown_scheme<'a>(text: &Text<'a>) -> Option<&'a str> {
 fn signing_secret(text: &Text<'_>) -> Result<SecretString, String> {
     let expected = "is no signing secret; it is `whsec_` and base64, made by `openssl rand -base64 32`";
     if let Some(scheme) = unknown_scheme(text) {
-        return Err(format!("`{scheme}:` is no reference that is known here; use `env:NAME`"));
+        return Err(format!("`{scheme}:` is no reference that is known here; use {}", Reference::KINDS));
     }
     let encoded = text.value.strip_prefix("whsec_").filter(|encoded| !encoded.is_empty()).ok_or(expected)?;
     standardwebhooks::Webhook::new(encoded).map_err(|_| expected)?;
@@ -364,7 +366,7 @@ fn signing_secret(text: &Text<'_>) -> Result<SecretString, String> {
 /// Reads an `https:` URL, or an `http:` one of this machine itself.
 fn http_url(text: &Text<'_>, what: &str) -> Result<Url, String> {
     if let Some(scheme) = unknown_scheme(text).filter(|scheme| !matches!(*scheme, "http" | "https")) {
-        return Err(format!("`{scheme}:` is no reference that is known here, and no {what}"));
+        return Err(format!("`{scheme}:` is no reference that is known here, and no {what}; use {}", Reference::KINDS));
     }
     let url = Url::parse(text.value.trim()).map_err(|_| format!("is no {what}; it begins with `https://`"))?;
     let loopback = match url.host() {

@@ -10,11 +10,25 @@ fn environment() -> Environment {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(work)
+    runtime().block_on(work)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 fn load(document: &str) -> Result<Config, InvalidConfiguration> {
     block_on(Config::read(document, &environment()))
+}
+
+fn load_from(variables: &[(&str, &str)]) -> Result<Config, InvalidConfiguration> {
+    let environment = Environment::of(variables.iter().copied());
+    let aws = aws(environment.clone());
+    block_on(async { Config::load(&environment, &aws, Deadline::after(MOST_TO_READ)).await })
+}
+
+fn aws(environment: Environment) -> Aws {
+    Aws::new(crate::net::client().expect("a client"), environment)
 }
 
 fn faults(result: Result<Config, InvalidConfiguration>) -> Vec<String> {
@@ -289,7 +303,12 @@ fn no_fault_and_no_debug_text_shows_a_secret() {
 #[test]
 fn an_unknown_reference_is_no_key() {
     let key = |value: &str| faults(load(&small_with("\"KEY\"", &format!("{value:?}"))));
-    assert!(key("vault:secret/ayrshare")[0].starts_with("ayrshare.api_key: `vault:` is no reference"));
+    assert!(
+        key("vault:secret/ayrshare")[0]
+            .starts_with("ayrshare.api_key: `vault:` is no reference that is known here; use `env:NAME`, `ssm:")
+    );
+    assert!(key("ssm:key")[0].starts_with("ayrshare.api_key: `ssm:` must be followed by"));
+    assert!(key("secretsmanager:a:b")[0].starts_with("ayrshare.api_key: `secretsmanager:` must be followed by"));
     assert!(key("env:")[0].starts_with("ayrshare.api_key: `env:` must be followed by"));
     assert!(key("env:BLANK")[0].starts_with("ayrshare.api_key: is blank"));
 }
@@ -341,7 +360,7 @@ fn a_slack_webhook_is_an_incoming_one() {
 
 #[test]
 fn the_environment_alone_is_a_configuration() {
-    let load = |variables: &[(&str, &str)]| block_on(Config::load(&Environment::of(variables.iter().copied())));
+    let load = load_from;
     let slack = ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T/B/x");
     let config = load(&[
         ("AYRSHARE_API_KEY", "K"),
@@ -375,9 +394,43 @@ fn the_environment_alone_is_a_configuration() {
 
 #[test]
 fn a_document_that_is_not_there_is_said_so() {
-    let load = |place: &str| faults(block_on(Config::load(&Environment::of([(CONFIG_VARIABLE, place)]))));
+    let load = |place: &str| faults(load_from(&[(CONFIG_VARIABLE, place)]));
     assert!(
         load("/no/such/file.toml")[0].starts_with("MEDIA_ALERTS_CONFIG: /no/such/file.toml cannot be read: No such")
     );
-    assert!(load("vault:x")[0].contains("cannot be read"));
+    for (place, expected) in [
+        ("vault:x", "MEDIA_ALERTS_CONFIG: `vault:` is no place that the document can be read from; give the path"),
+        ("https://example.com/a.toml", "MEDIA_ALERTS_CONFIG: `https:` is no place"),
+        ("env:DOCUMENT", "MEDIA_ALERTS_CONFIG: `env:` is no place"),
+        ("ssm:name", "MEDIA_ALERTS_CONFIG: `ssm:` must be followed by the whole name"),
+        ("secretsmanager:", "MEDIA_ALERTS_CONFIG: `secretsmanager:` must be followed by"),
+        ("s3:/bucket/key", "MEDIA_ALERTS_CONFIG: `s3:` must be followed by a bucket and a key"),
+        ("./a:b.toml", "MEDIA_ALERTS_CONFIG: ./a:b.toml cannot be read"),
+    ] {
+        assert!(load(place)[0].starts_with(expected), "{place}: {:?}", load(place));
+    }
+}
+
+#[test]
+fn a_service_that_cannot_be_asked_refuses_no_configuration() {
+    // Nothing listens on port 9 of this machine, and one second is enough to see that more than once.
+    let load = |key: &str, more: &str| {
+        let document = small_with("\"KEY\"", &format!("{key:?}")) + more;
+        let environment = Environment::of([("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]);
+        let aws = aws(environment.clone());
+        let document = parse::tree(&document).expect("a tree");
+        let loaded = runtime().block_on(async {
+            let deadline = Deadline::after(Duration::from_secs(1));
+            Config::of_document(document, Places { environment: &environment, aws: &aws, deadline }).await
+        });
+        loaded.expect_err("faults")
+    };
+    let invalid = load("ssm:/key", "");
+    assert!(invalid.is_passing());
+    let fault = invalid.faults[0].to_string();
+    assert!(fault.starts_with("ayrshare.api_key: ssm:/key: Parameter Store cannot be reached: "), "{fault}");
+    let invalid = load("secretsmanager:media#key", "\ncolour = 1");
+    assert!(invalid.is_passing() && invalid.faults.len() == 2, "{invalid}");
+    assert!(!load("env:MISSING", "").is_passing());
+    assert!(!load("ssm:wrong", "").is_passing());
 }

@@ -10,4 +10,5 @@
 mod cargo_lambda;
 mod ledger;
 mod moto;
+mod sources;
 mod support;

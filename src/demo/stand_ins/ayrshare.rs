@@ -58,6 +58,11 @@ impl AyrshareStandIn {
         Self::serve(ayrshare).await
     }
 
+    /// Takes another API key from now on, and the one before no more.
+    pub fn change_api_key(&self, api_key: &str) {
+        api_key.clone_into(&mut self.service().api_key);
+    }
+
     /// The base URL of the API.
     #[must_use]
     pub fn base_url(&self) -> String {

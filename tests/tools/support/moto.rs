@@ -1,5 +1,6 @@
 //! The services of AWS, as moto serves them on this machine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media_expiry_alerts::net;
@@ -72,6 +73,89 @@ impl Moto {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         let request = self.request(service).header("content-type", "application/x-www-form-urlencoded").body(body);
         answer(&format!("{service} {parameters:?}"), request).await
+    }
+
+    /// Puts a SecureString into Parameter Store, or another value into one that is there.
+    pub async fn put_parameter(&self, name: &str, value: &str) {
+        let input =
+            json!({"Name": name, "Value": value, "Type": "SecureString", "Tier": "Advanced", "Overwrite": true});
+        self.call("ssm", "AmazonSSM.PutParameter", &input).await;
+    }
+
+    /// Makes a secret, and gives its ARN. `value` has its `SecretString` or its `SecretBinary`.
+    pub async fn create_secret(&self, name: &str, value: &Value) -> String {
+        let mut input = value.clone();
+        input["Name"] = name.into();
+        input["ClientRequestToken"] = uuid::Uuid::new_v4().to_string().into();
+        let created = self.call("secretsmanager", "secretsmanager.CreateSecret", &input).await;
+        created["ARN"].as_str().expect("an ARN").to_owned()
+    }
+
+    /// Gives a secret another value.
+    pub async fn put_secret(&self, id: &str, text: &str) {
+        let token = uuid::Uuid::new_v4().to_string();
+        let input = json!({"SecretId": id, "SecretString": text, "ClientRequestToken": token});
+        self.call("secretsmanager", "secretsmanager.PutSecretValue", &input).await;
+    }
+
+    /// Puts an object into a bucket, which is made where it is missing. The key is encoded as in a URL.
+    pub async fn put_object(&self, bucket: &str, key: &str, body: impl Into<reqwest::Body>) {
+        for (path, body) in [(bucket.to_owned(), reqwest::Body::from("")), (format!("{bucket}/{key}"), body.into())] {
+            let request = self.request("s3").build().expect("a request");
+            let request = self.http.put(format!("{}/{path}", self.url)).headers(request.headers().clone());
+            answer(&format!("PUT {path}"), request.body(body)).await;
+        }
+    }
+
+    /// From now on holds every call against its signature and against IAM, and gives the variables of a user who is
+    /// allowed these actions alone. The calls of the test itself are nobody's then.
+    pub async fn allow_only(&self, actions: &[&str]) -> Vec<(String, String)> {
+        let iam = async |parameters: &[(&str, &str)]| {
+            let version = [("Version", "2010-05-08"), ("UserName", "function")];
+            self.query("iam", &[&version, parameters].concat()).await
+        };
+        iam(&[("Action", "CreateUser")]).await;
+        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        iam(&[("Action", "PutUserPolicy"), ("PolicyName", "all"), ("PolicyDocument", &policy)]).await;
+        let key = iam(&[("Action", "CreateAccessKey")]).await;
+        let field = |name: &str| {
+            let (_, rest) = key.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name}: {key}"));
+            rest.split_once('<').expect("an end").0.to_owned()
+        };
+        answer("reset-auth", self.http.post(format!("{}/moto-api/reset-auth", self.url)).body("0")).await;
+
+        let mut variables = self.variables();
+        variables.retain(|(name, _)| !name.contains("KEY"));
+        variables.push(("AWS_ACCESS_KEY_ID".to_owned(), field("AccessKeyId")));
+        variables.push(("AWS_SECRET_ACCESS_KEY".to_owned(), field("SecretAccessKey")));
+        variables
+    }
+
+    /// Writes down every call from now on.
+    pub async fn record(&self) {
+        self.record_call("reset-recording").await;
+        self.record_call("start-recording").await;
+    }
+
+    /// How often each target was called since [`Moto::record`].
+    pub async fn recorded(&self) -> BTreeMap<String, usize> {
+        self.record_call("stop-recording").await;
+        let url = format!("{}/moto-api/recorder/download-recording", self.url);
+        let recording = answer("the recording", self.http.get(url)).await;
+        let mut calls = BTreeMap::new();
+        for line in recording.lines() {
+            let call: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("no JSON ({error}): {line}"));
+            let headers = call["headers"].as_object().expect("headers");
+            let target = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-amz-target"));
+            let target = target.and_then(|(_, target)| target.as_str()).unwrap_or("none");
+            *calls.entry(target.to_owned()).or_default() += 1;
+        }
+        calls
+    }
+
+    async fn record_call(&self, action: &str) {
+        answer(action, self.http.post(format!("{}/moto-api/recorder/{action}", self.url))).await;
     }
 
     /// moto checks no signature; it only reads which service the request is signed for.
