@@ -925,7 +925,7 @@ async fn the_same_holds_in_dynamodb() {
         ("AWS_SECRET_ACCESS_KEY", "simulated"),
     ]);
     let http = crate::net::client().expect("a client");
-    let client = aws_sdk_dynamodb::Client::new(&crate::aws::load(&http, &environment).await);
+    let client = aws_sdk_dynamodb::Client::new(crate::aws::Aws::new(http, environment).config().await);
     for seed in 0..3 {
         let table = format!("simulation-{seed}");
         create_table(&client, &table).await;
