@@ -21,7 +21,7 @@ use crate::net::{self, Deadline};
 use crate::ready::{Origin, Ready, Renewal};
 use crate::run::Run;
 use crate::run_result::{RunResult, Status, json};
-use crate::telemetry;
+use crate::telemetry::{self, Source};
 
 /// The time of a run whose end nobody gives: the longest that Lambda allows.
 const LONGEST_RUN: Duration = Duration::from_mins(15);
@@ -139,7 +139,8 @@ impl Function {
         let result = run.execute().await;
         log(&result);
         if is_whole_alert && !result.is_busy() {
-            (self.write_metrics)(&telemetry::metrics(&result, &self.function_name(call.invocation), now()));
+            let metrics = |source: &Source<'_>| telemetry::metrics(&result, source, now());
+            self.write_metrics(call.invocation, metrics);
             if let Some(url) = &config.heartbeat {
                 let is_alive = result.status != Status::Failed;
                 heartbeat::beat(&clients.http, url, is_alive, deadline, &clients.redactor).await;
@@ -161,18 +162,22 @@ impl Function {
             Event::Http(request) => Ok(raw(json(&Response::of_refused_configuration(request, &invalid)))),
             Event::Command(command) => {
                 if command.is_whole_alert() {
-                    let name = self.function_name(call.invocation);
-                    (self.write_metrics)(&telemetry::metrics_of_refused_run(&call.run_id, &name, call.now));
+                    let metrics =
+                        |source: &Source<'_>| telemetry::metrics_of_refused_run(&call.run_id, source, call.now);
+                    self.write_metrics(call.invocation, metrics);
                 }
                 Err(FunctionError::InvalidConfiguration(invalid))
             }
         }
     }
 
-    fn function_name(&self, invocation: &Invocation) -> String {
-        let set = Some(invocation.function_name.clone()).filter(|name| !name.is_empty());
-        set.or_else(|| self.environment.non_blank_var("AWS_LAMBDA_FUNCTION_NAME"))
-            .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+    fn write_metrics(&self, invocation: &Invocation, metrics: impl Fn(&Source<'_>) -> String) {
+        let given = Some(invocation.function_name.clone()).filter(|name| !name.is_empty());
+        let function_name = given
+            .or_else(|| self.environment.non_blank_var("AWS_LAMBDA_FUNCTION_NAME"))
+            .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
+        let log_level = self.environment.non_blank_var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "INFO".to_owned());
+        (self.write_metrics)(&metrics(&Source { function_name: &function_name, log_level: &log_level }));
     }
 }
 

@@ -44,14 +44,24 @@ pub fn init(environment: &Environment) {
 /// The namespace of every metric.
 const NAMESPACE: &str = "MediaExpiryAlerts";
 
+/// Whose metrics they are.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    /// The function's name, which is the dimension of every metric.
+    pub function_name: &'a str,
+    /// The level at which the function logs. Lambda drops lines of a lower level, and takes one without a level for
+    /// `INFO`: with the function's own, the metrics are kept at every level.
+    pub log_level: &'a str,
+}
+
 /// The metrics of an alert run, as one line in CloudWatch's embedded metric format.
 #[must_use]
-pub fn metrics(result: &RunResult, function_name: &str, now: Timestamp) -> String {
+pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> String {
     let count = |outcome: Outcome| result.channels.iter().filter(|channel| channel.outcome == outcome).count();
     let unchecked = result.profiles.configured - result.profiles.checked;
     embed(
         &result.run_id,
-        function_name,
+        source,
         now,
         &[
             ("ProfilesChecked", result.profiles.checked as u64),
@@ -70,13 +80,13 @@ pub fn metrics(result: &RunResult, function_name: &str, now: Timestamp) -> Strin
 
 /// The metrics of an alert run that could not begin, because its configuration is refused.
 #[must_use]
-pub fn metrics_of_refused_run(run_id: &str, function_name: &str, now: Timestamp) -> String {
-    embed(run_id, function_name, now, &[("RunsCompleted", 0), (DURATION, 0)])
+pub fn metrics_of_refused_run(run_id: &str, source: &Source<'_>, now: Timestamp) -> String {
+    embed(run_id, source, now, &[("RunsCompleted", 0), (DURATION, 0)])
 }
 
 const DURATION: &str = "RunDuration";
 
-fn embed(run_id: &str, function_name: &str, now: Timestamp, values: &[(&str, u64)]) -> String {
+fn embed(run_id: &str, source: &Source<'_>, now: Timestamp, values: &[(&str, u64)]) -> String {
     let metrics: Vec<_> = values
         .iter()
         .map(|(name, _)| json!({"Name": name, "Unit": if *name == DURATION { "Milliseconds" } else { "Count" }}))
@@ -86,8 +96,10 @@ fn embed(run_id: &str, function_name: &str, now: Timestamp, values: &[(&str, u64
             "Timestamp": now.as_millisecond(),
             "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": metrics}],
         },
-        "FunctionName": function_name,
+        "FunctionName": source.function_name,
         "run_id": run_id,
+        "level": source.log_level,
+        "timestamp": now,
     });
     for (name, value) in values {
         line[*name] = json!(value);

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{Change, DynamoDbLedger, Key, Lease, Ledger, LedgerError, Memory};
+use crate::aws::Aws;
 use crate::command::Command;
 use crate::config::{Channel, Config, Profile};
 use crate::digest::{Digest, Subject, Urgency};
@@ -925,7 +926,8 @@ async fn the_same_holds_in_dynamodb() {
         ("AWS_SECRET_ACCESS_KEY", "simulated"),
     ]);
     let http = crate::net::client().expect("a client");
-    let client = aws_sdk_dynamodb::Client::new(crate::aws::Aws::new(http, environment).config().await);
+    let aws = Aws::new(http, environment);
+    let client = aws_sdk_dynamodb::Client::new(aws.config().await);
     for seed in 0..3 {
         let table = format!("simulation-{seed}");
         create_table(&client, &table).await;

@@ -1,0 +1,364 @@
+"""An AWS account on loopback: moto, with the stack deployed on it and with the roles' policies enforced.
+
+Two things are added to moto. Its CloudFormation passes over some types in silence, and over some properties of the
+others; here the properties of every resource are kept as they would have been deployed, references resolved. And its own
+enforcement of IAM does not look at resources; here a boundary in front of it does: it takes each request apart, keeps a
+record of the call, and refuses what the caller's role does not allow.
+"""
+
+import dataclasses
+import functools
+import io
+import json
+import threading
+import urllib.parse
+import zipfile
+
+import boto3
+import botocore.config
+import requests
+from moto.cloudformation import parsing
+from moto.core.common_models import CloudFormationModel
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+import template as templates
+from policy import Policy
+
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+STACK = "media-expiry-alerts"
+ADMIN = {"aws_access_key_id": "admin", "aws_secret_access_key": "admin"}
+
+# ------------------------------------------------------------------------------------------------ CloudFormation
+
+# Properties of every resource, references resolved, by stack and logical id.
+KEPT = {}
+
+
+def _keeping(parse):
+    @functools.wraps(parse)
+    def keeping(logical_id, resource_json, resources_map):
+        parsed = parse(logical_id, resource_json, resources_map)
+        _, resolved, _ = parsed
+        KEPT[resources_map.stack_id, logical_id] = resolved["Properties"]
+        return parsed
+
+    return keeping
+
+
+parsing.parse_resource_and_generate_name = _keeping(parsing.parse_resource_and_generate_name)
+
+
+class Passive:
+    """A resource of a type that moto's CloudFormation does not know: it has a name and does nothing."""
+
+    type_ = ""
+
+    def __init__(self, name, properties):
+        self.physical_resource_id = self.reference(name, properties)
+
+    @staticmethod
+    def reference(name, properties):
+        """What `Ref` gives."""
+        return name
+
+    def get_cfn_attribute(self, attribute):
+        """What `Fn::GetAtt` gives."""
+        if (self.type_, attribute) == ("AWS::ApiGatewayV2::Api", "ApiEndpoint"):
+            return f"https://{self.physical_resource_id}.execute-api.{REGION}.amazonaws.com"
+        if (self.type_, attribute) == ("AWS::CloudWatch::Alarm", "Arn"):
+            return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{self.physical_resource_id}"
+        raise AssertionError(f"say what {attribute} of {self.type_} is")
+
+    @classmethod
+    def has_cfn_attr(cls, attribute):
+        return True
+
+    @staticmethod
+    def cloudformation_name_type():
+        return ""
+
+    @classmethod
+    def cloudformation_type(cls):
+        return cls.type_
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        return cls(resource_name, cloudformation_json["Properties"])
+
+    @classmethod
+    def delete_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name):
+        pass
+
+    def is_created(self):
+        return True
+
+
+def _teach(type_, reference=Passive.reference):
+    """Tells moto of a type. It finds the subclasses of its model by itself, and wants each in a module of a service."""
+    members = {"type_": type_, "reference": staticmethod(reference), "__module__": "moto.passive.models"}
+    return type(type_.replace("::", ""), (Passive, CloudFormationModel), members)
+
+
+# Held here: moto would forget a type that nobody holds.
+TAUGHT = [
+    _teach("AWS::ApiGatewayV2::Api", lambda name, properties: "a1b2c3d4e5"),
+    _teach("AWS::ApiGatewayV2::Integration", lambda name, properties: "i1"),
+    _teach("AWS::ApiGatewayV2::Route"),
+    _teach("AWS::ApiGatewayV2::Stage", lambda name, properties: properties["StageName"]),
+    _teach("AWS::CloudWatch::Alarm", lambda name, properties: properties["AlarmName"]),
+    _teach("AWS::Lambda::EventInvokeConfig"),
+    _teach("AWS::SNS::Subscription"),
+    _teach("AWS::SNS::TopicPolicy"),
+    _teach("AWS::Scheduler::Schedule", lambda name, properties: properties["Name"]),
+]
+
+# ------------------------------------------------------------------------------------------------ the boundary
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A call that a role made."""
+
+    action: str
+    resource: str
+    allowed: bool
+
+
+class Boundary:
+    """In front of moto: lets roles do what their policies allow, and everybody else everything."""
+
+    def __init__(self, application):
+        self.application = application
+        self.policies = {}
+        self.calls = []
+        self.lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        key, region, service = _scope(environ.get("HTTP_AUTHORIZATION", ""))
+        policy = self.policies.get(key)
+        if policy is None:
+            return self.application(environ, start_response)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        environ["wsgi.input"] = io.BytesIO(body)
+        action, wanted = _takes_apart(environ, body, service, region)
+        for resource in wanted:
+            allowed = policy.allows(action, resource)
+            with self.lock:
+                self.calls.append(Call(action, resource, allowed))
+            if not allowed:
+                return _refusal(service, action, resource, start_response)
+        return self.application(environ, start_response)
+
+
+def _scope(authorization):
+    """Access key, region and service out of a signature of version 4."""
+    _, _, rest = authorization.partition("Credential=")
+    parts = rest.partition(",")[0].split("/")
+    return (parts[0], parts[2], parts[3]) if len(parts) == 5 else ("", "", "")
+
+
+def _takes_apart(environ, body, service, region):
+    """The action of a request, and the ARNs that it is about. A request of an unknown kind is a fault of the test."""
+    operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    if service == "ssm":
+        request = json.loads(body)
+        names = request.get("Names") or [request["Name"]]
+        prefix = f"arn:aws:ssm:{region}:{ACCOUNT}:parameter"
+        return f"ssm:{operation}", [prefix + "/" + name.lstrip("/") for name in names]
+    if service == "secretsmanager":
+        secret = json.loads(body)["SecretId"]
+        if not secret.startswith("arn:"):
+            # IAM decides on the whole ARN, which ends in six random characters.
+            admin = boto3.client("secretsmanager", region, endpoint_url=_endpoint(environ), **ADMIN)
+            secret = admin.describe_secret(SecretId=secret)["ARN"]
+        return f"secretsmanager:{operation}", [secret]
+    if service == "dynamodb":
+        request = json.loads(body)
+        prefix = f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/"
+        if operation in ("TransactWriteItems", "TransactGetItems"):
+            # IAM has no action for a transaction: each of its items wants the action that it is.
+            (kind,) = {kind for item in request["TransactItems"] for kind in item}
+            names = {
+                "Put": "PutItem",
+                "Update": "UpdateItem",
+                "Delete": "DeleteItem",
+                "ConditionCheck": "ConditionCheckItem",
+            }
+            tables = {each["TableName"] for item in request["TransactItems"] for each in item.values()}
+            return f"dynamodb:{names.get(kind, 'GetItem')}", [prefix + table for table in sorted(tables)]
+        tables = request.get("RequestItems") or [request["TableName"]]
+        return f"dynamodb:{operation}", [table if table.startswith("arn:") else prefix + table for table in tables]
+    if service == "sns":
+        form = dict(urllib.parse.parse_qsl(body.decode()))
+        return f"sns:{form['Action']}", [form["TopicArn"]]
+    if service == "sqs":
+        queue = json.loads(body)["QueueUrl"].rpartition("/")[2]
+        return f"sqs:{operation}", [f"arn:aws:sqs:{region}:{ACCOUNT}:{queue}"]
+    if service == "s3" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        # An endpoint that is an address and no name has the bucket in the path.
+        return "s3:GetObject", ["arn:aws:s3:::" + urllib.parse.unquote(environ["PATH_INFO"]).lstrip("/")]
+    raise AssertionError(f"teach {__file__} what a request to {service} is about")
+
+
+def _endpoint(environ):
+    return f"http://127.0.0.1:{environ['SERVER_PORT']}"
+
+
+def _refusal(service, action, resource, start_response):
+    text = (
+        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/role/session is not authorized to perform: {action} on resource: {resource} "
+        f"because no identity-based policy allows the {action} action"
+    )
+    if service == "sns":
+        status, type_ = "403 Forbidden", "text/xml"
+        body = (
+            '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'
+            f"<Code>AuthorizationError</Code><Message>{text}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+        )
+    elif service == "s3":
+        status, type_ = "403 Forbidden", "application/xml"
+        body = f"<Error><Code>AccessDenied</Code><Message>{text}</Message><RequestId>1</RequestId></Error>"
+    else:
+        status, type_ = "400 Bad Request", "application/x-amz-json-1.1"
+        body = json.dumps({"__type": "AccessDeniedException", "Message": text, "message": text})
+    body = body.encode()
+    start_response(status, [("Content-Type", type_), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+# ------------------------------------------------------------------------------------------------ the account
+
+
+class Account:
+    """The account. Use it as a context manager."""
+
+    def __enter__(self):
+        self.boundary = Boundary(DomainDispatcherApplication(create_backend_app))
+        self.server = make_server("127.0.0.1", 0, self.boundary, threaded=True, request_handler=QuietHandler)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+        self.reset()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+
+    def reset(self):
+        """Empties the account."""
+        requests.post(f"{self.endpoint}/moto-api/reset", timeout=10).raise_for_status()
+        self.boundary.policies.clear()
+        self.boundary.calls.clear()
+        KEPT.clear()
+
+    def client(self, service, **credentials):
+        """A client of boto3; of the account's administrator, unless other credentials are given."""
+        config = botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
+        return boto3.client(service, REGION, endpoint_url=self.endpoint, config=config, **(credentials or ADMIN))
+
+    def deploy(self, template=None, stack=STACK, **parameters):
+        """Deploys the transformed template, and gives the stack."""
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=templates.CODE["Bucket"], CreateBucketConfiguration={"LocationConstraint": REGION})
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("bootstrap", "")
+        s3.put_object(**templates.CODE, Body=code.getvalue())
+        template = template or templates.transformed()
+        # moto does not take the default of a list apart.
+        defaults = {
+            name: parameter["Default"]
+            for name, parameter in template["Parameters"].items()
+            if parameter["Type"] == "CommaDelimitedList"
+        }
+        parameters = {**defaults, **parameters}
+        self.client("cloudformation").create_stack(
+            StackName=stack,
+            TemplateBody=json.dumps(template, default=str),
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
+        return Stack(self, stack)
+
+    def assume(self, role_arn):
+        """Credentials of a role, whose policies hold from now on for whoever uses them."""
+        credentials = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="session")["Credentials"]
+        self.boundary.policies[credentials["AccessKeyId"]] = self.policy(role_arn)
+        return {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
+        }
+
+    def policy(self, role_arn):
+        """What a role may do."""
+        return Policy.of_role(self.client("iam"), role_arn.rpartition("/")[2])
+
+    @property
+    def calls(self):
+        """Every call that a role has made so far."""
+        return list(self.boundary.calls)
+
+
+class Stack:
+    """A deployed stack."""
+
+    def __init__(self, account, name):
+        self.account = account
+        self.name = name
+        cloudformation = account.client("cloudformation")
+        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        self.id = stack["StackId"]
+        self.status = stack["StackStatus"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        found = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        # A resource whose condition does not hold is there too, without a name.
+        self.physical_ids = {
+            each["LogicalResourceId"]: each.get("PhysicalResourceId") for each in found if "LogicalResourceId" in each
+        }
+
+    def properties(self, logical_id):
+        """A resource's properties as they would have been deployed, references resolved."""
+        return KEPT[self.id, logical_id]
+
+    def __contains__(self, logical_id):
+        return logical_id in self.physical_ids
+
+    def function(self):
+        """The function's configuration."""
+        return self.account.client("lambda").get_function(FunctionName=self.outputs["FunctionName"])["Configuration"]
+
+    def function_environment(self):
+        """The whole environment that Lambda would start the function with, credentials of its role included."""
+        function = self.function()
+        credentials = self.account.assume(function["Role"])
+        logging = self.properties("Function")["LoggingConfig"]
+        return {
+            **function["Environment"]["Variables"],
+            "AWS_ACCESS_KEY_ID": credentials["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": credentials["aws_secret_access_key"],
+            "AWS_SESSION_TOKEN": credentials["aws_session_token"],
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.account.endpoint,
+            "AWS_LAMBDA_FUNCTION_NAME": function["FunctionName"],
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["MemorySize"]),
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_LOG_FORMAT": logging["LogFormat"],
+            "AWS_LAMBDA_LOG_LEVEL": logging["ApplicationLogLevel"],
+            "AWS_LAMBDA_LOG_GROUP_NAME": logging["LogGroup"],
+            "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+            "TZ": ":UTC",
+            "LANG": "en_US.UTF-8",
+        }
+
+
+class QuietHandler(MotoRequestHandler):
+    """Answers, and does not tell everybody."""
+
+    def log_request(self, *_):
+        pass

@@ -1,0 +1,136 @@
+"""Lambda's Runtime API on loopback, and the function as a process under it: warm from one event to the next."""
+
+import http.server
+import json
+import queue
+import subprocess
+import threading
+import time
+import uuid
+
+from template import ROOT
+
+
+class QuietServer(http.server.ThreadingHTTPServer):
+    """A server on a free port of loopback that does not complain of those who hang up."""
+
+    daemon_threads = True
+
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        pass
+
+
+class Answer:
+    """What the function said to one event."""
+
+    def __init__(self, is_error, body):
+        self.is_error = is_error
+        self.body = json.loads(body)
+
+
+class RuntimeApi:
+    """Hands out events one by one, as Lambda does."""
+
+    def __init__(self, timeout_s):
+        self.timeout_s = timeout_s
+        self.events = queue.Queue()
+        self.answers = queue.Queue()
+        api = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                event = api.events.get()
+                body = b"" if event is None else json.dumps(event).encode()
+                self.send_response(410 if event is None else 200)
+                self.send_header("Lambda-Runtime-Aws-Request-Id", str(uuid.uuid4()))
+                self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + api.timeout_s) * 1000)))
+                self.send_header(
+                    "Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:f"
+                )
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self):
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    body = b""
+                    while size := int(self.rfile.readline(), 16):
+                        body += self.rfile.read(size)
+                        self.rfile.readline()
+                    self.rfile.readline()
+                else:
+                    body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                api.answers.put(Answer(self.path.endswith("/error"), body))
+
+            def log_message(self, *_):
+                pass
+
+        self.server = QuietServer(Handler)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.server.server_port}"
+
+
+class Function:
+    """The function's process, with exactly the environment that it is given. Use it as a context manager."""
+
+    def __init__(self, command, environment, timeout_s=300):
+        self.command = command
+        self.environment = environment
+        self.timeout_s = timeout_s
+        self.lines = []
+
+    def __enter__(self):
+        self.api = RuntimeApi(self.timeout_s)
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            env={**self.environment, "AWS_LAMBDA_RUNTIME_API": self.api.address},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        return self
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def __exit__(self, *_):
+        self.api.events.put(None)
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.api.server.shutdown()
+
+    def invoke(self, event, patience_s=30):
+        """Sends an event and gives the answer."""
+        self.api.events.put(event)
+        try:
+            return self.api.answers.get(timeout=patience_s)
+        except queue.Empty:
+            raise AssertionError("the function did not answer; it said:\n" + self.log) from None
+
+    @property
+    def log(self):
+        """All that it has said so far."""
+        time.sleep(0.05)
+        return "".join(self.lines)
+
+    @property
+    def metrics(self):
+        """The embedded metrics that it has written so far, one dictionary a run."""
+        lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [line for line in lines if "_aws" in line]

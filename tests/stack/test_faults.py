@@ -1,0 +1,392 @@
+"""Each check finds what it is there for: a fault is put into a copy of the template, and the check says so."""
+
+import pytest
+
+import checks
+from template import source
+
+FAULTS = []
+
+
+def fault(check, says):
+    """A fault that `check` must find, saying `says`."""
+
+    def register(function):
+        FAULTS.append((check, says, function))
+        return function
+
+    return register
+
+
+def of(template, name):
+    return template["Resources"][name]["Properties"]
+
+
+def statement(template, sid):
+    for resource in template["Resources"].values():
+        policies = resource.get("Properties", {}).get("Policies", [])
+        documents = [policy["PolicyDocument"] for policy in policies]
+        if resource["Type"] == "AWS::IAM::Policy":
+            documents.append(resource["Properties"]["PolicyDocument"])
+        for document in documents:
+            for each in document["Statement"]:
+                if each["Sid"] == sid:
+                    return each
+    raise KeyError(sid)
+
+
+# ------------------------------------------------------------------------------------------------ permissions
+
+
+@fault(checks.permissions_are_least, "has a wildcard")
+def a_wildcard_for_a_resource(template):
+    statement(template, "PublishAlerts")["Resource"] = "*"
+
+
+@fault(checks.permissions_are_least, "has a wildcard")
+def a_wildcard_within_an_arn(template):
+    statement(template, "RememberWhatWasAnnounced")["Resource"] = {
+        "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*"
+    }
+
+
+@fault(checks.permissions_are_least, "has a wildcard")
+def every_parameter_of_the_account(template):
+    statement(template, "ReadConfigurationAndSecrets")["Resource"] = {
+        "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/*"
+    }
+
+
+@fault(checks.permissions_are_least, "allows ['dynamodb:*']")
+def a_wildcard_for_an_action(template):
+    statement(template, "RememberWhatWasAnnounced")["Action"] = "dynamodb:*"
+
+
+@fault(checks.permissions_are_least, "allows ['ssm:GetParameter', 'ssm:GetParameters', 'ssm:GetParametersByPath']")
+def one_action_more(template):
+    statement(template, "ReadConfigurationAndSecrets")["Action"].append("ssm:GetParametersByPath")
+
+
+@fault(checks.permissions_are_least, "managed policies have wildcards")
+def a_managed_policy(template):
+    of(template, "FunctionRole")["ManagedPolicyArns"] = [
+        {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
+    ]
+
+
+@fault(checks.permissions_are_least, "a role that nobody has asked for")
+def a_further_role(template):
+    template["Resources"]["OtherRole"] = template["Resources"]["FunctionRole"]
+
+
+@fault(checks.permissions_are_least, "KeepEventsThatFailed is missing")
+def a_statement_missing(template):
+    statement(template, "KeepEventsThatFailed")["Sid"] = "Other"
+
+
+@fault(checks.permissions_are_least, "not of a kind that can be judged")
+def a_statement_turned_round(template):
+    each = statement(template, "PublishAlerts")
+    each["NotResource"] = each.pop("Resource")
+
+
+@fault(checks.keys_decrypt_only_where_secrets_are_kept, "not bound")
+def decrypting_anywhere(template):
+    del statement(template, "DecryptSecretsWhereTheyAreKept")["Condition"]
+
+
+@fault(checks.roles_are_assumed_by_their_service_only, "is assumed by")
+def a_role_for_anybody(template):
+    of(template, "FunctionRole")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] = {"AWS": "*"}
+
+
+@fault(checks.roles_are_assumed_by_their_service_only, "for other accounts")
+def a_confused_deputy(template):
+    del of(template, "ScheduleRole")["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]
+
+
+# ------------------------------------------------------------------------------------------------ lost events
+
+
+@fault(checks.no_event_is_lost, "failed events do not go to the dead-letter queue")
+def no_on_failure_destination(template):
+    del of(template, "Function")["EventInvokeConfig"]["DestinationConfig"]
+
+
+@fault(checks.no_event_is_lost, "failed events do not go to the dead-letter queue")
+def no_configuration_of_asynchronous_events(template):
+    del of(template, "Function")["EventInvokeConfig"]
+
+
+@fault(checks.no_event_is_lost, "failed events are not tried again")
+def no_retry_of_the_function(template):
+    of(template, "Function")["EventInvokeConfig"]["MaximumRetryAttempts"] = 0
+
+
+@fault(checks.no_event_is_lost, "Schedule: has no dead-letter queue")
+def no_dead_letter_queue_of_the_schedule(template):
+    del of(template, "Schedule")["Target"]["DeadLetterConfig"]
+
+
+@fault(checks.no_event_is_lost, "Schedule: does not try again")
+def no_retry_of_the_schedule(template):
+    del of(template, "Schedule")["Target"]["RetryPolicy"]
+
+
+@fault(checks.no_event_is_lost, "does not reach the dead-letter queue")
+def the_schedule_may_not_write_to_the_queue(template):
+    statement(template, "KeepEventsThatCouldNotBeDelivered")["Resource"] = {"Fn::GetAtt": ["AlertTopic", "TopicArn"]}
+
+
+@fault(checks.no_event_is_lost, "is not encrypted")
+def an_open_queue(template):
+    of(template, "DeadLetterQueue")["SqsManagedSseEnabled"] = False
+
+
+@fault(checks.no_event_is_lost, "keeps events for less")
+def a_short_memory(template):
+    del of(template, "DeadLetterQueue")["MessageRetentionPeriod"]
+
+
+@fault(checks.the_schedule_wakes_the_function, "sends {'action': 'report'}")
+def a_schedule_that_only_reports(template):
+    of(template, "Schedule")["Target"]["Input"] = '{"action": "report"}'
+
+
+@fault(checks.the_schedule_wakes_the_function, "the time zone is no parameter")
+def a_schedule_without_time_zone(template):
+    del of(template, "Schedule")["ScheduleExpressionTimezone"]
+
+
+# ------------------------------------------------------------------------------------------------ alarms
+
+
+@fault(checks.silence_sets_off_the_alarm, "missing data is not breaching")
+def a_dead_mans_alarm_that_sleeps(template):
+    of(template, "NoRunAlarm")["TreatMissingData"] = "missing"
+
+
+@fault(checks.silence_sets_off_the_alarm, "missing data is not breaching")
+def a_dead_mans_alarm_by_default(template):
+    del of(template, "NoRunAlarm")["TreatMissingData"]
+
+
+@fault(checks.silence_sets_off_the_alarm, "more than CloudWatch can look back")
+def a_window_that_cloudwatch_refuses(template):
+    template["Parameters"]["DeadManHours"]["MaxValue"] = 336
+
+
+@fault(checks.silence_sets_off_the_alarm, "shorter than the pause of the default schedule")
+def a_window_that_cries_wolf(template):
+    template["Parameters"]["DeadManHours"]["Default"] = 24
+
+
+@fault(checks.silence_sets_off_the_alarm, "its window is not the parameter")
+def an_alarm_at_one_silent_hour(template):
+    of(template, "NoRunAlarm")["DatapointsToAlarm"] = 1
+
+
+@fault(checks.silence_sets_off_the_alarm, "does not want one completed run")
+def an_alarm_on_success(template):
+    of(template, "NoRunAlarm")["ComparisonOperator"] = "GreaterThanThreshold"
+
+
+@fault(checks.every_trouble_has_its_alarm, "DeadLetterAlarm is missing")
+def no_alarm_on_the_queue(template):
+    del template["Resources"]["DeadLetterAlarm"]
+    del template["Resources"]["OverviewDashboard"]
+
+
+@fault(checks.every_trouble_has_its_alarm, "ErrorsAlarm: nobody hears of it")
+def an_alarm_that_nobody_hears(template):
+    del of(template, "ErrorsAlarm")["AlarmActions"]
+
+
+@fault(checks.every_trouble_has_its_alarm, "watches the metric of something else")
+def an_alarm_on_all_functions(template):
+    of(template, "ProfilesAlarm")["Dimensions"] = []
+
+
+@fault(checks.every_trouble_has_its_alarm, "watches ('MediaExpiryAlerts', 'DeliveriesFailed')")
+def an_alarm_on_a_metric_that_is_not_there(template):
+    of(template, "DeliveriesAlarm")["MetricName"] = "DeliveriesFailed"
+
+
+@fault(checks.every_trouble_has_its_alarm, "its name is not one of the stack's")
+def an_alarm_that_the_topic_refuses(template):
+    of(template, "ErrorsAlarm")["AlarmName"] = {"Fn::Sub": "errors-of-${AWS::StackName}"}
+
+
+@fault(checks.alarms_reach_their_topic, "cannot publish to a topic with the key aws/sns")
+def alarms_to_a_topic_that_cloudwatch_cannot_use(template):
+    of(template, "AlarmTopic")["KmsMasterKeyId"] = "alias/aws/sns"
+
+
+@fault(checks.alarms_reach_their_topic, "has no policy of its own")
+def an_alarm_topic_without_policy(template):
+    del template["Resources"]["AlarmTopicPolicy"]
+
+
+@fault(checks.alarms_reach_their_topic, "alarms of other accounts may publish")
+def an_alarm_topic_for_every_account(template):
+    del of(template, "AlarmTopicPolicy")["PolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]
+
+
+@fault(checks.alarms_reach_their_topic, "is not made with either address")
+def alarms_only_where_alarms_have_an_address(template):
+    template["Resources"]["AlarmSubscription"]["Condition"] = "HasAlarmEmail"
+
+
+# ------------------------------------------------------------------------------------------------ what is kept
+
+
+@fault(checks.alerts_are_encrypted_and_reach_people, "is not encrypted")
+def an_open_topic(template):
+    del of(template, "AlertTopic")["KmsMasterKeyId"]
+
+
+@fault(checks.alerts_are_encrypted_and_reach_people, "is not optional")
+def a_subscription_of_nobody(template):
+    del template["Resources"]["AlertSubscription"]["Condition"]
+
+
+@fault(checks.the_ledger_is_as_the_function_wants_it, "has the keys")
+def another_key(template):
+    of(template, "Ledger")["KeySchema"][1]["AttributeName"] = "sort"
+
+
+@fault(checks.the_ledger_is_as_the_function_wants_it, "never forgets")
+def no_time_to_live(template):
+    del of(template, "Ledger")["TimeToLiveSpecification"]
+
+
+@fault(checks.the_ledger_is_as_the_function_wants_it, "cannot be recovered")
+def no_recovery(template):
+    of(template, "Ledger")["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] = False
+
+
+@fault(checks.the_ledger_is_as_the_function_wants_it, "is paid for while nothing happens")
+def provisioned_capacity(template):
+    of(template, "Ledger")["BillingMode"] = "PROVISIONED"
+
+
+@fault(checks.logs_end, "FunctionLog: is kept for ever")
+def a_log_without_end(template):
+    del of(template, "FunctionLog")["RetentionInDays"]
+
+
+@fault(checks.a_removed_stack_leaves_nothing, "DeletionPolicy leaves it behind")
+def a_table_that_stays(template):
+    template["Resources"]["Ledger"]["DeletionPolicy"] = "Retain"
+
+
+# ------------------------------------------------------------------------------------------------ the function
+
+
+@fault(checks.the_function_is_as_it_is_built, "is not built by cargo-lambda")
+def another_builder(template):
+    template["Resources"]["Function"]["Metadata"]["BuildMethod"] = "makefile"
+
+
+@fault(checks.the_function_is_as_it_is_built, "a secret has no place there")
+def a_secret_in_the_environment(template):
+    of(template, "Function")["Environment"]["Variables"]["AYRSHARE_API_KEY"] = "key"
+
+
+@fault(checks.the_function_is_as_it_is_built, "new accounts cannot deploy it")
+def a_reservation_by_default(template):
+    template["Parameters"]["ReservedConcurrency"]["Default"] = "2"
+
+
+@fault(checks.the_function_is_as_it_is_built, "does not log JSON to its log group")
+def plain_text_logs(template):
+    of(template, "Function")["LoggingConfig"]["LogFormat"] = "Text"
+
+
+@fault(checks.metrics_are_logged_at_every_level, "drops the metrics")
+def a_log_level_without_metrics(template):
+    template["Parameters"]["LogLevel"]["AllowedValues"].append("ERROR")
+
+
+# ------------------------------------------------------------------------------------------------ HTTP
+
+
+@fault(checks.only_signed_links_are_public, "'GET /report': 'NONE'")
+def a_report_for_everybody(template):
+    of(template, "ReportRoute")["AuthorizationType"] = "NONE"
+
+
+@fault(checks.only_signed_links_are_public, "'$default': 'AWS_IAM'")
+def a_route_for_everything(template):
+    of(template, "ReportHeadRoute")["RouteKey"] = "$default"
+
+
+@fault(checks.only_signed_links_are_public, "is not throttled")
+def no_throttle(template):
+    del of(template, "ApiStage")["DefaultRouteSettings"]
+
+
+@fault(checks.only_signed_links_are_public, "has no access log")
+def no_access_log(template):
+    del of(template, "ApiStage")["AccessLogSettings"]
+
+
+@fault(checks.only_signed_links_are_public, "logs tokens")
+def tokens_in_the_log(template):
+    of(template, "ApiStage")["AccessLogSettings"]["Format"] += " $context.path"
+
+
+@fault(checks.only_signed_links_are_public, "other APIs may call the function")
+def a_permission_for_every_api(template):
+    del of(template, "ApiPermission")["SourceArn"]
+
+
+@fault(checks.only_signed_links_are_public, "goes past the API")
+def a_function_url(template):
+    of(template, "Function")["FunctionUrlConfig"] = {"AuthType": "NONE"}
+
+
+# ------------------------------------------------------------------------------------------------ for people
+
+
+@fault(checks.parameters_explain_themselves, "Other: is not in one group of the interface")
+def a_parameter_outside_the_interface(template):
+    template["Parameters"]["Other"] = {"Type": "String", "Default": ""}
+
+
+@fault(checks.parameters_explain_themselves, "Timeout: has no description")
+def a_parameter_without_description(template):
+    del template["Parameters"]["Timeout"]["Description"]
+
+
+@fault(checks.parameters_explain_themselves, "MemorySize: takes anything")
+def a_parameter_that_takes_anything(template):
+    del template["Parameters"]["MemorySize"]["AllowedValues"]
+
+
+@fault(checks.parameters_explain_themselves, "Timeout: is used nowhere")
+def a_parameter_without_effect(template):
+    of(template, "Function")["Timeout"] = 300
+    del template["Resources"]["OverviewDashboard"]
+
+
+@fault(checks.outputs_say_what_comes_next, "['CheckCommand'] is new or missing")
+def an_output_missing(template):
+    del template["Outputs"]["CheckCommand"]
+
+
+@fault(checks.exceptions_are_explained, "Ledger: the exception CKV_AWS_119 has no reason")
+def an_exception_without_reason(template):
+    template["Resources"]["Ledger"]["Metadata"]["checkov"]["skip"][0]["comment"] = "no"
+
+
+@pytest.mark.parametrize(("check", "says", "put"), FAULTS, ids=lambda each: getattr(each, "__name__", ""))
+def test_fault(check, says, put):
+    template = source()
+    put(template)
+    found = check(template)
+    assert any(says in each for each in found), found
+
+
+def test_every_check_has_a_fault_that_it_finds():
+    assert [each.__name__ for each in checks.CHECKS if each not in {check for check, _, _ in FAULTS}] == []

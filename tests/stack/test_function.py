@@ -1,0 +1,212 @@
+"""The function itself in the deployed stack: its environment and role as the stack gives them, every call made against moto.
+
+FUNCTION_BINARY names the binary, from the root of the repository: target/debug/media-expiry-alerts after `cargo build`. What
+runs it may stand in front, as in "qemu-aarch64-static -L /usr/aarch64-linux-gnu target/lambda/media-expiry-alerts/bootstrap".
+"""
+
+import datetime
+import json
+import os
+import shlex
+
+import pytest
+
+from account import ACCOUNT, REGION, STACK
+from ayrshare import Ayrshare, media
+from checks import FUNCTION_MAY
+from lambda_runtime import Function
+
+COMMAND = shlex.split(os.environ.get("FUNCTION_BINARY", ""))
+pytestmark = pytest.mark.skipif(not COMMAND, reason="FUNCTION_BINARY names no binary of the function")
+
+KEY_NAME = f"/{STACK}/ayrshare-api-key"
+FIRST_KEY, SECOND_KEY = "first-key-7TVRLEZ", "second-key-24A43C0"
+# What the role allows and Lambda uses, not the function.
+USED_BY_LAMBDA = {"WriteItsLog", "KeepEventsThatFailed"}
+
+
+@pytest.fixture
+def ayrshare():
+    with Ayrshare(FIRST_KEY) as stand_in:
+        stand_in.gallery = [
+            media("summer.jpeg", datetime.timedelta(days=2)),
+            media("winter.mp4", datetime.timedelta(days=40)),
+        ]
+        yield stand_in
+
+
+class World:
+    """The stack with its key put in, and a queue that is subscribed to its topic."""
+
+    def __init__(self, account, ayrshare, **parameters):
+        self.account = account
+        self.ayrshare = ayrshare
+        self.stack = account.deploy(**parameters)
+        self.ssm, self.sqs = account.client("ssm"), account.client("sqs")
+        self.queue = self.sqs.create_queue(QueueName="reader")["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:reader"
+        account.client("sns").subscribe(TopicArn=self.stack.outputs["AlertTopicArn"], Protocol="sqs", Endpoint=arn)
+        self.put_key(FIRST_KEY)
+
+    def put_key(self, key):
+        self.ssm.put_parameter(Name=KEY_NAME, Value=key, Type="SecureString", Overwrite=True)
+
+    def edit(self, change):
+        """Changes the configuration document where the function reads it."""
+        name = self.stack.outputs["ConfigLocation"].removeprefix("ssm:")
+        text = self.ssm.get_parameter(Name=name)["Parameter"]["Value"]
+        self.ssm.put_parameter(Name=name, Value=change(text), Type="String", Overwrite=True)
+
+    def function(self):
+        """The function. The one thing that is not as in AWS: where Ayrshare is."""
+        self.edit(lambda text: text.replace("[ayrshare]\n", f'[ayrshare]\nbase_url = "{self.ayrshare.url}"\n', 1))
+        return Function(COMMAND, self.stack.function_environment())
+
+    @property
+    def scheduled(self):
+        """The event as the schedule sends it."""
+        return json.loads(self.stack.properties("Schedule")["Target"]["Input"])
+
+    def messages(self):
+        """Takes from the queue what SNS put there."""
+        found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in found]
+
+    def ledger(self):
+        table = self.stack.outputs["LedgerTableName"]
+        return self.account.client("dynamodb").scan(TableName=table)["Items"]
+
+
+@pytest.fixture
+def world(account, ayrshare):
+    return World(account, ayrshare)
+
+
+def test_a_scheduled_event_ends_with_a_message(account, world):
+    with world.function() as function:
+        answer = function.invoke(world.scheduled)
+        assert not answer.is_error, answer.body
+        assert answer.body["status"] == "ok", answer.body
+        (message,) = world.messages()
+        assert "summer.jpeg" in message["Message"] and "winter.mp4" not in message["Message"]
+        assert message["Subject"]
+        assert [item for item in world.ledger() if item["pk"]["S"] != "lease"]
+        (metrics,) = function.metrics
+        assert (metrics["RunsCompleted"], metrics["FunctionName"]) == (1, STACK)
+
+        again = function.invoke(world.scheduled)
+        assert [channel["outcome"] for channel in again.body["channels"]] == ["nothing-due"]
+        assert world.messages() == []
+        assert FIRST_KEY not in function.log
+    assert [call for call in account.calls if not call.allowed] == []
+
+
+def test_check_and_test(account, world):
+    with world.function() as function:
+        checked = function.invoke({"action": "check"})
+        assert [channel["outcome"] for channel in checked.body["channels"]] == ["reachable"], checked.body
+        assert world.messages() == []
+        tested = function.invoke({"action": "test"})
+        assert [channel["outcome"] for channel in tested.body["channels"]] == ["delivered"], tested.body
+        (message,) = world.messages()
+        assert "[TEST]" in message["Subject"]
+    assert [call for call in account.calls if not call.allowed] == []
+
+
+def test_a_rotated_key_is_picked_up(world):
+    with world.function() as function:
+        assert not function.invoke(world.scheduled).is_error
+        world.messages()
+        world.put_key(SECOND_KEY)
+        world.ayrshare.key = SECOND_KEY
+        world.ayrshare.gallery.append(media("spring.jpeg", datetime.timedelta(hours=20)))
+        rotated = function.invoke(world.scheduled)
+        assert not rotated.is_error and rotated.body["status"] == "ok", rotated.body
+        (message,) = world.messages()
+        assert "spring.jpeg" in message["Message"]
+        assert FIRST_KEY not in function.log and SECOND_KEY not in function.log
+
+
+def test_a_key_that_is_missing(account, world):
+    world.ssm.delete_parameter(Name=KEY_NAME)
+    with world.function() as function:
+        answer = function.invoke({"action": "check"})
+        assert (answer.is_error, answer.body["errorType"]) == (True, "InvalidConfiguration")
+        assert f"ssm:{KEY_NAME}" in answer.body["errorMessage"]
+        # It is put in, and nothing has to be deployed.
+        world.put_key(FIRST_KEY)
+        assert not function.invoke({"action": "check"}).is_error
+
+
+def test_a_call_that_is_denied(account, world):
+    world.ssm.put_parameter(Name="/elsewhere/key", Value=FIRST_KEY, Type="SecureString")
+    world.edit(lambda text: text.replace(f"ssm:{KEY_NAME}", "ssm:/elsewhere/key"))
+    with world.function() as function:
+        answer = function.invoke({"action": "check"})
+        assert (answer.is_error, answer.body["errorType"]) == (True, "InvalidConfiguration")
+        assert "ssm:/elsewhere/key" in answer.body["errorMessage"]
+        assert "ssm:GetParameter" in answer.body["errorMessage"]
+    denied = {call.resource.rpartition("parameter")[2] for call in account.calls if not call.allowed}
+    assert denied == {"/elsewhere/key"}
+
+
+def test_every_permission_is_used(account, ayrshare):
+    """What the role allows beyond what the function ever calls is too much."""
+    secret = account.client("secretsmanager").create_secret(Name="media", SecretString=json.dumps({"key": FIRST_KEY}))[
+        "ARN"
+    ]
+    s3 = account.client("s3")
+    s3.create_bucket(Bucket="settings", CreateBucketConfiguration={"LocationConstraint": REGION})
+    topic = account.client("sns").create_topic(Name="amazon-q")["TopicArn"]
+    document = f"""
+        [ayrshare]
+        base_url = "{ayrshare.url}"
+        api_key  = "secretsmanager:{secret}#key"
+        [[profiles]]
+        name    = "Primary"
+        primary = true
+        [[channels]]
+        name      = "mail"
+        type      = "sns"
+        topic_arn = "env:ALERT_TOPIC_ARN"
+        [[channels]]
+        name      = "chat"
+        type      = "sns"
+        topic_arn = "{topic}"
+        format    = "amazon-q"
+        [ledger]
+        type  = "dynamodb"
+        table = "env:LEDGER_TABLE"
+    """
+    s3.put_object(Bucket="settings", Key="config.toml", Body=document.encode())
+    one_parameter = World(account, ayrshare)
+    _run_all(one_parameter.stack, one_parameter.function())
+    called = {call.action for call in account.calls}
+
+    s3.delete_object(Bucket="code", Key="function.zip")
+    s3.delete_bucket(Bucket="code")
+    other = account.deploy(
+        stack="other", ConfigSource="s3://settings/config.toml", SecretArn=secret, ExtraTopicArns=topic
+    )
+    _run_all(other, Function(COMMAND, other.function_environment()))
+    called |= {call.action for call in account.calls}
+    assert [call for call in account.calls if not call.allowed] == []
+
+    # Moto has the keys of SecureStrings, and asks nobody whether they may be used.
+    not_seen = {"kms:Decrypt"}
+    unused = {
+        (sid, action)
+        for sid, actions in FUNCTION_MAY.items()
+        if sid not in USED_BY_LAMBDA
+        for action in actions - called - not_seen
+    }
+    assert unused == set()
+
+
+def _run_all(stack, function):
+    with function:
+        for event in ({"action": "check"}, json.loads(stack.properties("Schedule")["Target"]["Input"])):
+            answer = function.invoke(event)
+            assert not answer.is_error, answer.body

@@ -1,0 +1,70 @@
+"""docs/deploy.md says what the template does."""
+
+import re
+
+from account import REGION, STACK
+from checks import ALARMS
+from template import ROOT, source
+
+GUIDE = (ROOT / "docs/deploy.md").read_text()
+
+
+def test_every_parameter_is_listed_with_its_default():
+    table = GUIDE.partition("## Every parameter of the stack")[2]
+    listed = {name: default for name, default in re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", table, re.MULTILINE)}
+    assert listed == {name: str(parameter["Default"]) for name, parameter in source()["Parameters"].items()}
+
+
+def test_what_it_names_is_there():
+    template = source()
+    for name in re.findall(r"`Parameter (\w+)`|Parameter (\w+)$|ConfigSource:|SecretArn:", GUIDE, re.MULTILINE):
+        name = "".join(name)
+        assert not name or name in template["Parameters"], name
+    for output in ("AlertTopicArn", "AlarmTopicArn", "ReportUrl", "ReportInvokeArn", "DashboardUrl"):
+        assert f"`{output}`" in GUIDE and output in template["Outputs"]
+    for name in ALARMS:
+        alarm = template["Resources"][name]["Properties"]["AlarmName"]["Fn::Sub"].replace("${AWS::StackName}", STACK)
+        assert f"| `{alarm}` |" in GUIDE
+
+
+def test_its_commands_are_those_of_the_outputs(account):
+    outputs = account.deploy().outputs
+    for name in ("CheckCommand", "TestCommand", "RunCommand"):
+        command = outputs[name].replace(f" --region {REGION}", "")
+        assert command in GUIDE or command.replace(" --cli-read-timeout 0", "") in GUIDE, command
+
+
+def test_its_sums():
+    block = GUIDE.partition("| | 1 profile |")[2].partition("\n\n")[0]
+    rows = {
+        cells[0].strip(): cells[1:4] for line in block.splitlines()[2:] if len(cells := line.strip("|").split("|")) == 4
+    }
+
+    def amounts(name):
+        # What stands behind the last comma is the price.
+        (cells,) = [cells for title, cells in rows.items() if title.startswith(name)]
+        return [float(cell.strip(" *").rsplit(", ", 1)[-1]) for cell in cells]
+
+    use = ["Lambda", "DynamoDB writes", "DynamoDB reads", "DynamoDB storage", "logs", "Parameter Store", "Scheduler"]
+    fixed = ["10 metrics", "5 alarms", "1 dashboard"]
+    grows = [sum(column) for column in zip(*map(amounts, use), strict=True)]
+    assert [round(amount, 2) for amount in grows] == amounts("**what grows with use**")
+    flat = [sum(column) for column in zip(*map(amounts, fixed), strict=True)]
+    assert [round(a + b, 2) for a, b in zip(grows, flat, strict=True)] == amounts("**all of it**")
+
+    for index, profiles in enumerate((1, 30, 1000)):
+        seconds = -(-profiles // 8) + 1
+        assert rows["a run takes"][index].strip() == f"{seconds} s"
+        wanted = {
+            "Lambda": 30 * seconds * 0.25 * 0.0000133334 + 30 * 0.0000002,
+            "DynamoDB writes": (160 * profiles + 60) * 0.000000625,
+            "DynamoDB reads": 180 * profiles * 0.000000125,
+            "DynamoDB storage": 24e-6 * profiles * (0.25 + 0.20),
+            "10 metrics": 10 * 0.30 * 30 / 730,
+        }
+        for name, amount in wanted.items():
+            assert abs(amounts(name)[index] - amount) < 0.005 / (1 if name == "10 metrics" else 50), (
+                name,
+                profiles,
+                amount,
+            )

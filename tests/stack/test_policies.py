@@ -1,0 +1,125 @@
+"""What the deployed roles may do and may not, by calls that are made as them."""
+
+import botocore.exceptions
+import pytest
+
+from account import ACCOUNT, REGION, STACK, Call
+from checks import FUNCTION_MAY
+
+
+@pytest.fixture
+def stack(account):
+    return account.deploy()
+
+
+@pytest.fixture
+def as_function(account, stack):
+    """A maker of clients with the function's role."""
+    credentials = account.assume(stack.function()["Role"])
+    return lambda service: account.client(service, **credentials)
+
+
+def refused(call, **arguments):
+    with pytest.raises(botocore.exceptions.ClientError) as raised:
+        call(**arguments)
+    error = raised.value.response["Error"]
+    assert "is not authorized to perform" in error["Message"]
+    return error["Code"]
+
+
+def test_secrets(account, as_function):
+    for name in (f"/{STACK}/ayrshare-api-key", f"/{STACK}/profiles/acme", "/other/key", f"/{STACK}2/key"):
+        account.client("ssm").put_parameter(Name=name, Value="value", Type="SecureString")
+    ssm = as_function("ssm")
+    read = ssm.get_parameters(Names=[f"/{STACK}/ayrshare-api-key", f"/{STACK}/profiles/acme"], WithDecryption=True)
+    assert len(read["Parameters"]) == 2
+    assert refused(ssm.get_parameter, Name="/other/key") == "AccessDeniedException"
+    assert refused(ssm.get_parameters, Names=[f"/{STACK}/ayrshare-api-key", "/other/key"]) == "AccessDeniedException"
+    assert refused(ssm.get_parameter, Name=f"/{STACK}2/key") == "AccessDeniedException"
+    assert (
+        refused(ssm.put_parameter, Name=f"/{STACK}/ayrshare-api-key", Value="x", Type="String")
+        == "AccessDeniedException"
+    )
+    assert account.calls[0] == Call(
+        "ssm:GetParameters", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{STACK}/ayrshare-api-key", True
+    )
+
+
+def test_alerts(account, stack, as_function):
+    sns = as_function("sns")
+    sns.publish(TopicArn=stack.outputs["AlertTopicArn"], Subject="s", Message="m")
+    sns.get_topic_attributes(TopicArn=stack.outputs["AlertTopicArn"])
+    other = account.client("sns").create_topic(Name="other")["TopicArn"]
+    assert refused(sns.publish, TopicArn=other, Message="m") == "AuthorizationError"
+    assert refused(sns.publish, TopicArn=stack.outputs["AlarmTopicArn"], Message="m") == "AuthorizationError"
+    subscribe = {"TopicArn": stack.outputs["AlertTopicArn"], "Protocol": "email", "Endpoint": "a@example.com"}
+    assert refused(sns.subscribe, **subscribe) == "AuthorizationError"
+
+
+def test_the_ledger(account, stack, as_function):
+    dynamodb, table = as_function("dynamodb"), stack.outputs["LedgerTableName"]
+    entry = {"pk": {"S": "a"}, "sk": {"S": "b"}}
+    dynamodb.describe_table(TableName=table)
+    dynamodb.put_item(TableName=table, Item=entry)
+    dynamodb.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": entry}}]})
+    query = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+    assert dynamodb.query(TableName=table, **query)["Count"] == 1
+    dynamodb.delete_item(TableName=table, Key=entry)
+    assert refused(dynamodb.scan, TableName=table) == "AccessDeniedException"
+    assert refused(dynamodb.delete_table, TableName=table) == "AccessDeniedException"
+    assert refused(dynamodb.put_item, TableName="other", Item=entry) == "AccessDeniedException"
+
+
+def test_what_must_be_asked_for(account):
+    """Secrets Manager, S3, KMS and other topics are closed until a parameter names what is meant."""
+    secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]
+    topic = account.client("sns").create_topic(Name="amazon-q")["TopicArn"]
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
+    closed = account.policy(account.deploy().function()["Role"])
+    ssm = f"ssm.{REGION}.amazonaws.com"
+    wanted = [
+        ("secretsmanager:GetSecretValue", secret),
+        ("s3:GetObject", "arn:aws:s3:::bucket/some/config.toml"),
+        ("sns:Publish", topic),
+    ]
+    assert not any(closed.allows(action, resource) for action, resource in wanted)
+    assert not closed.allows("kms:Decrypt", key, kms_ViaService=ssm)
+
+    account.reset()
+    secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]
+    wanted[0] = ("secretsmanager:GetSecretValue", secret)
+    stack = account.deploy(
+        SecretArn=secret, ConfigSource="s3://bucket/some/config.toml", ExtraTopicArns=topic, SecretsKeyArn=key
+    )
+    policy = account.policy(stack.function()["Role"])
+    assert all(policy.allows(action, resource) for action, resource in wanted)
+    assert not policy.allows("s3:GetObject", "arn:aws:s3:::bucket/some/other.toml")
+    assert not policy.allows("secretsmanager:GetSecretValue", secret.replace("media", "other"))
+    assert policy.allows("kms:Decrypt", key, kms_ViaService=ssm)
+    assert not policy.allows("kms:Decrypt", key)
+    assert not policy.allows("kms:Decrypt", key, kms_ViaService=f"ec2.{REGION}.amazonaws.com")
+    assert policy.actions() == {action for actions in FUNCTION_MAY.values() for action in actions}
+
+
+def test_the_schedule(account, stack):
+    policy = account.policy(stack.properties("Schedule")["Target"]["RoleArn"])
+    queue = stack.properties("Schedule")["Target"]["DeadLetterConfig"]["Arn"]
+    assert policy.allows("lambda:InvokeFunction", stack.function()["FunctionArn"])
+    assert policy.allows("sqs:SendMessage", queue)
+    assert not policy.allows("lambda:InvokeFunction", stack.function()["FunctionArn"].replace(STACK, "other"))
+    assert policy.actions() == {"lambda:InvokeFunction", "sqs:SendMessage"}
+    role = account.client("iam").get_role(
+        RoleName=stack.properties("Schedule")["Target"]["RoleArn"].rpartition("/")[2]
+    )["Role"]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:SourceArn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/default",
+    }
+
+
+def test_the_failed_events_of_the_function(account, stack):
+    policy = account.policy(stack.function()["Role"])
+    assert policy.allows("sqs:SendMessage", stack.properties("Schedule")["Target"]["DeadLetterConfig"]["Arn"])
+    assert policy.allows("logs:PutLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{STACK}")
