@@ -4,6 +4,7 @@
 //! function, [`scan`] reads the galleries through [`ayrshare`], [`select`] and [`survey`] say what matters, [`digest`]
 //! says it in words, [`channel`] says it in each service's way, and [`run_result`] is the answer.
 
+pub mod accept;
 pub mod announce;
 pub mod api;
 mod aws;
@@ -21,10 +22,12 @@ mod fixtures;
 pub mod function;
 mod heartbeat;
 pub mod ledger;
+pub mod link;
 pub mod model;
 pub mod net;
 pub mod posts;
 pub mod redact;
+pub mod report;
 pub mod run;
 pub mod run_result;
 mod scan;

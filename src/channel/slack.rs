@@ -95,6 +95,11 @@ impl<'a> Draft<'a> {
             "text": {"type": "plain_text", "text": shorten(&headline, MOST_HEADER)},
         }));
         draft.push(context(&escape(&digest.coverage())));
+        if let Some(report) = &digest.report_link {
+            // A link and not a button: pressing a button of an app without an endpoint shows a warning.
+            let until = crate::words::utc(report.until);
+            draft.push(section(&format!("<{}|Open the report> · works until {until}", escape(&report.url))));
+        }
         if !digest.unchecked.is_empty() {
             let mut lines = vec![":warning: *Could not be checked*".to_owned()];
             lines.extend(

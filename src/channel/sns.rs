@@ -14,7 +14,7 @@ use crate::config::{SnsFormat, TopicArn};
 use crate::digest::{self, Digest, Entry, Subject};
 use crate::net::{Deadline, Retry};
 use crate::run_result::{RunResult, json};
-use crate::words::{byte_prefix, one_line, shorten};
+use crate::words::{self, byte_prefix, one_line, shorten};
 
 /// Bytes of a message with its attributes.
 const MOST_BYTES: usize = 262_144;
@@ -119,6 +119,13 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
     let mut text = wrapped(&format!("{}.", digest.headline()));
     text += "\n";
     text += &wrapped(&digest.coverage());
+    if let Some(link) = &digest.report_link {
+        text += "\n\n";
+        let until = words::utc(link.until);
+        text += &wrapped(&format!("See everything with its pictures, until {until}:"));
+        // On a line of its own and never broken, or mail programs would link a part of it.
+        text += &format!("\n{}", link.url);
+    }
     let most_bytes = most_bytes - FOOTER_BYTES;
 
     if !digest.unchecked.is_empty() {
@@ -169,7 +176,7 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
         text += "\n\nWHAT TO DO\n";
         for advice in advice {
             text += "\n";
-            text += &wrapped(advice);
+            text += &wrapped(&advice);
             text += "\n";
         }
     }
