@@ -2,13 +2,16 @@
 // The page is whole without this: here the filter comes alive, and pictures that cannot be had make way for their sign.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const hidePicture = (image) => { image.hidden = true; };
-  document.addEventListener('error', (event) => {
-    if (event.target instanceof HTMLImageElement) hidePicture(event.target);
-  }, true);
-  for (const image of document.images) {
-    if (image.complete && image.naturalWidth === 0 && image.currentSrc) hidePicture(image);
+  const settle = (image) => {
+    image.hidden = image.naturalWidth === 0;
+    image.classList.add('there');
+  };
+  for (const outcome of ['load', 'error']) {
+    document.addEventListener(outcome, (event) => {
+      if (event.target instanceof HTMLImageElement) settle(event.target);
+    }, true);
   }
+  for (const image of document.images) if (image.complete && image.currentSrc) settle(image);
 
   // The exact times are UTC; pointing at one tells the local time.
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });

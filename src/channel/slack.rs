@@ -334,7 +334,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixtures::{digest, hostile_survey, survey, survey_of};
+    use crate::fixtures::{digest, hostile_survey, report_link, survey, survey_of};
 
     /// Slack's documented limits, which every message is held against.
     fn check_limits(body: &Value) {
@@ -412,6 +412,17 @@ mod tests {
     }
 
     #[test]
+    fn the_first_message_links_to_the_report() {
+        let mut digest = digest(&survey_of(60));
+        digest.report_link = report_link();
+        let messages = render(&digest);
+        let linked = messages[0].body["blocks"][2]["text"]["text"].as_str().expect("a text");
+        assert!(linked.starts_with("<https://reports.example.com/prod/r/AAA"), "{linked}");
+        assert!(linked.ends_with("A|Open the report> · works until 2026-11-30 06:00 UTC"), "{linked}");
+        messages.iter().for_each(|message| check_limits(&message.body));
+    }
+
+    #[test]
     fn nothing_but_https_is_linked_and_nothing_can_leave_its_place() {
         assert_eq!(link(Some("https://a.example/x y|z>"), "a|b"), "<https://a.example/x%20y%7Cz%3E|a|b>");
         assert_eq!(link(Some("javascript:alert(1)"), "<!channel>"), "&lt;!channel&gt;");
@@ -422,8 +433,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn every_message_is_within_the_limits_and_no_line_is_lost(survey in hostile_survey()) {
-            let digest = digest(&survey);
+        fn every_message_is_within_the_limits_and_no_line_is_lost(survey in hostile_survey(), linked in any::<bool>()) {
+            let mut digest = digest(&survey);
+            digest.report_link = report_link().filter(|_| linked);
             let messages = render(&digest);
             prop_assert!(messages.len() <= MOST_MESSAGES);
             messages.iter().for_each(|message| check_limits(&message.body));

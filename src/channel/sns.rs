@@ -355,6 +355,18 @@ mod tests {
     }
 
     #[test]
+    fn the_report_is_linked_on_a_line_of_its_own() {
+        let mut digest = digest(&survey());
+        let url = "https://reports.example/r/token".to_owned();
+        digest.report_link = Some(crate::link::ReportLink { url, until: digest.now });
+        let message = |format: SnsFormat| render(&digest, format, &result(&survey())).body["message"].to_string();
+        let mail = message(SnsFormat::Text);
+        assert!(mail.contains("until 2026-11-23 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
+        let chat = message(SnsFormat::AmazonQ);
+        assert!(chat.contains("[Open the report](https://reports.example/r/token)"), "{chat}");
+    }
+
+    #[test]
     fn what_does_not_fit_is_counted_and_said_to_be_cut() {
         let survey = survey_of(3_000);
         for format in [SnsFormat::Text, SnsFormat::Json, SnsFormat::AmazonQ] {

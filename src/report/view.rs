@@ -22,6 +22,8 @@ const MOST_TEXT: usize = 500;
 const MOST_URL: usize = 2_000;
 /// Files of one post that are shown.
 const MOST_POST_FILES: usize = 8;
+/// Files and posts that a browser lays out all at once.
+const MOST_AT_ONCE: usize = 200;
 /// Profiles that are named in a sentence.
 const MOST_NAMES: usize = 5;
 /// Days that the picture of the coming weeks shows at least, and at most.
@@ -54,6 +56,8 @@ pub struct View {
     pub profiles: Vec<ProfileLine>,
     pub sections: Vec<Section>,
     pub left_out: Option<String>,
+    /// Whether a browser should lay out only what is in sight.
+    pub is_long: bool,
     /// Other formats: a label and a relative URL.
     pub formats: Vec<(&'static str, String)>,
 }
@@ -141,7 +145,7 @@ pub struct FileCard {
 
 /// How many files expire on which day.
 pub struct Days {
-    pub days: Vec<Day>,
+    pub all: Vec<Day>,
     /// What lies beyond, in words.
     pub later: Option<String>,
     pub has_posts: bool,
@@ -150,7 +154,7 @@ pub struct Days {
 /// A day of the coming weeks.
 pub struct Day {
     pub weekday: String,
-    pub day: String,
+    pub number: String,
     /// The month's name where it begins, or the picture does.
     pub month: String,
     pub words: String,
@@ -159,6 +163,13 @@ pub struct Day {
     /// The height of its bar, of 100.
     pub height: usize,
     pub tone: &'static str,
+}
+
+impl Group {
+    /// How wide it is: a post takes the whole row, files as many places as they are.
+    pub fn size(&self) -> usize {
+        if self.posts.is_empty() { self.files.len().min(3) } else { 3 }
+    }
 }
 
 impl View {
@@ -188,6 +199,7 @@ impl View {
             profiles: profiles.lines(result, question),
             sections: sections(result, &profiles, now),
             left_out: left_out(result),
+            is_long: MOST_AT_ONCE < result.items.len() + result.posts_at_risk.len(),
             formats: formats(question),
         };
         if view.sections.is_empty() && failed.is_empty() && view.left_out.is_none() {
@@ -301,12 +313,11 @@ fn coverage(result: &RunResult) -> String {
         (checked, all) if checked == all => format!("all {}", count(all, "profile")),
         (checked, all) => format!("{checked} of {}", count(all, "profile")),
     };
-    let ignored = if 0 < result.media.ignored {
-        format!(", of which {} ignored", number(result.media.ignored))
-    } else {
-        String::new()
+    let ignored = match result.media.ignored {
+        0 => String::new(),
+        ignored => format!(" ({} ignored)", number(ignored)),
     };
-    format!("Checked {profiles} with {}{ignored}", count(result.media.listed, "file"))
+    format!("{profiles}, {}{ignored}", count(result.media.listed, "file"))
 }
 
 fn left_out(result: &RunResult) -> Option<String> {
@@ -357,6 +368,7 @@ fn totals(result: &RunResult, sections: &[Section]) -> Vec<Total> {
 fn sections(result: &RunResult, profiles: &Profiles<'_>, now: Timestamp) -> Vec<Section> {
     let posts = result.posts_at_risk.iter().enumerate();
     let numbers = posts.filter_map(|(number, post)| Some((post.id.as_deref()?, number))).collect();
+    let by_url = result.items.iter().filter_map(|item| Some((item.url.as_deref()?, item))).collect();
     let mut sections: BTreeMap<Urgency, Vec<Group>> = BTreeMap::new();
     let mut places: BTreeMap<(Urgency, usize), usize> = BTreeMap::new();
     let mut group = |urgency: Urgency, profile: &ProfileName, add: &mut dyn FnMut(&mut Group)| {
@@ -369,18 +381,22 @@ fn sections(result: &RunResult, profiles: &Profiles<'_>, now: Timestamp) -> Vec<
         add(&mut groups[place]);
     };
     for (number, post) in result.posts_at_risk.iter().enumerate() {
-        group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, now)));
+        group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, &by_url, now)));
     }
     for item in &result.items {
         group(urgency(item), &item.profile, &mut |group| group.files.push(file_card(item, &numbers, now)));
     }
+    let mut last_advice = "";
     let section = |(urgency, groups): (Urgency, Vec<Group>)| {
+        // All thresholds have the same advice, which the tightest gives.
+        let advice = urgency.advice().1;
+        let is_news = std::mem::replace(&mut last_advice, advice) != advice;
         let all: usize = groups.iter().map(|group| group.posts.len() + group.files.len()).sum();
         Section {
             id: id(&urgency),
             heading: urgency.heading(),
             tone: tone(&urgency),
-            advice: sentence(urgency.advice().1),
+            advice: if is_news { sentence(advice) } else { String::new() },
             count: number(all),
             groups,
         }
@@ -388,7 +404,7 @@ fn sections(result: &RunResult, profiles: &Profiles<'_>, now: Timestamp) -> Vec<
     sections.into_iter().map(section).collect()
 }
 
-fn post_card(post: &PostAtRisk, number: usize, now: Timestamp) -> PostCard {
+fn post_card(post: &PostAtRisk, number: usize, files: &HashMap<&str, &ItemResult>, now: Timestamp) -> PostCard {
     let text = one_line(post.text.as_deref().unwrap_or_default());
     let platforms: Vec<_> =
         post.platforms.iter().map(|platform| shorten(&one_line(platform), 40).into_owned()).collect();
@@ -398,14 +414,17 @@ fn post_card(post: &PostAtRisk, number: usize, now: Timestamp) -> PostCard {
         label: if text.is_empty() { "A post without text".to_owned() } else { shorten(&text, MOST_TEXT).into_owned() },
         platforms: list(&platforms, MOST_NAMES),
         due: post.scheduled_at.map(|due| (distance(due.duration_since(now)), Moment::new(due))),
-        files: post.media.iter().take(MOST_POST_FILES).map(|media| post_file(media, now)).collect(),
+        files: post.media.iter().take(MOST_POST_FILES).map(|media| post_file(media, files, now)).collect(),
         more_files: (0 < more).then(|| format!("and {} more", count(more, "file"))),
     }
 }
 
-fn post_file(media: &MediaAtRisk, now: Timestamp) -> PostFile {
-    let end = one_line(media.url.split(['?', '#']).next().unwrap_or_default());
-    let end = shorten(end.rsplit('/').next().unwrap_or_default(), MOST_NAME).into_owned();
+fn post_file(media: &MediaAtRisk, files: &HashMap<&str, &ItemResult>, now: Timestamp) -> PostFile {
+    // The list knows the name that people gave the file; its URL has a number only.
+    let known = files.get(media.url.as_str()).map(|item| item_of(item).label());
+    let end =
+        || one_line(media.url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default());
+    let end = name(&known.unwrap_or_else(end));
     let file = crate::model::Media { url: Some(media.url.clone()), ..crate::model::Media::default() };
     let is_gone = media.reason == RiskReason::AlreadyGone;
     let url = link(Some(&media.url)).filter(|_| !is_gone);
@@ -536,7 +555,7 @@ fn days(result: &RunResult, question: &Question) -> Option<Days> {
     }
     let verb = if later == 1 { "expires" } else { "expire" };
     let later = (0 < later).then(|| format!("{} {verb} later than that.", count(later, "file")));
-    Some(Days { days, later, has_posts })
+    Some(Days { all: days, later, has_posts })
 }
 
 fn day(today: Date, offset: usize) -> Option<Day> {
@@ -544,7 +563,7 @@ fn day(today: Date, offset: usize) -> Option<Day> {
     let begins = offset == 0 || date.day() == 1;
     Some(Day {
         weekday: date.strftime("%a").to_string(),
-        day: date.day().to_string(),
+        number: date.day().to_string(),
         month: if begins { date.strftime("%b").to_string() } else { String::new() },
         words: date.strftime("%A %-d %B: ").to_string(),
         files: 0,
