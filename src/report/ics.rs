@@ -73,13 +73,10 @@ fn description(result: &RunResult) -> String {
         parts.push(format!("Could not be checked ({all}): {}.", list(&failed, MOST_NAMES)));
     }
     if 0 < result.media.undated {
-        parts.push(format!("{} without an expiry date not in here.", is_or_are(result.media.undated)));
+        let (undated, is) = (result.media.undated, if result.media.undated == 1 { "is" } else { "are" });
+        parts.push(format!("{} without an expiry date {is} not in here.", count(undated, "file")));
     }
     parts.join(" ")
-}
-
-fn is_or_are(files: usize) -> String {
-    format!("{} {}", count(files, "file"), if files == 1 { "is" } else { "are" })
 }
 
 struct Calendar {
