@@ -192,9 +192,10 @@ fn result(
     }
 }
 
-fn at_risk(now: Timestamp, url: &str, minutes: Option<i64>) -> MediaAtRisk {
+fn at_risk(now: Timestamp, url: &str, name: Option<&str>, minutes: Option<i64>) -> MediaAtRisk {
     MediaAtRisk {
         id: None,
+        file_name: name.map(ToOwned::to_owned),
         url: url.to_owned(),
         expires_at: minutes.map(|minutes| now + SignedDuration::from_mins(minutes)),
         reason: if minutes.is_some() { RiskReason::ExpiresBeforePost } else { RiskReason::AlreadyGone },
@@ -247,7 +248,12 @@ fn usual(now: Timestamp, moved: i64) -> RunResult {
             ),
             platforms: vec!["instagram".to_owned(), "tiktok".to_owned(), "youtube".to_owned()],
             scheduled_at: Some(now + SignedDuration::from_hours(17)),
-            media: vec![at_risk(now, &url_of("black-friday-teaser-v3-final.mp4"), Some(9 * HOUR + moved))],
+            media: vec![at_risk(
+                now,
+                &url_of("black-friday-teaser-v3-final.mp4"),
+                Some("black-friday-teaser-v3-final.mp4"),
+                Some(9 * HOUR + moved),
+            )],
         },
         PostAtRisk {
             profile: ProfileName::new(acme),
@@ -256,9 +262,19 @@ fn usual(now: Timestamp, moved: i64) -> RunResult {
             platforms: vec!["facebook".to_owned(), "instagram".to_owned()],
             scheduled_at: Some(now + SignedDuration::from_hours(24 * 6)),
             media: vec![
-                at_risk(now, &url_of("loyalty-card-front.webp"), Some(5 * DAY + moved)),
-                at_risk(now, &url_of("loyalty-card-back.webp"), Some(5 * DAY + HOUR + moved)),
-                at_risk(now, "https://images.ayrshare.com/acme/stamp-close-up.jpg", None),
+                at_risk(
+                    now,
+                    &url_of("loyalty-card-front.webp"),
+                    Some("loyalty-card-front.webp"),
+                    Some(5 * DAY + moved),
+                ),
+                at_risk(
+                    now,
+                    &url_of("loyalty-card-back.webp"),
+                    Some("loyalty-card-back.webp"),
+                    Some(5 * DAY + HOUR + moved),
+                ),
+                at_risk(now, "https://images.ayrshare.com/acme/stamp-close-up.jpg", None, None),
             ],
         },
     ];
@@ -325,7 +341,10 @@ fn hostile(now: Timestamp) -> RunResult {
         platforms: vec![script.to_owned(), "=1+1".to_owned()],
         scheduled_at: (index != 4)
             .then(|| now + SignedDuration::from_hours(7 * i64::try_from(index).unwrap_or_default())),
-        media: urls.iter().map(|url| at_risk(now, url, (index % 2 == 0).then_some(HOUR))).collect(),
+        media: urls
+            .iter()
+            .map(|url| at_risk(now, url, Some(names[13 - index % 14]), (index % 2 == 0).then_some(HOUR)))
+            .collect(),
     });
     let failed = vec![failure(script, Part::Posts), failure("\u{202E}<b>Down</b>", Part::Media)];
     result(now, items.collect(), posts.collect(), failed)

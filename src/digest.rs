@@ -473,8 +473,8 @@ pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
         .iter()
         .take(MOST)
         .map(|media| {
-            let name = words::one_line(media.url.split(['?', '#']).next().unwrap_or_default());
-            let name = words::shorten(name.rsplit('/').next().unwrap_or_default(), 80);
+            let name = media.label();
+            let name = words::shorten(&name, 80);
             match (media.reason, media.expires_at) {
                 (RiskReason::AlreadyGone, _) => format!("its file {name} is gone already"),
                 (RiskReason::ExpiresBeforePost, Some(expires_at)) => {

@@ -75,6 +75,7 @@ pub fn survey() -> Survey {
         scheduled_at: Some(now() + SignedDuration::from_hours(9)),
         media: vec![MediaAtRisk {
             id: None,
+            file_name: Some("launch teaser.mp4".into()),
             url: "https://images.ayrshare.com/acme/5553a26a-cffb-4a31-bd89-dee296d35648.mp4".into(),
             expires_at: Some(now() + SignedDuration::from_hours(5)),
             reason: RiskReason::ExpiresBeforePost,
@@ -100,9 +101,9 @@ pub fn digest(survey: &Survey) -> Digest {
 }
 
 /// The longest link that there is.
-pub fn report_link() -> Option<ReportLink> {
+pub fn report_link() -> ReportLink {
     let url = format!("https://reports.example.com/prod/r/{}", "A".repeat(1_700));
-    Some(ReportLink { url, until: now() + SignedDuration::from_hours(7 * 24) })
+    ReportLink { url, until: now() + SignedDuration::from_hours(7 * 24) }
 }
 
 pub fn result(survey: &Survey) -> RunResult {
@@ -168,6 +169,7 @@ prop_compose! {
     ) -> PostAtRisk {
         let media = media.into_iter().map(|(url, is_gone)| MediaAtRisk {
             id: None,
+            file_name: None,
             url,
             expires_at: (!is_gone).then(now),
             reason: if is_gone { RiskReason::AlreadyGone } else { RiskReason::ExpiresBeforePost },

@@ -72,7 +72,8 @@ impl Function {
     /// See [`FunctionError`]; a failed HTTP request is an answer and no error.
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
         let call = Call { run_id: Uuid::new_v4().to_string(), now: now(), invocation };
-        let span = tracing::info_span!("run", run_id = call.run_id, request_id = invocation.request_id);
+        // Of the highest level, or the lines of a function that logs errors alone would not say whose they are.
+        let span = tracing::error_span!("run", run_id = call.run_id, request_id = invocation.request_id);
         self.answer(event, &call).instrument(span).await
     }
 

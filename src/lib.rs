@@ -13,6 +13,8 @@ pub mod channel;
 pub mod clients;
 pub mod command;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod digest;
 mod edge;
 pub mod environment;

@@ -156,12 +156,24 @@ pub struct PostAtRisk {
 pub struct MediaAtRisk {
     /// Its id in the gallery, if it is still listed.
     pub id: Option<String>,
+    /// Its name in the gallery, for people; results name files by id and URL.
+    #[serde(skip)]
+    pub file_name: Option<String>,
     /// The URL that the post uses.
     pub url: String,
     /// When it expires, or has expired.
     pub expires_at: Option<Timestamp>,
     /// Why the post will lack it.
     pub reason: RiskReason,
+}
+
+impl MediaAtRisk {
+    /// What a person calls the file: its name, else the end of its URL.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let end_of_url = self.url.split(['?', '#']).next().and_then(|url| url.rsplit('/').next());
+        crate::words::one_line(self.file_name.as_deref().or(end_of_url).unwrap_or_default())
+    }
 }
 
 /// Why a post will lack a file.

@@ -60,6 +60,7 @@ impl Place {
 pub struct Listed {
     place: Place,
     id: Option<String>,
+    file_name: Option<String>,
     expires_at: Option<Timestamp>,
 }
 
@@ -68,7 +69,7 @@ impl Listed {
     #[must_use]
     pub fn of(media: &Media) -> Option<Self> {
         let place = Place::parse(media.url.as_deref()?)?;
-        Some(Self { place, id: media.id.clone(), expires_at: media.expires_at })
+        Some(Self { place, id: media.id.clone(), file_name: media.file_name.clone(), expires_at: media.expires_at })
     }
 }
 
@@ -127,7 +128,13 @@ fn media_risk(
     let Some(listed) = galleries.find(&place, profile) else {
         let is_gone = profile.listed.is_some() && galleries.hosts.contains(place.host.as_str());
         let reason = RiskReason::AlreadyGone;
-        return is_gone.then(|| MediaAtRisk { id: None, url: url.to_owned(), expires_at: None, reason });
+        return is_gone.then(|| MediaAtRisk {
+            id: None,
+            file_name: None,
+            url: url.to_owned(),
+            expires_at: None,
+            reason,
+        });
     };
     let expires_at = listed.expires_at?;
     // A post that is overdue, because it is paused or not yet approved, is due at any moment.
@@ -139,7 +146,13 @@ fn media_risk(
     } else {
         return None;
     };
-    Some(MediaAtRisk { id: listed.id.clone(), url: url.to_owned(), expires_at: Some(expires_at), reason })
+    Some(MediaAtRisk {
+        id: listed.id.clone(),
+        file_name: listed.file_name.clone(),
+        url: url.to_owned(),
+        expires_at: Some(expires_at),
+        reason,
+    })
 }
 
 /// All galleries that were read.

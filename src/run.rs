@@ -1,6 +1,6 @@
 //! A run: looks, decides what is due, says it, remembers it, and reports what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -238,8 +238,9 @@ impl<'a, E: Edge> Run<'a, E> {
     }
 
     fn profiles_of(&self, channel: &Channel) -> Vec<ProfileName> {
+        let of_channel: HashSet<_> = channel.profiles.iter().collect();
         let in_run = self.plan.profiles.iter().map(|profile| &profile.name);
-        in_run.filter(|name| channel.profiles.contains(name)).cloned().collect()
+        in_run.filter(|name| of_channel.contains(name)).cloned().collect()
     }
 
     /// What was found, as a result without channels; `memories` are those of the channels that have one.
@@ -298,7 +299,9 @@ impl<'a, E: Edge> Run<'a, E> {
             if remembers {
                 self.remember(channel, &changes).await;
                 if let Some(memory) = memory {
-                    changes.iter().for_each(|change| change.apply(memory));
+                    for change in changes {
+                        change.apply(memory);
+                    }
                 }
             }
         };

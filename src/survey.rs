@@ -1,6 +1,6 @@
 //! The survey: everything that a run found by looking at its profiles, the most urgent first. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -89,6 +89,7 @@ impl Survey {
     /// The survey of `profiles` alone: all that a channel of these profiles may know of.
     #[must_use]
     pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
+        let profiles: HashSet<_> = profiles.iter().collect();
         let named = |name: &ProfileName| profiles.contains(name);
         Self {
             now: self.now,

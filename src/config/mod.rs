@@ -262,9 +262,18 @@ impl Config {
             }
             Source::File(path) => {
                 let text = read_file(&path).await.map_err(|reason| Fault::new(CONFIG_VARIABLE, reason))?;
-                Self::of_document(parse::tree(&text)?, environment).await
+                Self::read(&text, environment).await
             }
         }
+    }
+
+    /// Reads a document, TOML or JSON, whose references are resolved in `environment`.
+    ///
+    /// # Errors
+    ///
+    /// Every fault that was found, each with its path in the document.
+    pub async fn read(text: &str, environment: &Environment) -> Result<Self, InvalidConfiguration> {
+        Self::of_document(parse::tree(text)?, environment).await
     }
 
     async fn of_document(mut document: Value, environment: &Environment) -> Result<Self, InvalidConfiguration> {

@@ -266,14 +266,15 @@ fn channel_profiles(table: &Table<'_>, profiles: &[Profile]) -> Vec<ProfileName>
     if table.is_empty_array("profiles") {
         table.fault("profiles", "names no profile; leave the key out for all of them");
     }
-    for (index, text) in texts.iter().enumerate() {
-        if !profiles.iter().any(|profile| profile.name.as_str() == text.value) {
+    let known: BTreeSet<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let mut named = BTreeSet::new();
+    for text in &texts {
+        if !known.contains(text.value) {
             table.fault_at(text, format!("there is no profile {}", quote(text.value)));
-        } else if texts[..index].iter().any(|earlier| earlier.value == text.value) {
+        } else if !named.insert(text.value) {
             table.fault_at(text, format!("{} stands here already", quote(text.value)));
         }
     }
-    let named: BTreeSet<_> = texts.iter().map(|text| text.value).collect();
     profiles.iter().map(|profile| &profile.name).filter(|name| named.contains(name.as_str())).cloned().collect()
 }
 

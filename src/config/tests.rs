@@ -14,8 +14,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn load(document: &str) -> Result<Config, InvalidConfiguration> {
-    let document = parse::tree(document)?;
-    block_on(Config::of_document(document, &environment()))
+    block_on(Config::read(document, &environment()))
 }
 
 fn faults(result: Result<Config, InvalidConfiguration>) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The ledger: remembers which announcement a channel has confirmed, and keeps a second run out.
 //!
 //! What is remembered and what follows from it is pure ([`memory`]); where it is kept is an edge ([`dynamodb`],
-//! [`file`]).
+//! [`mod@file`]).
 
 mod dynamodb;
 mod file;
@@ -25,7 +25,7 @@ pub enum Ledger {
     File(FileLedger),
     /// In this process: for the proof that no announcement is lost or repeated.
     #[cfg(test)]
-    InProcess(std::sync::Arc<simulation::InProcessLedger>),
+    InProcess(simulation::InProcessLedger),
 }
 
 /// What keeps a second run out until it is given back, or until its end.
@@ -71,7 +71,7 @@ impl Ledger {
             Self::DynamoDb(ledger) => ledger.lease(owner, now, ends_at, deadline).await,
             Self::File(ledger) => ledger.lease(owner, now),
             #[cfg(test)]
-            Self::InProcess(ledger) => ledger.lease(owner, now, ends_at),
+            Self::InProcess(ledger) => ledger.lease(owner, now, ends_at).await,
         }
     }
 
@@ -88,7 +88,7 @@ impl Ledger {
                 Ok(())
             }
             #[cfg(test)]
-            Self::InProcess(ledger) => ledger.release(&lease),
+            Self::InProcess(ledger) => ledger.release(&lease).await,
         }
     }
 
@@ -102,7 +102,7 @@ impl Ledger {
             Self::DynamoDb(ledger) => ledger.read(channel, deadline).await,
             Self::File(ledger) => ledger.read(channel),
             #[cfg(test)]
-            Self::InProcess(ledger) => ledger.read(channel),
+            Self::InProcess(ledger) => ledger.read(channel).await,
         }
     }
 
@@ -125,7 +125,7 @@ impl Ledger {
             Self::DynamoDb(ledger) => ledger.write(channel, changes, deadline).await,
             Self::File(ledger) => ledger.write(channel, changes, now),
             #[cfg(test)]
-            Self::InProcess(ledger) => ledger.write(channel, changes, now),
+            Self::InProcess(ledger) => ledger.write(channel, changes, now).await,
         }
     }
 

@@ -195,8 +195,7 @@ impl Calendar {
 }
 
 fn reason(media: &MediaAtRisk) -> String {
-    let end = one_line(media.url.split(['?', '#']).next().unwrap_or_default());
-    let file = name(end.rsplit('/').next().unwrap_or_default());
+    let file = name(&media.label());
     match (media.reason, media.expires_at) {
         (RiskReason::ExpiresBeforePost, Some(at)) => format!("Its file {file} expires {}", utc(at)),
         (RiskReason::ExpiresBeforePost, None) => format!("Its file {file} expires before that"),

@@ -368,7 +368,6 @@ fn totals(result: &RunResult, sections: &[Section]) -> Vec<Total> {
 fn sections(result: &RunResult, profiles: &Profiles<'_>, now: Timestamp) -> Vec<Section> {
     let posts = result.posts_at_risk.iter().enumerate();
     let numbers = posts.filter_map(|(number, post)| Some((post.id.as_deref()?, number))).collect();
-    let by_url = result.items.iter().filter_map(|item| Some((item.url.as_deref()?, item))).collect();
     let mut sections: BTreeMap<Urgency, Vec<Group>> = BTreeMap::new();
     let mut places: BTreeMap<(Urgency, usize), usize> = BTreeMap::new();
     let mut group = |urgency: Urgency, profile: &ProfileName, add: &mut dyn FnMut(&mut Group)| {
@@ -381,7 +380,7 @@ fn sections(result: &RunResult, profiles: &Profiles<'_>, now: Timestamp) -> Vec<
         add(&mut groups[place]);
     };
     for (number, post) in result.posts_at_risk.iter().enumerate() {
-        group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, &by_url, now)));
+        group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, now)));
     }
     for item in &result.items {
         group(urgency(item), &item.profile, &mut |group| group.files.push(file_card(item, &numbers, now)));
@@ -404,7 +403,7 @@ fn sections(result: &RunResult, profiles: &Profiles<'_>, now: Timestamp) -> Vec<
     sections.into_iter().map(section).collect()
 }
 
-fn post_card(post: &PostAtRisk, number: usize, files: &HashMap<&str, &ItemResult>, now: Timestamp) -> PostCard {
+fn post_card(post: &PostAtRisk, number: usize, now: Timestamp) -> PostCard {
     let text = one_line(post.text.as_deref().unwrap_or_default());
     let platforms: Vec<_> =
         post.platforms.iter().map(|platform| shorten(&one_line(platform), 40).into_owned()).collect();
@@ -414,22 +413,18 @@ fn post_card(post: &PostAtRisk, number: usize, files: &HashMap<&str, &ItemResult
         label: if text.is_empty() { "A post without text".to_owned() } else { shorten(&text, MOST_TEXT).into_owned() },
         platforms: list(&platforms, MOST_NAMES),
         due: post.scheduled_at.map(|due| (distance(due.duration_since(now)), Moment::new(due))),
-        files: post.media.iter().take(MOST_POST_FILES).map(|media| post_file(media, files, now)).collect(),
+        files: post.media.iter().take(MOST_POST_FILES).map(|media| post_file(media, now)).collect(),
         more_files: (0 < more).then(|| format!("and {} more", count(more, "file"))),
     }
 }
 
-fn post_file(media: &MediaAtRisk, files: &HashMap<&str, &ItemResult>, now: Timestamp) -> PostFile {
-    // The list knows the name that people gave the file; its URL has a number only.
-    let known = files.get(media.url.as_str()).map(|item| item_of(item).label());
-    let end =
-        || one_line(media.url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default());
-    let end = name(&known.unwrap_or_else(end));
+fn post_file(media: &MediaAtRisk, now: Timestamp) -> PostFile {
+    let label = name(&media.label());
     let file = crate::model::Media { url: Some(media.url.clone()), ..crate::model::Media::default() };
     let is_gone = media.reason == RiskReason::AlreadyGone;
     let url = link(Some(&media.url)).filter(|_| !is_gone);
     PostFile {
-        name: if end.is_empty() { "a file without a name".to_owned() } else { end },
+        name: if label.is_empty() { "a file without a name".to_owned() } else { label },
         picture: url.clone().filter(|url| is_picture(file.kind(), url)),
         url,
         sign: sign(file.kind()).0,

@@ -1,0 +1,84 @@
+# `make` lists what there is. `make test` is the gate: a fresh clone passes it from nothing.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+# The stages of `test` follow one another, so that the first failure is the last thing on the screen.
+.NOTPARALLEL:
+
+PYTHON ?= python3
+# How many simulated worlds the ledger must live through without losing or repeating anything.
+SIMULATION_SEEDS ?= 1000
+VENV := .venv
+TOOLS := $(VENV)/.installed
+# Wheels only: what would have to be compiled is a surprise.
+PIP := PIP_ONLY_BINARY=:all: $(VENV)/bin/pip --quiet --disable-pip-version-check
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# $(call stage,what is done,commands): a heading, the commands, and how long they took.
+define stage
+@printf '\n=== %s\n' '$(1)' && SECONDS=0 && $(2) && printf '=== %s: %d s\n' '$(1)' "$$SECONDS"
+endef
+
+.PHONY: help
+help: ## List what there is
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: test
+test: lint unit release integration ## Run every check and every test there is: the gate
+
+.PHONY: lint
+lint: format clippy docs deny ## Run the checks that run no code
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt
+
+.PHONY: demo
+demo: ## Show the main job on embedded stand-ins
+	cargo demo
+
+.PHONY: format
+format: ## Check the formatting
+	$(call stage,formatting,cargo fmt --check)
+
+.PHONY: clippy
+clippy: ## Run clippy over all targets and features
+	$(call stage,clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
+
+.PHONY: docs
+docs: ## Build the documentation, private items too
+	$(call stage,documentation,RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features --document-private-items)
+
+.PHONY: deny
+deny: $(TOOLS) ## Hold the dependencies against deny.toml
+	$(call stage,dependencies,cargo deny --locked check bans licenses sources)
+
+.PHONY: unit
+unit: $(TOOLS) ## Run the tests that need nothing but Rust
+	$(call stage,tests,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked --no-fail-fast && cargo test --quiet --locked --doc)
+
+.PHONY: release
+release: $(TOOLS) ## Build what is deployed, into target/lambda/
+	$(call stage,release build,cargo lambda build --release --locked)
+
+.PHONY: integration
+integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
+	$(call stage,debug build as cargo lambda watch makes it,cargo build --locked --bin media-expiry-alerts)
+	$(call stage,tests with tools,cargo nextest run --locked --no-fail-fast --test tools)
+
+.PHONY: tools
+tools: $(TOOLS) ## Install the tools of the gate into .venv/
+
+$(TOOLS): tools/requirements.txt tools/constraints.txt
+	$(call stage,tools,$(PYTHON) -m venv $(VENV) && \
+		$(PIP) install -r tools/requirements.txt -c tools/constraints.txt && touch $@)
+
+.PHONY: tools-update
+tools-update: ## Pin anew what tools/requirements.txt brings with it
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -r tools/requirements.txt
+	{ echo '# Everything that requirements.txt brings with it. Written by `make tools-update`.'; \
+		$(VENV)/bin/pip freeze; } > tools/constraints.txt
+	touch $(TOOLS)

@@ -1,0 +1,60 @@
+//! A stand-in for a dead-man's switch such as healthchecks.io.
+
+use std::io;
+
+use axum::http::Method;
+
+use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
+
+/// The path that the real ones put a UUID into.
+const PATH: &str = "/8d2f0a3c-6b1e-4d57-9c0a-2f4e6b8d0a1c";
+
+/// Takes heartbeats.
+pub struct Heartbeat {
+    paths: Vec<String>,
+    replies: Script,
+}
+
+/// A stand-in for a dead-man's switch.
+pub type HeartbeatStandIn = Server<Heartbeat>;
+
+impl HeartbeatStandIn {
+    /// Starts one that answers `OK`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        Self::serve(Heartbeat { paths: Vec::new(), replies: Script::always(Reply::text(200, "OK")) }).await
+    }
+
+    /// Where it is called.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}{PATH}", self.origin())
+    }
+
+    /// What was called so far: `""` for a sign of life, `"/fail"` for a failure.
+    #[must_use]
+    pub fn beats(&self) -> Vec<String> {
+        self.service().paths.clone()
+    }
+
+    /// Answers the next requests with these.
+    pub fn reply_first(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.service().replies.first(replies);
+    }
+}
+
+impl Service for Heartbeat {
+    fn answer(&mut self, request: &Request, violations: &mut Violations) -> Answer {
+        request.check_headers(&[], violations);
+        match (&request.method, request.path.strip_prefix(PATH)) {
+            (&Method::GET, Some(beat @ ("" | "/fail"))) if request.query.is_empty() => {
+                self.paths.push(beat.to_owned());
+                self.replies.next_reply().into()
+            }
+            _ => violations.unknown(request).into(),
+        }
+    }
+}

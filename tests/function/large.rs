@@ -1,0 +1,129 @@
+//! Large galleries, and the formats that have limits of their own.
+
+use media_expiry_alerts::demo::stand_ins::Publication;
+use serde_json::{Value, json};
+
+use crate::support::{FIFO_TOPIC, World, file, scheduled, slack_text};
+
+/// The first number after the words: `… and 1,204 more`.
+fn number_after(text: &str, words: &str) -> usize {
+    let Some((_, rest)) = text.split_once(words) else { return 0 };
+    rest.chars()
+        .take_while(|c| c.is_ascii_digit() || *c == ',')
+        .filter(char::is_ascii_digit)
+        .collect::<String>()
+        .parse()
+        .expect("a number")
+}
+
+/// How many of these names a text shows.
+fn shown(text: &str, prefix: &str) -> usize {
+    let names = text.split(prefix).skip(1).map(|rest| rest.split('.').next().unwrap_or_default());
+    names.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+async fn gallery_of(expiring: i64, later: i64) -> World {
+    let soon = (0..expiring).map(|index| file(&format!("soon-{index}.jpeg"), 1 + index % 160));
+    let later = (0..later).map(|index| file(&format!("later-{index}.mp4"), 24 * 30 + index));
+    World::with_gallery(&soon.chain(later).collect::<Vec<_>>()).await
+}
+
+#[tokio::test]
+async fn what_is_shown_and_what_is_counted_is_all() {
+    let function = gallery_of(300, 4_700).await.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!(result["media"], json!({"listed": 5_000, "expiring": 300, "expired": 0, "undated": 0, "ignored": 0}));
+    assert_eq!(result["items"].as_array().map(Vec::len), Some(300));
+    for channel in result["channels"].as_array().expect("channels") {
+        assert_eq!((&channel["outcome"], &channel["announced"]), (&json!("delivered"), &json!(300)));
+    }
+
+    // Slack: as many messages as are useful, each within every limit of the stand-in, and the rest counted.
+    let messages = function.slack.messages();
+    assert_eq!(result["channels"][0]["messages"], messages.len());
+    let text: String = messages.iter().map(slack_text).collect();
+    let (in_messages, left_out) = (shown(&text, "soon-"), number_after(&text, "… and "));
+    assert_eq!(in_messages + left_out, 300, "{in_messages} + {left_out}");
+    assert!(100 < in_messages, "{in_messages}");
+    assert!(messages[0]["text"].as_str().is_some_and(|text| text.contains("300 files expire within 7 days")));
+
+    // A mail holds them all.
+    let mail = function.publication();
+    assert_eq!((shown(&mail.message, "soon-"), mail.attributes.get("truncated")), (300, None));
+    assert_eq!(mail.attributes["expiring"].1, "300");
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_mail_that_cannot_hold_all_says_so() {
+    let mut world = gallery_of(5_000, 0).await;
+    world.config["channels"].as_array_mut().expect("channels").remove(0);
+    world.add_webhook();
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!(result["channels"][0]["announced"], 5_000);
+    let mail = function.publication();
+    assert_eq!(mail.attributes["truncated"], ("String".to_owned(), "true".to_owned()));
+    let (in_mail, left_out) = (shown(&mail.message, "soon-"), number_after(&mail.message, "... and "));
+    assert!(1_000 < in_mail);
+    assert_eq!(in_mail + left_out, 5_000, "{in_mail} + {left_out}");
+
+    let webhook = &function.webhook.deliveries()[0].body;
+    let items = webhook["items"].as_array().expect("items").len();
+    assert_eq!(items + usize::try_from(webhook["items_left_out"].as_u64().expect("a count")).expect("a count"), 5_000);
+    assert_eq!(webhook["items"][0], result["items"][0], "kept from the top");
+    function.end().await;
+}
+
+async fn published(format: &str, topic: &str, files: &[Value]) -> (Value, Publication) {
+    let mut world = World::with_gallery(files).await;
+    world.config["channels"] = json!([{"name": "topic", "type": "sns", "topic_arn": topic, "format": format}]);
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    let publication = function.publication();
+    function.end().await;
+    (result, publication)
+}
+
+#[tokio::test]
+async fn a_topic_may_get_the_result() {
+    let topic = crate::support::TOPIC;
+    let (result, publication) = published("json", topic, &[file("today.png", 5), file("夏 📸.png", 20)]).await;
+    let message: Value = serde_json::from_str(&publication.message).expect("JSON");
+    assert_eq!((&message["run_id"], &message["items"]), (&result["run_id"], &result["items"]));
+    assert_eq!(publication.attributes["severity"].1, "1d");
+}
+
+#[tokio::test]
+async fn a_topic_may_speak_to_amazon_q() {
+    let topic = crate::support::TOPIC;
+    let files: Vec<_> = (0..200).map(|index| file(&format!("*soon*-{index}.png"), 5)).collect();
+    let (_, publication) = published("amazon-q", topic, &files).await;
+    let message: Value = serde_json::from_str(&publication.message).expect("JSON");
+    assert_eq!((&message["version"], &message["source"]), (&json!("1.0"), &json!("custom")));
+    let content = &message["content"];
+    assert_eq!(content["textType"], "client-markdown");
+    let description = content["description"].as_str().expect("a description");
+    let (in_text, left_out) = (shown(description, "soon\\*-"), number_after(description, "… and "));
+    assert!(0 < in_text);
+    assert_eq!(in_text + left_out, 200, "{description}");
+    for key in ["title", "nextSteps", "keywords"] {
+        assert!(!content[key].is_null(), "{key}");
+    }
+    assert_eq!(publication.attributes["truncated"].1, "true");
+}
+
+#[tokio::test]
+async fn a_fifo_topic_gets_an_id_that_covers_the_content() {
+    let mut world = World::with_gallery(&[file("today.png", 5)]).await;
+    world.config["channels"] = json!([{"name": "topic", "type": "sns", "topic_arn": FIFO_TOPIC}]);
+    let function = world.start().await;
+    function.answer(&scheduled()).await;
+    // A changed digest is a message of its own, however soon it comes.
+    function.ayrshare.gallery(None, &[file("today.png", 5), file("more.png", 5)]);
+    function.answer(&scheduled()).await;
+    let ids: std::collections::BTreeSet<_> =
+        function.sns.publications().into_iter().map(|p| p.deduplication_id).collect();
+    assert_eq!(ids.len(), 2);
+    function.end().await;
+}

@@ -1,0 +1,14 @@
+//! The whole function, as Lambda runs it: the real binary, the real requests.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "the whole target is tests")]
+
+mod actions;
+mod announcing;
+mod configuration;
+mod failures;
+mod http;
+mod large;
+mod telemetry;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,380 @@
+//! The world around the function in its tests: the real binary under a Lambda Runtime API, and stand-ins for
+//! everything that it talks to.
+//!
+//! A test makes a [`World`], changes what it is about, starts the [`Function`], wakes it, and ends it. The end holds
+//! everything that was said against what must hold in every test: nothing that a service objects to was sent, no
+//! secret was told to anybody, and every log line names its run.
+
+#![expect(clippy::print_stderr, reason = "a failed test says what its stand-ins objected to")]
+
+pub mod http;
+mod runtime_api;
+
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use media_expiry_alerts::demo::stand_ins::{
+    AyrshareStandIn, HeartbeatStandIn, Publication, SlackStandIn, SnsStandIn, WebhookStandIn, listed_file,
+};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use runtime_api::RuntimeApiStandIn;
+pub use runtime_api::{Ends, Outcome};
+
+pub const API_KEY: &str = "4C1Q7ZB-9TAM8GE-NV2KX05-WD61LHS";
+pub const ACME_KEY: &str = "7TVRLEZ-24A43C0-NJW0Z82-F11984N";
+pub const CAFE_KEY: &str = "QK3M0DT-81BXH5A-PZ7E2VC-0LR94YS";
+pub const WEBHOOK_SECRET: &str = "whsec_bm90LWEtcmVhbC1zZWNyZXQtYnV0LXNpZ25lZC13ZWxs";
+pub const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:media-expiry-alerts";
+pub const FIFO_TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:media-expiry-alerts.fifo";
+const AWS_SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
+const AWS_SESSION: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN";
+
+/// The event of a schedule.
+pub fn scheduled() -> Value {
+    json!({"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
+}
+
+/// A file of the primary profile's gallery that expires in so many hours.
+pub fn file(name: &str, hours: i64) -> Value {
+    listed_file("acct", name, Some(in_hours(hours)))
+}
+
+/// A file that does not say when it expires.
+pub fn undated(name: &str) -> Value {
+    listed_file("acct", name, None)
+}
+
+/// So many hours from now, and half a minute, which the test may take to get there.
+pub fn in_hours(hours: i64) -> Timestamp {
+    Timestamp::now() + SignedDuration::from_hours(hours) + SignedDuration::from_secs(30)
+}
+
+/// Everything that the function talks to, and what it is told to do.
+pub struct World {
+    pub ayrshare: AyrshareStandIn,
+    pub slack: SlackStandIn,
+    pub sns: SnsStandIn,
+    pub webhook: WebhookStandIn,
+    pub heartbeat: HeartbeatStandIn,
+    /// The document: three profiles, Slack and SNS. Tests change it before the function starts.
+    pub config: Value,
+    /// The environment of the process, whole.
+    pub variables: BTreeMap<String, String>,
+    directory: PathBuf,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        static WORLDS: AtomicU32 = AtomicU32::new(0);
+        let number = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory for the test");
+
+        let ayrshare = AyrshareStandIn::start(API_KEY).await.expect("a port");
+        let slack = SlackStandIn::start().await.expect("a port");
+        let sns = SnsStandIn::start(&[TOPIC, FIFO_TOPIC]).await.expect("a port");
+        let webhook = WebhookStandIn::start(WEBHOOK_SECRET).await.expect("a port");
+        let heartbeat = HeartbeatStandIn::start().await.expect("a port");
+        for key in [None, Some(ACME_KEY), Some(CAFE_KEY)] {
+            ayrshare.gallery(key, &[]);
+        }
+        let config = json!({
+            "ayrshare": {"api_key": "env:TEST_API_KEY", "base_url": ayrshare.base_url()},
+            "profiles": [
+                {"name": "Head office", "primary": true},
+                {"name": "Acme Coffee", "key": "env:TEST_ACME_KEY"},
+                {"name": "Café 東京", "key": CAFE_KEY},
+            ],
+            "channels": [
+                {"name": "social-team", "type": "slack", "webhook_url": slack.url()},
+                {"name": "ops-email", "type": "sns", "topic_arn": TOPIC},
+            ],
+            "heartbeat": {"url": heartbeat.url()},
+        });
+        let document = directory.join("config.json");
+        let variables = [
+            ("AWS_LAMBDA_FUNCTION_NAME", "alerts-under-test"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", AWS_SECRET),
+            ("AWS_SESSION_TOKEN", AWS_SESSION),
+            ("AWS_ENDPOINT_URL", &sns.origin()),
+            ("TEST_API_KEY", API_KEY),
+            ("TEST_ACME_KEY", ACME_KEY),
+            ("MEDIA_ALERTS_CONFIG", document.to_str().expect("a path of text")),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self { ayrshare, slack, sns, webhook, heartbeat, config, variables, directory }
+    }
+
+    /// A world in which the primary profile has these files and the others have none.
+    pub async fn with_gallery(files: &[Value]) -> Self {
+        let world = Self::new().await;
+        world.ayrshare.gallery(None, files);
+        world
+    }
+
+    /// Adds the channel that takes signed results.
+    pub fn add_webhook(&mut self) {
+        let channel =
+            json!({"name": "own-system", "type": "webhook", "url": self.webhook.url(), "secret": WEBHOOK_SECRET});
+        self.config["channels"].as_array_mut().expect("channels").push(channel);
+    }
+
+    /// Lets the function remember what it announced, in a file.
+    pub fn add_ledger(&mut self) {
+        self.config["ledger"] = json!({"type": "file", "path": self.directory.join("ledger.json")});
+    }
+
+    /// A path in the test's own directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Writes the document to where the function looks for it.
+    pub fn write_config(&self) {
+        let path = self.path("config.json");
+        std::fs::write(path, self.config.to_string()).expect("the configuration is written");
+    }
+
+    /// Starts the function.
+    pub async fn start(self) -> Function {
+        self.write_config();
+        Function::start(self).await
+    }
+
+    /// What must never be said to anybody but the service that it is for.
+    fn secrets(&self) -> Vec<String> {
+        let mut secrets =
+            [API_KEY, ACME_KEY, CAFE_KEY, WEBHOOK_SECRET, AWS_SECRET, AWS_SESSION].map(ToOwned::to_owned).to_vec();
+        secrets.push(WEBHOOK_SECRET.trim_start_matches("whsec_").to_owned());
+        for (url, origin) in [
+            (self.slack.url(), self.slack.origin()),
+            (self.webhook.url(), self.webhook.origin()),
+            (self.heartbeat.url(), self.heartbeat.origin()),
+        ] {
+            // The path alone, and the last part of it, are as good as the whole.
+            let path = url.trim_start_matches(&origin).trim_start_matches('/');
+            secrets.extend(path.rsplit_once('/').map(|(_, last)| last.to_owned()));
+            secrets.push(path.to_owned());
+            secrets.push(url.trim_start_matches("http://").to_owned());
+        }
+        secrets
+    }
+
+    fn violations(&self) -> Vec<String> {
+        [
+            self.ayrshare.violations(),
+            self.slack.violations(),
+            self.sns.violations(),
+            self.webhook.violations(),
+            self.heartbeat.violations(),
+        ]
+        .concat()
+    }
+
+    /// Everything that the channels were told.
+    fn told(&self) -> Vec<String> {
+        let slack = self.slack.messages().into_iter().map(|message| message.to_string());
+        let webhook = self.webhook.deliveries().into_iter().map(|delivery| format!("{delivery:?}"));
+        let sns = self.sns.publications().into_iter().map(|publication| format!("{publication:?}"));
+        slack.chain(webhook).chain(sns).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// The function, running; its world can be looked at and changed meanwhile.
+pub struct Function {
+    world: World,
+    runtime_api: RuntimeApiStandIn,
+    child: Mutex<Child>,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+    is_ended: bool,
+}
+
+impl Deref for Function {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+impl DerefMut for Function {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+}
+
+impl Function {
+    async fn start(world: World) -> Self {
+        let runtime_api = RuntimeApiStandIn::start().await;
+        let mut child = process(&world, &runtime_api);
+        let stdout = Some(collect(child.stdout.take().expect("a pipe")));
+        let stderr = Some(collect(child.stderr.take().expect("a pipe")));
+        Self { world, runtime_api, child: Mutex::new(child), stdout, stderr, is_ended: false }
+    }
+
+    /// Wakes the function and waits for what it says.
+    pub async fn invoke(&self, event: &Value) -> Outcome {
+        self.invoke_until(event, Ends::In(Duration::from_mins(1))).await
+    }
+
+    /// Wakes the function and tells it when Lambda will end it.
+    pub async fn invoke_until(&self, event: &Value, ends: Ends) -> Outcome {
+        let outcome = self.runtime_api.invoke(event, ends);
+        tokio::select! {
+            outcome = outcome => outcome,
+            status = async { self.child.lock().await.wait().await } => panic!("the function died: {status:?}"),
+            () = tokio::time::sleep(Duration::from_secs(90)) => panic!("the function does not answer"),
+        }
+    }
+
+    /// Wakes the function and expects an answer.
+    pub async fn answer(&self, event: &Value) -> Value {
+        self.invoke(event).await.expect_answer()
+    }
+
+    /// Wakes the function and expects an error: its type and its message.
+    pub async fn error(&self, event: &Value) -> (String, String) {
+        self.invoke(event).await.expect_error()
+    }
+
+    /// The one Slack message that arrived.
+    pub fn slack_message(&self) -> Value {
+        let messages = self.slack.messages();
+        let [message] = &messages[..] else { panic!("{} Slack messages arrived", messages.len()) };
+        message.clone()
+    }
+
+    /// The one publication that arrived.
+    pub fn publication(&self) -> Publication {
+        let publications = self.sns.publications();
+        let [publication] = &publications[..] else { panic!("{} publications arrived", publications.len()) };
+        publication.clone()
+    }
+
+    /// Ends the function, holds what it said and sent against what must always hold, and hands out its log.
+    pub async fn end(mut self) -> Log {
+        self.is_ended = true;
+        let child = self.child.get_mut();
+        assert!(child.try_wait().expect("a process").is_none(), "the function died");
+        child.kill().await.expect("it is our process");
+        let stdout = self.stdout.take().expect("it ends once").await.expect("text");
+        let stderr = self.stderr.take().expect("it ends once").await.expect("text");
+        assert_eq!(stderr, "", "nothing is written to standard error");
+
+        let violations = [self.world.violations(), self.runtime_api.violations()].concat();
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+
+        let said = [vec![stdout.clone()], self.runtime_api.said(), self.world.told()].concat();
+        for secret in self.world.secrets() {
+            for text in &said {
+                assert!(!text.contains(&secret), "`{secret}` is told in {text}");
+            }
+        }
+
+        let log = Log { stdout };
+        if self.variables.get("AWS_LAMBDA_LOG_FORMAT").is_none_or(|format| format != "Text") {
+            for line in log.lines() {
+                let run_id = line.get("run_id").or_else(|| line["span"].get("run_id"));
+                assert!(run_id.is_some_and(Value::is_string), "a line without a run: {line}");
+            }
+        }
+        log
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _ = self.child.get_mut().start_kill();
+        if std::thread::panicking() {
+            eprintln!("violations: {:#?}", self.world.violations());
+        }
+        assert!(
+            self.is_ended || std::thread::panicking(),
+            "a test ends with `end()`, which checks what must always hold"
+        );
+    }
+}
+
+fn process(world: &World, runtime_api: &RuntimeApiStandIn) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_media-expiry-alerts"))
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address())
+        .envs(&world.variables)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the function starts")
+}
+
+fn collect(mut pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static) -> JoinHandle<String> {
+    tokio::spawn(async move {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).await.expect("text");
+        text
+    })
+}
+
+/// What the function wrote to standard output.
+pub struct Log {
+    pub stdout: String,
+}
+
+impl Log {
+    /// The lines, each of which is JSON.
+    pub fn lines(&self) -> Vec<Value> {
+        let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        self.stdout.lines().map(line).collect()
+    }
+
+    /// The lines in CloudWatch's embedded metric format.
+    pub fn metrics(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .filter(|line| line.contains("\"_aws\""))
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+}
+
+/// Every text of a Slack message's blocks, a line each.
+pub fn slack_text(message: &Value) -> String {
+    fn add(value: &Value, text: &mut String) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(found)) = fields.get("text") {
+                    text.push_str(found);
+                    text.push('\n');
+                }
+                fields.values().for_each(|value| add(value, text));
+            }
+            Value::Array(values) => values.iter().for_each(|value| add(value, text)),
+            _ => {}
+        }
+    }
+    let mut text = String::new();
+    add(&message["blocks"], &mut text);
+    text
+}

@@ -1,0 +1,185 @@
+//! Every file in `events/`, sent as an engineer sends it: `cargo lambda watch`, then `cargo lambda invoke`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::lambda::{Answer, Lambda, event, events};
+use crate::support::stand_ins::{Sent, StandIns};
+
+const NOTHING: Sent = Sent { slack: 0, sns: 0 };
+
+/// What an event is answered with, and how many messages its run sends to each channel.
+enum Expected {
+    /// The result of a run.
+    Run { action: &'static str, messages: usize },
+    /// An HTTP answer with the result of a run.
+    Page { action: &'static str, messages: usize },
+    /// An HTTP answer of this status that refuses.
+    Problem(u16),
+    /// An error of this type, with this in its text.
+    Error(&'static str, &'static str),
+}
+
+/// What is expected of each file. `events/README.md` says the same in words.
+fn expectations() -> BTreeMap<&'static str, Expected> {
+    use Expected::{Error, Page, Problem, Run};
+    BTreeMap::from([
+        ("scheduled", Run { action: "alert", messages: 1 }),
+        ("scheduler", Run { action: "alert", messages: 1 }),
+        ("scheduler-without-input", Run { action: "alert", messages: 1 }),
+        ("alert", Run { action: "alert", messages: 1 }),
+        ("alert-within", Run { action: "alert", messages: 1 }),
+        ("dry-run", Run { action: "alert", messages: 0 }),
+        ("report", Run { action: "report", messages: 0 }),
+        ("check", Run { action: "check", messages: 0 }),
+        ("test", Run { action: "test", messages: 1 }),
+        ("http-report-v2", Page { action: "report", messages: 0 }),
+        ("http-alerts-v2", Page { action: "alert", messages: 1 }),
+        ("function-url-report", Page { action: "report", messages: 0 }),
+        ("function-url-alerts", Page { action: "check", messages: 0 }),
+        ("rest-report-v1", Page { action: "report", messages: 0 }),
+        ("rest-alerts-v1", Page { action: "alert", messages: 0 }),
+        ("refused-http-report-v2", Problem(401)),
+        ("refused-http-link-v2", Problem(404)),
+        ("refused-s3-object-created", Error("InvalidEvent", "\"Object Created\" is not for this function")),
+        ("refused-within", Error("InvalidEvent", "`banana` is no duration")),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_is_answered_as_it_should_be() {
+    let expectations = expectations();
+    let found = names_of_events();
+    let expected = expectations.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(found, expected, "each file in events/ has an expectation here, and each expectation a file");
+
+    let stand_ins = StandIns::start().await;
+    let lambda = Lambda::watch(stand_ins.variables()).await;
+    let mut faults = Vec::new();
+    for (name, expected) in &expectations {
+        let before = stand_ins.sent();
+        let answer = lambda.invoke(&event(name)).await;
+        let after = stand_ins.sent();
+        let sent = Sent { slack: after.slack - before.slack, sns: after.sns - before.sns };
+        if let Err(fault) = hold(expected, &answer, sent) {
+            faults.push(format!("{name}: {fault}\n  it answered {answer:?}\n  and sent {sent:?}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(stand_ins.violations(), [""; 0]);
+    for secret in [StandIns::API_KEY, &stand_ins.slack_url()] {
+        assert!(!lambda.log().contains(secret), "a secret is in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_look_is_an_error_with_a_name() {
+    let stand_ins = StandIns::start().await;
+    let mut variables = stand_ins.variables();
+    // Nothing listens there.
+    variables.push(("AYRSHARE_BASE_URL".to_owned(), "http://127.0.0.1:9/api".to_owned()));
+    let lambda = Lambda::watch(variables).await;
+    let error = lambda.invoke(&event("scheduled")).await.expect_err("an error of the function");
+    assert_eq!(error.error_type, "RunFailed");
+    assert!(error.message.contains("no profile could be checked"), "{}", error.message);
+    let page = lambda.invoke(&event("http-report-v2")).await.expect("an HTTP answer");
+    assert_eq!(page["statusCode"], 502, "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_configuration_is_the_answer_to_each_event() {
+    let lambda = Lambda::watch(vec![("SNS_TOPIC_ARN".to_owned(), "the-topic".to_owned())]).await;
+    for _ in 0..2 {
+        let error = lambda.invoke(&event("scheduled")).await.expect_err("an error of the function");
+        assert_eq!(error.error_type, "InvalidConfiguration");
+        for variable in ["AYRSHARE_API_KEY", "SNS_TOPIC_ARN"] {
+            assert!(error.message.contains(variable), "{variable}: {}", error.message);
+        }
+    }
+    let page = lambda.invoke(&event("http-report-v2")).await.expect("an HTTP answer");
+    assert_eq!(page["statusCode"], 500, "{page}");
+}
+
+/// What is deployed runs: the program that `cargo lambda build --release` made.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_build_announces_what_expires() {
+    let bootstrap = bootstrap();
+    assert!(bootstrap.exists(), "{} is missing; run `cargo lambda build --release`", bootstrap.display());
+    let stand_ins = StandIns::start().await;
+    let lambda = Lambda::serve(&bootstrap, stand_ins.variables()).await;
+    let answer = lambda.invoke(&event("scheduled")).await;
+    let expected = Expected::Run { action: "alert", messages: 1 };
+    if let Err(fault) = hold(&expected, &answer, stand_ins.sent()) {
+        panic!("{fault}: {answer:?}\n{}", lambda.log());
+    }
+    assert_eq!(stand_ins.violations(), [""; 0]);
+    let message = &stand_ins.publications()[0].message;
+    assert!(message.contains("spring 🌱.mp4"), "{message}");
+}
+
+fn hold(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String> {
+    match (expected, answer) {
+        (Expected::Run { action, messages }, Ok(result)) => hold_run(action, *messages, result, sent),
+        (Expected::Page { action, messages }, Ok(page)) => {
+            require(page["statusCode"] == 200, "the status is not 200")?;
+            require(page["headers"]["content-type"] == "application/json", "the body is no JSON")?;
+            let body = page["body"].as_str().ok_or("there is no body")?;
+            let result = serde_json::from_str(body).map_err(|error| format!("the body cannot be read: {error}"))?;
+            hold_run(action, *messages, &result, sent)
+        }
+        (Expected::Problem(status), Ok(page)) => {
+            require(page["statusCode"] == json!(status), &format!("the status is not {status}"))?;
+            require(page["headers"]["content-type"] == "application/problem+json", "the body is no problem")?;
+            require(sent == NOTHING, "something was sent")
+        }
+        (Expected::Error(error_type, text), Err(error)) => {
+            require(error.error_type == *error_type, &format!("the error is no {error_type}"))?;
+            require(error.message.contains(text), &format!("the error does not say {text}"))?;
+            require(sent == NOTHING, "something was sent")
+        }
+        (_, Ok(_)) => Err("it is no error".to_owned()),
+        (_, Err(_)) => Err("it is an error".to_owned()),
+    }
+}
+
+fn hold_run(action: &str, messages: usize, result: &Value, sent: Sent) -> Result<(), String> {
+    require(result["action"] == action, &format!("the action is not {action}"))?;
+    require(result["status"] == "ok", "the status is not ok")?;
+    let channels = result["channels"].as_array().ok_or("there are no channels")?;
+    let told: usize = if action == "report" { 0 } else { 2 };
+    require(channels.len() == told, &format!("there are not {told} channels"))?;
+    let outcome = match action {
+        "check" => "reachable",
+        _ if messages == 0 => "dry-run",
+        _ => "delivered",
+    };
+    for channel in channels {
+        require(channel["outcome"] == outcome, &format!("{} is not {outcome}", channel["name"]))?;
+    }
+    require(sent.slack == messages, &format!("Slack did not get {messages} messages"))?;
+    require(sent.sns == messages, &format!("SNS did not get {messages} messages"))
+}
+
+fn require(holds: bool, fault: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(fault.to_owned()) }
+}
+
+fn names_of_events() -> BTreeSet<String> {
+    let files = std::fs::read_dir(events()).expect("the folder of the events");
+    files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.file_name().is_some_and(|name| name != "README.md"))
+        .map(|path| {
+            assert_eq!(path.extension().and_then(|extension| extension.to_str()), Some("json"), "{}", path.display());
+            path.file_stem().expect("a name").to_string_lossy().into_owned()
+        })
+        .collect()
+}
+
+fn bootstrap() -> PathBuf {
+    // The folder that cargo gives to tests is one below the target folder.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
+    target.join("lambda/media-expiry-alerts/bootstrap")
+}

@@ -1,0 +1,6 @@
+//! What the tests with tools share: programs that end with their test, a Lambda, and the services of AWS.
+
+pub mod lambda;
+pub mod moto;
+pub mod program;
+pub mod stand_ins;

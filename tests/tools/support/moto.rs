@@ -1,0 +1,184 @@
+//! The services of AWS, as moto serves them on this machine.
+
+use std::time::Duration;
+
+use media_expiry_alerts::net;
+use serde_json::{Value, json};
+
+use super::program::{self, Program, command, tool};
+
+/// Where everything is.
+const REGION: &str = "us-east-1";
+/// The account of every resource in moto.
+const ACCOUNT: &str = "123456789012";
+
+/// A moto server of this test alone.
+pub struct Moto {
+    /// Where it listens.
+    pub url: String,
+    http: reqwest::Client,
+    _program: Program,
+}
+
+impl Moto {
+    /// Starts a server on a free port, and waits until it answers.
+    pub async fn start() -> Self {
+        let port = program::free_port().to_string();
+        let mut program =
+            Program::start("moto", command(tool("moto_server")).args(["--host", "127.0.0.1", "--port", &port]));
+        let url = format!("http://127.0.0.1:{port}");
+        let http = net::client().expect("an HTTP client");
+        let ready = format!("{url}/moto-api/data.json");
+        program
+            .wait_until(Duration::from_secs(60), || async {
+                http.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success())
+            })
+            .await;
+        Self { url, http, _program: program }
+    }
+
+    /// The variables that point a process at this server.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        [
+            ("AWS_ENDPOINT_URL", self.url.as_str()),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    /// Forgets every resource.
+    pub async fn reset(&self) {
+        let answer = self.http.post(format!("{}/moto-api/reset", self.url)).send().await.expect("moto to answer");
+        assert!(answer.status().is_success(), "moto cannot be reset: {}", answer.status());
+    }
+
+    /// Makes a call of a service that speaks JSON: SQS, DynamoDB, SSM, Secrets Manager. `target` is its
+    /// `X-Amz-Target`, like `AmazonSQS.CreateQueue`.
+    pub async fn call(&self, service: &str, target: &str, input: &Value) -> Value {
+        let request = self
+            .request(service)
+            .header("x-amz-target", target)
+            .header("content-type", "application/x-amz-json-1.0")
+            .body(input.to_string());
+        let text = answer(target, request).await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{target} answers no JSON ({error}): {text}"))
+    }
+
+    /// Makes a call of a service that speaks the query protocol: SNS, CloudFormation, STS. The answer is XML.
+    pub async fn query(&self, service: &str, parameters: &[(&str, &str)]) -> String {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let request = self.request(service).header("content-type", "application/x-www-form-urlencoded").body(body);
+        answer(&format!("{service} {parameters:?}"), request).await
+    }
+
+    /// moto checks no signature; it only reads which service the request is signed for.
+    fn request(&self, service: &str) -> reqwest::RequestBuilder {
+        let scope = format!("testing/20261123/{REGION}/{service}/aws4_request");
+        let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none");
+        self.http.post(&self.url).header("authorization", authorization)
+    }
+
+    /// Makes a topic, a FIFO one when the name says so, and gives its ARN.
+    pub async fn create_topic(&self, name: &str) -> String {
+        let mut parameters = vec![("Action", "CreateTopic"), ("Version", "2010-03-31"), ("Name", name)];
+        if name.ends_with(".fifo") {
+            parameters.extend([("Attributes.entry.1.key", "FifoTopic"), ("Attributes.entry.1.value", "true")]);
+        }
+        self.query("sns", &parameters).await;
+        format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}")
+    }
+
+    /// Makes a queue, a FIFO one when the name says so.
+    pub async fn create_queue(&self, name: &str) -> Queue<'_> {
+        let attributes = if name.ends_with(".fifo") { json!({"FifoQueue": "true"}) } else { json!({}) };
+        let input = json!({"QueueName": name, "Attributes": attributes});
+        let created = self.call("sqs", "AmazonSQS.CreateQueue", &input).await;
+        let url = created["QueueUrl"].as_str().expect("a queue URL").to_owned();
+        Queue { moto: self, url, arn: format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}") }
+    }
+
+    /// Makes a table with a partition and a sort key, both strings.
+    pub async fn create_table(&self, name: &str, keys: [&str; 2]) {
+        let input = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": keys.map(|key| json!({"AttributeName": key, "AttributeType": "S"})),
+            "KeySchema": [
+                {"AttributeName": keys[0], "KeyType": "HASH"},
+                {"AttributeName": keys[1], "KeyType": "RANGE"},
+            ],
+        });
+        self.call("dynamodb", "DynamoDB_20120810.CreateTable", &input).await;
+    }
+
+    /// Subscribes a queue to a topic. `filter_policy` is JSON, or empty for every message.
+    pub async fn subscribe(&self, topic: &str, queue: &Queue<'_>, filter_policy: &str) {
+        let mut parameters = vec![
+            ("Action", "Subscribe"),
+            ("Version", "2010-03-31"),
+            ("TopicArn", topic),
+            ("Protocol", "sqs"),
+            ("Endpoint", &queue.arn),
+        ];
+        if !filter_policy.is_empty() {
+            parameters
+                .extend([("Attributes.entry.1.key", "FilterPolicy"), ("Attributes.entry.1.value", filter_policy)]);
+        }
+        self.query("sns", &parameters).await;
+    }
+}
+
+async fn answer(what: &str, request: reqwest::RequestBuilder) -> String {
+    let answer = request.send().await.unwrap_or_else(|error| panic!("moto does not answer {what}: {error}"));
+    let status = answer.status();
+    let text = answer.text().await.expect("an answer as text");
+    assert!(status.is_success(), "moto answers {status} to {what}: {text}");
+    text
+}
+
+/// A queue of SQS.
+pub struct Queue<'a> {
+    moto: &'a Moto,
+    url: String,
+    arn: String,
+}
+
+impl Queue<'_> {
+    /// Takes every message off the queue. `body` of each is what SNS wraps around a message.
+    pub async fn receive(&self) -> Vec<Received> {
+        let mut all = Vec::new();
+        loop {
+            let input = json!({
+                "QueueUrl": self.url,
+                "MaxNumberOfMessages": 10,
+                "AttributeNames": ["All"],
+                "WaitTimeSeconds": 0,
+            });
+            let batch = self.moto.call("sqs", "AmazonSQS.ReceiveMessage", &input).await;
+            let Some(messages) = batch["Messages"].as_array().filter(|messages| !messages.is_empty()) else {
+                return all;
+            };
+            for message in messages {
+                let input = json!({"QueueUrl": self.url, "ReceiptHandle": message["ReceiptHandle"]});
+                self.moto.call("sqs", "AmazonSQS.DeleteMessage", &input).await;
+                let body = message["Body"].as_str().expect("a body");
+                all.push(Received {
+                    body: serde_json::from_str(body).unwrap_or_else(|error| panic!("no JSON ({error}): {body}")),
+                    attributes: message["Attributes"].clone(),
+                });
+            }
+        }
+    }
+}
+
+/// A message that was on a queue.
+#[derive(Debug)]
+pub struct Received {
+    /// What SNS delivered: `Subject`, `Message`, `MessageAttributes`, …
+    pub body: Value,
+    /// What SQS says of it: `MessageGroupId`, `MessageDeduplicationId`, …
+    pub attributes: Value,
+}
