@@ -61,11 +61,18 @@ impl Response {
         page
     }
 
-    /// The page that says that a link opens nothing, and nothing else.
-    fn of_link_error(error: LinkError) -> Self {
+    /// Says that a link opens nothing, and nothing else: as a page, because people follow links. Programs that take no
+    /// page get a problem, and so does whoever asks where no links are made at all.
+    fn of_link_error(error: LinkError, request: &Request, config: &Config) -> Self {
+        let accept = header(request, "accept");
+        let is_browser = accept::format(accept) == Some(Format::Html);
+        let takes_page = is_browser || accept.is_none_or(|accept| accept.contains("*/*"));
+        let is_page = is_browser || takes_page && Links::of(&config.http).is_some();
         match error {
-            LinkError::Expired => Self::page(410, html::expired_link()),
-            LinkError::Unknown => Self::page(404, html::unknown_link()),
+            LinkError::Expired if is_page => Self::page(410, html::expired_link()),
+            LinkError::Expired => Self::problem(410, "This link has expired; the next alert brings a new one."),
+            LinkError::Unknown if is_page => Self::page(404, html::unknown_link()),
+            LinkError::Unknown => Self::problem(404, "There is no such report."),
         }
     }
 
@@ -219,7 +226,8 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
     let path = route_path(request);
     if let Some(token) = path.strip_prefix("/r/") {
         return match request.method.as_str() {
-            "GET" | "HEAD" => signed_report(token, request, config, now).map_err(Response::of_link_error),
+            "GET" | "HEAD" => signed_report(token, request, config, now)
+                .map_err(|error| Response::of_link_error(error, request, config)),
             _ => Err(method_not_allowed("GET, HEAD")),
         };
     }
@@ -579,6 +587,19 @@ mod tests {
         check(&at(&link, 24 * 7), 410, "This link has expired");
         for wrong in ["/r/x", "/r/..%2Freport", &link[..link.len() / 2], &format!("{link}/a"), &format!("{link}A")] {
             check(&at(wrong, 0), 404, "There is no report here");
+        }
+        for (accept, content_type) in [
+            ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+            ("*/*", "text/html; charset=utf-8"),
+            ("application/json", "application/problem+json"),
+            ("application/problem+json", "application/problem+json"),
+        ] {
+            let refusal = refusal(&request("/r/x", &[], &[("accept", accept)]));
+            assert_eq!(
+                (refusal.status_code, refusal.headers["content-type"].as_str()),
+                (404, content_type),
+                "{accept}"
+            );
         }
         let post = Request { method: "POST".into(), ..request(&link, &[], &[]) };
         assert_eq!(refusal(&post).status_code, 405);
