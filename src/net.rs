@@ -1,6 +1,6 @@
 //! How this crate talks HTTP: one client, one way to send a request, one way to try again.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -8,8 +8,10 @@ use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, redirect};
 use tokio::time::{Instant, timeout_at};
+
+use crate::environment::Environment;
 
 /// The moment by which something must be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,15 +43,40 @@ impl Deadline {
     }
 }
 
-/// Makes the one HTTP client of the process: rustls with ring and the trust roots that are compiled in.
+/// Makes the one HTTP client of a process: rustls with ring and the trust roots that are compiled in.
 ///
 /// Redirects are not followed: they would carry a `Profile-Key` to another host. Connections are kept for seconds
 /// only, because Lambda freezes the process between two runs.
+///
+/// `HTTPS_PROXY` and `NO_PROXY` of the environment are honoured, and a proxy that cannot be read counts as none. What
+/// is asked without TLS goes straight to where it is: the configuration takes `http:` for this machine itself only,
+/// which no proxy can reach.
+///
+/// # Errors
+///
+/// Fails when the TLS settings are not accepted, which no input can cause.
+pub fn client_of(environment: &Environment) -> Result<Client, reqwest::Error> {
+    let var = |names: [&str; 2]| names.into_iter().find_map(|name| environment.non_blank_var(name));
+    let proxy = var(["HTTPS_PROXY", "https_proxy"]).and_then(|proxy| Proxy::https(proxy).ok());
+    match proxy {
+        Some(proxy) => {
+            let not_for = var(["NO_PROXY", "no_proxy"]).and_then(|hosts| NoProxy::from_string(&hosts));
+            builder().proxy(proxy.no_proxy(not_for)).build()
+        }
+        None => client(),
+    }
+}
+
+/// The same without any proxy.
 ///
 /// # Errors
 ///
 /// Fails when the TLS settings are not accepted, which no input can cause.
 pub fn client() -> Result<Client, reqwest::Error> {
+    builder().build()
+}
+
+fn builder() -> ClientBuilder {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()
@@ -57,11 +84,12 @@ pub fn client() -> Result<Client, reqwest::Error> {
     let builder = Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
+        .no_proxy()
         .connect_timeout(Duration::from_secs(5))
         .pool_idle_timeout(Duration::from_secs(5));
     match tls {
-        Ok(tls) => builder.tls_backend_preconfigured(tls).build(),
-        Err(_) => builder.build(),
+        Ok(tls) => builder.tls_backend_preconfigured(tls),
+        Err(_) => builder,
     }
 }
 
@@ -140,13 +168,8 @@ pub async fn send(
 
 fn describe(error: reqwest::Error, timeout: Duration) -> NetError {
     let error = error.without_url();
-    // The causes say what happened ("connection refused"); none of them holds the URL.
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
+    // None of the causes holds the URL.
+    let text = with_causes(&error);
     if error.is_connect() {
         NetError::Connect(text)
     } else if error.is_timeout() {
@@ -154,6 +177,17 @@ fn describe(error: reqwest::Error, timeout: Duration) -> NetError {
     } else {
         NetError::Broken(text)
     }
+}
+
+/// An error and what caused it, down to the bottom, which says what happened ("connection refused").
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 /// Reads `Retry-After`: seconds, or the moment as HTTP writes dates.
@@ -251,6 +285,34 @@ mod tests {
         check("Mon, 23 Nov 2026 05:00:00 GMT", Some(0));
         check("soon", None);
         check("-1", None);
+    }
+
+    /// The first line of what a client of this environment sends when it asks for an `https:` URL.
+    async fn first_line_at_the_proxy(not_for: &str) -> Option<String> {
+        use tokio::io::{AsyncBufReadExt as _, BufReader};
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let proxy = format!("http://{}", listener.local_addr().expect("an address"));
+        let environment = Environment::of([("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", not_for)]);
+        let client = client_of(&environment).expect("a client");
+        // Nobody listens on port 9 where it goes past the proxy.
+        let request = client.get("https://localhost:9/").send();
+        let proxy = async {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            BufReader::new(stream).lines().next_line().await.expect("a line")
+        };
+        tokio::select! {
+            line = proxy => line,
+            error = request => {
+                assert!(error.is_err());
+                None
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_of_the_environment_is_used_for_https() {
+        assert_eq!(first_line_at_the_proxy("").await.as_deref(), Some("CONNECT localhost:9 HTTP/1.1"));
+        assert_eq!(first_line_at_the_proxy("localhost").await, None);
     }
 
     async fn attempts_until(deadline: Duration, retry: Retry) -> (u32, Duration) {

@@ -134,7 +134,9 @@ impl<'a> Draft<'a> {
             return false;
         }
         let section_units: usize = self.open.iter().chain(&lines).map(|line| units(line) + 1).sum();
-        if picture.is_some() || MOST_SECTION < section_units {
+        // Slack sets blocks apart, and what is of another urgency should be.
+        let is_as_urgent = self.place.is_none_or(|(urgency, _)| *urgency == entry.urgency);
+        if picture.is_some() || !is_as_urgent || MOST_SECTION < section_units {
             self.close_section();
         }
         self.open.extend(lines);

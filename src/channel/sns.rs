@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::types::MessageAttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Message, SendError, amazon_q};
 use crate::config::{SnsFormat, TopicArn};
 use crate::digest::{self, Digest, Entry, Subject};
-use crate::net::{Deadline, Retry};
+use crate::net::{self, Deadline, Retry};
 use crate::run_result::{RunResult, json};
 use crate::words::{self, byte_prefix, one_line, shorten};
 
@@ -294,7 +294,7 @@ fn describe<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkEr
     let reason = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("SNS answered {code}: {message}"),
         (Some(code), None) => format!("SNS answered {code}"),
-        _ => format!("SNS: {}", one_line(&DisplayErrorContext(error).to_string())),
+        _ => format!("SNS: {}", one_line(&net::with_causes(error))),
     };
     SendError { reason: shorten(&one_line(&reason), 400).into_owned(), retry }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
@@ -211,7 +211,7 @@ impl DynamoDbLedger {
             }
             Some(code) => format!("the ledger table {table} answered {code}: {}", shorten(&one_line(said), 200)),
             None => {
-                let text = one_line(&DisplayErrorContext(&*error).to_string());
+                let text = one_line(&net::with_causes(&*error));
                 format!("the ledger table {table} cannot be reached: {}", shorten(&text, 200))
             }
         })

@@ -176,3 +176,15 @@ async fn an_environment_that_says_nothing_is_told_what_to_say() {
     }
     function.end().await;
 }
+
+#[tokio::test]
+async fn a_proxy_is_for_the_outside_only() {
+    let mut world = World::with_gallery(&[file("today.png", 5)]).await;
+    // Nobody listens there. The stand-ins are on this machine, so nothing may be asked through it.
+    for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        world.variables.insert(variable.into(), "http://127.0.0.1:9".into());
+    }
+    let function = world.start().await;
+    assert_eq!(function.answer(&scheduled()).await["status"], "ok");
+    function.end().await;
+}

@@ -158,6 +158,17 @@ async fn a_topic_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn sns_that_nobody_answers_for_is_said_in_words() {
+    let mut world = World::with_gallery(&[file("today.png", 5)]).await;
+    world.variables.insert("AWS_ENDPOINT_URL".into(), format!("http://127.0.0.1:{}", closed_port()));
+    let function = world.start().await;
+    let (_, message) = function.error(&scheduled()).await;
+    assert!(message.contains("ops-email (SNS: ") && message.contains("Connection refused"), "{message}");
+    assert!(!message.contains('{') && !message.contains("DispatchFailure"), "a dump of types: {message}");
+    function.end().await;
+}
+
+#[tokio::test]
 async fn a_repeated_webhook_can_be_told_by_its_id() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.add_webhook();

@@ -1,0 +1,110 @@
+//! What the demo is about: an agency, its clients, and their galleries at some moment.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::stand_ins::{AyrshareStandIn, Reply, listed_file, scheduled_post};
+
+/// The account's API key.
+pub const API_KEY: &str = "DEMO000-AYRSHAR-APIKEY0-0000001";
+
+/// A profile of the agency.
+pub struct Profile {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// The variable that its key is in, and the key; the primary profile has none.
+    pub key: Option<(&'static str, &'static str)>,
+}
+
+/// The agency itself and its clients.
+pub const PROFILES: [Profile; 5] = [
+    Profile { name: "Bluebird Agency", key: None },
+    Profile { name: "Acme Coffee", key: Some(("DEMO_ACME_KEY", "DEMO000-PROFILE-ACMECOF-0000002")) },
+    Profile { name: "Café 東京", key: Some(("DEMO_CAFE_KEY", "DEMO000-PROFILE-CAFETKO-0000003")) },
+    Profile { name: "Nordlicht Outdoor", key: Some(("DEMO_NORDLICHT_KEY", "DEMO000-PROFILE-NORDLIC-0000004")) },
+    Profile { name: "Harbor Dental", key: Some(("DEMO_HARBOR_KEY", "DEMO000-PROFILE-HARBORD-0000005")) },
+];
+
+const MINUTE: i64 = 1;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Fills an account as it may look at `now`. The last profile's key was mistyped, and nobody has noticed.
+pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
+    // On full minutes, and so that "in 5 hours" is not "in 4 hours" once the function looks.
+    let minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
+    let after = |minutes: i64| minute + SignedDuration::from_mins(if minutes < 0 { minutes } else { minutes + 1 });
+    let file = |account: &str, name: &str, minutes: i64| listed_file(account, name, Some(after(minutes)));
+    // What is far from its expiry, as most of every gallery is.
+    let stock = |account: &str, name: &str, count: i64| -> Vec<Value> {
+        (1..=count).map(|number| file(account, &format!("{name}-{number:02}.jpg"), (20 + number) * DAY)).collect()
+    };
+
+    let agency = [
+        file("bluebird", "showreel-2026.mp4", 20 * HOUR),
+        file("bluebird", "team-photo.jpg", 2 * DAY + 4 * HOUR),
+        file("bluebird", "press-kit.pdf", -3 * HOUR),
+    ];
+
+    let launch = file("acme", "pumpkin-spice-launch 🎃.mp4", 5 * HOUR);
+    let cups = file("acme", "holiday-cups.png", 17 * DAY);
+    let acme = [launch.clone(), file("acme", "latte-art.mov", 2 * DAY + 7 * HOUR), cups.clone()];
+
+    let mut undated = listed_file("cafe", "logo (final) (2).webp", None);
+    // Fields may be missing or null, and then nothing is made up.
+    undated["size"] = json!(null);
+    let removed = file("cafe", "紅葉ラテ.png", DAY);
+    let cafe = [
+        file("cafe", "夏のセール 📸.png", 45 * MINUTE),
+        file("cafe", "メニュー秋.jpg", 30 * HOUR),
+        file("cafe", "barista ☕️ interview.mp4", 6 * DAY + 2 * HOUR),
+        undated,
+    ];
+
+    // A campaign that was uploaded in one go, so it expires in one go.
+    let lookbook: Vec<_> =
+        (1..=38).map(|page| file("nordlicht", &format!("lookbook-winter-{page:02}.jpg"), 6 * DAY + 3 * HOUR)).collect();
+    let hut = file("nordlicht", "hütte-im-schnee.jpg", 2 * DAY);
+
+    let galleries = [
+        [agency.to_vec(), stock("bluebird", "case-study", 21)].concat(),
+        [acme.to_vec(), stock("acme", "beans", 34)].concat(),
+        [cafe.to_vec(), stock("cafe", "cake", 12)].concat(),
+        [lookbook.clone(), vec![hut.clone()], stock("nordlicht", "trail", 60)].concat(),
+    ];
+    for (profile, gallery) in PROFILES.iter().zip(galleries) {
+        ayrshare.gallery(profile.key.map(|(_, key)| key), &gallery);
+    }
+    let [_, acme, cafe, nordlicht, harbor] = PROFILES.map(|profile| profile.key.map(|(_, key)| key));
+
+    let message = "The profile key is not valid. Please verify your Profile Key.";
+    let denied = json!({"action": "profile", "status": "error", "code": 31, "message": message});
+    ayrshare.media(harbor, Reply::json(403, &denied));
+    ayrshare.history(harbor, Reply::json(403, &denied));
+
+    let post = scheduled_post;
+    ayrshare.posts(
+        acme,
+        &[
+            post("9Kd31", "It is back. 🎃", &["instagram"], &[&launch], after(2 * HOUR)),
+            post(
+                "9Kd32",
+                "Last call for pumpkin spice & friends!",
+                &["instagram", "tiktok"],
+                &[&launch],
+                after(30 * HOUR),
+            ),
+            post("9Kd40", "Guess which cup is yours?", &["facebook"], &[&cups], after(20 * DAY)),
+        ],
+    );
+    ayrshare
+        .posts(cafe, &[post("4Tq07", "紅葉ラテ、はじめました 🍁", &["x", "instagram"], &[&removed], after(3 * DAY))]);
+    let carousel: Vec<_> = lookbook.iter().take(4).collect();
+    ayrshare.posts(
+        nordlicht,
+        &[
+            post("7Zn11", "Winter is near: our lookbook", &["instagram"], &carousel, after(8 * DAY)),
+            post("7Zn12", "Good night from the hut", &["facebook", "pinterest"], &[&hut], after(DAY)),
+        ],
+    );
+}

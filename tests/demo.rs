@@ -1,0 +1,51 @@
+//! `cargo demo` shows the main job, and gives no secret away.
+
+use std::fs;
+use std::path::Path;
+
+use media_expiry_alerts::demo::{self, Look};
+
+#[tokio::test]
+async fn the_demo_shows_what_slack_and_the_mail_show() {
+    // Elsewhere than where people run it, so that nobody's output is taken away.
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-{}", std::process::id()));
+    fs::create_dir_all(root.join("events")).expect("a directory");
+    let event = concat!(env!("CARGO_MANIFEST_DIR"), "/events/scheduled.json");
+    fs::copy(event, root.join("events/scheduled.json")).expect("the event");
+
+    let mut shown = Vec::new();
+    let look = Look { is_styled: false, columns: 80 };
+    demo::run(&root, look, &mut shown).await.expect("the demo runs");
+    let shown = String::from_utf8(shown).expect("text");
+
+    let (slack, mail) = shown.split_once("── Email").expect("both are there");
+    for text in [slack, mail] {
+        for part in ["Harbor Dental", "4 of 5 profiles", "夏のセール 📸.png", "press-kit.pdf", "logo (final) (2).webp"]
+        {
+            assert!(text.contains(part), "`{part}` is not in {text}");
+        }
+    }
+    assert!(slack.contains("lookbook-winter-38.jpg") && slack.contains("▣"), "{slack}");
+    assert!(mail.contains("Subject:") && mail.contains("severity = post-at-risk"), "{mail}");
+    assert_eq!(mail.matches("nothing-due").count(), 2, "the second run repeats nothing: {mail}");
+    assert!(!shown.contains('\u{1b}'), "plain text has no codes of a terminal");
+
+    let output = root.join("target/demo");
+    for name in ["slack-1.json", "sns.json", "email.txt", "result.json", "config.toml", "block-kit-builder.html"] {
+        assert!(shown.contains(name), "{name}");
+        let text = fs::read_to_string(output.join(name)).expect(name);
+        assert!(!text.contains("DEMO000-") && !text.contains("/services/"), "a secret in {name}: {text}");
+    }
+    assert!(!shown.contains("DEMO000-") && !shown.contains("/services/"), "a secret in {shown}");
+    let page = fs::read_to_string(output.join("block-kit-builder.html")).expect("a page");
+    assert!(page.contains("https://app.slack.com/block-kit-builder/#%7B%22blocks%22%3A%5B%7B%22"), "{page}");
+    fs::remove_dir_all(root).expect("the directory is ours");
+}
+
+#[tokio::test]
+async fn a_demo_that_cannot_run_says_why() {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("no-demo-{}", std::process::id()));
+    let look = Look { is_styled: false, columns: 80 };
+    let error = demo::run(&root, look, &mut Vec::new()).await.expect_err("there is no event");
+    assert!(error.to_string().contains("events/scheduled.json: No such file"), "{error}");
+}
