@@ -25,7 +25,7 @@ help: ## List what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: test
-test: lint unit release integration ## Run every check and every test there is: the gate
+test: lint unit release integration stack ## Run every check and every test there is: the gate
 
 .PHONY: lint
 lint: format clippy docs deny ## Run the checks that run no code
@@ -66,6 +66,10 @@ release: $(TOOLS) ## Build what is deployed, into target/lambda/
 integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
 	$(call stage,debug build as cargo lambda watch makes it,cargo build --locked --bin media-expiry-alerts)
 	$(call stage,tests with tools,cargo nextest run --locked --no-fail-fast --test tools)
+
+.PHONY: stack
+stack: release ## Prove template.yaml without an AWS account, and run the release build in it
+	$(call stage,the stack,FUNCTION_BINARY=target/lambda/media-expiry-alerts/bootstrap tests/stack/run -q)
 
 .PHONY: tools
 tools: $(TOOLS) ## Install the tools of the gate into .venv/

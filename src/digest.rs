@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use crate::ledger::Level;
+use crate::link::ReportLink;
 use crate::model::{FailedProfile, Item, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State};
 use crate::survey::Survey;
 use crate::threshold::{Threshold, Thresholds};
@@ -37,6 +38,8 @@ pub struct Digest {
     pub announced_before: usize,
     /// What people should know of the ledger.
     pub ledger_note: Option<String>,
+    /// Where the same can be looked at.
+    pub report_link: Option<ReportLink>,
 }
 
 /// One thing that is announced.
@@ -119,6 +122,27 @@ impl Urgency {
             Self::Undated => "Without an expiry date".to_owned(),
         }
     }
+
+    /// What helps, to follow a colon after what it is about.
+    #[must_use]
+    pub fn advice(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::PostAtRisk => (
+                "Posts",
+                "publish the post before its file expires, or upload the file again and recreate the post. The media \
+                 of a scheduled post cannot be changed.",
+            ),
+            Self::Expired => ("Expired files", "published posts are not affected; new posts need a new upload."),
+            Self::Within(_) => (
+                "Expiring files",
+                "download what is still needed and upload it again, which gives it a new URL, or host it yourself. \
+                 Ayrshare cannot extend an expiry.",
+            ),
+            Self::Undated => {
+                ("Files without a date", "Ayrshare does not say when they expire; check those that you need.")
+            }
+        }
+    }
 }
 
 /// How many of each kind a digest announces.
@@ -154,6 +178,7 @@ impl Digest {
             resolved: Vec::new(),
             announced_before: 0,
             ledger_note: None,
+            report_link: None,
         }
     }
 
@@ -350,36 +375,23 @@ impl Digest {
 
     /// What helps, one sentence or two for each kind of entry that is there.
     #[must_use]
-    pub fn advice(&self) -> Vec<&'static str> {
-        let counts = self.counts();
-        let mut advice = Vec::new();
-        if 0 < counts.posts_at_risk {
-            advice.push(
-                "Posts: publish the post before its file expires, or upload the file again and recreate the post. \
-                 The media of a scheduled post cannot be changed.",
-            );
-        }
-        if 0 < counts.expiring {
-            advice.push(
-                "Expiring files: download what is still needed and upload it again, which gives it a new URL, or \
-                 host it yourself. Ayrshare cannot extend an expiry.",
-            );
-        }
-        if 0 < counts.expired {
-            advice.push("Expired files: published posts are not affected; new posts need a new upload.");
-        }
-        if 0 < counts.undated {
-            advice.push("Files without a date: Ayrshare does not say when they expire; check those that you need.");
-        }
+    pub fn advice(&self) -> Vec<String> {
+        let mut urgencies: Vec<_> = self.entries.iter().map(|entry| &entry.urgency).collect();
+        // What can still be saved comes before what cannot.
+        urgencies.sort_by_key(|urgency| (**urgency == Urgency::Undated, **urgency == Urgency::Expired));
+        let mut advice: Vec<_> = urgencies.into_iter().map(Urgency::advice).collect();
+        advice.dedup();
+        let mut advice: Vec<_> = advice.iter().map(|(about, what)| format!("{about}: {what}")).collect();
         let unread = |part: Part| self.unchecked.iter().any(|failed| failed.what == part);
         if unread(Part::Media) {
             advice.push(
                 "Profiles that could not be checked: their files may expire too. Ask whoever looks after the Ayrshare \
-                 keys to run `check`.",
+                 keys to run `check`."
+                    .to_owned(),
             );
         }
         if unread(Part::Posts) {
-            advice.push("Posts that could not be checked: some of them may use a file that is listed here.");
+            advice.push("Posts that could not be checked: some of them may use a file that is listed here.".to_owned());
         }
         advice
     }
@@ -461,8 +473,7 @@ pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
         .iter()
         .take(MOST)
         .map(|media| {
-            let end_of_url = media.url.split(['?', '#']).next().and_then(|url| url.rsplit('/').next());
-            let name = words::one_line(media.file_name.as_deref().or(end_of_url).unwrap_or_default());
+            let name = media.label();
             let name = words::shorten(&name, 80);
             match (media.reason, media.expires_at) {
                 (RiskReason::AlreadyGone, _) => format!("its file {name} is gone already"),

@@ -39,6 +39,9 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// Whether an authorizer of the gateway vouched for the caller.
     pub is_authorized: bool,
+    /// Whether an answer in base64 is decoded on its way: always with payload 2.0, and with 1.0 only where the gateway
+    /// was told so, which nobody can see from here.
+    pub takes_binary: bool,
 }
 
 impl Event {
@@ -139,6 +142,7 @@ impl From<WireRequest> for Request {
         // With IAM authorization a REST API names the caller in `identity` and has no authorizer.
         let is_authorized = context.authorizer.as_ref().is_some_and(vouches)
             || context.identity.and_then(|identity| identity.user_arn).is_some_and(|arn| !arn.is_empty());
+        let takes_binary = context.http.is_some();
         let http = context.http.unwrap_or_default();
         Self {
             method: http.method.or(wire.http_method).unwrap_or_default().to_ascii_uppercase(),
@@ -153,6 +157,7 @@ impl From<WireRequest> for Request {
                 .collect(),
             body,
             is_authorized,
+            takes_binary,
         }
     }
 }
@@ -231,7 +236,8 @@ mod tests {
             "headers": {"accept": "application/json"}, "body": null,
             "requestContext": {"stage": "prod", "identity": {"userArn": "arn:aws:iam::1:user/a"}},
         }));
-        assert_eq!(two, one);
+        assert!(two.takes_binary && !one.takes_binary);
+        assert_eq!(two, Request { takes_binary: true, ..one });
         assert!(two.is_authorized);
         assert_eq!(two.query, [("profile".into(), "Café".into()), ("profile".into(), "B".into())]);
     }

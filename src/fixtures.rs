@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use crate::command::Action;
 use crate::digest::Digest;
+use crate::link::ReportLink;
 use crate::model::{Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
 use crate::run_result::{ItemResult, ProfilesResult, RunResult};
 use crate::select::Gallery;
@@ -97,6 +98,12 @@ pub fn survey_of(items: usize) -> Survey {
 pub fn digest(survey: &Survey) -> Digest {
     let profiles: Vec<_> = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
     Digest::new(survey, &profiles, &thresholds())
+}
+
+/// The longest link that there is.
+pub fn report_link() -> ReportLink {
+    let url = format!("https://reports.example.com/prod/r/{}", "A".repeat(1_700));
+    ReportLink { url, until: now() + SignedDuration::from_hours(7 * 24) }
 }
 
 pub fn result(survey: &Survey) -> RunResult {

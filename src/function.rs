@@ -118,15 +118,19 @@ impl Function {
                 Ok(raw(result.to_json_within(api::MOST_ANSWER_BYTES)))
             }
             Event::Http(request) => {
-                let plan = api::route(&request, &ready.config)
-                    .and_then(|command| command.plan(&ready.config).map_err(api::bad_request));
-                let response = match plan {
-                    Ok(plan) => Response::of_run(&run(plan).await),
+                let route = api::route(&request, &ready.config, call.now);
+                let planned = route.and_then(|route| {
+                    let plan = route.command.plan(&ready.config).map_err(api::bad_request)?;
+                    Ok((route, plan))
+                });
+                let response = match planned {
+                    Ok((route, plan)) => route.respond(&run(plan).await),
                     Err(response) => {
-                        tracing::info!(status = response.status_code, "the request is refused: {}", response.body);
+                        tracing::info!(status = response.status_code, "the request is refused: {}", response.reason());
                         response
                     }
                 };
+                let response = if request.method == "HEAD" { response.without_body() } else { response };
                 Ok(raw(json(&response)))
             }
         }

@@ -3,7 +3,9 @@
 //! ARCHITECTURE.md says how the modules fit together. In short: [`event`] makes a [`command`] of what woke the
 //! function, [`scan`] reads the galleries through [`ayrshare`], [`select`] and [`survey`] say what matters, [`digest`]
 //! says it in words, [`channel`] says it in each service's way, and [`run_result`] is the answer.
+//! [`report`] makes a page, a table or a calendar of it, and [`link`] signs the way there.
 
+pub mod accept;
 pub mod announce;
 pub mod api;
 pub mod aws;
@@ -23,11 +25,13 @@ mod fixtures;
 pub mod function;
 mod heartbeat;
 pub mod ledger;
+pub mod link;
 pub mod model;
 pub mod net;
 pub mod posts;
 pub mod ready;
 pub mod redact;
+pub mod report;
 pub mod run;
 pub mod run_result;
 mod scan;

@@ -167,6 +167,15 @@ pub struct MediaAtRisk {
     pub reason: RiskReason,
 }
 
+impl MediaAtRisk {
+    /// What a person calls the file: its name, else the end of its URL.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let end_of_url = self.url.split(['?', '#']).next().and_then(|url| url.rsplit('/').next());
+        crate::words::one_line(self.file_name.as_deref().or(end_of_url).unwrap_or_default())
+    }
+}
+
 /// Why a post will lack a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -15,6 +15,7 @@ use crate::command::{Action, Plan};
 use crate::config::{Channel, ChannelKind, Config, Profile, WhenEmpty};
 use crate::digest::Digest;
 use crate::ledger::{Change, Lease, Ledger, LedgerError, Memory};
+use crate::link::{Links, ReportLink};
 use crate::model::{Item, Media, ProfileName, State};
 use crate::net::Deadline;
 use crate::run_result::{ChannelResult, ItemResult, Outcome, ProfilesResult, RunResult, Status};
@@ -289,6 +290,7 @@ impl<'a, E: Edge> Run<'a, E> {
         let mut memory = if self.plan.dry_run || lease.is_some() { self.read_memory(channel).await.ok() } else { None };
         let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel));
         digest.ledger_note = self.ledger_note(lease, memory.is_some());
+        digest.report_link = self.report_link(channel);
         let repeat = if memory.is_some() { self.config.alerts.repeat } else { Repeat::EveryRun };
         let announcement = Announcement::new(digest, survey, &memory.clone().unwrap_or_default(), repeat);
 
@@ -327,6 +329,11 @@ impl<'a, E: Edge> Run<'a, E> {
         (sent, memory)
     }
 
+    /// The link to the page that shows this channel's profiles.
+    fn report_link(&self, channel: &Channel) -> Option<ReportLink> {
+        Links::of(&self.config.http)?.make(channel, self.now)
+    }
+
     async fn send_sample(&self, channel: &Channel) -> ChannelResult {
         let profiles = self.profiles_of(channel);
         if profiles.is_empty() {
@@ -334,7 +341,8 @@ impl<'a, E: Edge> Run<'a, E> {
         }
         let thresholds = self.thresholds_of(channel);
         let survey = sample(self.now, &profiles, &thresholds);
-        let digest = Digest { is_test: true, ..Digest::new(&survey, &profiles, &thresholds) };
+        let report_link = self.report_link(channel);
+        let digest = Digest { is_test: true, report_link, ..Digest::new(&survey, &profiles, &thresholds) };
         let messages = render(channel, &digest, &self.result(&survey, &BTreeMap::new()));
         if self.plan.dry_run {
             return rendered(channel, &messages);

@@ -60,6 +60,18 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// The status as it is written in results.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Which profiles were looked at.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProfilesResult {

@@ -95,6 +95,11 @@ impl<'a> Draft<'a> {
             "text": {"type": "plain_text", "text": shorten(&headline, MOST_HEADER)},
         }));
         draft.push(context(&escape(&digest.coverage())));
+        if let Some(report) = &digest.report_link {
+            // A link and not a button: pressing a button of an app without an endpoint shows a warning.
+            let until = crate::words::utc(report.until);
+            draft.push(section(&format!("<{}|Open the report> · works until {until}", escape(&report.url))));
+        }
         if !digest.unchecked.is_empty() {
             let mut lines = vec![":warning: *Could not be checked*".to_owned()];
             lines.extend(
@@ -331,7 +336,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixtures::{digest, hostile_survey, survey, survey_of};
+    use crate::fixtures::{digest, hostile_survey, report_link, survey, survey_of};
 
     /// Slack's documented limits, which every message is held against.
     fn check_limits(body: &Value) {
@@ -413,6 +418,19 @@ mod tests {
     }
 
     #[test]
+    fn the_first_message_links_to_the_report() {
+        let mut digest = digest(&survey_of(60));
+        digest.report_link = Some(report_link());
+        let messages = render(&digest);
+        let linked = messages[0].body["blocks"][2]["text"]["text"].as_str().expect("a text");
+        assert!(linked.starts_with("<https://reports.example.com/prod/r/AAA"), "{linked}");
+        assert!(linked.ends_with("A|Open the report> · works until 2026-11-30 06:00 UTC"), "{linked}");
+        for message in &messages {
+            check_limits(&message.body);
+        }
+    }
+
+    #[test]
     fn nothing_but_https_is_linked_and_nothing_can_leave_its_place() {
         assert_eq!(link(Some("https://a.example/x y|z>"), "a|b"), "<https://a.example/x%20y%7Cz%3E|a|b>");
         assert_eq!(link(Some("javascript:alert(1)"), "<!channel>"), "&lt;!channel&gt;");
@@ -423,8 +441,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn every_message_is_within_the_limits_and_no_line_is_lost(survey in hostile_survey()) {
-            let digest = digest(&survey);
+        fn every_message_is_within_the_limits_and_no_line_is_lost(survey in hostile_survey(), linked in any::<bool>()) {
+            let mut digest = digest(&survey);
+            digest.report_link = linked.then(report_link);
             let messages = render(&digest);
             prop_assert!(messages.len() <= MOST_MESSAGES);
             for message in &messages {

@@ -14,7 +14,7 @@ use crate::config::{SnsFormat, TopicArn};
 use crate::digest::{self, Digest, Entry, Subject};
 use crate::net::{self, Deadline, Retry};
 use crate::run_result::{RunResult, json};
-use crate::words::{byte_prefix, one_line, shorten};
+use crate::words::{self, byte_prefix, one_line, shorten};
 
 /// Bytes of a message with its attributes.
 const MOST_BYTES: usize = 262_144;
@@ -119,6 +119,13 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
     let mut text = wrapped(&format!("{}.", digest.headline()));
     text += "\n";
     text += &wrapped(&digest.coverage());
+    if let Some(link) = &digest.report_link {
+        text += "\n\n";
+        let until = words::utc(link.until);
+        text += &wrapped(&format!("See everything with its pictures, until {until}:"));
+        // On a line of its own and never broken, or mail programs would link a part of it.
+        text += &format!("\n{}", link.url);
+    }
     let most_bytes = most_bytes - FOOTER_BYTES;
 
     if !digest.unchecked.is_empty() {
@@ -169,7 +176,7 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
         text += "\n\nWHAT TO DO\n";
         for advice in advice {
             text += "\n";
-            text += &wrapped(advice);
+            text += &wrapped(&advice);
             text += "\n";
         }
     }
@@ -345,6 +352,18 @@ mod tests {
         check_limits(&publication);
         let message: Value = serde_json::from_str(&publication.message).expect("JSON");
         insta::assert_json_snapshot!(message);
+    }
+
+    #[test]
+    fn the_report_is_linked_on_a_line_of_its_own() {
+        let mut digest = digest(&survey());
+        let url = "https://reports.example/r/token".to_owned();
+        digest.report_link = Some(crate::link::ReportLink { url, until: digest.now });
+        let message = |format: SnsFormat| render(&digest, format, &result(&survey())).body["message"].to_string();
+        let mail = message(SnsFormat::Text);
+        assert!(mail.contains("until 2026-11-23 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
+        let chat = message(SnsFormat::AmazonQ);
+        assert!(chat.contains("[Open the report](https://reports.example/r/token)"), "{chat}");
     }
 
     #[test]

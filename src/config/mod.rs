@@ -239,7 +239,7 @@ pub struct HttpConfig {
     pub require_authorizer: bool,
     /// Where signed report links point.
     pub report_url: Option<Url>,
-    /// What they are signed with.
+    /// What they are signed with: one secret, or several with blanks between them, the first of which signs.
     pub link_secret: Option<SecretString>,
     /// How long they live.
     pub link_ttl: Duration,
@@ -324,7 +324,9 @@ impl Config {
             }
         }
         let keys = self.profiles.iter().filter_map(|profile| profile.key.as_ref());
-        secrets.extend(keys.chain(&self.http.link_secret).map(|secret| secret.expose_secret().to_owned()));
+        secrets.extend(keys.map(|secret| secret.expose_secret().to_owned()));
+        let links = self.http.link_secret.iter().flat_map(|secret| secret.expose_secret().split_whitespace());
+        secrets.extend(links.map(ToOwned::to_owned));
         Redactor::new(secrets)
     }
 }

@@ -286,8 +286,11 @@ fn http(root: &Table<'_>) -> HttpConfig {
         config.require_authorizer = table.bool_or("require_authorizer", true);
         config.report_url = table.parsed("report_url", |text| http_url(text, "report URL").and_then(without_query));
         config.link_secret = table.parsed("link_secret", |text| {
-            if text.value.trim().len() < 16 {
-                Err("is too short to sign with; give 16 random characters or more")
+            // While a secret is being replaced it stands here with the one before: the first signs, all are accepted.
+            let mut secrets = text.value.split_whitespace().peekable();
+            if secrets.peek().is_none() || secrets.any(|secret| secret.len() < 16) {
+                Err("is too short to sign with; give 16 random characters or more, without a blank among them. To \
+                     replace a secret, give the new one, a blank, and the old one, which is accepted until it is gone")
             } else {
                 Ok(SecretString::from(text.value))
             }

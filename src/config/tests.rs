@@ -434,3 +434,16 @@ fn a_service_that_cannot_be_asked_refuses_no_configuration() {
     assert!(!load("env:MISSING", "").is_passing());
     assert!(!load("ssm:wrong", "").is_passing());
 }
+
+#[test]
+fn a_link_secret_can_stand_beside_the_one_before() {
+    let with = |secret: &str| load(&WHOLE.replace("0123456789abcdef", secret));
+    let config = with("fedcba9876543210 0123456789abcdef").expect("a configuration");
+    let redacted = config.redactor().redact("fedcba9876543210, 0123456789abcdef");
+    assert_eq!(redacted, "[redacted], [redacted]");
+    for short in ["", "   ", "0123456789abcde", "fedcba9876543210 short"] {
+        let found = faults(with(short));
+        assert!(found[0].starts_with("http.link_secret: is too short to sign with"), "{found:?}");
+        assert!(!found[0].contains("fedcba"), "{found:?}");
+    }
+}

@@ -8,6 +8,7 @@ mod configuration;
 mod failures;
 mod http;
 mod large;
+mod report;
 mod telemetry;
 
 #[path = "../support/mod.rs"]

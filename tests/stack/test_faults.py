@@ -303,9 +303,9 @@ def plain_text_logs(template):
     of(template, "Function")["LoggingConfig"]["LogFormat"] = "Text"
 
 
-@fault(checks.metrics_are_logged_at_every_level, "drops the metrics")
-def a_log_level_without_metrics(template):
-    template["Parameters"]["LogLevel"]["AllowedValues"].append("ERROR")
+@fault(checks.the_log_level_is_one_of_lambdas, "Lambda does not know")
+def a_log_level_of_another_logger(template):
+    template["Parameters"]["LogLevel"]["AllowedValues"].append("CRITICAL")
 
 
 # ------------------------------------------------------------------------------------------------ HTTP

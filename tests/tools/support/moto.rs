@@ -6,7 +6,7 @@ use std::time::Duration;
 use media_expiry_alerts::net;
 use serde_json::{Value, json};
 
-use super::program::{self, Program, command, tool};
+use super::program::{self, Program, Scratch, command, tool};
 
 /// Where everything is.
 const REGION: &str = "us-east-1";
@@ -19,14 +19,17 @@ pub struct Moto {
     pub url: String,
     http: reqwest::Client,
     _program: Program,
+    _recording: Scratch,
 }
 
 impl Moto {
     /// Starts a server on a free port, and waits until it answers.
     pub async fn start() -> Self {
         let port = program::free_port().to_string();
-        let mut program =
-            Program::start("moto", command(tool("moto_server")).args(["--host", "127.0.0.1", "--port", &port]));
+        let recording = Scratch::new("moto-recording");
+        let mut server = command(tool("moto_server"));
+        server.args(["--host", "127.0.0.1", "--port", &port]).env("MOTO_RECORDER_FILEPATH", recording.path());
+        let mut program = Program::start("moto", &mut server);
         let url = format!("http://127.0.0.1:{port}");
         let http = net::client().expect("an HTTP client");
         let ready = format!("{url}/moto-api/data.json");
@@ -35,7 +38,7 @@ impl Moto {
                 http.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success())
             })
             .await;
-        Self { url, http, _program: program }
+        Self { url, http, _program: program, _recording: recording }
     }
 
     /// The variables that point a process at this server.

@@ -1,0 +1,367 @@
+//! Writes the report of several data sets in every format, as the function answers them: `cargo run --example
+//! report_pages -- DIRECTORY`. The browser's tests open them.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use media_expiry_alerts::api::{self, Response};
+use media_expiry_alerts::aws::Aws;
+use media_expiry_alerts::command::Action;
+use media_expiry_alerts::config::Config;
+use media_expiry_alerts::environment::Environment;
+use media_expiry_alerts::event::Request;
+use media_expiry_alerts::link::Links;
+use media_expiry_alerts::model::{
+    FailedProfile, Failure, FailureKind, Item, Media, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State,
+};
+use media_expiry_alerts::net::{self, Deadline};
+use media_expiry_alerts::run_result::{ItemResult, ProfilesResult, RunResult, Status};
+use media_expiry_alerts::survey::MediaCounts;
+use media_expiry_alerts::threshold::{Threshold, Thresholds};
+
+const HOUR: i64 = 60;
+const DAY: i64 = 24 * HOUR;
+
+const CONFIG: &str = r#"
+    [ayrshare]
+    api_key = "KEY"
+    [[profiles]]
+    name = "Head office"
+    primary = true
+    [alerts]
+    thresholds = ["14d", "7d", "3d", "1d"]
+    [[channels]]
+    name = "mail"
+    type = "sns"
+    topic_arn = "arn:aws:sns:eu-central-1:123456789012:alerts"
+    [http]
+    report_url = "https://reports.example"
+    link_secret = "0123456789abcdef"
+"#;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let directory: PathBuf = std::env::args_os().nth(1).ok_or("name a directory to write to")?.into();
+    std::fs::create_dir_all(&directory)?;
+    let document = directory.join("config.toml");
+    std::fs::write(&document, CONFIG)?;
+    let environment = Environment::of([("MEDIA_ALERTS_CONFIG", document.display().to_string())]);
+    let aws = Aws::new(net::client()?, environment.clone());
+    let config = Config::load(&environment, &aws, Deadline::after(Duration::from_secs(10))).await?;
+
+    let sets = [
+        ("usual", usual(now()?, 0)),
+        ("changed", usual(now()?, 5 * HOUR)),
+        ("hostile", hostile(now()?)),
+        ("empty", result(now()?, Vec::new(), Vec::new(), Vec::new())),
+        ("failed", result(now()?, Vec::new(), Vec::new(), vec![failure("Head office", Part::Media)])),
+        ("many", many(now()?, 2_000)),
+        ("endless", many(now()?, 40_000)),
+    ];
+    for (name, result) in &sets {
+        for format in ["html", "csv", "ics", "json"] {
+            let route = api::route(&request("/report", &[("format", format)]), &config, now()?);
+            let response = match route {
+                Ok(route) => route.respond(result),
+                Err(refusal) => refusal,
+            };
+            write(&directory, &format!("{name}.{format}"), &response)?;
+        }
+        std::fs::write(directory.join(format!("{name}.result.json")), serde_json::to_string(result)?)?;
+    }
+
+    let links = Links::of(&config.http).ok_or("no links")?;
+    let link = links.make(&config.channels[0], now()?).ok_or("no link")?;
+    let token = link.url.rsplit('/').next().unwrap_or_default();
+    let day = SignedDuration::from_hours(24);
+    for (name, token, at) in
+        [("signed", token, now()?), ("expired-link", token, now()? + day * 8), ("no-link", "nothing", now()?)]
+    {
+        let response = match api::route(&request(&format!("/r/{token}"), &[]), &config, at) {
+            Ok(route) => route.respond(&sets[0].1),
+            Err(refusal) => refusal,
+        };
+        write(&directory, &format!("{name}.html"), &response)?;
+    }
+    Ok(())
+}
+
+fn write(directory: &Path, name: &str, response: &Response) -> Result<(), Box<dyn Error>> {
+    std::fs::write(directory.join(name), &response.body)?;
+    let head = serde_json::json!({"status": response.status_code, "headers": response.headers});
+    Ok(std::fs::write(directory.join(format!("{name}.head.json")), head.to_string())?)
+}
+
+fn request(path: &str, query: &[(&str, &str)]) -> Request {
+    Request {
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        stage: None,
+        query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        headers: BTreeMap::new(),
+        body: None,
+        is_authorized: true,
+        takes_binary: false,
+    }
+}
+
+fn now() -> Result<Timestamp, jiff::Error> {
+    "2026-11-23T06:00:00Z".parse()
+}
+
+struct File<'a> {
+    profile: &'a str,
+    name: &'a str,
+    url: String,
+    /// The minutes until it expires.
+    minutes: Option<i64>,
+    bytes: u64,
+    posts: &'a [&'a str],
+}
+
+fn file<'a>(profile: &'a str, name: &'a str, minutes: Option<i64>) -> File<'a> {
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    let seed = name.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+    let url =
+        format!("https://images.ayrshare.com/acme/{:08x}-0000-4000-8000-000000000000.{extension}", seed % (1 << 32));
+    File { profile, name, url, minutes, bytes: seed % 9_000_000 + 40_000, posts: &[] }
+}
+
+fn item(now: Timestamp, file: File<'_>) -> ItemResult {
+    let thresholds = ["14d", "7d", "3d", "1d"].into_iter().filter_map(|text| Threshold::parse(text).ok());
+    let (state, threshold) = match file.minutes {
+        None => (State::Undated, None),
+        Some(minutes) if minutes <= 0 => (State::Expired, None),
+        Some(minutes) => {
+            let entered = Thresholds::new(thresholds)
+                .and_then(|thresholds| thresholds.entered(SignedDuration::from_mins(minutes)).cloned());
+            (State::Expiring, entered)
+        }
+    };
+    let id = file.url.rsplit('/').next().map(|end| end.replace('.', "-"));
+    let media = Media {
+        id,
+        file_name: Some(file.name.to_owned()),
+        url: Some(file.url),
+        size_bytes: Some(file.bytes),
+        created_at: Some(now - SignedDuration::from_hours(24 * 30)),
+        expires_at: file.minutes.map(|minutes| now + SignedDuration::from_mins(minutes)),
+    };
+    let item = Item { profile: ProfileName::new(file.profile), media, state, threshold };
+    let mut result = ItemResult::new(&item, now);
+    result.posts_at_risk = file.posts.iter().map(|id| (*id).to_owned()).collect();
+    result
+}
+
+fn failure(profile: &str, what: Part) -> FailedProfile {
+    let message = "Ayrshare answered 403 Forbidden".to_owned();
+    let failure = Failure { kind: FailureKind::Forbidden, http_status: Some(403), code: None, message };
+    FailedProfile { profile: ProfileName::new(profile), what, failure }
+}
+
+fn result(
+    now: Timestamp,
+    mut items: Vec<ItemResult>,
+    posts_at_risk: Vec<PostAtRisk>,
+    failed: Vec<FailedProfile>,
+) -> RunResult {
+    items.sort_by_key(|item| item.expires_at.unwrap_or(Timestamp::MAX));
+    let in_state = |state: State| items.iter().filter(|item| item.state == state).count();
+    let unread = failed.iter().filter(|failed| failed.what == Part::Media).count();
+    let configured = 5.max(unread);
+    RunResult {
+        run_id: "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11".to_owned(),
+        action: Action::Report,
+        dry_run: false,
+        started_at: now,
+        duration_ms: 412,
+        status: if failed.is_empty() { Status::Ok } else { Status::Partial },
+        media: MediaCounts {
+            listed: items.len() + 486,
+            expiring: in_state(State::Expiring),
+            expired: in_state(State::Expired),
+            undated: in_state(State::Undated),
+            ignored: 3,
+        },
+        profiles: ProfilesResult { configured, checked: configured - unread, failed, failed_left_out: 0 },
+        items,
+        items_left_out: 0,
+        posts_at_risk,
+        posts_left_out: 0,
+        channels: Vec::new(),
+        ledger_error: None,
+    }
+}
+
+fn at_risk(now: Timestamp, url: &str, name: Option<&str>, minutes: Option<i64>) -> MediaAtRisk {
+    MediaAtRisk {
+        id: None,
+        file_name: name.map(ToOwned::to_owned),
+        url: url.to_owned(),
+        expires_at: minutes.map(|minutes| now + SignedDuration::from_mins(minutes)),
+        reason: if minutes.is_some() { RiskReason::ExpiresBeforePost } else { RiskReason::AlreadyGone },
+    }
+}
+
+/// What a content manager meets on a Monday; `moved` is how many minutes later everything expires.
+fn usual(now: Timestamp, moved: i64) -> RunResult {
+    let (head_office, acme, harbour, tokyo) = ("Head office", "Acme Coffee", "Harbour Hotel", "Café 東京");
+    let files = [
+        file(head_office, "black-friday-teaser-v3-final.mp4", Some(9 * HOUR)),
+        file(head_office, "team-portrait-2026.jpg", Some(2 * DAY + 4 * HOUR)),
+        file(head_office, "press-kit-autumn.pdf", Some(6 * DAY + 3 * HOUR)),
+        file(head_office, "advent-calendar-door-01.png", Some(8 * DAY)),
+        file(head_office, "advent-calendar-door-02.png", Some(9 * DAY)),
+        file(head_office, "advent-calendar-door-03.png", Some(10 * DAY)),
+        file(head_office, "old-banner.png", Some(-3 * HOUR)),
+        file(acme, "pumpkin-spice-latte.jpg", Some(20 * HOUR)),
+        file(acme, "opening-hours-december.png", Some(2 * DAY)),
+        file(acme, "barista-championship-reel.mov", Some(2 * DAY + 5 * HOUR)),
+        file(acme, "loyalty-card-front.webp", Some(5 * DAY)),
+        file(acme, "loyalty-card-back.webp", Some(5 * DAY + HOUR)),
+        file(acme, "winter-menu.jpg", Some(12 * DAY)),
+        file(harbour, "suite-sea-view-sunrise.jpg", Some(3 * DAY - HOUR)),
+        file(harbour, "spa-walkthrough-vertical-1080x1920.mp4", Some(4 * DAY)),
+        file(harbour, "wedding-brochure-cover.jpg", Some(6 * DAY)),
+        file(harbour, "new-years-eve-dinner.jpg", Some(13 * DAY)),
+        file(harbour, "scan_0041.heic", None),
+        file(tokyo, "夏のセール 📸.png", Some(45)),
+        file(tokyo, "抹茶ラテ新発売.jpg", Some(2 * DAY + 9 * HOUR)),
+        file(tokyo, "قائمة الشتاء.png", Some(11 * DAY)),
+        file(tokyo, "summer-leftover.gif", Some(-2 * DAY)),
+    ];
+    let needed_by = |name: &str| -> &'static [&'static str] {
+        match name {
+            "black-friday-teaser-v3-final.mp4" => &["post-1"],
+            "loyalty-card-front.webp" | "loyalty-card-back.webp" => &["post-2"],
+            _ => &[],
+        }
+    };
+    let url_of =
+        |name: &str| files.iter().find(|file| file.name == name).map(|file| file.url.clone()).unwrap_or_default();
+    let posts = vec![
+        PostAtRisk {
+            profile: ProfileName::new(head_office),
+            id: Some("post-1".to_owned()),
+            text: Some(
+                "It is nearly here: our biggest Black Friday yet.\nTurn the sound on, and see you at midnight! 🖤"
+                    .to_owned(),
+            ),
+            platforms: vec!["instagram".to_owned(), "tiktok".to_owned(), "youtube".to_owned()],
+            scheduled_at: Some(now + SignedDuration::from_hours(17)),
+            media: vec![at_risk(
+                now,
+                &url_of("black-friday-teaser-v3-final.mp4"),
+                Some("black-friday-teaser-v3-final.mp4"),
+                Some(9 * HOUR + moved),
+            )],
+        },
+        PostAtRisk {
+            profile: ProfileName::new(acme),
+            id: Some("post-2".to_owned()),
+            text: Some("Ten stamps, one coffee on us. Pick up the new loyalty card at any counter.".to_owned()),
+            platforms: vec!["facebook".to_owned(), "instagram".to_owned()],
+            scheduled_at: Some(now + SignedDuration::from_hours(24 * 6)),
+            media: vec![
+                at_risk(
+                    now,
+                    &url_of("loyalty-card-front.webp"),
+                    Some("loyalty-card-front.webp"),
+                    Some(5 * DAY + moved),
+                ),
+                at_risk(
+                    now,
+                    &url_of("loyalty-card-back.webp"),
+                    Some("loyalty-card-back.webp"),
+                    Some(5 * DAY + HOUR + moved),
+                ),
+                at_risk(now, "https://images.ayrshare.com/acme/stamp-close-up.jpg", None, None),
+            ],
+        },
+    ];
+    let items = files.into_iter().map(|file| {
+        let posts = needed_by(file.name);
+        let minutes = file.minutes.map(|minutes| minutes + moved);
+        item(now, File { minutes, posts, ..file })
+    });
+    let items = items.collect();
+    result(now, items, posts, vec![failure("North Gym", Part::Media), failure(harbour, Part::Posts)])
+}
+
+/// What nobody should send, and somebody will.
+fn hostile(now: Timestamp) -> RunResult {
+    let script = "<script>window.broken = 1</script>";
+    let long = "long ".repeat(800);
+    let unbroken = "W".repeat(4_000);
+    let names = [
+        script,
+        "\"><img src=x onerror=\"window.broken = 1\">.png",
+        "' onmouseover='window.broken = 1' x='.png",
+        "</title></style></script><script>window.broken = 1</script>.png",
+        "{{ 7 * 7 }} {% raw %} ${window.broken = 1}.png",
+        "invoice\u{202E}gnp.exe",
+        "\u{2066}\u{200F}\u{FEFF}hidden\u{0000}\u{0007}.png",
+        "=HYPERLINK(\"https://evil.example/\",\"x\").png",
+        "+1+1.png",
+        "@SUM(A1).png",
+        "a,b;\"c\"\r\nBEGIN:VEVENT\r\nUID:x.png",
+        "&lt;b&gt;.png",
+        long.as_str(),
+        unbroken.as_str(),
+        "",
+    ];
+    let urls = [
+        "javascript:window.broken=1",
+        "https://images.ayrshare.com/\"><script>window.broken=1</script>.png",
+        "https://images.ayrshare.com/a.png' onerror='window.broken=1",
+        "https://images.ayrshare.com@evil.example/a.png",
+        "data:text/html,<script>window.broken=1</script>",
+        "http://evil.example/a.png",
+        "https://images.ayrshare.com/missing.png",
+        "https://images.ayrshare.com/caf\u{e9} \u{202E}gnp.png",
+        "vbscript:msgbox(1)",
+        "https://",
+        "file:///etc/passwd",
+        " javascript:window.broken=1",
+        "//evil.example/a.png",
+        "\u{1}javascript:window.broken=1",
+        "blob:https://evil.example/1",
+    ];
+    let profiles = [script, "\u{202E}\"Evil\" & sons", "=cmd|' /C calc'!A0", "Ordinary"];
+    let items = names.iter().enumerate().map(|(index, name)| {
+        let minutes = [Some(30), Some(2 * DAY), Some(-HOUR), None, Some(10 * DAY)][index % 5];
+        let mut made = item(now, File { url: urls[index].to_owned(), ..file(profiles[index % 4], name, minutes) });
+        made.id = Some(format!("{index}-{script}"));
+        made.posts_at_risk = vec!["\" onclick=\"window.broken = 1".to_owned()];
+        made
+    });
+    let posts = names.iter().enumerate().map(|(index, name)| PostAtRisk {
+        profile: ProfileName::new(profiles[index % 4]),
+        id: Some(if index == 0 { "\" onclick=\"window.broken = 1".to_owned() } else { format!("{index}{script}") }),
+        text: (index != 3).then(|| (*name).to_owned()),
+        platforms: vec![script.to_owned(), "=1+1".to_owned()],
+        scheduled_at: (index != 4)
+            .then(|| now + SignedDuration::from_hours(7 * i64::try_from(index).unwrap_or_default())),
+        media: urls
+            .iter()
+            .map(|url| at_risk(now, url, Some(names[13 - index % 14]), (index % 2 == 0).then_some(HOUR)))
+            .collect(),
+    });
+    let failed = vec![failure(script, Part::Posts), failure("\u{202E}<b>Down</b>", Part::Media)];
+    result(now, items.collect(), posts.collect(), failed)
+}
+
+fn many(now: Timestamp, files: usize) -> RunResult {
+    let names: Vec<_> = (0..files)
+        .map(|index| format!("campaign-{index:05}.{}", ["jpg", "mp4", "png", "webp", "pdf"][index % 5]))
+        .collect();
+    let profiles: Vec<_> = (0..12).map(|index| format!("Client {}", index + 1)).collect();
+    let items = names.iter().enumerate().map(|(index, name)| {
+        let minutes = i64::try_from(index).unwrap_or_default() * (14 * DAY) / i64::try_from(files).unwrap_or(1) - 600;
+        item(now, file(&profiles[index * 7 % 12], name, Some(minutes)))
+    });
+    result(now, items.collect(), Vec::new(), Vec::new())
+}

@@ -1,0 +1,147 @@
+//! What a caller of the HTTP side takes, by the `Accept…` headers of RFC 9110. Pure.
+
+use crate::report::Format;
+
+/// The format that an `Accept` header likes best; `None` when it takes none of them.
+///
+/// Of several that it likes as much, the one that it names comes before those that a `*` allows, and then the order of
+/// [`Format::ALL`] counts.
+#[must_use]
+pub fn format(accept: Option<&str>) -> Option<Format> {
+    let accept = accept.map(str::trim).filter(|accept| !accept.is_empty()).unwrap_or("*/*");
+    let ranges: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
+    let mut best: Option<(u16, u8, Format)> = None;
+    for format in Format::ALL {
+        // The most specific range decides, even where it says no.
+        let Some(range) = ranges.iter().filter(|range| range.covers(format)).max_by_key(|range| range.specificity())
+        else {
+            continue;
+        };
+        let (quality, specificity) = (range.quality, range.specificity());
+        if 0 < quality && best.is_none_or(|(most, least, _)| (most, least) < (quality, specificity)) {
+            best = Some((quality, specificity, format));
+        }
+    }
+    best.map(|(_, _, format)| format)
+}
+
+/// Whether an `Accept-Encoding` header allows gzip.
+#[must_use]
+pub fn gzip(accept_encoding: Option<&str>) -> bool {
+    let mut of_any = false;
+    for coding in accept_encoding.unwrap_or_default().split(',') {
+        let (name, quality) = with_quality(coding);
+        match name.as_str() {
+            "gzip" | "x-gzip" => return 0 < quality,
+            "*" => of_any = 0 < quality,
+            _ => {}
+        }
+    }
+    of_any
+}
+
+/// Whether an `If-None-Match` header names this entity tag.
+#[must_use]
+pub fn is_known(if_none_match: Option<&str>, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    if_none_match.is_some_and(|known| known.trim() == "*" || known.split(',').any(|known| opaque(known) == opaque(tag)))
+}
+
+struct Range {
+    kind: String,
+    /// Thousandths.
+    quality: u16,
+}
+
+impl Range {
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, quality) = with_quality(text);
+        (!kind.is_empty()).then_some(Self { kind, quality })
+    }
+
+    fn covers(&self, format: Format) -> bool {
+        let media_type = format.media_type();
+        match self.kind.strip_suffix('*') {
+            Some("*/" | "") => true,
+            Some(prefix) => prefix.ends_with('/') && media_type.starts_with(prefix),
+            None => self.kind == media_type,
+        }
+    }
+
+    fn specificity(&self) -> u8 {
+        match self.kind.strip_suffix('*') {
+            Some("*/" | "") => 0,
+            Some(_) => 1,
+            None => 2,
+        }
+    }
+}
+
+/// An element of a list and its `q`, in thousandths. What is no number counts as 1: the element was named, after all.
+fn with_quality(element: &str) -> (String, u16) {
+    let mut parts = element.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let quality = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>().unwrap_or(1.0))
+    });
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 1,000")]
+    let thousandths = (quality.filter(|quality| !quality.is_nan()).unwrap_or(1.0).clamp(0.0, 1.0) * 1_000.0) as u16;
+    (name, thousandths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_liked_format_is_given() {
+        let check = |accept: &str, expected: Option<Format>| assert_eq!(format(Some(accept)), expected, "{accept}");
+        assert_eq!(format(None), Some(Format::Json));
+        check("", Some(Format::Json));
+        check("*/*", Some(Format::Json));
+        check("*", Some(Format::Json));
+        check("application/*", Some(Format::Json));
+        check("text/*", Some(Format::Html));
+        check("text/csv", Some(Format::Csv));
+        check("TEXT/Calendar; charset=utf-8", Some(Format::Ics));
+        check("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", Some(Format::Html));
+        check("application/json, text/plain, */*", Some(Format::Json));
+        check("text/html, */*", Some(Format::Html));
+        check("text/html;q=0.5, text/csv;q=0.7, application/json;q=0.1", Some(Format::Csv));
+        check("application/json;q=0, */*;q=0.1", Some(Format::Html));
+        check("text/*;q=0.3, text/html;q=0, text/csv;q=0.2", Some(Format::Ics));
+        check("text/html ; q=0.001, text/csv;Q=0.0", Some(Format::Html));
+        check("text/html;q=banana", Some(Format::Html));
+        check("text/html;q=NaN", Some(Format::Html));
+        check("text/html;q=-1", None);
+        check("application/json;q=0", None);
+        check("image/png", None);
+        check("image/*, text/plain", None);
+        check("json", None);
+    }
+
+    #[test]
+    fn gzip_is_given_where_it_is_allowed() {
+        let check = |header: &str, expected: bool| assert_eq!(gzip(Some(header)), expected, "{header}");
+        assert!(!gzip(None));
+        check("", false);
+        check("gzip, deflate, br", true);
+        check("br;q=1.0, GZIP;q=0.2", true);
+        check("gzip;q=0, *", false);
+        check("*", true);
+        check("*;q=0", false);
+        check("identity", false);
+    }
+
+    #[test]
+    fn a_known_tag_is_found_however_it_is_written() {
+        let check = |header: &str, expected: bool| assert_eq!(is_known(Some(header), "W/\"a\""), expected, "{header}");
+        assert!(!is_known(None, "W/\"a\""));
+        check("W/\"a\"", true);
+        check("\"b\", \"a\"", true);
+        check("*", true);
+        check("\"b\"", false);
+        check("a", false);
+    }
+}

@@ -1,0 +1,81 @@
+//! The files of a report as a table: RFC 4180, with the mark by which spreadsheets know UTF-8.
+
+use csv::{Terminator, WriterBuilder};
+
+use crate::model::{MediaKind, State};
+use crate::run_result::{ItemResult, RunResult};
+use crate::words::{one_line, thousands};
+
+const COLUMNS: [&str; 11] = [
+    "profile",
+    "state",
+    "threshold",
+    "expires_at",
+    "expires_in_s",
+    "file_name",
+    "kind",
+    "size_bytes",
+    "id",
+    "url",
+    "posts_at_risk",
+];
+
+/// Renders the files of a result, one a line. Where a size limit left some out, a last line says how many.
+#[must_use]
+pub fn render(result: &RunResult) -> String {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    // Writing to memory cannot fail, and every record has as many fields as the first.
+    let _ = writer.write_record(COLUMNS);
+    for item in &result.items {
+        let _ = writer.write_record(record(item));
+    }
+    if 0 < result.items_left_out {
+        let left_out = thousands(i64::try_from(result.items_left_out).unwrap_or(i64::MAX));
+        let mut note = [const { String::new() }; COLUMNS.len()];
+        note[0] = format!("… and {left_out} more that there is no room for: ask for fewer with `profile` or `within`");
+        let _ = writer.write_record(note);
+    }
+    let bytes = writer.into_inner().unwrap_or_default();
+    format!("\u{FEFF}{}", String::from_utf8(bytes).unwrap_or_default())
+}
+
+fn record(item: &ItemResult) -> [String; COLUMNS.len()] {
+    let number = |number: Option<String>| number.unwrap_or_default();
+    let text = |text: &Option<String>| text.as_deref().map(cell).unwrap_or_default();
+    [
+        cell(item.profile.as_str()),
+        state(item.state).to_owned(),
+        item.threshold.as_ref().map(ToString::to_string).unwrap_or_default(),
+        number(item.expires_at.map(|at| at.to_string())),
+        number(item.expires_in_s.map(|seconds| seconds.to_string())),
+        text(&item.file_name),
+        kind(item.kind).to_owned(),
+        number(item.size_bytes.map(|bytes| bytes.to_string())),
+        text(&item.id),
+        text(&item.url),
+        cell(&item.posts_at_risk.join(" ")),
+    ]
+}
+
+/// Outside text that a spreadsheet shows and does not run: what begins like a formula gets an apostrophe in front,
+/// which says "text" to spreadsheets. The wide forms are what Japanese and Chinese ones take as well.
+fn cell(outside: &str) -> String {
+    let text = one_line(outside);
+    if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) { format!("'{text}") } else { text }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Expired => "expired",
+        State::Expiring => "expiring",
+        State::Undated => "undated",
+    }
+}
+
+fn kind(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "image",
+        MediaKind::Video => "video",
+        MediaKind::Other => "other",
+    }
+}

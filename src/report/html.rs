@@ -1,0 +1,99 @@
+//! The page: made whole here, so that it can be read without a script. The one it has only filters and searches.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::Question;
+use super::view::View;
+use crate::run_result::RunResult;
+
+const STYLE: &str = include_str!("../../templates/page.css");
+const SCRIPT: &str = include_str!("../../templates/page.js");
+/// Hosts that the policy names: with more of them it allows pictures from everywhere over `https:`.
+const MOST_ORIGINS: usize = 20;
+
+#[derive(Template)]
+#[template(path = "report.html", whitespace = "minimize")]
+struct ReportPage<'a> {
+    style: &'static str,
+    script: &'static str,
+    view: &'a View,
+}
+
+#[derive(Template)]
+#[template(path = "message.html", whitespace = "minimize")]
+struct MessagePage {
+    style: &'static str,
+    title: &'static str,
+    text: &'static str,
+}
+
+/// Renders the page of a result; the second value says from which origins it shows pictures.
+#[must_use]
+pub fn render(result: &RunResult, question: &Question) -> (String, Vec<String>) {
+    let view = View::new(result, question);
+    let origins: BTreeSet<_> = view.pictures().filter_map(|url| origin(url)).collect();
+    let page = ReportPage { style: STYLE, script: SCRIPT, view: &view };
+    // Writing to memory cannot fail.
+    (page.render().unwrap_or_default(), origins.into_iter().collect())
+}
+
+/// The page behind a link whose time is over.
+#[must_use]
+pub fn expired_link() -> String {
+    message(
+        "This link has expired",
+        "Links to a report work for a limited time. The next alert brings a new one; or ask whoever looks after the \
+         alerts.",
+    )
+}
+
+/// The page behind anything that is no link.
+#[must_use]
+pub fn unknown_link() -> String {
+    message(
+        "There is no report here",
+        "Check that the whole link was copied. If it was, open the one in the latest alert, or ask whoever looks \
+         after the alerts.",
+    )
+}
+
+fn message(title: &'static str, text: &'static str) -> String {
+    MessagePage { style: STYLE, title, text }.render().unwrap_or_default()
+}
+
+/// The `Content-Security-Policy` of every page: nothing but its own style and script, and pictures from these origins.
+#[must_use]
+pub fn content_security_policy(picture_origins: &[String]) -> String {
+    static HASHES: LazyLock<[String; 2]> =
+        LazyLock::new(|| [STYLE, SCRIPT].map(|text| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))));
+    let [style, script] = &*HASHES;
+    let pictures = match picture_origins {
+        [] => "'none'".to_owned(),
+        origins if origins.len() <= MOST_ORIGINS => origins.join(" "),
+        _ => "https:".to_owned(),
+    };
+    format!(
+        "default-src 'none'; img-src {pictures}; style-src {style}; script-src {script}; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+}
+
+fn origin(url: &str) -> Option<String> {
+    Some(url::Url::parse(url).ok()?.origin().ascii_serialization())
+}
+
+impl View {
+    /// The URLs of the pictures that the page shows.
+    fn pictures(&self) -> impl Iterator<Item = &String> {
+        let groups = || self.sections.iter().flat_map(|section| &section.groups);
+        let of_posts = groups().flat_map(|group| &group.posts).flat_map(|post| &post.files);
+        let of_files = groups().flat_map(|group| &group.files);
+        of_posts.filter_map(|file| file.picture.as_ref()).chain(of_files.filter_map(|file| file.picture.as_ref()))
+    }
+}

@@ -1,0 +1,237 @@
+//! A report as a calendar (RFC 5545): an entry for each expiry and for each scheduled post at risk.
+//!
+//! Written by hand: the one crate that is well kept brings a second library of dates. An entry keeps its UID while its
+//! file or post is the same one, so a calendar that subscribes moves it when the date changes and does not add another;
+//! of two versions with one `SEQUENCE` the later `DTSTAMP` counts (RFC 5546, 2.1.5), so nothing has to be remembered.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::{hex, item_of, safe_url, urgency};
+use crate::digest::{self, Urgency};
+use crate::model::{MediaAtRisk, PostAtRisk, RiskReason};
+use crate::run_result::{ItemResult, RunResult};
+use crate::words::{count, list, one_line, shorten, utc};
+
+/// Octets of a line before it must be folded, its end not counted.
+const LINE: usize = 75;
+/// Characters of a name.
+const MOST_NAME: usize = 150;
+/// Characters of a post's text.
+const MOST_TEXT: usize = 1_000;
+/// Profiles that are named where they could not be checked.
+const MOST_NAMES: usize = 20;
+
+/// Renders a result.
+#[must_use]
+pub fn render(result: &RunResult) -> String {
+    let mut calendar = Calendar { text: String::new(), stamp: stamp(result.started_at), uids: HashMap::new() };
+    calendar.line("BEGIN", "VCALENDAR");
+    calendar.line("VERSION", "2.0");
+    calendar.line("PRODID", concat!("-//", env!("CARGO_PKG_NAME"), "//", env!("CARGO_PKG_VERSION"), "//EN"));
+    calendar.line("CALSCALE", "GREGORIAN");
+    for name in ["NAME", "X-WR-CALNAME"] {
+        calendar.text(name, "Media that expires");
+    }
+    for name in ["DESCRIPTION", "X-WR-CALDESC"] {
+        calendar.text(name, &description(result));
+    }
+    calendar.line("REFRESH-INTERVAL;VALUE=DURATION", "PT6H");
+    calendar.line("X-PUBLISHED-TTL", "PT6H");
+    for post in &result.posts_at_risk {
+        calendar.post(post, result.started_at);
+    }
+    for item in &result.items {
+        calendar.file(item);
+    }
+    let left_out = result.items_left_out + result.posts_left_out;
+    if 0 < left_out {
+        calendar.begin(&uid("left-out", &[]));
+        calendar.day(result.started_at);
+        calendar.text("SUMMARY", &format!("{} more that there is no room for", count(left_out, "item")));
+        calendar.text("DESCRIPTION", "Ask for fewer with the parameters `profile` or `within`.");
+        calendar.end();
+    }
+    calendar.line("END", "VCALENDAR");
+    calendar.text
+}
+
+/// What a calendar has no entry for: files without a date, and what could not be checked.
+fn description(result: &RunResult) -> String {
+    let mut parts =
+        vec![format!("Checked {} of {}.", result.profiles.checked, count(result.profiles.configured, "profile"))];
+    let failed: Vec<_> = result
+        .profiles
+        .failed
+        .iter()
+        .map(|failed| format!("{} ({})", name(failed.profile.as_str()), digest::reason(failed)))
+        .collect();
+    if !failed.is_empty() {
+        let all = failed.len() + result.profiles.failed_left_out;
+        parts.push(format!("Could not be checked ({all}): {}.", list(&failed, MOST_NAMES)));
+    }
+    if 0 < result.media.undated {
+        let (undated, is) = (result.media.undated, if result.media.undated == 1 { "is" } else { "are" });
+        parts.push(format!("{} without an expiry date {is} not in here.", count(undated, "file")));
+    }
+    parts.join(" ")
+}
+
+struct Calendar {
+    text: String,
+    stamp: String,
+    /// How often each UID was given out: two files that nothing tells apart are still two entries.
+    uids: HashMap<String, usize>,
+}
+
+impl Calendar {
+    fn file(&mut self, item: &ItemResult) {
+        let Some(expires_at) = item.expires_at else { return };
+        let file = item_of(item);
+        let label = shorten(&file.label(), MOST_NAME).into_owned();
+        let profile = name(item.profile.as_str());
+        let urgency = urgency(item);
+        let verb = if urgency == Urgency::Expired { "Expired" } else { "Expires" };
+        let created_at = item.created_at.map(|at| at.to_string());
+        let named = [item.file_name.as_deref(), created_at.as_deref()].map(Option::unwrap_or_default);
+        let key = match (&item.id, &item.url) {
+            (Some(id), _) => uid("file", &[item.profile.as_str(), id]),
+            (None, Some(url)) => uid("file-at", &[item.profile.as_str(), url]),
+            (None, None) => uid("file-named", &[item.profile.as_str(), named[0], named[1]]),
+        };
+        self.begin(&key);
+        self.moment(expires_at);
+        self.text("SUMMARY", &format!("{verb}: {label} ({profile})"));
+        let mut description = format!("{label}\n{verb} {}\nProfile: {profile}", utc(expires_at));
+        if !item.posts_at_risk.is_empty() {
+            description += &format!("\n{} will fail without it.", count(item.posts_at_risk.len(), "scheduled post"));
+        }
+        let (about, advice) = urgency.advice();
+        description += &format!("\n\n{about}: {advice}");
+        self.text("DESCRIPTION", &description);
+        if let Some(url) = item.url.as_deref().and_then(safe_url) {
+            self.line("URL", url.as_str());
+        }
+        self.text("CATEGORIES", "Media expiry");
+        self.end();
+    }
+
+    fn post(&mut self, post: &PostAtRisk, now: Timestamp) {
+        let profile = name(post.profile.as_str());
+        let label = digest::post_label(post);
+        let key = match &post.id {
+            Some(id) => uid("post", &[post.profile.as_str(), id]),
+            None => uid("post-saying", &[post.profile.as_str(), post.text.as_deref().unwrap_or_default()]),
+        };
+        self.begin(&key);
+        match post.scheduled_at {
+            Some(due) => self.moment(due),
+            // Without a date of its own it stands on today, where people look.
+            None => self.day(now),
+        }
+        self.text("SUMMARY", &format!("Post will fail: {label} ({profile})"));
+        let text = one_line(post.text.as_deref().unwrap_or_default());
+        let platforms: Vec<_> = post.platforms.iter().map(|platform| name(platform)).collect();
+        let mut lines = vec![shorten(&text, MOST_TEXT).into_owned(), String::new(), format!("Profile: {profile}")];
+        if !platforms.is_empty() {
+            lines.push(format!("For {}", list(&platforms, MOST_NAMES)));
+        }
+        lines.extend(post.media.iter().take(MOST_NAMES).map(reason));
+        if MOST_NAMES < post.media.len() {
+            lines.push(format!("and {} more", count(post.media.len() - MOST_NAMES, "file")));
+        }
+        let (about, advice) = Urgency::PostAtRisk.advice();
+        lines.push(format!("\n{about}: {advice}"));
+        self.text("DESCRIPTION", lines.join("\n").trim());
+        self.text("CATEGORIES", "Post at risk");
+        self.end();
+    }
+
+    fn begin(&mut self, uid: &str) {
+        let seen = self.uids.entry(uid.to_owned()).and_modify(|seen| *seen += 1).or_default();
+        let uid = if *seen == 0 { uid.to_owned() } else { format!("{uid}-{seen}") };
+        let stamp = self.stamp.clone();
+        self.line("BEGIN", "VEVENT");
+        self.line("UID", &format!("{uid}@{}", env!("CARGO_PKG_NAME")));
+        self.line("DTSTAMP", &stamp);
+        self.line("LAST-MODIFIED", &stamp);
+        self.line("SEQUENCE", "0");
+    }
+
+    fn end(&mut self) {
+        // It takes nobody's time.
+        self.line("TRANSP", "TRANSPARENT");
+        self.line("END", "VEVENT");
+    }
+
+    fn moment(&mut self, at: Timestamp) {
+        self.line("DTSTART", &stamp(at));
+    }
+
+    fn day(&mut self, at: Timestamp) {
+        self.line("DTSTART;VALUE=DATE", &at.strftime("%Y%m%d").to_string());
+    }
+
+    /// A property whose value is text, which is escaped.
+    fn text(&mut self, name: &str, value: &str) {
+        self.line(name, &escape(value));
+    }
+
+    /// A line of the file, folded where it is too long: never within a character.
+    fn line(&mut self, name: &str, value: &str) {
+        let mut column = 0;
+        for character in name.chars().chain([':']).chain(value.chars()) {
+            if LINE < column + character.len_utf8() {
+                self.text += "\r\n ";
+                column = 1;
+            }
+            self.text.push(character);
+            column += character.len_utf8();
+        }
+        self.text += "\r\n";
+    }
+}
+
+fn reason(media: &MediaAtRisk) -> String {
+    let file = name(&media.label());
+    match (media.reason, media.expires_at) {
+        (RiskReason::ExpiresBeforePost, Some(at)) => format!("Its file {file} expires {}", utc(at)),
+        (RiskReason::ExpiresBeforePost, None) => format!("Its file {file} expires before that"),
+        (RiskReason::AlreadyGone, _) => format!("Its file {file} is gone already"),
+    }
+}
+
+fn name(outside: &str) -> String {
+    shorten(&one_line(outside), MOST_NAME).into_owned()
+}
+
+/// What makes an entry the same one in every report: what it is about, and not when.
+fn uid(kind: &str, parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(kind);
+    for part in parts {
+        hash.update("\0");
+        hash.update(part);
+    }
+    hex(&hash.finalize()[..16])
+}
+
+/// A moment in UTC. The fraction of a second is cut, so nothing lasts longer here than it does.
+fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '\\' | ';' | ',' => escaped.extend(['\\', character]),
+            '\n' => escaped += "\\n",
+            _ if character.is_control() => {}
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,194 @@
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixtures::{hostile_survey, now, result, survey, survey_of};
+use crate::run_result::Status;
+
+fn question() -> Question {
+    Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: false }
+}
+
+fn body(result: &RunResult, format: Format) -> String {
+    render(result, format, &question(), usize::MAX, str::len).body
+}
+
+/// The page from its `body` on: the style before it is no news.
+fn page(result: &RunResult) -> String {
+    let page = body(result, Format::Html);
+    let (_, main) = page.split_once("<header>").expect("a header");
+    main.split_once("<script>").expect("a script").0.to_owned()
+}
+
+#[test]
+fn a_page_of_everything() {
+    insta::assert_snapshot!(page(&result(&survey())));
+}
+
+#[test]
+fn a_table_of_everything() {
+    insta::assert_snapshot!(body(&result(&survey()), Format::Csv).replace('\r', ""));
+}
+
+#[test]
+fn a_calendar_of_everything() {
+    insta::assert_snapshot!(body(&result(&survey()), Format::Ics).replace('\r', ""));
+}
+
+#[test]
+fn an_empty_report_is_a_friendly_one_and_never_where_something_was_not_looked_at() {
+    let mut result = result(&survey_of(0));
+    let clear = page(&result);
+    assert!(clear.contains("<h1>All clear: no file expires within 7 days</h1>"), "{clear}");
+    assert!(clear.contains("There is nothing to do."));
+
+    let mut survey = survey();
+    survey.items.clear();
+    survey.posts_at_risk.clear();
+    result = crate::fixtures::result(&survey);
+    result.status = Status::Partial;
+    let unclear = page(&result);
+    assert!(unclear.contains("<h1>1 of 3 profiles could not be checked</h1>"), "{unclear}");
+    assert!(!unclear.to_lowercase().contains("all clear"));
+}
+
+#[test]
+fn only_https_becomes_a_link() {
+    let check = |url: &str, expected: Option<&str>| {
+        assert_eq!(safe_url(url).map(String::from).as_deref(), expected, "{url}");
+    };
+    check("https://a.example/b c\"<>.png", Some("https://a.example/b%20c%22%3C%3E.png"));
+    check("HTTPS://A.example", Some("https://a.example/"));
+    check("http://a.example/b.png", None);
+    check("https://user@a.example/", None);
+    check("https://:word@a.example/", None);
+    for wrong in ["javascript:alert(1)", "data:text/html,x", "//a.example", "/a.png", "https://", "", "a"] {
+        check(wrong, None);
+    }
+}
+
+#[test]
+fn a_fingerprint_tells_content_and_not_runs() {
+    let first = result(&survey());
+    let fingerprint =
+        |result: &RunResult, format: Format| render(result, format, &question(), usize::MAX, str::len).fingerprint;
+    let mut again = first.clone();
+    again.run_id = "another".to_owned();
+    again.duration_ms += 7;
+    again.started_at = now() + SignedDuration::from_millis(1_500);
+    again.items.iter_mut().for_each(|item| item.expires_in_s = item.expires_in_s.map(|seconds| seconds - 1));
+    let mut later = again.clone();
+    later.started_at = now() + SignedDuration::from_hours(1);
+    let mut changed = first.clone();
+    changed.items[0].file_name = Some("another.png".to_owned());
+    for format in Format::ALL {
+        let known = fingerprint(&first, format);
+        assert_eq!(known, fingerprint(&again, format), "{format:?}");
+        assert_ne!(known, fingerprint(&changed, format), "{format:?}");
+        // The page says how long is left; the others say when.
+        assert_eq!(known == fingerprint(&later, format), format != Format::Html, "{format:?}");
+    }
+    let of_all: std::collections::BTreeSet<_> = Format::ALL.map(|format| fingerprint(&first, format)).into();
+    assert_eq!(of_all.len(), 4);
+}
+
+#[test]
+fn what_does_not_fit_is_counted() {
+    let whole = result(&survey_of(1_000));
+    for format in Format::ALL {
+        let rendered = render(&whole, format, &question(), 120_000, str::len);
+        assert!(rendered.body.len() <= 120_000, "{format:?}: {} bytes", rendered.body.len());
+        assert!(90_000 < rendered.body.len(), "{format:?}: {} bytes", rendered.body.len());
+        let file = match format {
+            Format::Json => "\"file_name\":",
+            Format::Html => "<li class=\"card\"",
+            Format::Csv => "campaign-",
+            Format::Ics => "SUMMARY:Expires",
+        };
+        let shown = rendered.body.matches(file).count();
+        assert_eq!(shown + rendered.left_out, 1_000, "{format:?}");
+        assert!(rendered.body.contains(&rendered.left_out.to_string()), "{format:?}");
+    }
+}
+
+#[test]
+fn days_beyond_the_picture_are_counted() {
+    let mut far = result(&survey_of(3));
+    far.items[2].expires_at = Some(now() + SignedDuration::from_hours(24 * 36_500));
+    let page = page(&far);
+    assert!(page.contains("1 file expires later than that."), "{page}");
+    assert_eq!(page.matches("class=\"bar\"").count(), 29);
+}
+
+/// Reads a calendar as RFC 5545 says: unfolded lines, their names and values.
+fn lines(calendar: &str) -> Vec<(String, String)> {
+    let unfolded = calendar.strip_suffix("\r\n").expect("an end").replace("\r\n ", "");
+    let split = |line: &str| {
+        assert!(!line.contains(['\r', '\n']), "{line}");
+        let (name, value) = line.split_once(':').expect("a value");
+        (name.to_owned(), value.to_owned())
+    };
+    unfolded.split("\r\n").map(split).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn whatever_comes_from_outside_stays_text(survey in hostile_survey()) {
+        let whole = result(&survey);
+
+        let html = page(&whole);
+        // The only elements are the template's own, and no attribute is left by its value.
+        for tag in html.split('<').skip(1) {
+            let name: String = tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+            let known = [
+                "a", "b", "bdi", "button", "div", "footer", "h1", "h2", "h3", "header", "img", "input", "label", "li",
+                "main", "nav", "ol", "option", "p", "path", "rect", "section", "select", "span", "strong", "svg",
+                "table", "tbody", "td", "th", "thead", "time", "tr", "ul", "use",
+            ];
+            prop_assert!(known.contains(&name.as_str()), "<{}", tag);
+            prop_assert_eq!(tag.split('>').next().expect("a tag").matches('"').count() % 2, 0, "<{}", tag);
+        }
+        for attribute in ["href=\"", "src=\""] {
+            for url in html.split(attribute).skip(1) {
+                prop_assert!(["https://", "#", "?"].iter().any(|start| url.starts_with(start)), "{}", url);
+            }
+        }
+        let is_steering = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        prop_assert!(!html.contains(is_steering));
+        let shown = html.matches("<li class=\"card\"").count();
+        prop_assert_eq!(shown, whole.items.len());
+        prop_assert_eq!(html.matches("<li class=\"card post\"").count(), whole.posts_at_risk.len());
+
+        let table = body(&whole, Format::Csv);
+        let mut reader = ::csv::Reader::from_reader(table.trim_start_matches('\u{FEFF}').as_bytes());
+        let records: Vec<_> = reader.records().collect::<Result<_, _>>().expect("records");
+        prop_assert_eq!(records.len(), whole.items.len());
+        for record in &records {
+            for (column, cell) in record.iter().enumerate() {
+                prop_assert!(column == 4 || !cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{}", cell);
+            }
+        }
+
+        let calendar = body(&whole, Format::Ics);
+        prop_assert!(calendar.split("\r\n").all(|line| line.len() <= 75));
+        let lines = lines(&calendar);
+        let dated = whole.items.iter().filter(|item| item.expires_at.is_some()).count();
+        let begun = lines.iter().filter(|(name, value)| name == "BEGIN" && value == "VEVENT").count();
+        prop_assert_eq!(begun, dated + whole.posts_at_risk.len());
+        let uids: std::collections::BTreeSet<_> = lines.iter().filter(|(name, _)| name == "UID").collect();
+        prop_assert_eq!(uids.len(), begun);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn a_limit_is_kept(survey in hostile_survey(), most_bytes in 60_000_usize..200_000) {
+        let whole = result(&survey);
+        for format in Format::ALL {
+            let rendered = render(&whole, format, &question(), most_bytes, str::len);
+            prop_assert!(rendered.body.len() <= most_bytes, "{:?}: {}", format, rendered.body.len());
+        }
+    }
+}

@@ -1,0 +1,88 @@
+'use strict';
+// The page is whole without this: here the filter comes alive, and pictures that cannot be had make way for their sign.
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const settle = (image) => {
+    image.hidden = image.naturalWidth === 0;
+    image.classList.add('there');
+  };
+  for (const outcome of ['load', 'error']) {
+    document.addEventListener(outcome, (event) => {
+      if (event.target instanceof HTMLImageElement) settle(event.target);
+    }, true);
+  }
+  for (const image of document.images) if (image.complete && image.currentSrc) settle(image);
+
+  // The exact times are UTC; pointing at one tells the local time.
+  const local = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
+  document.addEventListener('pointerover', (event) => {
+    const time = event.target instanceof Element ? event.target.closest('time') : null;
+    if (time && !time.title) time.title = local.format(new Date(time.dateTime));
+  });
+
+  const bar = document.querySelector('.filter');
+  if (!bar) return;
+  const search = byId('q');
+  const profile = byId('p');
+  const kind = byId('k');
+  const plain = (text) => text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
+  const groups = [...document.querySelectorAll('.group')].map((node) => ({
+    node,
+    cards: [...node.querySelectorAll('.card')].map((card) => ({
+      node: card,
+      text: plain(`${card.textContent} ${node.querySelector('h3').textContent}`),
+    })),
+  }));
+  const sections = [...document.querySelectorAll('.entries')];
+  const all = groups.reduce((sum, group) => sum + group.cards.length, 0);
+
+  const apply = () => {
+    const words = plain(search.value).split(/\s+/).filter(Boolean);
+    const wanted = profile ? profile.value : '';
+    let shown = 0;
+    for (const group of groups) {
+      let here = 0;
+      for (const { node, text } of group.cards) {
+        const fits = (!wanted || node.dataset.p === wanted) && (!kind.value || node.dataset.k === kind.value) &&
+          words.every((word) => text.includes(word));
+        node.hidden = !fits;
+        here += fits;
+      }
+      group.node.hidden = here === 0;
+      shown += here;
+    }
+    for (const section of sections) section.hidden = !section.querySelector('.group:not([hidden])');
+    byId('shown').textContent = shown === all ? '' : `${shown} of ${all} shown`;
+    byId('nothing').hidden = shown !== 0;
+  };
+  const reset = () => {
+    search.value = '';
+    kind.value = '';
+    if (profile) profile.value = '';
+    apply();
+    search.focus();
+  };
+  search.addEventListener('input', apply);
+  for (const select of [profile, kind]) if (select) select.addEventListener('change', apply);
+  byId('reset').addEventListener('click', reset);
+  document.addEventListener('keydown', (event) => {
+    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
+    if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      search.focus();
+    } else if (event.key === 'Escape' && document.activeElement === search) {
+      reset();
+    }
+  });
+  // A link to a card that the filter hides shows everything again.
+  window.addEventListener('hashchange', () => {
+    const target = byId(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.closest('[hidden]')) {
+      reset();
+      target.scrollIntoView();
+    }
+  });
+  bar.hidden = false;
+  // A browser that comes back to the page fills the fields in again.
+  apply();
+})();

@@ -1,0 +1,127 @@
+//! The report that people look at: its formats, and the links that digests carry.
+
+use base64::Engine as _;
+use media_expiry_alerts::demo::stand_ins::Reply;
+use serde_json::{Value, json};
+
+use crate::support::http::request;
+use crate::support::{ACME_KEY, Function, World, file, scheduled, slack_text};
+
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+const SECRET: &str = "correct-horse-battery-staple-0";
+
+async fn world() -> World {
+    let mut world = World::with_gallery(&[file("office.png", 5)]).await;
+    world.ayrshare.gallery(Some(ACME_KEY), &[file("acme.png", 48), file("=1+1.png", 50)]);
+    world.config["http"] = json!({"report_url": "https://reports.example/prod", "link_secret": SECRET});
+    world.config["channels"][0]["profiles"] = json!(["Acme Coffee"]);
+    world
+}
+
+/// The path of the link in the last message to Slack.
+async fn link(function: &Function) -> String {
+    function.answer(&scheduled()).await;
+    let text = slack_text(&function.slack_message());
+    let (_, link) = text.split_once("<https://reports.example/prod").expect("a link");
+    link.split_once('|').expect("an end").0.to_owned()
+}
+
+async fn get(function: &Function, target: &str, headers: &[(&str, &str)]) -> Value {
+    let mut event = request(&format!("GET {target}")).v2();
+    for (name, value) in headers {
+        event["headers"][name] = (*value).into();
+    }
+    function.answer(&event).await
+}
+
+fn text(answer: &Value) -> &str {
+    answer["body"].as_str().expect("a body")
+}
+
+#[tokio::test]
+async fn each_caller_gets_the_format_that_it_likes() {
+    let function = world().await.start().await;
+    for (accept, content_type, begins) in [
+        (BROWSER, "text/html", "<!DOCTYPE html>"),
+        ("text/csv", "text/csv", "\u{FEFF}profile,state,"),
+        ("text/calendar", "text/calendar", "BEGIN:VCALENDAR\r\n"),
+        ("*/*", "application/json", "{"),
+    ] {
+        let answer = get(&function, "/report", &[("accept", accept)]).await;
+        assert!(answer["headers"]["content-type"].as_str().is_some_and(|found| found.starts_with(content_type)));
+        assert!(text(&answer).starts_with(begins), "{accept}: {}", text(&answer));
+        for name in ["office", "acme", "1+1"] {
+            assert!(text(&answer).contains(name), "{accept}: {name}");
+        }
+
+        let tag = answer["headers"]["etag"].as_str().expect("a tag");
+        let again = get(&function, "/report", &[("accept", accept), ("if-none-match", tag)]).await;
+        assert_eq!((&again["statusCode"], text(&again)), (&json!(304), ""), "{accept}");
+
+        let mut head = request("HEAD /report").accept(accept).v2();
+        head["headers"]["accept-encoding"] = "gzip".into();
+        let head = function.answer(&head).await;
+        let packed = get(&function, "/report", &[("accept", accept), ("accept-encoding", "gzip")]).await;
+        assert_eq!((text(&head), &head["headers"]), ("", &packed["headers"]), "{accept}");
+        assert_eq!(
+            (&packed["headers"]["content-encoding"], &packed["isBase64Encoded"]),
+            (&json!("gzip"), &json!(true))
+        );
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text(&packed)).expect("base64");
+        assert!(bytes.starts_with(&[0x1f, 0x8b]));
+    }
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_digest_links_to_a_page_of_its_channels_profiles_alone() {
+    let function = world().await.start().await;
+    let link = link(&function).await;
+    let mail = function.publication().message;
+    assert!(mail.lines().any(|line| line.starts_with("https://reports.example/prod/r/")), "{mail}");
+
+    for query in ["", "?profile=Head%20office", "?profile=Acme%20Coffee&within=30d&format=json", "?channels=ops-email"]
+    {
+        let mut event = request(&format!("GET {link}{query}")).of_nobody().v2();
+        event["headers"]["accept"] = BROWSER.into();
+        let answer = function.answer(&event).await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        assert!(text(&answer).contains("acme.png"), "{query}");
+        for foreign in ["office.png", "Head office", "Café", "ops-email"] {
+            assert!(!text(&answer).contains(foreign), "{foreign} is shown for {query}");
+        }
+    }
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_page_says_what_could_not_be_looked_at() {
+    let function = world().await.start().await;
+    let link = link(&function).await;
+    function.ayrshare.media(Some(ACME_KEY), Reply::json(403, &json!({"status": "error", "code": 31})));
+    let answer = get(&function, &link, &[]).await;
+    assert_eq!(
+        (&answer["statusCode"], &answer["headers"]["cache-control"]),
+        (&json!(502), &json!("private, no-store"))
+    );
+    assert!(text(&answer).contains("Could not be checked") && !text(&answer).contains("All clear"));
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_link_that_opens_nothing_gets_a_page_that_says_no_more() {
+    let function = world().await.start().await;
+    let link = link(&function).await;
+    let half = &link[..link.len() / 2];
+    for target in ["/r/some-token", half, &format!("{link}AAAA"), &format!("{link}/more")] {
+        let answer = get(&function, target, &[("accept", BROWSER)]).await;
+        assert_eq!(
+            (&answer["statusCode"], &answer["headers"]["content-type"]),
+            (&json!(404), &json!("text/html; charset=utf-8"))
+        );
+        for name in ["acme", "Acme", "office", "team", "reports.example"] {
+            assert!(!text(&answer).contains(name), "{name} is said for {target}");
+        }
+    }
+    function.end().await;
+}
