@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
 # How many simulated worlds the ledger must live through without losing or repeating anything.
-SIMULATION_SEEDS ?= 1000
+SIMULATION_SEEDS ?= 2000
 VENV := .venv
 TOOLS := $(VENV)/.installed
 # Wheels only: what would have to be compiled is a surprise.

@@ -198,6 +198,7 @@ fn result(
 
 fn at_risk(now: Timestamp, url: &str, name: Option<&str>, minutes: Option<i64>) -> MediaAtRisk {
     MediaAtRisk {
+        owner: None,
         id: None,
         file_name: name.map(ToOwned::to_owned),
         url: url.to_owned(),

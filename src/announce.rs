@@ -45,12 +45,20 @@ impl Announcement {
     #[must_use]
     pub fn new(digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
         let now = digest.now;
+        let lost = lost_posts(memory);
         let is_new = |entry: &Entry| {
-            repeat == Repeat::EveryRun || memory.get(&key(entry)).is_none_or(|record| entry.level < record.level)
+            let is_known = || match &entry.subject {
+                // A file that has expired and then leaves the gallery is the same news with another expiry.
+                Subject::Post(post) if entry.level == Level::OVER => lost.contains(&(&post.profile, post_id(post))),
+                _ => memory.get(&key(entry)).is_some_and(|record| record.level <= entry.level),
+            };
+            repeat == Repeat::EveryRun || !is_known()
         };
         let (new, known): (Vec<_>, Vec<_>) = digest.entries.iter().cloned().partition(is_new);
+        // By key: two entries may have the same, and a batch may not name it twice.
+        let keys: BTreeSet<_> = known.iter().map(key).collect();
         let renewals =
-            known.iter().map(key).filter_map(|key| Some(Change::Put(key.clone(), memory.get(&key)?.renewed(now)?)));
+            keys.into_iter().filter_map(|key| Some(Change::Put(key.clone(), memory.get(&key)?.renewed(now)?)));
 
         let is_due = |profile: &ProfileName, part: Part| {
             let record = memory.get(&Key::Failing { profile: profile.clone(), part });
@@ -104,6 +112,16 @@ pub fn announced(item: &Item, memories: &BTreeMap<&str, Memory>, thresholds: &Th
         .iter()
         .filter_map(|(channel, memory)| Some(((*channel).to_owned(), label(memory.get(&key)?.level))))
         .collect()
+}
+
+/// The posts that were announced as lacking a file already.
+fn lost_posts(memory: &Memory) -> BTreeSet<(&ProfileName, String)> {
+    let lost = memory.iter().filter(|(_, record)| record.level == Level::OVER);
+    lost.filter_map(|(key, _)| match key {
+        Key::Post { profile, id, .. } => Some((profile, id.clone())),
+        Key::Item { .. } | Key::Failing { .. } => None,
+    })
+    .collect()
 }
 
 fn key(entry: &Entry) -> Key {

@@ -2,7 +2,7 @@
 //!
 //! How a channel says it is in [`crate::channel`], one module each.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::ledger::Level;
 use crate::link::ReportLink;
@@ -246,33 +246,39 @@ impl Digest {
         let counts = self.counts();
         let has = |number: usize| if number == 1 { "has" } else { "have" };
         let expire = if counts.expiring == 1 { "expires" } else { "expire" };
-        self.summary(&[
-            (counts.posts_at_risk, format!("{} will fail", words::count(counts.posts_at_risk, "scheduled post"))),
-            (counts.expired, format!("{} {} expired", words::count(counts.expired, "file"), has(counts.expired))),
-            (counts.expiring, format!("{} {expire}{}", words::count(counts.expiring, "file"), self.within())),
-            (
-                counts.undated,
-                format!("{} {} no expiry date", words::count(counts.undated, "file"), has(counts.undated)),
-            ),
-            (self.unread(), format!("{} of {} could not be checked", self.unread(), self.all_profiles())),
-        ])
+        self.summary(
+            "",
+            &[
+                (counts.posts_at_risk, format!("{} will fail", words::count(counts.posts_at_risk, "scheduled post"))),
+                (counts.expired, format!("{} {} expired", words::count(counts.expired, "file"), has(counts.expired))),
+                (counts.expiring, format!("{} {expire}{}", words::count(counts.expiring, "file"), self.within())),
+                (
+                    counts.undated,
+                    format!("{} {} no expiry date", words::count(counts.undated, "file"), has(counts.undated)),
+                ),
+                (self.unread(), format!("{} of {} could not be checked", self.unread(), self.all_profiles())),
+            ],
+        )
     }
 
-    /// The headline in fewer words, for a mail's subject: `2 posts will fail, 7 expire within 3 days`.
+    /// The headline in fewer words, for a mail's subject: `Ayrshare: 2 posts will fail, 7 expire within 3 days`.
     #[must_use]
     pub fn short_headline(&self) -> String {
         let counts = self.counts();
         let expire = if counts.expiring == 1 { "expires" } else { "expire" };
-        self.summary(&[
-            (counts.posts_at_risk, format!("{} will fail", words::count(counts.posts_at_risk, "post"))),
-            (counts.expired, format!("{} expired", counts.expired)),
-            (counts.expiring, format!("{} {expire}{}", counts.expiring, self.within())),
-            (counts.undated, format!("{} undated", counts.undated)),
-            (self.unread(), format!("{} of {} not checked", self.unread(), self.all_profiles())),
-        ])
+        self.summary(
+            "Ayrshare: ",
+            &[
+                (counts.posts_at_risk, format!("{} will fail", words::count(counts.posts_at_risk, "post"))),
+                (counts.expired, format!("{} expired", counts.expired)),
+                (counts.expiring, format!("{} {expire}{}", counts.expiring, self.within())),
+                (counts.undated, format!("{} undated", counts.undated)),
+                (self.unread(), format!("{} of {} not checked", self.unread(), self.all_profiles())),
+            ],
+        )
     }
 
-    fn summary(&self, parts: &[(usize, String)]) -> String {
+    fn summary(&self, topic: &str, parts: &[(usize, String)]) -> String {
         let mut parts: Vec<_> = parts.iter().filter(|(count, _)| 0 < *count).map(|(_, part)| part.as_str()).collect();
         let all_clear = match &self.horizon {
             Some(_) if 0 < self.announced_before => "Nothing new since the last message".to_owned(),
@@ -291,7 +297,7 @@ impl Digest {
             });
         }
         let mark = if self.is_test { "[TEST] " } else { "" };
-        format!("{mark}{}", parts.join(", "))
+        format!("{mark}{topic}{}", parts.join(", "))
     }
 
     /// ` within 3 days`: the widest threshold of what is announced.
@@ -439,7 +445,10 @@ pub fn timing(item: &Item, now: Timestamp) -> String {
         None => "no expiry date".to_owned(),
         Some(expires_at) => {
             let verb = if item.state == State::Expired { "expired" } else { "expires" };
-            let distance = words::distance(expires_at.duration_since(now));
+            let remaining = expires_at.duration_since(now);
+            // What expires at this very moment has expired.
+            let remaining = if remaining.is_zero() { SignedDuration::from_nanos(-1) } else { remaining };
+            let distance = words::distance(remaining);
             format!("{verb} {distance}, {}", words::utc(expires_at))
         }
     }
@@ -506,6 +515,7 @@ pub fn left_out(entries: &[Entry]) -> String {
             }
         })
         .collect();
+    let kinds = words::list(&kinds, 6);
     let all = words::thousands(i64::try_from(entries.len()).unwrap_or(i64::MAX));
-    format!("… and {all} more that there is no room for here: {}.", kinds.join(", "))
+    format!("… and {all} more that there is no room for here: {kinds}.")
 }

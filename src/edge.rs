@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 
 use crate::ayrshare::Ayrshare;
 use crate::channel::{self, SendError};
@@ -14,6 +15,9 @@ use crate::run::{Edge, Parcel};
 use crate::scan::scan;
 use crate::select::Rules;
 use crate::survey::{Scan, Survey};
+
+/// Characters of the reason why a channel failed.
+const MOST_REASON: usize = 400;
 
 /// The services that a configuration names.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +38,10 @@ impl Network<'_> {
                 channel::sns::deliver(clients.sns(topic)?, topic, parcel.body, until).await
             }
             ChannelKind::Webhook { url, secret } => {
-                let id = format!("msg_{}_{}", parcel.run_id, parcel.index);
+                // The channel is a part of it: two channels may share an endpoint.
+                let name: String =
+                    Sha256::digest(&channel.name)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+                let id = format!("msg_{}_{name}_{}", parcel.run_id, parcel.index);
                 channel::webhook::deliver(http, url, secret, &id, parcel.body, until).await
             }
         }
@@ -78,7 +85,7 @@ impl Network<'_> {
 
     /// The reason of an error, without what a service repeated of our secrets.
     fn reason(&self, error: &SendError) -> String {
-        self.renewal.renewed().unwrap_or(self.ready).clients.redactor.redact(&error.reason)
+        self.renewal.renewed().unwrap_or(self.ready).clients.redactor.quote(&error.reason, MOST_REASON)
     }
 }
 

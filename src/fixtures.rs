@@ -75,6 +75,7 @@ pub fn survey() -> Survey {
         scheduled_at: Some(now() + SignedDuration::from_hours(9)),
         media: vec![MediaAtRisk {
             id: None,
+            owner: None,
             file_name: Some("launch teaser.mp4".into()),
             url: "https://images.ayrshare.com/acme/5553a26a-cffb-4a31-bd89-dee296d35648.mp4".into(),
             expires_at: Some(now() + SignedDuration::from_hours(5)),
@@ -169,6 +170,7 @@ prop_compose! {
     ) -> PostAtRisk {
         let media = media.into_iter().map(|(url, is_gone)| MediaAtRisk {
             id: None,
+            owner: None,
             file_name: None,
             url,
             expires_at: (!is_gone).then(now),

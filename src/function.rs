@@ -28,6 +28,9 @@ const LONGEST_RUN: Duration = Duration::from_mins(15);
 /// The time of a run behind API Gateway, which gives up after 29 seconds.
 const LONGEST_HTTP_RUN: Duration = Duration::from_secs(28);
 
+/// Kept free after the heartbeat, to answer in.
+const TO_ANSWER: Duration = Duration::from_millis(200);
+
 /// The function between two events.
 pub struct Function {
     environment: Environment,
@@ -147,7 +150,7 @@ impl Function {
             self.write_metrics(call.invocation, metrics);
             if let Some(url) = &config.heartbeat {
                 let is_alive = result.status != Status::Failed;
-                heartbeat::beat(&clients.http, url, is_alive, deadline, &clients.redactor).await;
+                heartbeat::beat(&clients.http, url, is_alive, deadline.earlier_by(TO_ANSWER), &clients.redactor).await;
             }
         }
         result

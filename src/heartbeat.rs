@@ -30,6 +30,6 @@ pub async fn beat(http: &Client, url: &SecretUrl, is_alive: bool, deadline: Dead
         }
     };
     if let Err(error) = net::retrying(deadline, call, |error| error.retry).await {
-        tracing::warn!("the heartbeat did not arrive: {}", redactor.redact(&error.reason));
+        tracing::warn!("the heartbeat did not arrive: {}", redactor.quote(&error.reason, 400));
     }
 }

@@ -156,6 +156,9 @@ pub struct PostAtRisk {
 pub struct MediaAtRisk {
     /// Its id in the gallery, if it is still listed.
     pub id: Option<String>,
+    /// Whose gallery it is in, to tell it from another of the same id.
+    #[serde(skip)]
+    pub owner: Option<ProfileName>,
     /// Its name in the gallery, for people; results name files by id and URL.
     #[serde(skip)]
     pub file_name: Option<String>,

@@ -31,6 +31,12 @@ impl Deadline {
         Self(self.0.checked_sub(time).map_or(now, |at| at.max(now)))
     }
 
+    /// This deadline, but no more than `time` from now.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        self.min(Self::after(time))
+    }
+
     /// How much time is left; zero once it is over.
     #[must_use]
     pub fn remaining(self) -> Duration {
@@ -105,11 +111,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The first line of the body as text, short enough for a message.
+    /// The beginning of the body as text. It may hold secrets, and is for [`crate::redact::Redactor::quote`] to cut.
     #[must_use]
-    pub fn excerpt(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(1024)]);
-        crate::words::shorten(&crate::words::one_line(&text), 200).into_owned()
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body[..self.body.len().min(16 * 1024)]).trim().to_owned()
     }
 
     /// Whether trying again may help: 429 and every 5xx.
@@ -193,8 +198,8 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
 /// Reads `Retry-After`: seconds, or the moment as HTTP writes dates.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let moment = rfc2822::parse(value).ok()?.timestamp();
     Some(Duration::try_from(moment.duration_since(now)).unwrap_or(Duration::ZERO))
@@ -285,6 +290,8 @@ mod tests {
         check("Mon, 23 Nov 2026 05:00:00 GMT", Some(0));
         check("soon", None);
         check("-1", None);
+        check("", None);
+        check("99999999999999999999", Some(u64::MAX));
     }
 
     /// The first line of what a client of this environment sends when it asks for an `https:` URL.

@@ -101,8 +101,9 @@ pub fn at_risk(known: &[Known<'_>], now: Timestamp) -> Vec<PostAtRisk> {
 }
 
 fn risk_of(post: &ScheduledPost, profile: &Known<'_>, galleries: &Galleries<'_>, now: Timestamp) -> Option<PostAtRisk> {
-    let mut media: Vec<_> =
-        post.media_urls.iter().filter_map(|url| media_risk(url, post, profile, galleries, now)).collect();
+    let mut seen = HashSet::new();
+    let urls = post.media_urls.iter().filter(|url| seen.insert(*url));
+    let mut media: Vec<_> = urls.filter_map(|url| media_risk(url, post, profile, galleries, now)).collect();
     if media.is_empty() {
         return None;
     }
@@ -125,11 +126,12 @@ fn media_risk(
     now: Timestamp,
 ) -> Option<MediaAtRisk> {
     let place = Place::parse(url)?;
-    let Some(listed) = galleries.find(&place, profile) else {
+    let Some((owner, listed)) = galleries.find(&place, profile) else {
         let is_gone = profile.listed.is_some() && galleries.hosts.contains(place.host.as_str());
         let reason = RiskReason::AlreadyGone;
         return is_gone.then(|| MediaAtRisk {
             id: None,
+            owner: None,
             file_name: None,
             url: url.to_owned(),
             expires_at: None,
@@ -148,6 +150,7 @@ fn media_risk(
     };
     Some(MediaAtRisk {
         id: listed.id.clone(),
+        owner: Some(owner.clone()),
         file_name: listed.file_name.clone(),
         url: url.to_owned(),
         expires_at: Some(expires_at),
@@ -184,7 +187,7 @@ impl<'a> Galleries<'a> {
 
     /// The file at `place`: by host and path, else by the UUID in its name where the host serves galleries. The
     /// profile's own gallery comes before the others; of several, the one that expires first counts.
-    fn find(&self, place: &Place, profile: &Known<'_>) -> Option<&'a Listed> {
+    fn find(&self, place: &Place, profile: &Known<'_>) -> Option<(&'a ProfileName, &'a Listed)> {
         let by_uuid = || {
             let uuid = self.hosts.contains(place.host.as_str()).then(|| place.uuid())??;
             self.by_uuid.get(&uuid)
@@ -193,7 +196,7 @@ impl<'a> Galleries<'a> {
         let first = |(owner, listed): &&(&ProfileName, &Listed)| {
             (*owner != profile.profile, listed.expires_at.unwrap_or(Timestamp::MAX))
         };
-        found.iter().min_by_key(first).map(|(_, listed)| *listed)
+        found.iter().min_by_key(first).copied()
     }
 }
 

@@ -27,6 +27,10 @@ use crate::threshold::Thresholds;
 const MOST_TO_ANSWER: Duration = Duration::from_secs(1);
 /// Kept free after the looking, to send in.
 const MOST_TO_SEND: Duration = Duration::from_secs(15);
+/// What one look into the ledger may take.
+const MOST_FOR_LEDGER: Duration = Duration::from_secs(5);
+/// Kept free at the very end, for whatever comes after the sending.
+const MOST_FOR_THE_END: Duration = Duration::from_millis(300);
 /// The pause between two messages to one channel: Slack takes about one a second.
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(1_100);
 
@@ -98,6 +102,7 @@ impl<'a, E: Edge> Run<'a, E> {
         let send_until = deadline.earlier_by(MOST_TO_ANSWER.min(time / 10));
         let to_send = if plan.action == Action::Report { Duration::ZERO } else { MOST_TO_SEND.min(time * 2 / 5) };
         let scan_until = send_until.earlier_by(to_send);
+        let deadline = deadline.earlier_by(MOST_FOR_THE_END.min(time / 20));
         Self { id, now, plan, config, ledger, edge, scan_until, send_until, deadline, ledger_error: Mutex::default() }
     }
 
@@ -112,7 +117,11 @@ impl<'a, E: Edge> Run<'a, E> {
             Action::Test => Box::pin(self.test()).await,
         };
         result.ledger_error = self.ledger_error();
-        if result.ledger_error.is_some() || result.channels.iter().any(|channel| channel.outcome == Outcome::Failed) {
+        // What a report says of galleries is whole without the ledger.
+        let needs_ledger = matches!(self.plan.action, Action::Alert | Action::Check);
+        if (needs_ledger && result.ledger_error.is_some())
+            || result.channels.iter().any(|channel| channel.outcome == Outcome::Failed)
+        {
             result.status = Status::Failed;
         }
         result.duration_ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
@@ -132,7 +141,9 @@ impl<'a, E: Edge> Run<'a, E> {
     async fn alert_under_lease(&self) -> RunResult {
         let Some(ledger) = self.ledger() else { return self.alert(None).await };
         let ends_at = self.now.checked_add(self.deadline.remaining()).unwrap_or(Timestamp::MAX);
-        match ledger.lease(&self.id, self.now, ends_at, self.scan_until).await {
+        // A ledger that hangs must not cost the looking its time.
+        let until = self.scan_until.within(MOST_FOR_LEDGER.min(self.scan_until.remaining() / 4));
+        match ledger.lease(&self.id, self.now, ends_at, until).await {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
                     tracing::error!("{note}");
@@ -173,7 +184,8 @@ impl<'a, E: Edge> Run<'a, E> {
 
     async fn check(&self) -> RunResult {
         let survey = self.look().await;
-        let mut result = self.result(&survey, &BTreeMap::new());
+        let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
+        let mut result = self.result(&survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()));
         result.channels = self.side_by_side(|channel| self.prove(channel)).await;
         if let Some(ledger) = self.ledger
             && let Err(error) = ledger.check(self.send_until).await
@@ -249,7 +261,8 @@ impl<'a, E: Edge> Run<'a, E> {
         let posts = survey.posts_by_media();
         let item_result = |item: &Item| {
             let mut result = ItemResult::new(item, self.now);
-            result.posts_at_risk = item.media.id.as_ref().and_then(|id| posts.get(id)).cloned().unwrap_or_default();
+            result.posts_at_risk =
+                item.media.id.as_deref().and_then(|id| posts.get(&(&item.profile, id))).cloned().unwrap_or_default();
             result.announced = (!memories.is_empty()).then(|| announced(item, memories, &thresholds));
             result
         };
@@ -395,7 +408,8 @@ impl<'a, E: Edge> Run<'a, E> {
     /// What a channel has confirmed; empty without a ledger.
     async fn read_memory(&self, channel: &Channel) -> Result<Memory, ()> {
         let Some(ledger) = self.ledger() else { return Err(()) };
-        ledger.read(&channel.name, self.send_until).await.map_err(|error| self.note_ledger_error(&error))
+        let until = self.send_until.within(MOST_FOR_LEDGER.min(self.send_until.remaining() / 3));
+        ledger.read(&channel.name, until).await.map_err(|error| self.note_ledger_error(&error))
     }
 
     async fn remember(&self, channel: &Channel, changes: &[Change]) {

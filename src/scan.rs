@@ -17,11 +17,14 @@ pub async fn scan(
     rules: &Rules<'_>,
     deadline: Deadline,
 ) -> Vec<Scan> {
-    stream::iter(profiles)
-        .map(|profile| look_at(ayrshare, profile, rules, deadline))
-        .buffered(concurrency)
+    // Unordered, because an ordered stream begins nothing new behind a profile that hangs.
+    let mut scans: Vec<_> = stream::iter(profiles.iter().enumerate())
+        .map(async |(index, profile)| (index, look_at(ayrshare, profile, rules, deadline).await))
+        .buffer_unordered(concurrency)
         .collect()
-        .await
+        .await;
+    scans.sort_by_key(|(index, _)| *index);
+    scans.into_iter().map(|(_, scan)| scan).collect()
 }
 
 async fn look_at(ayrshare: &Ayrshare<'_>, profile: &Profile, rules: &Rules<'_>, deadline: Deadline) -> Scan {

@@ -126,13 +126,19 @@ impl Survey {
         self.profiles.iter().filter_map(failed).collect()
     }
 
-    /// The ids of the posts at risk, by the id of the file that they will lack.
+    /// The ids of the posts at risk, by the profile and the id of the file that they will lack.
     #[must_use]
-    pub fn posts_by_media(&self) -> HashMap<&String, Vec<String>> {
-        let mut posts: HashMap<&String, Vec<String>> = HashMap::new();
+    pub fn posts_by_media(&self) -> HashMap<(&ProfileName, &str), Vec<String>> {
+        let mut posts: HashMap<_, Vec<String>> = HashMap::new();
         for post in &self.posts_at_risk {
-            for (media, post) in post.media.iter().filter_map(|media| Some((media.id.as_ref()?, post.id.as_ref()?))) {
-                posts.entry(media).or_default().push(post.clone());
+            let Some(id) = &post.id else { continue };
+            for media in &post.media {
+                if let (Some(owner), Some(media)) = (&media.owner, &media.id) {
+                    let posts = posts.entry((owner, media.as_str())).or_default();
+                    if posts.last() != Some(id) {
+                        posts.push(id.clone());
+                    }
+                }
             }
         }
         posts

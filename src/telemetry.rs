@@ -1,9 +1,9 @@
 //! Log lines and CloudWatch metrics.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -35,10 +35,33 @@ pub fn init(environment: &Environment) {
     let lines = if is_text {
         fmt::layer().with_ansi(false).with_target(false).boxed()
     } else {
-        fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false).boxed()
+        let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false);
+        lines.with_writer(|| Flat(std::io::stdout())).boxed()
     };
     // A second call, as tests make it, changes nothing.
     let _ = registry().with(lines.with_filter(targets)).try_init();
+}
+
+/// Lifts the fields of a line's span, `run_id` among them, to the line itself, where queries look for them.
+struct Flat<W>(W);
+
+impl<W: Write> Write for Flat<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match serde_json::from_slice::<Map<String, Value>>(line) {
+            Ok(mut fields) => {
+                if let Some(Value::Object(span)) = fields.remove("span") {
+                    fields.extend(span.into_iter().filter(|(name, _)| name != "name"));
+                }
+                writeln!(self.0, "{}", Value::Object(fields))?;
+            }
+            Err(_) => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The namespace of every metric.

@@ -77,9 +77,13 @@ impl Post {
 pub fn read(body: &[u8]) -> Result<Vec<Post>, String> {
     #[derive(Deserialize)]
     struct Answer {
+        status: Option<Value>,
         history: Vec<serde_json::Map<String, Value>>,
     }
     let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    if answer.status.is_some_and(|status| status == "error") {
+        return Err("it says that it is an error".to_owned());
+    }
     Ok(answer.history.iter().map(post).collect())
 }
 
@@ -109,9 +113,9 @@ fn post(fields: &serde_json::Map<String, Value>) -> Post {
 /// A due time, as text or as the database's object.
 fn moment(value: &Value) -> Option<Timestamp> {
     match value {
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => super::moment(text),
         Value::Object(fields) => {
-            let text = fields.get("utc").and_then(Value::as_str).and_then(|text| text.trim().parse().ok());
+            let text = fields.get("utc").and_then(Value::as_str).and_then(super::moment);
             text.or_else(|| Timestamp::from_second(fields.get("_seconds")?.as_i64()?).ok())
         }
         _ => None,
@@ -165,7 +169,15 @@ mod tests {
 
     #[test]
     fn another_shape_is_an_error() {
-        for wrong in ["[]", "{}", r#"{"history":{}}"#, r#"{"history":[1]}"#, r#"{"history":["#, "<html>"] {
+        for wrong in [
+            "[]",
+            "{}",
+            r#"{"history":{}}"#,
+            r#"{"history":[1]}"#,
+            r#"{"history":["#,
+            "<html>",
+            r#"{"status":"error","history":[]}"#,
+        ] {
             assert!(read(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }

@@ -116,7 +116,7 @@ impl From<WireMedia> for Media {
 }
 
 fn moment(text: Text) -> Option<Timestamp> {
-    text.0?.trim().parse().ok()
+    super::moment(&text.0?)
 }
 
 /// A string or a number as text; whatever is empty, null or of another type is missing.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -29,6 +30,9 @@ const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
 /// is enough for 30,000 posts.
 const MOST_HISTORY_REQUESTS: usize = 60;
+
+/// Characters of Ayrshare's own words in a message.
+const MOST_QUOTED: usize = 300;
 
 /// Ayrshare's code for "the API key is not valid", with any HTTP status.
 const CODE_UNAUTHORIZED: i64 = 102;
@@ -67,14 +71,17 @@ impl Ayrshare<'_> {
     ) -> Result<T, Failure> {
         let attempt = || async {
             let answer = self.get("media", &[], profile_key, deadline).await?;
-            let mut gallery = start();
             if is_empty_list(&answer) {
-                return Ok(gallery);
+                return Ok(start());
             }
             self.refuse_error(&answer)?;
-            media::read(&answer.body, |media| add(&mut gallery, media))
-                .map_err(|error| self.unreadable(&answer, "list of media", &error.to_string()))?;
-            Ok(gallery)
+            let read = |body: &[u8]| {
+                let mut gallery = start();
+                media::read(body, |media| add(&mut gallery, media)).map(|()| gallery)
+            };
+            read(&answer.body)
+                .or_else(|error| mend_surrogates(&answer.body).map_or(Err(error), |body| read(&body)))
+                .map_err(|error| self.unreadable(&answer, "list of media", &error.to_string()))
         };
         net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
     }
@@ -143,7 +150,9 @@ impl Ayrshare<'_> {
                 self.refuse_error(&answer)?;
             }
             // An error object may come with 200 here too; it has no `history` to read.
-            history::read(&answer.body).map_err(|reason| match self.refuse_error(&answer) {
+            let read = history::read(&answer.body)
+                .or_else(|reason| mend_surrogates(&answer.body).map_or(Err(reason), |body| history::read(&body)));
+            read.map_err(|reason| match self.refuse_error(&answer) {
                 Err(error) if error.failure.code.is_some() => error,
                 _ => self.unreadable(&answer, "history of posts", &reason),
             })
@@ -199,7 +208,7 @@ impl Ayrshare<'_> {
         } else {
             Retry::Never
         };
-        let said = message.unwrap_or_else(|| answer.excerpt());
+        let said = message.unwrap_or_else(|| answer.text());
         let message = if said.is_empty() {
             format!("Ayrshare answered {}", answer.status)
         } else {
@@ -217,9 +226,36 @@ impl Ayrshare<'_> {
     }
 
     fn outside_text(&self, text: &str) -> String {
-        let text = self.redactor.redact(&crate::words::one_line(text));
-        crate::words::shorten(&text, 300).into_owned()
+        self.redactor.quote(text, MOST_QUOTED)
     }
+}
+
+/// The body with `\ufffd` in the place of each half of a surrogate pair, which an emoji that was cut in half leaves and
+/// no JSON parser takes; `None` when there is none.
+fn mend_surrogates(body: &[u8]) -> Option<Vec<u8>> {
+    let unit = |at: usize| -> Option<u16> {
+        let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut mended = Vec::with_capacity(body.len());
+    let mut is_mended = false;
+    let mut at = 0;
+    while at < body.len() {
+        let length = match (body[at], unit(at)) {
+            (b'\\', Some(0xD800..=0xDBFF)) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+            (b'\\', Some(0xD800..=0xDFFF)) => {
+                mended.extend_from_slice(b"\\ufffd");
+                is_mended = true;
+                at += 6;
+                continue;
+            }
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+        mended.extend_from_slice(&body[at..body.len().min(at + length)]);
+        at += length;
+    }
+    is_mended.then_some(mended)
 }
 
 /// A failed attempt: why, and whether another may do better.
@@ -240,6 +276,16 @@ impl Attempt {
         let message = format!("{what}: {error}");
         Self { failure: Failure { kind, http_status: None, code: None, message }, retry }
     }
+}
+
+/// Reads a moment. The last hours of the year 9999, which stand for "never", are later than any that can be counted
+/// with, and are taken for the last that can.
+fn moment(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| {
+        let pieces = Pieces::parse(text).ok()?;
+        (pieces.date().year() == 9999 && pieces.offset().is_some()).then_some(Timestamp::MAX)
+    })
 }
 
 /// A moment as Ayrshare's queries take it.
@@ -311,6 +357,22 @@ mod tests {
         check(200, r#"{"status":"error"}"#, FailureKind::BadResponse, None, false);
         check(200, r#"{"media":[]}"#, FailureKind::BadResponse, None, false);
         assert_eq!(judged(200, "[]"), None);
+    }
+
+    #[test]
+    fn half_an_emoji_costs_no_gallery() {
+        let mend = |text: &str| mend_surrogates(text.as_bytes()).map(|body| String::from_utf8(body).expect("text"));
+        assert_eq!(mend(r#""a\ud83d""#).as_deref(), Some(r#""a\ufffd""#));
+        assert_eq!(mend(r#""\udcf8 \ud83d\udcf8 \ud83d\n""#).as_deref(), Some(r#""\ufffd \ud83d\udcf8 \ufffd\n""#));
+        assert_eq!(mend(r#""\ud83d\udcf8 \\ud83d \u00e9""#), None);
+        assert_eq!(mend("\\"), None);
+    }
+
+    #[test]
+    fn never_is_later_than_every_threshold() {
+        assert_eq!(moment("9999-12-31T23:59:59.999Z"), Some(Timestamp::MAX));
+        assert_eq!(moment("9999-12-31"), None);
+        assert_eq!(moment("soon"), None);
     }
 
     #[test]

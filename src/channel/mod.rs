@@ -32,7 +32,7 @@ pub struct Message {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct SendError {
-    /// What was attempted and what came of it; outside text in it is not yet free of secrets.
+    /// What was attempted and what came of it; outside text in it is neither short nor free of secrets yet.
     pub reason: String,
     /// Whether another attempt in this run may do better, and would not say the same twice.
     pub retry: Retry,
@@ -47,8 +47,8 @@ impl SendError {
     /// What an answer other than a confirmation means.
     pub(crate) fn refused(service: &str, answer: &Answer) -> Self {
         let retry = if answer.is_transient() { Retry::as_asked(answer.retry_after) } else { Retry::Never };
-        let excerpt = answer.excerpt();
-        let said = if excerpt.is_empty() { String::new() } else { format!(": {excerpt}") };
+        let text = answer.text();
+        let said = if text.is_empty() { String::new() } else { format!(": {text}") };
         Self { reason: format!("{service} answered {}{said}", answer.status), retry }
     }
 }

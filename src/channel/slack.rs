@@ -31,8 +31,8 @@ const MOST_NAME: usize = 120;
 const MOST_URL: usize = 600;
 /// Profiles that are named where they could not be checked.
 const MOST_UNCHECKED: usize = 8;
-/// Characters of what has become better.
-const MOST_GOOD_NEWS: usize = 1_000;
+/// Characters of what has become better; escaped, it is at most five times as long.
+const MOST_GOOD_NEWS: usize = 550;
 /// Entries that the plain text names.
 const MOST_IN_FALLBACK: usize = 3;
 
@@ -107,8 +107,17 @@ impl<'a> Draft<'a> {
                     format!("• *{}*: {}", text(failed.profile.as_str()), escape(&digest::reason(failed)))
                 }),
             );
-            if MOST_UNCHECKED < digest.unchecked.len() {
-                lines.push(format!("… and {} more", digest.unchecked.len() - MOST_UNCHECKED));
+            // Escaped, a name may be five times as long: what the section has no room for is counted.
+            let mut room = MOST_SECTION - 30;
+            let fitting = lines.iter().take_while(|line| {
+                let left = room.checked_sub(units(line) + 1);
+                room = left.unwrap_or_default();
+                left.is_some()
+            });
+            let named = fitting.count() - 1;
+            lines.truncate(named + 1);
+            if named < digest.unchecked.len() {
+                lines.push(format!("… and {} more", digest.unchecked.len() - named));
             }
             draft.push(section(&lines.join("\n")));
         }

@@ -44,6 +44,9 @@ const MOST_DOCUMENT_BYTES: u64 = 4 * 1024 * 1024;
 /// The time that reading a configuration may take: Lambda gives a function ten seconds to start in.
 pub const MOST_TO_READ: Duration = Duration::from_secs(8);
 
+/// Characters that a part of a URL may have and be no secret by itself.
+const MOST_WORD: usize = 11;
+
 /// What the function is to do: checked, and with every reference resolved.
 #[derive(Debug)]
 pub struct Config {
@@ -307,9 +310,11 @@ impl Config {
     pub fn redactor(&self) -> Redactor {
         let mut secrets = vec![self.ayrshare.api_key.expose_secret().to_owned()];
         let mut add_url = |url: &SecretUrl| {
+            // A service may repeat any part of it; a short part may be a word of ours.
+            let parts = url.0.path().split('/').chain([url.0.path().trim_matches('/')]);
+            let parts = parts.chain(url.0.query()).chain(url.0.password());
             secrets.push(url.0.as_str().to_owned());
-            secrets.push(url.0.path().trim_matches('/').to_owned());
-            secrets.extend(url.0.query().map(ToOwned::to_owned));
+            secrets.extend(parts.filter(|part| MOST_WORD < part.len()).map(ToOwned::to_owned));
         };
         self.heartbeat.iter().for_each(&mut add_url);
         for channel in &self.channels {

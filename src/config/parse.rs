@@ -92,15 +92,12 @@ fn ayrshare(root: &Table<'_>) -> Option<AyrshareConfig> {
     } else {
         Url::parse(DEFAULT_BASE_URL).ok()
     };
-    let config = AyrshareConfig {
-        concurrency: usize::try_from(table.number_or("concurrency", 1..=256, 8)).unwrap_or(8),
-        timeout: table.duration_or("timeout", DEFAULT_TIMEOUT),
-        scheduled_posts: table.bool_or("scheduled_posts", true),
-        api_key: api_key.unwrap_or_default(),
-        base_url: base_url?,
-    };
+    let concurrency = usize::try_from(table.number_or("concurrency", 1..=256, 8)).unwrap_or(8);
+    let timeout = table.duration_or("timeout", DEFAULT_TIMEOUT);
+    let scheduled_posts = table.bool_or("scheduled_posts", true);
+    // Every key is read before any may be missing, so that every fault is found.
     table.end();
-    Some(config)
+    Some(AyrshareConfig { api_key: api_key?, base_url: base_url?, concurrency, timeout, scheduled_posts })
 }
 
 fn profiles(root: &Table<'_>) -> Option<Vec<Profile>> {
@@ -169,17 +166,20 @@ enum LedgerType {
 
 fn ledger(root: &Table<'_>) -> Option<LedgerConfig> {
     let table = root.table("ledger")?;
-    if !table.has("type") {
+    if !table.has("type") && (table.has("table") || table.has("path")) {
         table.fault("type", "is missing; give `dynamodb`, `file` or `none`");
     }
     let types = [("dynamodb", LedgerType::DynamoDb), ("file", LedgerType::File), ("none", LedgerType::None)];
     let not_blank = |text: &Text<'_>| {
         if text.value.trim().is_empty() { Err("is blank") } else { Ok(text.value.to_owned()) }
     };
-    let ledger = match table.word("type", &types)? {
+    let ledger = match table.word("type", &types).unwrap_or(LedgerType::None) {
         LedgerType::DynamoDb => table.required("table", not_blank).map(|table| LedgerConfig::DynamoDb { table }),
         LedgerType::File => table.required("path", not_blank).map(|path| LedgerConfig::File { path: path.into() }),
-        LedgerType::None => None,
+        LedgerType::None => {
+            table.expect(&["table", "path"]);
+            None
+        }
     };
     table.end();
     ledger
@@ -210,9 +210,13 @@ fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds
         let name = table.required("name", |text| names.add(text));
         let thresholds = if table.has("thresholds") { thresholds(&table) } else { defaults.cloned() };
         let profiles = channel_profiles(&table, profiles);
-        // Without its type, which other keys it may have cannot be said.
-        let Some(channel_type) = channel_type(&table) else { continue };
-        let kind = channel_kind(&table, channel_type);
+        let kind = if let Some(channel_type) = channel_type(&table) {
+            channel_kind(&table, channel_type)
+        } else {
+            // Without its type, it may have the keys of any.
+            table.expect(&["webhook_url", "topic_arn", "format", "url", "secret"]);
+            None
+        };
         table.end();
         if let (Some(name), Some(kind), Some(thresholds)) = (name, kind, thresholds) {
             channels.push(Channel { name, kind, profiles, thresholds });

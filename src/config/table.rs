@@ -49,6 +49,12 @@ impl<'a> Table<'a> {
 
     /// Reports a fault at a string of the table.
     pub fn fault_at(&self, text: &Text<'_>, reason: impl Display) {
+        let reason = reason.to_string();
+        // What stands behind a reference may be a secret: it is called by its reference.
+        let reason = match self.resolved.at(&text.path) {
+            Some(reference) => conceal(&reason, text.value, &reference.to_string()),
+            None => reason,
+        };
         self.faults.add(Fault::new(&text.path, reason));
     }
 
@@ -171,7 +177,12 @@ impl<'a> Table<'a> {
     }
 
     fn parse<T, E: Display>(&self, text: &Text<'a>, parse: impl FnOnce(&Text<'a>) -> Result<T, E>) -> Option<T> {
-        parse(text).map_err(|reason| self.faults.add(Fault::new(&text.path, reason))).ok()
+        parse(text).map_err(|reason| self.fault_at(text, reason)).ok()
+    }
+
+    /// Knows these keys, without reading them.
+    pub fn expect(&self, keys: &[&'static str]) {
+        self.known.borrow_mut().extend(keys);
     }
 
     /// One of the `words` under `key`, or `None` when the key is not there or holds another.
@@ -194,6 +205,21 @@ impl<'a> Table<'a> {
             self.fault(key, format!("is no key of this table; it knows {}", known.join(", ")));
         }
     }
+}
+
+/// `reason` with `name` in the place of every quotation of `value`.
+fn conceal(reason: &str, value: &str, name: &str) -> String {
+    let line = crate::words::one_line(value);
+    let parts: Vec<_> = reason
+        .split('`')
+        .enumerate()
+        .map(|(index, part)| {
+            let quoted = part.trim_end_matches('…');
+            let is_value = index % 2 == 1 && !quoted.is_empty() && (value.contains(quoted) || line.contains(quoted));
+            if is_value { name } else { part }
+        })
+        .collect();
+    parts.join("`")
 }
 
 fn name_of(value: &Value) -> &'static str {

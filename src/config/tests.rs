@@ -156,7 +156,8 @@ fn the_ledger_decides_how_often_things_are_said() {
         Ok((true, Repeat::EveryRun))
     );
     let fault = |ledger: &str| faults(load(&format!("{SMALL}\n{ledger}"))).concat();
-    assert!(fault("[ledger]").starts_with("ledger.type: is missing"));
+    assert!(fault("[ledger]\ntable = 't'").starts_with("ledger.type: is missing"));
+    assert_eq!(with("[ledger]"), Ok((false, Repeat::EveryRun)));
     assert!(fault("[ledger]\ntype = 'redis'").starts_with("ledger.type: expected `dynamodb` or `file`"));
     assert!(fault("[ledger]\ntype = 'file'").starts_with("ledger.path: is missing"));
     assert!(fault("[ledger]\ntype = 'dynamodb'\ntable = ' '").starts_with("ledger.table: is blank"));
@@ -298,6 +299,20 @@ fn no_fault_and_no_debug_text_shows_a_secret() {
     }
     let redacted = config.redactor().redact("ACME-KEY https://hooks.slack.com/services/T0/B0/x and services/T0/B0/x");
     assert_eq!(redacted, "[redacted] [redacted] and [redacted]");
+}
+
+#[test]
+fn what_stands_behind_a_reference_is_not_quoted() {
+    for (from, to) in [
+        ("api_key = \"KEY\"", "api_key = \"KEY\"\ntimeout = \"env:ACME\""),
+        ("api_key = \"KEY\"", "api_key = \"KEY\"\nbase_url = \"env:ACME\""),
+        ("type = \"sns\"", "type = \"env:ACME\""),
+        ("type = \"sns\"", "type = \"sns\"\nprofiles = [\"env:ACME\"]"),
+        ("type = \"sns\"", "type = \"sns\"\nthresholds = [\"env:ACME\"]"),
+    ] {
+        let faults = faults(load(&small_with(from, to)));
+        assert!(!faults.is_empty() && !faults.concat().contains("ACME-KEY"), "{faults:?}");
+    }
 }
 
 #[test]

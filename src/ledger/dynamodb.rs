@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeyType, PutRequest, ScalarAttributeType, TableDescription, WriteRequest,
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::{Change, Key, Lease, LedgerError, Level, Memory, Record};
@@ -127,11 +127,13 @@ impl DynamoDbLedger {
             let requests: Option<Vec<_>> = batch.iter().map(|change| request(channel, change)).collect();
             batches.push(requests.ok_or_else(|| LedgerError("a record could not be written as an item".to_owned()))?);
         }
-        stream::iter(batches)
+        // Every batch is tried, whatever became of another: what was confirmed is to be remembered.
+        let written: Vec<_> = stream::iter(batches)
             .map(|batch| self.write_batch(batch, deadline))
             .buffer_unordered(SIDE_BY_SIDE)
-            .try_collect()
-            .await
+            .collect()
+            .await;
+        written.into_iter().collect()
     }
 
     /// Writes one batch; what DynamoDB leaves unprocessed is written again, after a growing pause.

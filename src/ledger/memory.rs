@@ -39,7 +39,7 @@ pub enum Key {
     Post {
         /// Whose post it is.
         profile: ProfileName,
-        /// Its id; a hash of its text where it has none.
+        /// Its id; a hash of what is known of it where it has none.
         id: String,
         /// The earliest expiry of its media, in milliseconds since 1970.
         expires_at_ms: Option<i64>,
@@ -76,9 +76,11 @@ impl Key {
 /// What a post is remembered by.
 #[must_use]
 pub fn post_id(post: &PostAtRisk) -> String {
-    match &post.id {
-        Some(id) => bounded(id),
-        None => hash(post.text.as_deref().unwrap_or_default()),
+    if let Some(id) = &post.id {
+        bounded(id)
+    } else {
+        let urls: Vec<_> = post.media.iter().map(|media| media.url.as_str()).collect();
+        hash(&format!("{:?} {:?} {urls:?}", post.text, post.scheduled_at))
     }
 }
 

@@ -624,7 +624,13 @@ fn is_again(arrival: &Arrival, earlier: &[Arrival]) -> bool {
         About::File { .. } => remembered(None, &|about| *about == arrival.about),
         About::Post { profile, id, .. } => {
             let resolved = About::Resolved { profile: profile.clone(), id: id.clone() };
-            remembered(last(&|about| *about == resolved), &|about| *about == arrival.about)
+            let since = last(&|about| *about == resolved);
+            let is_gone_again = arrival.level == 0
+                && remembered(
+                    since,
+                    &|about| matches!(about, About::Post { profile: p, id: i, .. } if p == profile && i == id),
+                );
+            is_gone_again || remembered(since, &|about| *about == arrival.about)
         }
         About::Failing { .. } => false,
         // What has become better is said again only after it became worse again.
@@ -671,6 +677,12 @@ fn check_nothing_lost(world: &World, result: &RunResult, is_ledger_sound: bool) 
             let Some(level) = world.due_level(receiver, &about) else { continue };
             let is_told = match &about {
                 About::Failing { .. } => confirmed().any(|one| one.about == about && world.now_ms - one.at_ms < DAY_MS),
+                // A post whose file is gone is the same news, whatever the expiry of the file was.
+                About::Post { profile, id, .. } if level == 0 => confirmed().any(|one| {
+                    let is_same =
+                        matches!(&one.about, About::Post { profile: p, id: i, .. } if p == profile && i == id);
+                    is_same && one.level == 0
+                }),
                 _ => confirmed().any(|one| one.about == about && one.level <= level),
             };
             assert!(is_told, "{} was never told of {about:?} at {level}", receiver.name);

@@ -37,7 +37,7 @@ def _list(value):
 # The function's own: each with what it is for, so that a new one has to be put here with its reason.
 FUNCTION_MAY = {
     "WriteItsLog": {"logs:CreateLogStream", "logs:PutLogEvents"},
-    "ReadConfigurationAndSecrets": {"ssm:GetParameter", "ssm:GetParameters"},
+    "ReadConfigurationAndSecrets": {"ssm:GetParameters"},
     "PublishAlerts": {"sns:Publish"},
     "ProveThatTheTopicIsThere": {"sns:GetTopicAttributes"},
     "RememberWhatWasAnnounced": {

@@ -295,7 +295,7 @@ impl Function {
         let log = Log { stdout };
         if self.variables.get("AWS_LAMBDA_LOG_FORMAT").is_none_or(|format| format != "Text") {
             for line in log.lines() {
-                let run_id = line.get("run_id").or_else(|| line["span"].get("run_id"));
+                let run_id = line.get("run_id");
                 assert!(run_id.is_some_and(Value::is_string), "a line without a run: {line}");
             }
         }
