@@ -21,6 +21,8 @@ use crate::threshold::{Threshold, Thresholds};
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
 const DEFAULT_THRESHOLDS: [&str; 3] = ["7d", "3d", "1d"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Characters of the shortest secret that signs links.
+const LEAST_LINK_SECRET: usize = 8;
 const DEFAULT_LINK_TTL: Duration = Duration::from_hours(7 * 24);
 
 /// Reads the text as TOML, or as JSON when its first character is `{`.
@@ -292,8 +294,8 @@ fn http(root: &Table<'_>) -> HttpConfig {
         config.link_secret = table.parsed("link_secret", |text| {
             // While a secret is being replaced it stands here with the one before: the first signs, all are accepted.
             let mut secrets = text.value.split_whitespace().peekable();
-            if secrets.peek().is_none() || secrets.any(|secret| secret.len() < 16) {
-                Err("is too short to sign with; give 16 random characters or more, without a blank among them. To \
+            if secrets.peek().is_none() || secrets.any(|secret| secret.len() < LEAST_LINK_SECRET) {
+                Err("is too short to sign with; give 8 characters at least, better 32 random ones, and no blank. To \
                      replace a secret, give the new one, a blank, and the old one, which is accepted until it is gone")
             } else {
                 Ok(SecretString::from(text.value))

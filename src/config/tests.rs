@@ -456,7 +456,7 @@ fn a_link_secret_can_stand_beside_the_one_before() {
     let config = with("fedcba9876543210 0123456789abcdef").expect("a configuration");
     let redacted = config.redactor().redact("fedcba9876543210, 0123456789abcdef");
     assert_eq!(redacted, "[redacted], [redacted]");
-    for short in ["", "   ", "0123456789abcde", "fedcba9876543210 short"] {
+    for short in ["", "   ", "0123456", "fedcba9876543210 short"] {
         let found = faults(with(short));
         assert!(found[0].starts_with("http.link_secret: is too short to sign with"), "{found:?}");
         assert!(!found[0].contains("fedcba"), "{found:?}");
