@@ -71,6 +71,10 @@ integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
 stack: release ## Prove template.yaml without an AWS account, and run the release build in it
 	$(call stage,the stack,FUNCTION_BINARY=target/lambda/media-expiry-alerts/bootstrap tests/stack/run -q)
 
+.PHONY: browser
+browser: ## Open the report in Chromium, and read its table and its calendar back
+	$(call stage,the report,tests/browser/run)
+
 .PHONY: tools
 tools: $(TOOLS) ## Install the tools of the gate into .venv/
 
