@@ -16,15 +16,17 @@ enum Expected {
     Run { action: &'static str, messages: usize },
     /// An HTTP answer with the result of a run.
     Page { action: &'static str, messages: usize },
-    /// An HTTP answer of this status that refuses.
+    /// An HTTP answer of this status that refuses, for a program.
     Problem(u16),
+    /// An HTTP answer of this status that refuses, for a person.
+    Refusal(u16),
     /// An error of this type, with this in its text.
     Error(&'static str, &'static str),
 }
 
 /// What is expected of each file. `events/README.md` says the same in words.
 fn expectations() -> BTreeMap<&'static str, Expected> {
-    use Expected::{Error, Page, Problem, Run};
+    use Expected::{Error, Page, Problem, Refusal, Run};
     BTreeMap::from([
         ("scheduled", Run { action: "alert", messages: 1 }),
         ("scheduler", Run { action: "alert", messages: 1 }),
@@ -42,7 +44,7 @@ fn expectations() -> BTreeMap<&'static str, Expected> {
         ("rest-report-v1", Page { action: "report", messages: 0 }),
         ("rest-alerts-v1", Page { action: "alert", messages: 0 }),
         ("refused-http-report-v2", Problem(401)),
-        ("refused-http-link-v2", Problem(404)),
+        ("refused-http-link-v2", Refusal(404)),
         ("refused-s3-object-created", Error("InvalidEvent", "\"Object Created\" is not for this function")),
         ("refused-within", Error("InvalidEvent", "`banana` is no duration")),
     ])
@@ -129,11 +131,8 @@ fn hold(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String> 
             let result = serde_json::from_str(body).map_err(|error| format!("the body cannot be read: {error}"))?;
             hold_run(action, *messages, &result, sent)
         }
-        (Expected::Problem(status), Ok(page)) => {
-            require(page["statusCode"] == json!(status), &format!("the status is not {status}"))?;
-            require(page["headers"]["content-type"] == "application/problem+json", "the body is no problem")?;
-            require(sent == NOTHING, "something was sent")
-        }
+        (Expected::Problem(status), Ok(page)) => hold_refusal(*status, "application/problem+json", page, sent),
+        (Expected::Refusal(status), Ok(page)) => hold_refusal(*status, "text/html; charset=utf-8", page, sent),
         (Expected::Error(error_type, text), Err(error)) => {
             require(error.error_type == *error_type, &format!("the error is no {error_type}"))?;
             require(error.message.contains(text), &format!("the error does not say {text}"))?;
@@ -142,6 +141,12 @@ fn hold(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String> 
         (_, Ok(_)) => Err("it is no error".to_owned()),
         (_, Err(_)) => Err("it is an error".to_owned()),
     }
+}
+
+fn hold_refusal(status: u16, content_type: &str, page: &Value, sent: Sent) -> Result<(), String> {
+    require(page["statusCode"] == json!(status), &format!("the status is not {status}"))?;
+    require(page["headers"]["content-type"] == content_type, &format!("the body is no {content_type}"))?;
+    require(sent == NOTHING, "something was sent")
 }
 
 fn hold_run(action: &str, messages: usize, result: &Value, sent: Sent) -> Result<(), String> {
