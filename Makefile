@@ -69,7 +69,7 @@ integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
 
 .PHONY: stack
 stack: release ## Prove template.yaml without an AWS account, and run the release build in it
-	$(call stage,the stack,FUNCTION_BINARY=target/lambda/media-expiry-alerts/bootstrap tests/stack/run -q)
+	$(call stage,the stack,FUNCTION_BINARY=target/lambda/media-expiry-alerts/bootstrap tests/stack/run)
 
 .PHONY: browser
 browser: ## Open the report in Chromium, and read its table and its calendar back
