@@ -625,11 +625,14 @@ fn is_again(arrival: &Arrival, earlier: &[Arrival]) -> bool {
         About::Post { profile, id, .. } => {
             let resolved = About::Resolved { profile: profile.clone(), id: id.clone() };
             let since = last(&|about| *about == resolved);
+            // A record whose post was due is forgotten without a word; one that was moved in between is news again.
             let is_gone_again = arrival.level == 0
-                && remembered(
-                    since,
-                    &|about| matches!(about, About::Post { profile: p, id: i, .. } if p == profile && i == id),
-                );
+                && earlier.iter().skip(since.map_or(0, |index| index + 1)).any(|other| {
+                    let is_same =
+                        matches!(&other.about, About::Post { profile: p, id: i, .. } if p == profile && i == id);
+                    let is_due_yet = other.due_ms.is_none_or(|due_ms| arrival.at_ms < due_ms);
+                    is_same && is_due_yet && other.is_settled && other.level == 0
+                });
             is_gone_again || remembered(since, &|about| *about == arrival.about)
         }
         About::Failing { .. } => false,
