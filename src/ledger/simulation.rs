@@ -604,10 +604,26 @@ fn check_nothing_wrong(world: &World, run: u32, is_ledger_sound: bool) {
                 "{}: {arrival:?}",
                 receiver.name
             );
+            assert!(is_about_something(arrival, earlier), "{} hears good news of nothing: {arrival:?}", receiver.name);
             let again = is_ledger_sound && is_again(arrival, earlier);
             assert!(!again, "{} hears again: {arrival:?}", receiver.name);
         }
         check_bare_failing(receiver, earlier, &new, is_ledger_sound);
+    }
+}
+
+/// Whether good news is about bad news that came before. A post that was due meanwhile was not saved, whatever became of it.
+fn is_about_something(arrival: &Arrival, earlier: &[Arrival]) -> bool {
+    match &arrival.about {
+        About::Recovered { profile, posts } => {
+            let failing = About::Failing { profile: profile.clone(), posts: *posts };
+            earlier.iter().any(|other| other.about == failing)
+        }
+        About::Resolved { profile, id } => earlier.iter().any(|other| {
+            let is_same = matches!(&other.about, About::Post { profile: p, id: i, .. } if p == profile && i == id);
+            is_same && other.due_ms.is_none_or(|due_ms| arrival.at_ms < due_ms)
+        }),
+        _ => true,
     }
 }
 
@@ -746,8 +762,18 @@ impl World {
             About::Failing { posts: true, .. } => (account.posts_fail && !account.media_fail).then_some(SEEN),
             About::Recovered { posts: false, .. } => (!account.media_fail).then_some(SEEN),
             About::Recovered { posts: true, .. } => (!account.posts_fail).then_some(SEEN),
-            About::Resolved { .. } => (!account.media_fail && !account.posts_fail).then_some(SEEN),
+            About::Resolved { id, .. } => {
+                let is_seen = !account.media_fail && !account.posts_fail;
+                (is_seen && !self.is_at_risk(receiver, account, id)).then_some(SEEN)
+            }
         }
+    }
+
+    fn is_at_risk(&self, receiver: &Receiver, account: &Account, id: &str) -> bool {
+        account
+            .posts
+            .iter()
+            .any(|post| post.id == id && level_of_post(post, account, self.now_ms, &receiver.thresholds_d).is_some())
     }
 
     /// What a channel that was told of something bad is to be told now that it is over; `None` while it is not.
@@ -761,10 +787,8 @@ impl World {
             About::Post { profile: of, id, .. } if self.now_ms < arrival.due_ms? => {
                 let account = &self.accounts[self.index_of(of)];
                 let is_seen = !account.media_fail && !account.posts_fail;
-                let is_at_risk = account.posts.iter().any(|post| {
-                    post.id == *id && level_of_post(post, account, self.now_ms, &receiver.thresholds_d).is_some()
-                });
-                (is_seen && !is_at_risk).then(|| About::Resolved { profile: of.clone(), id: id.clone() })
+                (is_seen && !self.is_at_risk(receiver, account, id))
+                    .then(|| About::Resolved { profile: of.clone(), id: id.clone() })
             }
             _ => None,
         }
@@ -861,6 +885,9 @@ async fn live(seed: u64, days: i64, shelf: Shelf) {
         } else {
             vec![one.await]
         };
+        // The lease of an earlier run ended long ago, crashed or not, and of two that overlap one has it.
+        let is_busy = |result: &Option<RunResult>| result.as_ref().is_some_and(RunResult::is_busy);
+        assert!(!invocations.iter().all(|(_, result, _)| is_busy(result)), "nobody ran, and nobody else does");
         let all_ended = invocations.iter().all(|(_, result, is_faulty)| result.is_some() && !is_faulty);
         let now = moment(lock().now_ms);
         assert!(!all_ended || shelf.is_free(now), "every run has ended, and the lease of one is still held");
