@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use fastrand::Rng;
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -530,10 +532,20 @@ enum Shelf {
 
 impl Shelf {
     /// Whether no lease is held; those of crashed runs are over long before the next one.
-    fn is_free(&self, now: Timestamp) -> bool {
-        let Self::InProcess(store) = self else { return true };
-        let store = store.lock().unwrap_or_else(PoisonError::into_inner);
-        store.lease.as_ref().is_none_or(|(_, end)| *end <= now)
+    async fn is_free(&self, now: Timestamp) -> bool {
+        let ends_at_ms = match self {
+            Self::InProcess(store) => {
+                let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                store.lease.as_ref().map(|(_, end)| end.as_millisecond())
+            }
+            Self::DynamoDb(client, table) => {
+                let key = |text: &str| AttributeValue::S(text.to_owned());
+                let get = client.get_item().table_name(table).key("pk", key("lease")).key("sk", key("run"));
+                let lease = get.consistent_read(true).send().await.expect("an answer").item;
+                lease.map(|lease| lease["ends_at_ms"].as_n().expect("a number").parse().expect("a number"))
+            }
+        };
+        ends_at_ms.is_none_or(|ends_at_ms: i64| ends_at_ms <= now.as_millisecond())
     }
 
     /// What is kept for a channel.
@@ -890,7 +902,7 @@ async fn live(seed: u64, days: i64, shelf: Shelf) {
         assert!(!invocations.iter().all(|(_, result, _)| is_busy(result)), "nobody ran, and nobody else does");
         let all_ended = invocations.iter().all(|(_, result, is_faulty)| result.is_some() && !is_faulty);
         let now = moment(lock().now_ms);
-        assert!(!all_ended || shelf.is_free(now), "every run has ended, and the lease of one is still held");
+        assert!(!all_ended || shelf.is_free(now).await, "every run has ended, and the lease of one is still held");
         let memories = [shelf.memory("team").await, shelf.memory("mail").await];
         let mut world = lock();
         for (run, result, is_faulty) in &invocations {
