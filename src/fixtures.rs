@@ -41,7 +41,7 @@ pub fn item(profile: &str, file_name: &str, minutes: Option<i64>) -> Item {
 }
 
 fn scan(profile: &str, items: Vec<Item>) -> Scan {
-    let gallery = Gallery { listed: items.len() + 40, ignored: 1, items, places: Vec::new() };
+    let gallery = Gallery { listed: items.len() + 40, ignored: 1, items, ..Gallery::default() };
     Scan { profile: ProfileName::new(profile), media: Ok(gallery), posts: None }
 }
 
