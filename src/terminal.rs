@@ -11,10 +11,8 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use crate::environment::Environment;
 use crate::words;
 
-/// The narrowest and the widest that sentences are set: longer lines are hard to read.
+/// The narrowest and the widest that sentences are set: longer lines are hard to read. Nothing is set narrower.
 const PROSE: RangeInclusive<usize> = 40..=96;
-/// The narrowest that anything is set.
-const LEAST_COLUMNS: usize = 20;
 /// What a message is set in with from the left.
 const MARGIN: &str = "  ┃ ";
 /// What stands for a picture beside a text.
@@ -39,7 +37,7 @@ impl Look {
         let asked = environment.var("COLUMNS").and_then(|columns| columns.trim().parse().ok());
         let of_terminal = || terminal_size_of(&stdout).map(|(Width(columns), _)| usize::from(columns));
         let columns = asked.or_else(of_terminal).filter(|columns| 0 < *columns).unwrap_or(usize::MAX);
-        Self { is_styled: is_terminal && takes_styles(environment), columns: columns.max(LEAST_COLUMNS) }
+        Self { is_styled: is_terminal && takes_styles(environment), columns: columns.max(*PROSE.start()) }
     }
 
     /// Text without any codes of a terminal, as long as it takes.
@@ -105,15 +103,24 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     if text.width() <= columns {
         return Cow::Borrowed(text);
     }
-    let mut room = columns.saturating_sub(1);
+    // What joins a picture to its next part has lost that part.
+    Cow::Owned(format!("{}…", prefix(text, columns.saturating_sub(1)).trim_end_matches(['\u{200D}', ' '])))
+}
+
+/// A beginning of a text that takes at most so many columns, and about as long as there is.
+fn prefix(text: &str, columns: usize) -> &str {
+    let mut room = columns;
     let mut end = 0;
     for (index, character) in text.char_indices() {
         let Some(left) = room.checked_sub(character.width().unwrap_or_default()) else { break };
         room = left;
         end = index + character.len_utf8();
     }
-    // What joins a picture to its next part has lost that part.
-    Cow::Owned(format!("{}…", text[..end].trim_end_matches(['\u{200D}', ' '])))
+    // A mark behind a character may make it wider than it is by itself.
+    while columns < text[..end].width() {
+        end = text.floor_char_boundary(end - 1);
+    }
+    &text[..end]
 }
 
 /// Text with blanks after it, so that it takes so many columns.
@@ -122,16 +129,22 @@ pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
 }
 
-/// Text in lines of at most so many columns, broken between words; a word that is longer than a line has its own.
+/// Text in lines of at most so many columns, broken between words, and within those that are longer than a line.
 #[must_use]
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.width() + 1 + word.width() <= columns => *line += &format!(" {word}"),
-            _ => lines.push(word.to_owned()),
+            Some(line) if !line.is_empty() && line.width() + 1 + word.width() <= columns => {
+                *line += &format!(" {word}");
+                continue;
+            }
+            Some(line) if line.is_empty() => {
+                lines.pop();
+            }
+            _ => {}
         }
+        lines.extend(parts(word, columns).map(ToOwned::to_owned));
     }
     lines
 }
@@ -347,10 +360,10 @@ fn emphasis<'a>(mark: char, after: &'a str, style: &Style) -> Read<'a> {
 /// Breaks a line between words where it is too long; what follows is set in under its text.
 fn wrapped(pieces: &[Piece], look: Look) -> Vec<Line> {
     let columns = look.columns - MARGIN.width() - PICTURE.width();
-    let indent = indent(pieces);
+    let indent = indent(pieces).min(columns / 2);
     let mut lines = vec![(String::new(), 0)];
     for piece in pieces {
-        for word in piece.text.split_inclusive(' ') {
+        for word in piece.text.split_inclusive(' ').flat_map(|word| parts(word, columns - indent)) {
             let is_full =
                 lines.last().is_some_and(|(_, column)| columns < column + word.trim_end().width() && indent < *column);
             if is_full {
@@ -363,6 +376,17 @@ fn wrapped(pieces: &[Piece], look: Look) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// A word in parts, none of which takes more columns than these.
+fn parts(word: &str, columns: usize) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let fits = rest.trim_end().width() <= columns;
+        let part = if fits { rest } else { prefix(rest, columns.max(2)) };
+        rest = &rest[part.len()..];
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Where the text of a line begins: after its blanks and its sign, if it has one.
@@ -413,6 +437,31 @@ mod tests {
         for line in shown.lines() {
             assert!(line.starts_with("  ┃ ") && line.width() <= 60, "{line}");
         }
+    }
+
+    #[test]
+    fn text_is_cut_by_the_columns_that_it_takes() {
+        let check = |text: &str, columns: usize, expected: &str| assert_eq!(fit(text, columns), expected, "{text}");
+        check("banner.png", 10, "banner.png");
+        check("banner.png", 9, "banner.p…");
+        check("夏のセール", 10, "夏のセール");
+        check("夏のセール", 9, "夏のセー…");
+        check("夏のセール", 8, "夏のセ…");
+        check("👩‍💻👩‍💻", 4, "👩‍💻👩‍💻");
+        check("👩‍💻👩‍💻", 3, "👩…");
+        check("❤️❤️❤️", 4, "❤️❤…");
+        check("a b", 2, "a…");
+        check("abc", 0, "…");
+    }
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a abcdefgh b", 3), ["a", "abc", "def", "gh", "b"]);
+        assert_eq!(wrap("夏のセール", 4), ["夏の", "セー", "ル"]);
+        assert_eq!(wrap("", 7), [""]);
+        let shown = section(&"x".repeat(200), PLAIN);
+        assert!(shown.lines().all(|line| line.width() <= 60) && shown.matches('x').count() == 200, "{shown}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::digest::{self, Urgency};
-use crate::model::{MediaAtRisk, Part, PostAtRisk, RiskReason, State};
+use crate::model::{FailedProfile, Failure, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
 use crate::report::{self, Question};
 use crate::run_result::{ChannelResult, ItemResult, Outcome, RunResult, Status};
 use crate::terminal::{Look, fit, pad, slack_message, wrap};
@@ -73,10 +73,7 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: Lo
     let mut text = format!("{}\n", look.bold("Profiles"));
     for profile in profiles {
         let failed = result.profiles.failed.iter().find(|failed| failed.profile.as_str() == profile);
-        let reason = failed.map(|failed| {
-            let said = &failed.failure.message;
-            if said.is_empty() { digest::reason(failed) } else { format!("{}: {said}", digest::reason(failed)) }
-        });
+        let reason = failed.map(why);
         text += &line(&one_line(profile), "ok", reason.as_deref(), look);
     }
     text += &format!("\n{}\n", look.bold("Channels"));
@@ -106,8 +103,13 @@ fn line(label: &str, well: &str, failed: Option<&str>, look: Look) -> String {
 
 /// Text in lines of their own, so many columns from the left.
 fn set_in(text: &str, columns: usize, look: Look) -> String {
-    let width = look.for_prose().columns.saturating_sub(columns);
+    let width = sentence(look).saturating_sub(columns);
     wrap(&one_line(text), width).iter().map(|line| format!("{}{line}\n", " ".repeat(columns))).collect()
+}
+
+/// How wide sentences are set.
+fn sentence(look: Look) -> usize {
+    look.for_prose().columns
 }
 
 fn channels(channels: &[ChannelResult], look: Look) -> String {
@@ -171,12 +173,22 @@ fn unchecked(result: &RunResult, look: Look) -> String {
     }
     let mut text = format!("\n{}\n", look.red("Could not be checked"));
     for failed in failed {
-        let said = &failed.failure.message;
         let name = fit(&one_line(failed.profile.as_str()), look.columns.saturating_sub(2).min(MOST_NAME)).into_owned();
         text += &format!("{INDENT}{}\n", look.bold(&name));
-        text += &set_in(&format!("{}: {said}", digest::reason(failed)), 4, look);
+        text += &set_in(&why(failed), 4, look);
     }
     text
+}
+
+/// Why, in words, and then what Ayrshare said, for whoever has to mend it.
+fn why(failed: &FailedProfile) -> String {
+    let part = if failed.what == Part::Posts { "its scheduled posts could not be checked: " } else { "" };
+    let Failure { kind, message, .. } = &failed.failure;
+    if message.is_empty() {
+        format!("{part}{}", kind.in_words())
+    } else {
+        format!("{part}{}: {message}", kind.in_words())
+    }
 }
 
 fn ledger(result: &RunResult, look: Look) -> String {
@@ -188,7 +200,7 @@ fn ledger(result: &RunResult, look: Look) -> String {
 fn totals(result: &RunResult, question: &Question, look: Look) -> String {
     let headline = format!("{}.", report::headline(result, question));
     let coverage = format!("Looked at {} on {}.", report::coverage(result), utc(result.started_at));
-    let lines = |text: &str| wrap(text, look.for_prose().columns).join("\n");
+    let lines = |text: &str| wrap(text, sentence(look)).join("\n");
     let is_clear = result.items.is_empty() && result.posts_at_risk.is_empty() && result.profiles.failed.is_empty();
     let headline = lines(&headline);
     let headline = if is_clear { look.green(&headline) } else { look.bold(&headline) };
@@ -390,4 +402,126 @@ fn exact(at: jiff::Timestamp) -> String {
 
 fn number(number: usize) -> String {
     thousands(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::command::Action;
+    use crate::fixtures::{hostile_survey, result, survey, survey_of};
+    use crate::threshold::Threshold;
+
+    fn question() -> Question {
+        Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: true }
+    }
+
+    fn look(columns: usize) -> Look {
+        Look { is_styled: false, columns }
+    }
+
+    fn told(outcome: Outcome) -> ChannelResult {
+        ChannelResult {
+            name: "social-team".into(),
+            kind: "slack",
+            outcome,
+            announced: 0,
+            messages: 0,
+            error: None,
+            payloads: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_report_of_everything() {
+        insta::assert_snapshot!("a_table_of_everything", report(&result(&survey()), &question(), look(90)));
+        insta::assert_snapshot!("a_narrow_table_of_everything", report(&result(&survey()), &question(), look(40)));
+    }
+
+    #[test]
+    fn a_report_of_nothing_says_what_it_is_about() {
+        let nothing = survey_of(0);
+        let text = report(&result(&nothing), &question(), look(80));
+        let expected = "\nAll clear: no file expires within 7 days.\n\
+                        Looked at the profile, 40 files (1 ignored) on 2026-11-23 06:00 UTC.\n";
+        assert_eq!(text, expected);
+
+        let mut nobody = result(&nothing);
+        nobody.profiles.checked = 0;
+        let text = report(&nobody, &question(), look(80));
+        assert!(!text.contains("All clear") && text.contains("1 of 1 profile could not be checked"), "{text}");
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        let text = report(&result(&survey()), &question(), Look { is_styled: true, columns: 90 });
+        assert!(text.contains("\u{1b}[1;31mCould not be checked\u{1b}[0m"), "{text}");
+    }
+
+    #[test]
+    fn each_channel_has_its_line() {
+        let mut result = result(&survey());
+        result.channels = vec![
+            ChannelResult { announced: 1_204, messages: 2, ..told(Outcome::Delivered) },
+            ChannelResult { error: Some("Slack answered 404 Not Found: no_service".into()), ..told(Outcome::Failed) },
+            told(Outcome::NothingDue),
+        ];
+        result.ledger_error = Some("the table is gone".into());
+        let text = sent(&result, &question(), look(80));
+        let expected = "  social-team  told of 1,204 files and posts in 2 messages\n\
+                        \x20 social-team  failed\n\
+                        \x20              Slack answered 404 Not Found: no_service\n\
+                        \x20 social-team  nothing new to say\n\n\
+                        Could not be checked\n  Acme Coffee\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("The ledger failed\n  the table is gone\n"), "{text}");
+
+        result.channels = vec![told(Outcome::Busy)];
+        assert!(sent(&result, &question(), look(80)).contains("Another run is under way"));
+    }
+
+    #[test]
+    fn a_check_names_everything_that_it_tried() {
+        let mut result = result(&survey());
+        result.action = Action::Check;
+        result.channels = vec![told(Outcome::Reachable)];
+        let profiles = ["Head office", "Acme Coffee", "Café 東京"].map(ToOwned::to_owned);
+        insta::assert_snapshot!(check(&result, &profiles, true, look(80)));
+    }
+
+    #[test]
+    fn complaints_are_few() {
+        let mut result = result(&survey());
+        result.status = Status::Failed;
+        result.profiles.failed = vec![result.profiles.failed[0].clone(); 22];
+        let lines = complaints(&result);
+        assert_eq!(lines.len(), 22, "{lines:?}");
+        assert!(lines[0].starts_with("error: the run failed: "), "{lines:?}");
+        assert_eq!(
+            lines[1],
+            "warning: Acme Coffee could not be checked: Ayrshare denies access to this profile (HTTP 403)"
+        );
+        assert_eq!(lines[21], "warning: and 2 profiles more");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn nothing_from_outside_leaves_its_line_or_the_window(survey in hostile_survey(), columns in 40_usize..160) {
+            let mut result = result(&survey);
+            result.channels = vec![ChannelResult { payloads: vec![json!({"a": "\u{1b}[31m\u{202E}"})], ..told(Outcome::DryRun) }];
+            for text in [report(&result, &question(), look(columns)), sent(&result, &question(), look(columns))] {
+                for line in text.lines() {
+                    prop_assert!(line.width() <= columns, "{} columns: {line}", line.width());
+                    prop_assert_eq!(visible(line), line);
+                }
+            }
+            let listed = report(&result, &question(), Look::plain());
+            let rows = survey.items.len() + survey.posts_at_risk.len() + survey.failed().len();
+            prop_assert!(rows <= listed.lines().count());
+        }
+    }
 }
