@@ -1,4 +1,4 @@
-//! `cargo demo` shows the main job, and gives no secret away.
+//! The demo shows the main job, and gives no secret away.
 
 use std::fs;
 use std::path::Path;

@@ -18,7 +18,6 @@ use crate::threshold::Threshold;
     name = "expiry-alerts",
     version,
     max_term_width = 100,
-    next_line_help = false,
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = AFTER_HELP,
@@ -91,8 +90,7 @@ Examples:
 /// What every run takes.
 #[derive(Debug, Args)]
 pub struct Setup {
-    /// Where the configuration is [default: $MEDIA_ALERTS_CONFIG]
-    #[arg(short, long, value_name = "PLACE")]
+    #[arg(short, long, value_name = "PLACE", help = "Where the configuration is [default: $MEDIA_ALERTS_CONFIG]")]
     pub config: Option<String>,
     /// Only this profile; may be repeated
     #[arg(long = "profile", value_name = "NAME")]

@@ -11,6 +11,7 @@ mod progress;
 mod table;
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -161,14 +162,23 @@ async fn carry_out(setup: &Setup, command: &Command, environment: Environment) -
 }
 
 fn show(done: &Done, format: ResultFormat, table: impl Fn(&Done) -> String) -> Result<Exit, Refusal> {
-    match format {
-        ResultFormat::Table => print_out(&table(done))?,
-        ResultFormat::Json => {
-            print_out(&format!("{}\n", json(&done.result)))?;
-            table::complaints(&done.result).iter().for_each(|line| complain(line));
+    let text = match format {
+        ResultFormat::Table => table(done),
+        ResultFormat::Json => format!("{}\n", json(&done.result)),
+    };
+    print_out(&text)?;
+    complain_of(&done.result, format == ResultFormat::Table);
+    Ok(Exit::of(&done.result))
+}
+
+/// Tells standard error what went wrong, unless somebody sits before a table that says it: cron mails what comes there,
+/// and whoever keeps a file may never look into it.
+fn complain_of(result: &RunResult, is_table: bool) {
+    if !(is_table && std::io::stdout().is_terminal()) {
+        for line in table::complaints(result) {
+            complain(&line);
         }
     }
-    Ok(Exit::of(&done.result))
 }
 
 async fn report(args: &ReportArgs, environment: Environment, look: Look) -> Result<Exit, Refusal> {
@@ -204,9 +214,7 @@ async fn report(args: &ReportArgs, environment: Environment, look: Look) -> Resu
         Some(path) => output::write(path, &text).map_err(|error| Refusal::Output(path.display().to_string(), error))?,
         None => print_out(&text)?,
     }
-    if file.is_some() || format != ReportFormat::Table {
-        table::complaints(result).iter().for_each(|line| complain(line));
-    }
+    complain_of(result, file.is_none() && format == ReportFormat::Table);
     let exit = Exit::of(result);
     let is_due = !result.items.is_empty() || !result.posts_at_risk.is_empty();
     Ok(if args.exit_code && is_due && exit == Exit::Ok { Exit::Due } else { exit })

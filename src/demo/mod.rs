@@ -139,7 +139,7 @@ impl Services {
         config += &format!("\n[ledger]\ntype = \"file\"\npath = {}\n", json!(ledger));
         if let Some(page) = page {
             config +=
-                &format!("\n[http]\nreport_url  = \"{}\"\nlink_secret = \"env:DEMO_LINK_SECRET\"\n", page.origin(),);
+                &format!("\n[http]\nreport_url  = \"{}\"\nlink_secret = \"env:DEMO_LINK_SECRET\"\n", page.origin());
         }
         config
     }
