@@ -84,3 +84,63 @@ pub async fn carry_out(command: &Command, environment: &Environment, watcher: &i
     }
     Ok(Done { result, question, profiles, has_ledger: ready.config.ledger.is_some() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::command::Action;
+    use crate::demo::stand_ins::{AyrshareStandIn, Reply};
+    use crate::run_result::Status;
+
+    #[derive(Default)]
+    struct Counts {
+        begun: AtomicUsize,
+        looked_at: AtomicUsize,
+    }
+
+    impl Watcher for Counts {
+        fn begins(&self, profiles: usize) {
+            self.begun.fetch_add(profiles, Ordering::Relaxed);
+        }
+
+        fn looked_at(&self) {
+            self.looked_at.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_hears_of_each_profile_once_the_failing_ones_too() {
+        let ayrshare = AyrshareStandIn::start("API-KEY").await.expect("a port");
+        for key in ["KEY-A", "KEY-B"] {
+            ayrshare.gallery(Some(key), &[]);
+        }
+        ayrshare.media(Some("KEY-B"), Reply::json(403, &json!({"status": "error", "code": 31})));
+        let profiles = ["A", "B", "C"].map(|name| json!({"name": name, "key": format!("KEY-{name}")}));
+        let document = json!({
+            "ayrshare": {"api_key": "API-KEY", "base_url": ayrshare.base_url()},
+            "profiles": profiles,
+            "channels": [{"name": "a", "type": "sns", "topic_arn": "arn:aws:sns:eu-central-1:123456789012:alerts"}],
+        });
+        let path = std::env::temp_dir().join(format!("media-expiry-alerts-once-{}.json", std::process::id()));
+        std::fs::write(&path, document.to_string()).expect("a file");
+        let environment = Environment::of([
+            ("MEDIA_ALERTS_CONFIG", path.to_str().expect("text")),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]);
+        let profiles = Some(vec!["A".to_owned(), "B".to_owned()]);
+        let command = Command { action: Action::Report, profiles, ..Command::default() };
+        let counts = Counts::default();
+        let done = carry_out(&command, &environment, &counts).await;
+        std::fs::remove_file(&path).expect("the file is ours");
+
+        let done = done.expect("a run");
+        assert_eq!((done.result.status, done.profiles), (Status::Partial, vec!["A".to_owned(), "B".to_owned()]));
+        assert_eq!((counts.begun.into_inner(), counts.looked_at.into_inner()), (2, 2));
+    }
+}

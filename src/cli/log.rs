@@ -20,15 +20,15 @@ use crate::words::one_line;
 const SAID_ANYWAY: [&str; 2] =
     [concat!(env!("CARGO_CRATE_NAME"), "::scan"), concat!(env!("CARGO_CRATE_NAME"), "::run")];
 
-/// Begins to log: warnings at most, unless more is asked for. Other crates never log more than warnings, which hold no
-/// URL and no header.
+/// Begins to log: warnings at most, unless more is asked for. Other crates never log more than that: what they tell at
+/// lower levels holds URLs and headers.
 pub fn init(verbose: u8, progress: &Progress) {
-    let level = match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::INFO,
-        _ => LevelFilter::DEBUG,
+    let (level, of_others) = match verbose {
+        0 => (LevelFilter::WARN, LevelFilter::ERROR),
+        1 => (LevelFilter::INFO, LevelFilter::WARN),
+        _ => (LevelFilter::DEBUG, LevelFilter::WARN),
     };
-    let mut targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(LevelFilter::WARN);
+    let mut targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(of_others);
     if verbose == 0 {
         targets = targets.with_targets(SAID_ANYWAY.map(|target| (target, LevelFilter::OFF)));
     }
