@@ -71,7 +71,7 @@ Examples:
     Alert(AlertArgs),
     /// Proves the configuration: reads every profile, asks for every channel; sends nothing
     Check(CheckArgs),
-    /// Sends one sample, marked [TEST], to each channel
+    /// Sends one sample, marked as a test, to each channel
     Test(TestArgs),
     /// Shows the main job on stand-ins for Ayrshare, Slack and SNS: no key, no network
     Demo(DemoArgs),
