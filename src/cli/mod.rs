@@ -138,7 +138,9 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, Refusal> {
             // Into memory first, because the generator does not expect a reader that goes away.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "expiry-alerts", &mut script);
-            print_out(&String::from_utf8_lossy(&script))?;
+            // For bash it spells a program with a hyphen in two ways, and so finds no options (clap-rs/clap#6421).
+            let script = String::from_utf8_lossy(&script).replace("expiry__subcmd__alerts", "expiry__alerts");
+            print_out(&script)?;
             Ok(Exit::Ok)
         }
     }

@@ -59,3 +59,15 @@ async fn every_shell_has_completions() {
     }
     ends(&world, 2, &["completions", "cmd"]).await;
 }
+
+/// The script goes from command to command by names of its own, and then looks for the options of the last.
+#[tokio::test]
+async fn bash_finds_the_options_of_every_command() {
+    let script = ends(&World::new().await, 0, &["completions", "bash"]).await.stdout;
+    let names: Vec<_> =
+        script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"')).collect();
+    assert!(10 < names.len(), "{script}");
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        assert!(script.lines().any(|line| line.trim() == format!("{name})")), "{name} has no options in {script}");
+    }
+}
