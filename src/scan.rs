@@ -9,17 +9,23 @@ use crate::net::Deadline;
 use crate::select::{Gallery, Rules};
 use crate::survey::Scan;
 
-/// Looks at `profiles`, `concurrency` side by side, until the deadline. The scans come in the order of the profiles.
+/// Looks at `profiles`, `concurrency` side by side, until the deadline, and calls `looked_at` after each. The scans come
+/// in the order of the profiles.
 pub async fn scan(
     ayrshare: &Ayrshare<'_>,
     profiles: &[&Profile],
     concurrency: usize,
     rules: &Rules<'_>,
     deadline: Deadline,
+    looked_at: &(dyn Fn() + Sync),
 ) -> Vec<Scan> {
     // Unordered, because an ordered stream begins nothing new behind a profile that hangs.
     let mut scans: Vec<_> = stream::iter(profiles.iter().enumerate())
-        .map(async |(index, profile)| (index, look_at(ayrshare, profile, rules, deadline).await))
+        .map(async |(index, profile)| {
+            let scan = look_at(ayrshare, profile, rules, deadline).await;
+            looked_at();
+            (index, scan)
+        })
         .buffer_unordered(concurrency)
         .collect()
         .await;
