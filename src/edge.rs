@@ -20,15 +20,23 @@ use crate::survey::{Scan, Survey};
 const MOST_REASON: usize = 400;
 
 /// The services that a configuration names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Network<'a> {
     /// Which they are, and what talks to them.
     pub ready: &'a Ready,
     /// Reads the keys anew when Ayrshare does not take them.
     pub renewal: &'a Renewal<'a>,
+    /// Is called after each profile that was looked at, for whoever waits.
+    pub looked_at: &'a (dyn Fn() + Sync),
 }
 
-impl Network<'_> {
+impl<'a> Network<'a> {
+    /// The services for a run that nobody watches.
+    #[must_use]
+    pub fn new(ready: &'a Ready, renewal: &'a Renewal<'a>) -> Self {
+        Self { ready, renewal, looked_at: &nobody_waits }
+    }
+
     async fn deliver(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline) -> Result<(), SendError> {
         let clients = &self.ready.clients;
         let http = &clients.http;
@@ -78,7 +86,7 @@ impl Network<'_> {
             return;
         }
         tracing::info!("keys were changed where they are kept; {} profiles are looked at again", again.len());
-        for (index, scan) in indices.into_iter().zip(look(renewed, &again, rules, until).await) {
+        for (index, scan) in indices.into_iter().zip(look(renewed, &again, rules, until, &nobody_waits).await) {
             scans[index] = scan;
         }
     }
@@ -89,7 +97,15 @@ impl Network<'_> {
     }
 }
 
-async fn look(ready: &Ready, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Vec<Scan> {
+fn nobody_waits() {}
+
+async fn look(
+    ready: &Ready,
+    profiles: &[&Profile],
+    rules: &Rules<'_>,
+    until: Deadline,
+    looked_at: &(dyn Fn() + Sync),
+) -> Vec<Scan> {
     let settings = &ready.config.ayrshare;
     let ayrshare = Ayrshare {
         http: &ready.clients.http,
@@ -98,7 +114,7 @@ async fn look(ready: &Ready, profiles: &[&Profile], rules: &Rules<'_>, until: De
         timeout: settings.timeout,
         redactor: &ready.clients.redactor,
     };
-    scan(&ayrshare, profiles, settings.concurrency, rules, until).await
+    scan(&ayrshare, profiles, settings.concurrency, rules, until, looked_at).await
 }
 
 /// Whether it may be the key: a wrong API key is answered with 401, a wrong profile key with 403 or 404.
@@ -116,7 +132,7 @@ fn keys<'a>(config: &'a Config, profile: &'a Profile) -> (&'a str, Option<&'a st
 
 impl Edge for Network<'_> {
     async fn look(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
-        let mut scans = look(self.ready, profiles, rules, until).await;
+        let mut scans = look(self.ready, profiles, rules, until, self.looked_at).await;
         self.look_again(profiles, rules, until, &mut scans).await;
         Survey::new(rules.now, scans)
     }

@@ -24,7 +24,7 @@ use crate::run_result::{RunResult, Status, json};
 use crate::telemetry::{self, Source};
 
 /// The time of a run whose end nobody gives: the longest that Lambda allows.
-const LONGEST_RUN: Duration = Duration::from_mins(15);
+pub(crate) const LONGEST_RUN: Duration = Duration::from_mins(15);
 /// The time of a run behind API Gateway, which gives up after 29 seconds.
 const LONGEST_HTTP_RUN: Duration = Duration::from_secs(28);
 
@@ -108,7 +108,7 @@ impl Function {
         renewal: &Renewal<'_>,
         deadline: Deadline,
     ) -> Result<Box<RawValue>, FunctionError> {
-        let run = |plan| self.run(call, plan, Network { ready, renewal }, deadline);
+        let run = |plan| self.run(call, plan, Network::new(ready, renewal), deadline);
         match event {
             Event::Command(command) => {
                 let plan = command
@@ -140,18 +140,12 @@ impl Function {
     }
 
     async fn run(&self, call: &Call<'_>, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> RunResult {
-        let Ready { config, clients, .. } = network.ready;
         let is_whole_alert = plan.is_whole_alert;
-        let run = Run::new(call.run_id.clone(), call.now, plan, config, clients.ledger.as_ref(), network, deadline);
-        let result = run.execute().await;
-        log(&result);
+        let result = run(call.run_id.clone(), call.now, plan, network, deadline).await;
         if is_whole_alert && !result.is_busy() {
             let metrics = |source: &Source<'_>| telemetry::metrics(&result, source, now());
             self.write_metrics(call.invocation, metrics);
-            if let Some(url) = &config.heartbeat {
-                let is_alive = result.status != Status::Failed;
-                heartbeat::beat(&clients.http, url, is_alive, deadline.earlier_by(TO_ANSWER), &clients.redactor).await;
-            }
+            beat(&result, network.ready, deadline).await;
         }
         result
     }
@@ -188,8 +182,31 @@ impl Function {
     }
 }
 
+/// A run over the network, from its beginning to its line in the log.
+pub(crate) async fn run(
+    id: String,
+    now: Timestamp,
+    plan: Plan<'_>,
+    network: Network<'_>,
+    deadline: Deadline,
+) -> RunResult {
+    let Ready { config, clients, .. } = network.ready;
+    let result = Run::new(id, now, plan, config, clients.ledger.as_ref(), network, deadline).execute().await;
+    log(&result);
+    result
+}
+
+/// Tells the dead-man's switch, where there is one, of an alert run over all profiles and channels.
+pub(crate) async fn beat(result: &RunResult, ready: &Ready, deadline: Deadline) {
+    let Ready { config, clients, .. } = ready;
+    if let Some(url) = &config.heartbeat {
+        let is_alive = result.status != Status::Failed;
+        heartbeat::beat(&clients.http, url, is_alive, deadline.earlier_by(TO_ANSWER), &clients.redactor).await;
+    }
+}
+
 /// The time, to the millisecond: as exact as Ayrshare's expiries.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

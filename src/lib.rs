@@ -11,6 +11,8 @@ pub mod api;
 pub mod aws;
 pub mod ayrshare;
 pub mod channel;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clients;
 pub mod command;
 pub mod config;
@@ -28,6 +30,8 @@ pub mod ledger;
 pub mod link;
 pub mod model;
 pub mod net;
+#[cfg(feature = "demo")]
+mod once;
 pub mod posts;
 pub mod ready;
 pub mod redact;
@@ -38,5 +42,7 @@ mod scan;
 pub mod select;
 pub mod survey;
 pub mod telemetry;
+#[cfg(feature = "demo")]
+pub mod terminal;
 pub mod threshold;
 pub mod words;

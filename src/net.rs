@@ -9,6 +9,9 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, redirect};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::time::{Instant, timeout_at};
 
 use crate::environment::Environment;
@@ -56,7 +59,7 @@ impl Deadline {
 ///
 /// `HTTPS_PROXY` and `NO_PROXY` of the environment are honoured, and a proxy that cannot be read counts as none. What
 /// is asked without TLS goes straight to where it is: the configuration takes `http:` for this machine itself only,
-/// which no proxy can reach.
+/// which no proxy can reach. The certificates in the PEM file at `SSL_CERT_FILE` are trusted too.
 ///
 /// # Errors
 ///
@@ -64,26 +67,44 @@ impl Deadline {
 pub fn client_of(environment: &Environment) -> Result<Client, reqwest::Error> {
     let var = |names: [&str; 2]| names.into_iter().find_map(|name| environment.non_blank_var(name));
     let proxy = var(["HTTPS_PROXY", "https_proxy"]).and_then(|proxy| Proxy::https(proxy).ok());
+    let roots = roots_of(environment);
     match proxy {
         Some(proxy) => {
             let not_for = var(["NO_PROXY", "no_proxy"]).and_then(|hosts| NoProxy::from_string(&hosts));
-            builder().proxy(proxy.no_proxy(not_for)).build()
+            builder(roots).proxy(proxy.no_proxy(not_for)).build()
         }
-        None => client(),
+        None => builder(roots).build(),
     }
 }
 
-/// The same without any proxy.
+/// The same, with nothing of the environment.
 ///
 /// # Errors
 ///
 /// Fails when the TLS settings are not accepted, which no input can cause.
 pub fn client() -> Result<Client, reqwest::Error> {
-    builder().build()
+    builder(compiled_in_roots()).build()
 }
 
-fn builder() -> ClientBuilder {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+fn compiled_in_roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
+/// The roots that are compiled in, and those of `SSL_CERT_FILE`. A file that cannot be read adds none: whatever needs it
+/// fails, and says so.
+fn roots_of(environment: &Environment) -> RootCertStore {
+    let mut roots = compiled_in_roots();
+    if let Some(path) = environment.non_blank_var("SSL_CERT_FILE") {
+        let added = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        match added {
+            Ok(certificates) => drop(roots.add_parsable_certificates(certificates)),
+            Err(error) => tracing::warn!("the certificates of SSL_CERT_FILE, {path}, cannot be read: {error}"),
+        }
+    }
+    roots
+}
+
+fn builder(roots: RootCertStore) -> ClientBuilder {
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_root_certificates(roots).with_no_client_auth());
@@ -155,16 +176,32 @@ pub async fn send(
     deadline: Deadline,
     most_bytes: usize,
 ) -> Result<Answer, NetError> {
+    send_and_take(request, timeout, deadline, most_bytes, |_, _| false).await
+}
+
+/// As [`send`], and offers each piece of the body to `take` as it arrives: a piece that it takes is not kept.
+///
+/// # Errors
+///
+/// See [`NetError`]; no text in it holds the URL.
+pub async fn send_and_take(
+    request: RequestBuilder,
+    timeout: Duration,
+    deadline: Deadline,
+    most_bytes: usize,
+    mut take: impl FnMut(StatusCode, &[u8]) -> bool,
+) -> Result<Answer, NetError> {
     let exchange = async {
         let mut response = request.timeout(timeout).send().await.map_err(|error| describe(error, timeout))?;
         let status = response.status();
         let retry_after = retry_after(response.headers(), Timestamp::now());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| describe(error, timeout))? {
-            if most_bytes - body.len() < chunk.len() {
-                return Err(NetError::TooLarge(most_bytes));
+        let mut left = most_bytes;
+        while let Some(piece) = response.chunk().await.map_err(|error| describe(error, timeout))? {
+            left = left.checked_sub(piece.len()).ok_or(NetError::TooLarge(most_bytes))?;
+            if !take(status, &piece) {
+                body.extend_from_slice(&piece);
             }
-            body.extend_from_slice(&chunk);
         }
         Ok(Answer { status, retry_after, body })
     };
@@ -293,6 +330,33 @@ mod tests {
         check("", None);
         check("99999999999999999999", Some(u64::MAX));
     }
+
+    #[test]
+    fn the_certificates_of_the_environment_are_trusted_too() {
+        let path = std::env::temp_dir().join(format!("{}-{}.pem", env!("CARGO_PKG_NAME"), std::process::id()));
+        let trusted = |text: &str| {
+            std::fs::write(&path, text).expect("a file");
+            roots_of(&Environment::of([("SSL_CERT_FILE", path.display().to_string())])).len()
+        };
+        let compiled_in = compiled_in_roots().len();
+        assert_eq!(trusted(PEM), compiled_in + 1);
+        assert_eq!(trusted(&PEM.replace("MII", "???")), compiled_in, "a file that is none is no reason to stop");
+        std::fs::remove_file(&path).expect("the file is ours");
+        assert_eq!(roots_of(&Environment::of([("SSL_CERT_FILE", "/nowhere")])).len(), compiled_in);
+    }
+
+    const PEM: &str = "-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUA9NiFUoQt+1e8UyKg0cdpzkM8UswCgYIKoZIzj0EAwIw
+HzEdMBsGA1UEAwwUYSBwcm94eSBvZiBhIGNvbXBhbnkwIBcNMjYxMTI0MTYzMTA3
+WhgPMjEyNjEwMzExNjMxMDdaMB8xHTAbBgNVBAMMFGEgcHJveHkgb2YgYSBjb21w
+YW55MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAuD86Mdn5jAUKuV18ozy5cgr
+7hpEd3Stf3z2vKq2l0Q8+/ruJv1jNzkeT9L91O8xemzsILfzCLKaisb/t7QQo6NT
+MFEwHQYDVR0OBBYEFLYtamjZLmtaCT7qXxzQ2yilKocFMB8GA1UdIwQYMBaAFLYt
+amjZLmtaCT7qXxzQ2yilKocFMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwID
+SAAwRQIgde/TEDZT9q9tmyp+xLKBRos92vvHoljJkEBWd85rS4cCIQCIHgLOxZAV
+vZS1Lpx9HgCUZfwirKgC5sBk/WG9zhXChw==
+-----END CERTIFICATE-----
+";
 
     /// The first line of what a client of this environment sends when it asks for an `https:` URL.
     async fn first_line_at_the_proxy(not_for: &str) -> Option<String> {

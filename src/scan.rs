@@ -9,17 +9,23 @@ use crate::net::Deadline;
 use crate::select::{Gallery, Rules};
 use crate::survey::Scan;
 
-/// Looks at `profiles`, `concurrency` side by side, until the deadline. The scans come in the order of the profiles.
+/// Looks at `profiles`, `concurrency` side by side, until the deadline, and calls `looked_at` after each. The scans come
+/// in the order of the profiles.
 pub async fn scan(
     ayrshare: &Ayrshare<'_>,
     profiles: &[&Profile],
     concurrency: usize,
     rules: &Rules<'_>,
     deadline: Deadline,
+    looked_at: &(dyn Fn() + Sync),
 ) -> Vec<Scan> {
     // Unordered, because an ordered stream begins nothing new behind a profile that hangs.
     let mut scans: Vec<_> = stream::iter(profiles.iter().enumerate())
-        .map(async |(index, profile)| (index, look_at(ayrshare, profile, rules, deadline).await))
+        .map(async |(index, profile)| {
+            let scan = look_at(ayrshare, profile, rules, deadline).await;
+            looked_at();
+            (index, scan)
+        })
         .buffer_unordered(concurrency)
         .collect()
         .await;
@@ -42,7 +48,7 @@ async fn look_at(ayrshare: &Ayrshare<'_>, profile: &Profile, rules: &Rules<'_>, 
     };
     warn(profile, "media", media.as_ref().err());
     warn(profile, "scheduled posts", posts.as_ref().and_then(|posts| posts.as_ref().err()));
-    Scan { profile: profile.name.clone(), media, posts }
+    Scan::new(profile.name.clone(), media, posts, rules.now)
 }
 
 fn out_of_time() -> Failure {

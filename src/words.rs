@@ -112,6 +112,12 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// Outside text without what would act on the text around it; its white space stays as it is.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    text.chars().filter(|character| *character == '\t' || !is_invisible(*character)).collect()
+}
+
 fn is_invisible(character: char) -> bool {
     // U+200D joins emoji into one picture, so it stays.
     character.is_control()

@@ -1,21 +1,18 @@
-//! `cargo demo` shows the main job, and gives no secret away.
+//! The demo shows the main job, and gives no secret away.
 
 use std::fs;
 use std::path::Path;
 
-use media_expiry_alerts::demo::{self, Look};
+use media_expiry_alerts::demo;
+use media_expiry_alerts::terminal::Look;
 
 #[tokio::test]
 async fn the_demo_shows_what_slack_and_the_mail_show() {
     // Elsewhere than where people run it, so that nobody's output is taken away.
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-{}", std::process::id()));
-    fs::create_dir_all(root.join("events")).expect("a directory");
-    let event = concat!(env!("CARGO_MANIFEST_DIR"), "/events/scheduled.json");
-    fs::copy(event, root.join("events/scheduled.json")).expect("the event");
-
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-{}", std::process::id()));
     let mut shown = Vec::new();
     let look = Look { is_styled: false, columns: 80 };
-    demo::run(&root, look, &mut shown).await.expect("the demo runs");
+    demo::run(&output, look, None, &mut shown).await.expect("the demo runs");
     let shown = String::from_utf8(shown).expect("text");
 
     let (slack, mail) = shown.split_once("── Email").expect("both are there");
@@ -30,8 +27,9 @@ async fn the_demo_shows_what_slack_and_the_mail_show() {
     assert_eq!(mail.matches("nothing-due").count(), 2, "the second run repeats nothing: {mail}");
     assert!(!shown.contains('\u{1b}'), "plain text has no codes of a terminal");
 
-    let output = root.join("target/demo");
-    for name in ["slack-1.json", "sns.json", "email.txt", "result.json", "config.toml", "block-kit-builder.html"] {
+    for name in
+        ["slack-1.json", "sns.json", "email.txt", "report.html", "result.json", "config.toml", "block-kit-builder.html"]
+    {
         assert!(shown.contains(name), "{name}");
         let text = fs::read_to_string(output.join(name)).expect(name);
         assert!(!text.contains("DEMO000-") && !text.contains("/services/"), "a secret in {name}: {text}");
@@ -39,13 +37,15 @@ async fn the_demo_shows_what_slack_and_the_mail_show() {
     assert!(!shown.contains("DEMO000-") && !shown.contains("/services/"), "a secret in {shown}");
     let page = fs::read_to_string(output.join("block-kit-builder.html")).expect("a page");
     assert!(page.contains("https://app.slack.com/block-kit-builder/#%7B%22blocks%22%3A%5B%7B%22"), "{page}");
-    fs::remove_dir_all(root).expect("the directory is ours");
+    fs::remove_dir_all(output).expect("the directory is ours");
 }
 
 #[tokio::test]
 async fn a_demo_that_cannot_run_says_why() {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("no-demo-{}", std::process::id()));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("no-demo-{}", std::process::id()));
+    fs::write(&file, "in the way").expect("a file");
     let look = Look { is_styled: false, columns: 80 };
-    let error = demo::run(&root, look, &mut Vec::new()).await.expect_err("there is no event");
-    assert!(error.to_string().contains("events/scheduled.json: No such file"), "{error}");
+    let error = demo::run(&file.join("demo"), look, None, &mut Vec::new()).await.expect_err("there is a file");
+    assert!(error.to_string().contains("Not a directory"), "{error}");
+    fs::remove_file(file).expect("the file is ours");
 }

@@ -5,8 +5,8 @@
 //! Slack and a mail topic. Nothing leaves this machine.
 
 mod data;
+mod page;
 pub mod stand_ins;
-mod terminal;
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,19 +16,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::environment::Environment;
 use crate::function::{Function, FunctionError, Invocation};
 
+use crate::command::{Action, Command};
+use crate::once::{self, NoRun};
+use crate::report::{self, Format};
+use crate::terminal::{self, Look};
+
+use page::Page;
 use stand_ins::{AyrshareStandIn, Publication, SlackStandIn, SnsStandIn};
-pub use terminal::Look;
 
 /// The topic that the mail goes to.
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry-alerts";
-/// The event that wakes the function.
-const EVENT: &str = "events/scheduled.json";
-/// Where it puts what there is to look at.
-const OUTPUT: &str = "target/demo";
+/// The event that wakes the function, and where it is in the repository.
+const EVENT: (&str, &str) = ("events/scheduled.json", include_str!("../../events/scheduled.json"));
 /// Characters of a link that a terminal still takes well.
 const MOST_LINK: usize = 2_000;
 
@@ -44,42 +48,58 @@ pub enum DemoError {
     /// The function failed.
     #[error(transparent)]
     Function(#[from] FunctionError),
+    /// There could be no report.
+    #[error(transparent)]
+    Report(#[from] NoRun),
     /// What the function sent is nothing that the real services would have taken.
     #[error("a stand-in objects to what was sent: {0}")]
     Violation(String),
 }
 
-/// Runs the demo in a checkout of the repository, and writes what it shows to `out`.
+/// Runs the demo, writes what it shows to `out`, and what there is to look at into `directory`, which is emptied first.
+/// With `serve` it then serves the report on that port of this machine (0 is any free one), until the process ends.
 ///
 /// # Errors
 ///
 /// See [`DemoError`].
-pub async fn run(root: &Path, look: Look, out: &mut impl Write) -> Result<(), DemoError> {
-    let event_path = root.join(EVENT);
-    let event = fs::read_to_string(&event_path).map_err(|error| at(&event_path, error))?;
-    let output = Output::new(root)?;
-
+pub async fn run(directory: &Path, look: Look, serve: Option<u16>, out: &mut impl Write) -> Result<(), DemoError> {
+    let output = Output::new(directory)?;
+    let page = match serve {
+        Some(port) => Some(Page::open(port).await?),
+        None => None,
+    };
     let services = Services::start().await?;
-    let config = output.write("config.toml", &services.config(&output.path("ledger.json")))?;
-    let function = Function::new(services.environment(&config), |_metrics| {}).await?;
+    let document = services.config(&output.path("ledger.json"), page.as_ref());
+    let environment = services.environment(&output.write("config.toml", &document)?);
+    let function = Function::new(environment.clone(), |_metrics| {}).await?;
 
     let began = Instant::now();
-    let first = wake(&function, &event).await?;
+    let first = wake(&function, EVENT.1).await?;
     let took = began.elapsed();
     let (messages, publications) = (services.slack.messages(), services.sns.publications());
-    let again = wake(&function, &event).await?;
+    let again = wake(&function, EVENT.1).await?;
+    let command = Command { action: Action::Report, ..Command::default() };
+    let report = once::carry_out(&command, &environment, &()).await?;
     services.check()?;
 
     output.write("result.json", &pretty(&first))?;
+    let html = report::render(&report.result, Format::Html, &report.question, usize::MAX, str::len);
+    output.write("report.html", &html.body)?;
     let shown = Shown { look, first: &first, again: &again, took };
-    let text = shown.text(&messages, &publications, &output)?;
+    let mut text = shown.text(&messages, &publications, &output)?;
+    if let Some(page) = &page {
+        text +=
+            &format!("\n  The report is at {}\n  Ctrl-C ends it.\n", look.bold(&format!("{}/report", page.origin())));
+    }
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads it through `head` has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(DemoError::Io("standard output cannot be written".into(), error))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        written => written.map_err(|error| DemoError::Io("standard output cannot be written".into(), error))?,
     }
+    if let Some(page) = page {
+        page.serve(&function).await?;
+    }
+    Ok(())
 }
 
 /// Everything that the function talks to.
@@ -100,9 +120,9 @@ impl Services {
     }
 
     /// The configuration, as a person would write it.
-    fn config(&self, ledger: &Path) -> String {
+    fn config(&self, ledger: &Path, page: Option<&Page>) -> String {
         let mut config = format!(
-            "# What `cargo demo` gives the function. The stand-ins are at these ports while it runs.\n\n\
+            "# What the demo gives the function. The stand-ins are at these ports while it runs.\n\n\
              [ayrshare]\napi_key  = \"env:DEMO_API_KEY\"\nbase_url = \"{}\"\n",
             self.ayrshare.base_url(),
         );
@@ -117,6 +137,10 @@ impl Services {
              thresholds = [\"3d\", \"1d\"]\n",
         );
         config += &format!("\n[ledger]\ntype = \"file\"\npath = {}\n", json!(ledger));
+        if let Some(page) = page {
+            config +=
+                &format!("\n[http]\nreport_url  = \"{}\"\nlink_secret = \"env:DEMO_LINK_SECRET\"\n", page.origin());
+        }
         config
     }
 
@@ -127,6 +151,7 @@ impl Services {
                 ("MEDIA_ALERTS_CONFIG", config.display().to_string()),
                 ("DEMO_API_KEY", data::API_KEY.to_owned()),
                 ("DEMO_SLACK_WEBHOOK", self.slack.url()),
+                ("DEMO_LINK_SECRET", Uuid::new_v4().to_string()),
                 ("AWS_ENDPOINT_URL", self.sns.origin()),
                 ("AWS_REGION", "us-east-1".to_owned()),
                 ("AWS_ACCESS_KEY_ID", "demo".to_owned()),
@@ -158,13 +183,20 @@ struct Output {
 
 impl Output {
     /// Makes it, without what an earlier demo left.
-    fn new(root: &Path) -> Result<Self, DemoError> {
-        let directory = root.join(OUTPUT);
-        match fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&directory, error)),
-            _ => fs::create_dir_all(&directory).map_err(|error| at(&directory, error))?,
+    fn new(directory: &Path) -> Result<Self, DemoError> {
+        let at = |error| at(directory, error);
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
+            _ => fs::create_dir_all(directory).map_err(at)?,
         }
-        Ok(Self { directory })
+        Ok(Self { directory: directory.to_owned() })
+    }
+
+    /// What a person calls it: as seen from where they are, if it is below.
+    fn name(&self) -> String {
+        let here = std::env::current_dir().ok();
+        let below = here.and_then(|here| self.directory.strip_prefix(here).ok().map(Path::to_owned));
+        below.unwrap_or_else(|| self.directory.clone()).display().to_string()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -219,12 +251,13 @@ impl Shown<'_> {
             text += &format!("\n{}\n\n", look.rule("Email, through the SNS topic of ops-email"));
             text += &self.mail(publication);
         }
+        written.push(("report.html".into(), "the report, to be opened in a browser"));
         written.push(("result.json".into(), "what the function answered"));
         written.push(("config.toml".into(), "what the function was configured with"));
 
         text += &format!("\n{}\n\n", look.rule("Woken once more"));
         text += &self.second_run();
-        text += &format!("\n{}\n\n", look.rule(OUTPUT));
+        text += &format!("\n{}\n\n", look.rule(&output.name()));
         let links: Vec<_> = messages.iter().map(block_kit_builder).collect();
         output.write("block-kit-builder.html", &page(&links))?;
         written.push(("block-kit-builder.html".into(), "opens the messages in Slack's Block Kit Builder"));
@@ -259,8 +292,9 @@ impl Shown<'_> {
             ("Time", format!("{} ms{pauses}", self.took.as_millis())),
         ];
         let mut text = format!(
-            "{}, woken by {EVENT}.\nAyrshare, Slack and SNS are stand-ins on this machine.\n\n",
+            "{}, woken by {}.\nAyrshare, Slack and SNS are stand-ins on this machine.\n\n",
             self.look.bold("media-expiry-alerts"),
+            EVENT.0,
         );
         for (label, value) in rows {
             text += &format!("  {} {value}\n", self.look.faint(&format!("{label:<8}")));

@@ -7,6 +7,9 @@ pub mod html;
 pub mod ics;
 mod view;
 
+#[cfg(feature = "cli")]
+pub(crate) use view::{coverage, headline};
+
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::Urgency;
@@ -172,7 +175,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The file that an element of a result is about.
-fn item_of(result: &ItemResult) -> Item {
+pub(crate) fn item_of(result: &ItemResult) -> Item {
     Item {
         profile: result.profile.clone(),
         media: Media {
@@ -189,7 +192,7 @@ fn item_of(result: &ItemResult) -> Item {
 }
 
 /// The section that a file stands in.
-fn urgency(item: &ItemResult) -> Urgency {
+pub(crate) fn urgency(item: &ItemResult) -> Urgency {
     use crate::model::State;
     match (item.state, &item.threshold) {
         (State::Expired, _) => Urgency::Expired,

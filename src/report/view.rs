@@ -267,7 +267,8 @@ impl<'a> Profiles<'a> {
     }
 }
 
-fn headline(result: &RunResult, question: &Question) -> String {
+/// A result in one line.
+pub(crate) fn headline(result: &RunResult, question: &Question) -> String {
     let unread = result.profiles.configured.saturating_sub(result.profiles.checked);
     let posts = result.posts_at_risk.len() + result.posts_left_out;
     let media = &result.media;
@@ -306,7 +307,8 @@ fn headline(result: &RunResult, question: &Question) -> String {
     format!("All clear: no file expires{}", within(question.horizon.as_ref()))
 }
 
-fn coverage(result: &RunResult) -> String {
+/// How much was looked at.
+pub(crate) fn coverage(result: &RunResult) -> String {
     let (checked, all) = (result.profiles.checked, result.profiles.configured);
     let profiles = match (checked, all) {
         (1, 1) => "the profile".to_owned(),

@@ -156,7 +156,7 @@ impl World {
     }
 
     /// What must never be said to anybody but the service that it is for.
-    fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self) -> Vec<String> {
         let mut secrets =
             [API_KEY, ACME_KEY, CAFE_KEY, WEBHOOK_SECRET, AWS_SECRET, AWS_SESSION].map(ToOwned::to_owned).to_vec();
         secrets.push(WEBHOOK_SECRET.trim_start_matches("whsec_").to_owned());
@@ -174,7 +174,8 @@ impl World {
         secrets
     }
 
-    fn violations(&self) -> Vec<String> {
+    /// What the services objected to.
+    pub fn violations(&self) -> Vec<String> {
         [
             self.ayrshare.violations(),
             self.slack.violations(),
@@ -186,7 +187,7 @@ impl World {
     }
 
     /// Everything that the channels were told.
-    fn told(&self) -> Vec<String> {
+    pub fn told(&self) -> Vec<String> {
         let slack = self.slack.messages().into_iter().map(|message| message.to_string());
         let webhook = self.webhook.deliveries().into_iter().map(|delivery| format!("{delivery:?}"));
         let sns = self.sns.publications().into_iter().map(|publication| format!("{publication:?}"));
@@ -270,6 +271,15 @@ impl Function {
         let publications = self.sns.publications();
         let [publication] = &publications[..] else { panic!("{} publications arrived", publications.len()) };
         publication.clone()
+    }
+
+    /// The most memory that it ever had, in bytes.
+    #[cfg(target_os = "linux")]
+    pub async fn most_memory(&self) -> usize {
+        let pid = self.child.lock().await.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.expect("a peak").parse::<usize>().expect("a number") * 1024
     }
 
     /// Ends the function, holds what it said and sent against what must always hold, and hands out its log.

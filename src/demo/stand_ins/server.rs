@@ -62,7 +62,15 @@ impl<S: Service> Server<S> {
     ///
     /// Fails when no port can be had.
     pub async fn serve(service: S) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::serve_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?, service)
+    }
+
+    /// Serves on a port that is taken already.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the port does not say where it is.
+    pub fn serve_on(listener: TcpListener, service: S) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             service: Mutex::new(service),

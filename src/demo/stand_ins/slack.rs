@@ -17,6 +17,8 @@ const MOST_IN_BLOCKS: usize = 9_000;
 const MOST_TEXT: usize = 4_000;
 /// Characters of a URL.
 const MOST_URL: usize = 3_000;
+/// How the URL of a page on its reader's own machine begins.
+const LOCAL: &str = "http://127.0.0.1:";
 
 /// A channel behind an incoming webhook.
 pub struct Slack {
@@ -267,7 +269,7 @@ fn markup(what: &str, text: &str) -> Checked {
 
 fn is_link(inside: &str) -> bool {
     let (url, label) = inside.split_once('|').unwrap_or((inside, "-"));
-    url.starts_with("https://") && !label.is_empty() && !inside.contains('<')
+    (url.starts_with("https://") || url.starts_with(LOCAL)) && !label.is_empty() && !inside.contains('<')
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
-//! Shows a Slack message in a terminal, about as a person sees it in Slack.
+//! What a terminal can show, and a Slack message in one, about as a person sees it in Slack.
 
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
-use terminal_size::{Width, terminal_size};
-use unicode_width::UnicodeWidthStr as _;
+use terminal_size::{Width, terminal_size_of};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::environment::Environment;
+use crate::words;
 
-/// The widest that text is set: longer lines are hard to read.
-const MOST_COLUMNS: usize = 96;
+/// The narrowest and the widest that sentences are set: longer lines are hard to read. Nothing is set narrower.
+const PROSE: RangeInclusive<usize> = 40..=96;
 /// What a message is set in with from the left.
 const MARGIN: &str = "  ┃ ";
 /// What stands for a picture beside a text.
@@ -20,18 +23,33 @@ pub const PICTURE: &str = " ▣";
 pub struct Look {
     /// Whether it shows bold, faint and links.
     pub is_styled: bool,
-    /// How many columns it has.
+    /// How many columns it has: as many as it takes where text goes into a file or another program.
     pub columns: usize,
 }
 
 impl Look {
-    /// What standard output can show: plain text, unless it is a terminal and `NO_COLOR` is not set.
+    /// What standard output can show: plain text, unless it is a terminal and `NO_COLOR` is not set. `COLUMNS` counts
+    /// for more than the terminal's own width.
     #[must_use]
     pub fn of_stdout(environment: &Environment) -> Self {
-        let is_dumb = environment.var("TERM").is_some_and(|term| term == "dumb");
-        let is_plain = is_dumb || environment.var("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let columns = terminal_size().map_or(MOST_COLUMNS, |(Width(columns), _)| usize::from(columns));
-        Self { is_styled: std::io::stdout().is_terminal() && !is_plain, columns: columns.clamp(40, MOST_COLUMNS) }
+        let stdout = std::io::stdout();
+        let is_terminal = stdout.is_terminal();
+        let asked = environment.var("COLUMNS").and_then(|columns| columns.trim().parse().ok());
+        let of_terminal = || terminal_size_of(&stdout).map(|(Width(columns), _)| usize::from(columns));
+        let columns = asked.or_else(of_terminal).filter(|columns| 0 < *columns).unwrap_or(usize::MAX);
+        Self { is_styled: is_terminal && takes_styles(environment), columns: columns.max(*PROSE.start()) }
+    }
+
+    /// Text without any codes of a terminal, as long as it takes.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { is_styled: false, columns: usize::MAX }
+    }
+
+    /// The same with a width in which sentences are read well.
+    #[must_use]
+    pub fn for_prose(self) -> Self {
+        Self { columns: self.columns.clamp(*PROSE.start(), *PROSE.end()), ..self }
     }
 
     /// Text that stands out.
@@ -46,12 +64,89 @@ impl Look {
         Style::default().with(FAINT).paint(text, self)
     }
 
+    /// Text of something that is lost or broken.
+    #[must_use]
+    pub fn red(self, text: &str) -> String {
+        Style::default().with(BOLD).with(RED).paint(text, self)
+    }
+
+    /// Text of something that will be.
+    #[must_use]
+    pub fn yellow(self, text: &str) -> String {
+        Style::default().with(YELLOW).paint(text, self)
+    }
+
+    /// Text of something that is well.
+    #[must_use]
+    pub fn green(self, text: &str) -> String {
+        Style::default().with(GREEN).paint(text, self)
+    }
+
     /// A line across the terminal with a title in it.
     #[must_use]
     pub fn rule(self, title: &str) -> String {
         let rest = self.columns.saturating_sub(title.width() + 4);
         format!("{} {} {}", self.faint("──"), self.bold(title), self.faint(&"─".repeat(rest)))
     }
+}
+
+/// Whether the environment lets a terminal show more than plain text.
+#[must_use]
+pub fn takes_styles(environment: &Environment) -> bool {
+    let is_dumb = environment.var("TERM").is_some_and(|term| term == "dumb");
+    !is_dumb && environment.var("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Text of at most so many columns: what is cut ends with an ellipsis.
+#[must_use]
+pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return Cow::Borrowed(text);
+    }
+    // What joins a picture to its next part has lost that part.
+    Cow::Owned(format!("{}…", prefix(text, columns.saturating_sub(1)).trim_end_matches(['\u{200D}', ' '])))
+}
+
+/// A beginning of a text that takes at most so many columns, and about as long as there is.
+fn prefix(text: &str, columns: usize) -> &str {
+    let mut room = columns;
+    let mut end = 0;
+    for (index, character) in text.char_indices() {
+        let Some(left) = room.checked_sub(character.width().unwrap_or_default()) else { break };
+        room = left;
+        end = index + character.len_utf8();
+    }
+    // A mark behind a character may make it wider than it is by itself.
+    while columns < text[..end].width() {
+        end = text.floor_char_boundary(end - 1);
+    }
+    &text[..end]
+}
+
+/// Text with blanks after it, so that it takes so many columns.
+#[must_use]
+pub fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+}
+
+/// Text in lines of at most so many columns, broken between words, and within those that are longer than a line.
+#[must_use]
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if !line.is_empty() && line.width() + 1 + word.width() <= columns => {
+                *line += &format!(" {word}");
+                continue;
+            }
+            Some(line) if line.is_empty() => {
+                lines.pop();
+            }
+            _ => {}
+        }
+        lines.extend(parts(word, columns).map(ToOwned::to_owned));
+    }
+    lines
 }
 
 /// A Slack message, each line with its line break.
@@ -123,6 +218,7 @@ fn text(object: &Value, style: &Style, look: Look) -> Vec<Line> {
         }
     };
     let text = object["text"].as_str().unwrap_or_default();
+    let text = text.lines().map(words::visible).collect::<Vec<_>>().join("\n");
     text.lines().flat_map(|line| wrapped(&pieces(line), look)).collect()
 }
 
@@ -130,6 +226,9 @@ const BOLD: &str = "1";
 const FAINT: &str = "2";
 const ITALIC: &str = "3";
 const STRUCK: &str = "9";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
 const UNDERLINED_BLUE: &str = "4;34";
 
 /// How a piece of text looks.
@@ -261,10 +360,10 @@ fn emphasis<'a>(mark: char, after: &'a str, style: &Style) -> Read<'a> {
 /// Breaks a line between words where it is too long; what follows is set in under its text.
 fn wrapped(pieces: &[Piece], look: Look) -> Vec<Line> {
     let columns = look.columns - MARGIN.width() - PICTURE.width();
-    let indent = indent(pieces);
+    let indent = indent(pieces).min(columns / 2);
     let mut lines = vec![(String::new(), 0)];
     for piece in pieces {
-        for word in piece.text.split_inclusive(' ') {
+        for word in piece.text.split_inclusive(' ').flat_map(|word| parts(word, columns - indent)) {
             let is_full =
                 lines.last().is_some_and(|(_, column)| columns < column + word.trim_end().width() && indent < *column);
             if is_full {
@@ -277,6 +376,17 @@ fn wrapped(pieces: &[Piece], look: Look) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// A word in parts, none of which takes more columns than these.
+fn parts(word: &str, columns: usize) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let fits = rest.trim_end().width() <= columns;
+        let part = if fits { rest } else { prefix(rest, columns.max(2)) };
+        rest = &rest[part.len()..];
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Where the text of a line begins: after its blanks and its sign, if it has one.
@@ -327,6 +437,31 @@ mod tests {
         for line in shown.lines() {
             assert!(line.starts_with("  ┃ ") && line.width() <= 60, "{line}");
         }
+    }
+
+    #[test]
+    fn text_is_cut_by_the_columns_that_it_takes() {
+        let check = |text: &str, columns: usize, expected: &str| assert_eq!(fit(text, columns), expected, "{text}");
+        check("banner.png", 10, "banner.png");
+        check("banner.png", 9, "banner.p…");
+        check("夏のセール", 10, "夏のセール");
+        check("夏のセール", 9, "夏のセー…");
+        check("夏のセール", 8, "夏のセ…");
+        check("👩‍💻👩‍💻", 4, "👩‍💻👩‍💻");
+        check("👩‍💻👩‍💻", 3, "👩…");
+        check("❤️❤️❤️", 4, "❤️❤…");
+        check("a b", 2, "a…");
+        check("abc", 0, "…");
+    }
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a abcdefgh b", 3), ["a", "abc", "def", "gh", "b"]);
+        assert_eq!(wrap("夏のセール", 4), ["夏の", "セー", "ル"]);
+        assert_eq!(wrap("", 7), [""]);
+        let shown = section(&"x".repeat(200), PLAIN);
+        assert!(shown.lines().all(|line| line.width() <= 60) && shown.matches('x').count() == 200, "{shown}");
     }
 
     #[test]

@@ -1,0 +1,11 @@
+//! The same in a terminal; see [`media_expiry_alerts::cli`].
+
+use std::process::ExitCode;
+
+use media_expiry_alerts::cli;
+use media_expiry_alerts::environment::Environment;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    cli::main(std::env::args_os(), Environment::process()).await
+}

@@ -1,0 +1,73 @@
+//! What reaches a terminal: as wide as the window, and nothing that would act on it.
+
+use media_expiry_alerts::demo::stand_ins::scheduled_post;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::ends;
+use crate::support::{World, file, in_hours};
+
+#[tokio::test]
+async fn names_and_texts_from_outside_stay_in_their_line() {
+    let hostile =
+        ["\u{1b}[31mred\u{7}.png", "gpj.\u{202E}evil\u{2066}.png", "a\r\nb\u{85}c\u{9b}2J.png", "<b>'\"&=1+1.png"];
+    let long = format!("{}.png", "長".repeat(4_000));
+    let mut files: Vec<_> = hostile.iter().map(|name| file(name, 5)).collect();
+    files.push(file(&long, 5));
+    let mut world = World::with_gallery(&files).await;
+    let text = format!("\u{1b}]0;title\u{7}\u{202E}{}", "text ".repeat(1_000));
+    world.ayrshare.posts(None, &[scheduled_post("post", &text, &["x\u{1b}[2J"], &[&files[0]], in_hours(24))]);
+
+    for columns in ["40", "60", "80", "200"] {
+        world.variables.insert("COLUMNS".into(), columns.into());
+        for arguments in [&["report"][..], &["alert", "--dry-run", "--channel", "social-team"]] {
+            let shown = ends(&world, 0, arguments).await.stdout;
+            for line in shown.lines() {
+                let is_harmless =
+                    |c: char| !c.is_control() && !('\u{200E}'..='\u{206F}').contains(&c) || "“”…·•⚠".contains(c);
+                assert!(line.chars().all(is_harmless), "{columns}: {line:?}");
+                assert!(line.width() <= columns.parse().expect("a number"), "{columns}: {line}");
+            }
+            assert!(shown.contains("[31mred.png") && shown.contains("a b"), "what is harmless is shown: {shown}");
+        }
+    }
+    world.variables.remove("COLUMNS");
+    let shown = ends(&world, 0, &["report"]).await.stdout;
+    assert!(shown.contains("<b>'\"&=1+1.png\n"), "nothing is cut that has room: {shown}");
+    assert!(!shown.contains('\u{1b}'), "a pipe gets no colours");
+}
+
+#[tokio::test]
+async fn the_help_teaches() {
+    let world = World::new().await;
+    insta::assert_snapshot!("help", ends(&world, 0, &["--help"]).await.stdout);
+    insta::assert_snapshot!("help_of_report", ends(&world, 0, &["report", "--help"]).await.stdout);
+    insta::assert_snapshot!("help_of_alert", ends(&world, 0, &["alert", "--help"]).await.stdout);
+}
+
+#[tokio::test]
+async fn every_shell_has_completions() {
+    let world = World::new().await;
+    for (shell, mark) in [
+        ("bash", "complete -F _expiry__alerts"),
+        ("zsh", "#compdef expiry-alerts"),
+        ("fish", "complete -c expiry-alerts"),
+        ("elvish", "edit:completion:arg-completer[expiry-alerts]"),
+        ("powershell", "Register-ArgumentCompleter -Native -CommandName 'expiry-alerts'"),
+    ] {
+        let script = ends(&world, 0, &["completions", shell]).await.stdout;
+        assert!(script.contains(mark) && script.contains("dry-run"), "{shell}: {script}");
+    }
+    ends(&world, 2, &["completions", "cmd"]).await;
+}
+
+/// The script goes from command to command by names of its own, and then looks for the options of the last.
+#[tokio::test]
+async fn bash_finds_the_options_of_every_command() {
+    let script = ends(&World::new().await, 0, &["completions", "bash"]).await.stdout;
+    let names: Vec<_> =
+        script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"')).collect();
+    assert!(10 < names.len(), "{script}");
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        assert!(script.lines().any(|line| line.trim() == format!("{name})")), "{name} has no options in {script}");
+    }
+}
