@@ -35,6 +35,7 @@ lint: format clippy docs deny ## Run the checks that run no code
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt
+	cargo fmt --all --manifest-path benches/Cargo.toml
 
 .PHONY: demo
 demo: ## Show the main job on embedded stand-ins
@@ -42,11 +43,13 @@ demo: ## Show the main job on embedded stand-ins
 
 .PHONY: format
 format: ## Check the formatting
-	$(call stage,formatting,cargo fmt --check)
+	$(call stage,formatting,cargo fmt --check && cargo fmt --check --all --manifest-path benches/Cargo.toml)
 
 .PHONY: clippy
 clippy: ## Run clippy over all targets and features
 	$(call stage,clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
+	$(call stage,clippy over the bench,cargo clippy --locked --manifest-path benches/Cargo.toml --target-dir $(BENCH)/rust \
+		--all-targets -- -D warnings)
 
 .PHONY: docs
 docs: ## Build the documentation, private items too

@@ -137,35 +137,71 @@ impl Figures {
         #[expect(clippy::cast_precision_loss, reason = "an artifact is far below 2^52 bytes")]
         let zip_mb = self.products[OURS].zip_bytes as f64 / MB;
         let goal = |what, measured, bound| Goal { what, measured, bound };
-        use Bound::{AtMostMb, AtMostOnePartOf, AtMostTimes, BelowMb};
         vec![
-            goal("init CPU, of the bare handler's", init_cpu(OURS) / init_cpu(FLOOR), AtMostTimes(2.0)),
+            goal("init CPU, of the bare handler's", init_cpu(OURS) / init_cpu(FLOOR), Bound::AtMostTimes(2.0)),
             goal(
                 "first invocation at the 128 MB share, of Python's",
                 first_limited(PYTHON) / first_limited(OURS),
-                AtMostOnePartOf(20.0),
+                Bound::AtMostOnePartOf(20.0),
             ),
             goal(
                 "first invocation at the 128 MB share, of Node's",
                 first_limited(NODE) / first_limited(OURS),
-                AtMostOnePartOf(30.0),
+                Bound::AtMostOnePartOf(30.0),
             ),
             goal(
                 "wall of 1,000 profiles with both deliveries, of the ideal",
                 of(1_000, OURS, run_wall) / ideal,
-                AtMostTimes(1.05),
+                Bound::AtMostTimes(1.05),
             ),
-            goal("CPU of a cold run over 200 profiles, of Python's", parts(PYTHON, whole_cpu), AtMostOnePartOf(12.0)),
-            goal("CPU of a cold run over 200 profiles, of Node's", parts(NODE, whole_cpu), AtMostOnePartOf(12.0)),
-            goal("CPU of the run alone over 200 profiles, of Python's", parts(PYTHON, run_cpu), AtMostOnePartOf(5.0)),
-            goal("CPU of the run alone over 200 profiles, of Node's", parts(NODE, run_cpu), AtMostOnePartOf(12.0)),
+            goal(
+                "CPU of a cold run over 200 profiles, of Python's",
+                parts(PYTHON, whole_cpu),
+                Bound::AtMostOnePartOf(12.0),
+            ),
+            goal(
+                "CPU of a cold run over 200 profiles, of Node's",
+                parts(NODE, whole_cpu),
+                Bound::AtMostOnePartOf(12.0),
+            ),
+            goal(
+                "CPU of the run alone over 200 profiles, of Python's",
+                parts(PYTHON, run_cpu),
+                Bound::AtMostOnePartOf(5.0),
+            ),
+            goal(
+                "CPU of the run alone over 200 profiles, of Node's",
+                parts(NODE, run_cpu),
+                Bound::AtMostOnePartOf(12.0),
+            ),
             goal(
                 "peak memory at 1,000 profiles, of that at one",
                 of(1_000, OURS, peak_mb) / of(1, OURS, peak_mb),
-                AtMostTimes(2.0),
+                Bound::AtMostTimes(2.0),
             ),
-            goal("peak memory at 1,000 profiles", of(1_000, OURS, peak_mb), BelowMb(20.0)),
-            goal("zip with every feature in", zip_mb, AtMostMb(3.5)),
+            goal("peak memory at 1,000 profiles", of(1_000, OURS, peak_mb), Bound::BelowMb(20.0)),
+            goal("zip with every feature in", zip_mb, Bound::AtMostMb(3.5)),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_reached_at_its_bound_and_never_without_a_measurement() {
+        let check = |measured, bound, expected| {
+            assert_eq!(Goal { what: "", measured, bound }.is_reached(), expected, "{measured}");
+        };
+        check(2.0, Bound::AtMostTimes(2.0), true);
+        check(2.1, Bound::AtMostTimes(2.0), false);
+        check(12.0, Bound::AtMostOnePartOf(12.0), true);
+        check(11.9, Bound::AtMostOnePartOf(12.0), false);
+        check(3.6, Bound::AtMostMb(3.5), false);
+        check(20.0, Bound::BelowMb(20.0), false);
+        for bound in [Bound::AtMostTimes(2.0), Bound::AtMostOnePartOf(2.0), Bound::BelowMb(2.0)] {
+            check(f64::NAN, bound, false);
+        }
     }
 }

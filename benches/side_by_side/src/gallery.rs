@@ -89,3 +89,40 @@ fn body(items: usize, due: &[usize], now: Timestamp) -> Bytes {
 fn at(moment: Timestamp) -> String {
     format!("{moment:.3}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_files_are_due_however_many_profiles_there_are() {
+        for (profiles, items) in [(1, 200), (30, 200), (200, 12), (1_000, 5_000)] {
+            let galleries = Galleries::new(profiles, items, Timestamp::now());
+            let names: Vec<_> = (0..profiles)
+                .filter_map(|profile| galleries.of(&key_of(profile)))
+                .flat_map(|body| named_in(std::str::from_utf8(&body).expect("text")))
+                .filter(|name| name.starts_with("due-"))
+                .collect();
+            assert_eq!(names, due_names(), "{profiles} profiles of {items} items");
+        }
+        assert!(Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0001").is_none());
+    }
+
+    #[test]
+    fn a_gallery_is_a_list_of_so_many_files() {
+        let gallery = Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0000").expect("a gallery");
+        let files: Vec<serde_json::Value> = serde_json::from_slice(&gallery).expect("a list");
+        assert_eq!(files.len(), 200);
+        assert_eq!(files[0]["fileName"], "due-00.jpeg");
+        assert_eq!(files[1]["fileName"], "later-0001.jpeg");
+        assert!(files[0]["expiresAt"].as_str().is_some_and(|at| at.ends_with('Z') && at.len() == 24));
+    }
+
+    #[test]
+    fn a_text_is_known_by_the_files_that_it_names() {
+        assert_eq!(
+            named_in("due-01.jpeg, due-00.jpeg and due-01.jpeg; later-0007.jpeg"),
+            ["due-00", "due-01", "later-0007"]
+        );
+    }
+}

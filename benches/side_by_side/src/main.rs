@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::runtime::{self, Handle};
 
-use crate::figures::{Cold, Figures, Scan};
+use crate::figures::{Cold, Figures, Goal, Scan};
 use crate::gallery::Galleries;
 use crate::product::{Life, Product};
 use crate::server::Tls;
@@ -89,7 +89,7 @@ fn bench(is_quick: bool) -> Result<bool, Error> {
     let text = table::render(&figures, &goals, &load, began.elapsed());
     fs::write("target/bench/table.md", &text)?;
     println!("{text}");
-    Ok(goals.iter().all(|goal| goal.is_reached()))
+    Ok(goals.iter().all(Goal::is_reached))
 }
 
 /// Everything that stays the same through the run.

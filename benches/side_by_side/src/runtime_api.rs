@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, mpsc};
 use crate::server::{Reply, Request, Server, Service, reply};
 
 /// The longest that anything here may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The Runtime API of one process.
 pub struct RuntimeApi {

@@ -34,3 +34,19 @@ impl FromIterator<f64> for Samples {
         Self(samples)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_one_and_between_two_the_mean() {
+        let of = |samples: &[f64]| {
+            let samples: Samples = samples.iter().copied().collect();
+            (samples.median(), samples.spread())
+        };
+        assert_eq!(of(&[3.0, 1.0, 2.0]), (2.0, (1.0, 3.0)));
+        assert_eq!(of(&[4.0, 1.0, 2.0, 3.0]), (2.5, (1.0, 4.0)));
+        assert!(Samples::default().median().is_nan());
+    }
+}

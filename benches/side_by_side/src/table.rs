@@ -43,7 +43,8 @@ fn cold_tables(figures: &Figures) -> String {
         }
         layout(&rows)
     };
-    let (cpu, wall): (fn(&Cost) -> Duration, fn(&Cost) -> Duration) = (|cost| cost.cpu, |cost| cost.wall);
+    let cpu = |cost: &Cost| cost.cpu;
+    let wall = |cost: &Cost| cost.wall;
     let mut text = of(
         ["CPU, ms", "until ready", "first invocation", "second"],
         [&|cold| cold.init(cpu), &|cold| invocation(&cold.unlimited, 0, cpu), &|cold| {
@@ -119,10 +120,10 @@ fn goal_rows(goals: &[Goal]) -> Rows {
         let value = goal.measured;
         let (measured, bound) = match goal.bound {
             _ if value.is_nan() => ("not measured".to_owned(), String::new()),
-            Bound::AtMostTimes(bound) => (format!("{value:.3} times"), format!("at most {bound} times")),
-            Bound::AtMostOnePartOf(bound) => (format!("1/{value:.1}"), format!("at most 1/{bound}")),
-            Bound::AtMostMb(bound) => (format!("{value:.2} MB"), format!("at most {bound} MB")),
-            Bound::BelowMb(bound) => (format!("{value:.1} MB"), format!("below {bound} MB")),
+            Bound::AtMostTimes(bound) => (format!("{value:.3}"), format!("≤ {bound}")),
+            Bound::AtMostOnePartOf(bound) => (format!("1/{value:.1}"), format!("≤ 1/{bound}")),
+            Bound::AtMostMb(bound) => (format!("{value:.2} MB"), format!("≤ {bound} MB")),
+            Bound::BelowMb(bound) => (format!("{value:.1} MB"), format!("< {bound} MB")),
         };
         let verdict = if goal.is_reached() { "reached" } else { "not reached" };
         rows.push(vec![verdict.to_owned(), goal.what.to_owned(), measured, bound]);
@@ -144,7 +145,7 @@ fn with_spread(samples: &Samples) -> String {
 }
 
 fn times(ratio: f64) -> String {
-    if ratio == 1.0 { String::new() } else { format!("×{}", number(ratio)) }
+    if (ratio - 1.0).abs() < f64::EPSILON { String::new() } else { format!("×{}", number(ratio)) }
 }
 
 /// Three digits, and no fewer than there are before the point.
@@ -183,13 +184,13 @@ fn surroundings(load: &str, took: Duration) -> String {
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
     };
     format!(
-        "`make bench` on {} at {}, {cores} cores of {model}, Linux {}, load {load} before and {} after, in {} s.\n\
-         {}, {}, Node {}.\n",
+        "`make bench` on {} at {}, in {} s: {cores} cores of {model}, Linux {},\n\
+         load {load} before and {} after; {}, {}, Node {}.\n",
         Timestamp::now().strftime("%Y-%m-%d"),
         says("git", &["describe", "--always", "--dirty"]),
+        took.as_secs(),
         says("uname", &["-r"]),
         self::load(),
-        took.as_secs(),
         says("rustc", &["--version"]),
         says("target/bench/python/bin/python", &["--version"]),
         says("node", &["--version"]),
