@@ -15,6 +15,9 @@ TOOLS := $(VENV)/.installed
 PIP := PIP_ONLY_BINARY=:all: $(VENV)/bin/pip --quiet --disable-pip-version-check
 # What `make bench` builds and installs beside the function.
 BENCH := target/bench
+DRIVER := --locked --manifest-path benches/Cargo.toml --target-dir target/bench/rust --profile driver --package side_by_side
+# `make bench BENCH_ARGUMENTS=--quick` measures everything once, to see that it works.
+BENCH_ARGUMENTS ?=
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # $(call stage,what is done,commands): a heading, the commands, and how long they took.
@@ -78,15 +81,14 @@ stack: release ## Prove template.yaml without an AWS account, and run the releas
 
 .PHONY: bench
 bench: release bench-peers ## Measure the function beside its peers: a table, and which figures are reached
-	$(BENCH)/rust/driver/side_by_side $(BENCH_ARGUMENTS)
+	$(call stage,the bench,$(BENCH)/rust/driver/side_by_side $(BENCH_ARGUMENTS))
 
 # What is measured against, and what measures: all of it below target/bench/.
 .PHONY: bench-peers
 bench-peers: $(TOOLS) $(BENCH)/python/.installed $(BENCH)/node/handler.cjs
-	$(call stage,the bare handler,cargo lambda build --release --locked --manifest-path benches/Cargo.toml --package floor \
-		--target-dir $(BENCH)/rust --lambda-dir $(BENCH)/lambda)
-	$(call stage,what measures,cargo build --locked --manifest-path benches/Cargo.toml --profile driver --package side_by_side \
-		--target-dir $(BENCH)/rust)
+	$(call stage,the bare handler,CARGO_TARGET_DIR=$(CURDIR)/$(BENCH)/rust cargo lambda build --release --locked \
+		--manifest-path benches/Cargo.toml --package floor --lambda-dir $(CURDIR)/$(BENCH)/lambda)
+	$(call stage,what measures,cargo test --quiet $(DRIVER) && cargo build $(DRIVER))
 
 $(BENCH)/python/.installed: tools/requirements-bench.txt tools/constraints-bench.txt
 	$(call stage,the Python peer,$(PYTHON) -m venv $(BENCH)/python && PIP_ONLY_BINARY=:all: $(BENCH)/python/bin/pip --quiet \

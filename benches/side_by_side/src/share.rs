@@ -1,7 +1,9 @@
 //! The CPU share of a small function: a cgroup with a quota.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A function of 1,769 MB has one whole core; the quota is told out in pieces of 20 ms, as Lambda does.
 const PERIOD_US: u64 = 20_000;
@@ -28,17 +30,27 @@ impl Share {
         // In the newer version a group hands its controllers down; that they are handed down already is no fault.
         let _ = fs::write(root.join("cgroup.subtree_control"), "+cpu");
         let directory = root.join(name);
-        let told = |error: std::io::Error| format!("a cgroup with a CPU quota cannot be made: {error}");
+        let told = |error: io::Error| format!("a cgroup with a CPU quota cannot be made: {error}");
         fs::create_dir(&directory).map_err(told)?;
         let share = Self { directory };
         for (name, value) in settings {
             fs::write(share.directory.join(name), value).map_err(told)?;
         }
+        share.try_out().map_err(told)?;
         Ok(share)
     }
 
+    /// Whether it takes processes: some groups may be made and not be entered.
+    fn try_out(&self) -> io::Result<()> {
+        let mut process = Command::new("sleep").arg("10").spawn()?;
+        let taken = self.put(process.id());
+        process.kill()?;
+        process.wait()?;
+        taken
+    }
+
     /// Puts a process into the group, with all its threads.
-    pub fn put(&self, process: u32) -> std::io::Result<()> {
+    pub fn put(&self, process: u32) -> io::Result<()> {
         fs::write(self.directory.join("cgroup.procs"), process.to_string())
     }
 }
