@@ -7,7 +7,7 @@ use crate::command::Action;
 use crate::digest::Digest;
 use crate::link::ReportLink;
 use crate::model::{Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
-use crate::run_result::{ItemResult, ProfilesResult, RunResult};
+use crate::run_result::RunResult;
 use crate::select::Gallery;
 use crate::survey::{Scan, Survey};
 use crate::threshold::{Threshold, Thresholds};
@@ -41,7 +41,7 @@ pub fn item(profile: &str, file_name: &str, minutes: Option<i64>) -> Item {
 }
 
 fn scan(profile: &str, items: Vec<Item>) -> Scan {
-    let gallery = Gallery { listed: items.len() + 40, ignored: 1, items, places: Vec::new() };
+    let gallery = Gallery { listed: items.len() + 40, ignored: 1, items, ..Gallery::default() };
     Scan { profile: ProfileName::new(profile), media: Ok(gallery), posts: None }
 }
 
@@ -108,27 +108,8 @@ pub fn report_link() -> ReportLink {
 }
 
 pub fn result(survey: &Survey) -> RunResult {
-    RunResult {
-        run_id: "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11".into(),
-        action: Action::Alert,
-        dry_run: false,
-        started_at: now(),
-        duration_ms: 412,
-        status: survey.status(),
-        profiles: ProfilesResult {
-            configured: survey.configured(),
-            checked: survey.checked(),
-            failed: survey.failed(),
-            failed_left_out: 0,
-        },
-        media: survey.counts(),
-        items: survey.items.iter().map(|item| ItemResult::new(item, now())).collect(),
-        items_left_out: 0,
-        posts_at_risk: survey.posts_at_risk.clone(),
-        posts_left_out: 0,
-        channels: Vec::new(),
-        ledger_error: None,
-    }
+    let result = RunResult::of_survey(survey, "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11", Action::Alert);
+    RunResult { duration_ms: 412, ..result }
 }
 
 /// Texts as they come from outside: markup, mentions, every script, no end.

@@ -41,20 +41,43 @@ impl fmt::Display for ProfileName {
 }
 
 /// One file of a gallery, as far as Ayrshare told. What was missing, empty or unreadable is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Media {
+///
+/// `T` is the text: most files of a gallery are only looked at while they are read, and own none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media<T = String> {
     /// Ayrshare's id: a UUID, `-`, the extension.
-    pub id: Option<String>,
+    pub id: Option<T>,
     /// The name under which the file was uploaded.
-    pub file_name: Option<String>,
+    pub file_name: Option<T>,
     /// Where the file is served.
-    pub url: Option<String>,
+    pub url: Option<T>,
     /// The size in bytes.
     pub size_bytes: Option<u64>,
     /// When it was uploaded.
     pub created_at: Option<Timestamp>,
     /// When it expires. Read, never computed: Ayrshare documents several lifetimes.
     pub expires_at: Option<Timestamp>,
+}
+
+impl<T> Default for Media<T> {
+    fn default() -> Self {
+        Self { id: None, file_name: None, url: None, size_bytes: None, created_at: None, expires_at: None }
+    }
+}
+
+impl<T: Into<String>> Media<T> {
+    /// The file with text of its own, to be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Media {
+        Media {
+            id: self.id.map(Into::into),
+            file_name: self.file_name.map(Into::into),
+            url: self.url.map(Into::into),
+            size_bytes: self.size_bytes,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+        }
+    }
 }
 
 impl Media {

@@ -176,16 +176,32 @@ pub async fn send(
     deadline: Deadline,
     most_bytes: usize,
 ) -> Result<Answer, NetError> {
+    send_and_take(request, timeout, deadline, most_bytes, |_, _| false).await
+}
+
+/// As [`send`], and offers each piece of the body to `take` as it arrives: a piece that it takes is not kept.
+///
+/// # Errors
+///
+/// See [`NetError`]; no text in it holds the URL.
+pub async fn send_and_take(
+    request: RequestBuilder,
+    timeout: Duration,
+    deadline: Deadline,
+    most_bytes: usize,
+    mut take: impl FnMut(StatusCode, &[u8]) -> bool,
+) -> Result<Answer, NetError> {
     let exchange = async {
         let mut response = request.timeout(timeout).send().await.map_err(|error| describe(error, timeout))?;
         let status = response.status();
         let retry_after = retry_after(response.headers(), Timestamp::now());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| describe(error, timeout))? {
-            if most_bytes - body.len() < chunk.len() {
-                return Err(NetError::TooLarge(most_bytes));
+        let mut left = most_bytes;
+        while let Some(piece) = response.chunk().await.map_err(|error| describe(error, timeout))? {
+            left = left.checked_sub(piece.len()).ok_or(NetError::TooLarge(most_bytes))?;
+            if !take(status, &piece) {
+                body.extend_from_slice(&piece);
             }
-            body.extend_from_slice(&chunk);
         }
         Ok(Answer { status, retry_after, body })
     };

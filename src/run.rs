@@ -18,7 +18,7 @@ use crate::ledger::{Change, Lease, Ledger, LedgerError, Memory};
 use crate::link::{Links, ReportLink};
 use crate::model::{Item, Media, ProfileName, State};
 use crate::net::Deadline;
-use crate::run_result::{ChannelResult, ItemResult, Outcome, ProfilesResult, RunResult, Status};
+use crate::run_result::{ChannelResult, Outcome, RunResult, Status};
 use crate::select::{Gallery, Rules};
 use crate::survey::{Scan, Survey};
 use crate::threshold::Thresholds;
@@ -257,36 +257,15 @@ impl<'a, E: Edge> Run<'a, E> {
 
     /// What was found, as a result without channels; `memories` are those of the channels that have one.
     fn result(&self, survey: &Survey, memories: &BTreeMap<&str, Memory>) -> RunResult {
-        let thresholds = self.all_thresholds();
-        let posts = survey.posts_by_media();
-        let item_result = |item: &Item| {
-            let mut result = ItemResult::new(item, self.now);
-            result.posts_at_risk =
-                item.media.id.as_deref().and_then(|id| posts.get(&(&item.profile, id))).cloned().unwrap_or_default();
-            result.announced = (!memories.is_empty()).then(|| announced(item, memories, &thresholds));
-            result
-        };
-        RunResult {
-            run_id: self.id.clone(),
-            action: self.plan.action,
-            dry_run: self.plan.dry_run,
-            started_at: self.now,
-            duration_ms: 0,
-            status: survey.status(),
-            profiles: ProfilesResult {
-                configured: survey.configured(),
-                checked: survey.checked(),
-                failed: survey.failed(),
-                failed_left_out: 0,
-            },
-            media: survey.counts(),
-            items: survey.items.iter().map(item_result).collect(),
-            items_left_out: 0,
-            posts_at_risk: survey.posts_at_risk.clone(),
-            posts_left_out: 0,
-            channels: Vec::new(),
-            ledger_error: None,
+        let mut result =
+            RunResult { dry_run: self.plan.dry_run, ..RunResult::of_survey(survey, &self.id, self.plan.action) };
+        if !memories.is_empty() {
+            let thresholds = self.all_thresholds();
+            for (result, item) in result.items.iter_mut().zip(&survey.items) {
+                result.announced = Some(announced(item, memories, &thresholds));
+            }
         }
+        result
     }
 
     /// Tells one channel what is new to it; the memory is that of the channel afterwards.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::command::Action;
 use crate::model::{FailedProfile, Item, MediaKind, PostAtRisk, ProfileName, State};
-use crate::survey::MediaCounts;
+use crate::survey::{MediaCounts, Survey};
 use crate::threshold::Threshold;
 use crate::words;
 
@@ -181,6 +181,38 @@ pub enum Outcome {
 }
 
 impl RunResult {
+    /// What was found, before anything was said to anybody.
+    #[must_use]
+    pub fn of_survey(survey: &Survey, run_id: &str, action: Action) -> Self {
+        let posts = survey.posts_by_media();
+        let item_result = |item: &Item| {
+            let id = item.media.id.as_deref();
+            let posts_at_risk = id.and_then(|id| posts.get(&(&item.profile, id))).cloned().unwrap_or_default();
+            ItemResult { posts_at_risk, ..ItemResult::new(item, survey.now) }
+        };
+        Self {
+            run_id: run_id.to_owned(),
+            action,
+            dry_run: false,
+            started_at: survey.now,
+            duration_ms: 0,
+            status: survey.status(),
+            profiles: ProfilesResult {
+                configured: survey.configured(),
+                checked: survey.checked(),
+                failed: survey.failed(),
+                failed_left_out: 0,
+            },
+            media: survey.counts(),
+            items: survey.items.iter().map(item_result).collect(),
+            items_left_out: 0,
+            posts_at_risk: survey.posts_at_risk.clone(),
+            posts_left_out: 0,
+            channels: Vec::new(),
+            ledger_error: None,
+        }
+    }
+
     /// This result as JSON of at most `most_bytes`: what does not fit is cut from the ends of its lists and counted.
     ///
     /// Failed profiles come first, then posts, then items, because the gravest must not be what is left out.

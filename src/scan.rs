@@ -42,7 +42,7 @@ async fn look_at(ayrshare: &Ayrshare<'_>, profile: &Profile, rules: &Rules<'_>, 
     };
     warn(profile, "media", media.as_ref().err());
     warn(profile, "scheduled posts", posts.as_ref().and_then(|posts| posts.as_ref().err()));
-    Scan { profile: profile.name.clone(), media, posts }
+    Scan::new(profile.name.clone(), media, posts, rules.now)
 }
 
 fn out_of_time() -> Failure {

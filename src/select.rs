@@ -4,7 +4,7 @@ use globset::GlobSet;
 use jiff::Timestamp;
 
 use crate::model::{Item, Media, ProfileName, State};
-use crate::posts::Listed;
+use crate::posts::Places;
 use crate::threshold::{Threshold, Thresholds};
 
 /// What decides whether a file matters.
@@ -26,8 +26,8 @@ impl Rules<'_> {
     /// It does not matter when its id or its name is ignored, or when it expires after the widest threshold. It has
     /// expired when its expiry is `now` or earlier; it is within a threshold when `remaining <= threshold`, to the
     /// millisecond that Ayrshare gives.
-    fn judge(&self, media: &Media) -> Verdict {
-        let ignored = |text: &Option<String>| text.as_ref().is_some_and(|text| self.ignore.is_match(text));
+    fn judge<T: AsRef<str>>(&self, media: &Media<T>) -> Verdict {
+        let ignored = |text: &Option<T>| text.as_ref().is_some_and(|text| self.ignore.is_match(text.as_ref()));
         if ignored(&media.id) || ignored(&media.file_name) {
             return Verdict::Ignored;
         }
@@ -49,7 +49,8 @@ enum Verdict {
     Matters(State, Option<Threshold>),
 }
 
-/// What a run keeps of one profile's gallery. Files that cannot matter are counted and dropped as they are read.
+/// What a run keeps of one profile's gallery. Files that cannot matter are counted and dropped as they are read: what a
+/// run needs of memory follows what expires, and not what is listed.
 #[derive(Clone, Debug, Default)]
 pub struct Gallery {
     /// How many files Ayrshare listed, the ignored ones too.
@@ -59,21 +60,21 @@ pub struct Gallery {
     /// The files that matter, in Ayrshare's order.
     pub items: Vec<Item>,
     /// Where every file is served, if [`Rules::keep_places`] says so.
-    pub places: Vec<Listed>,
+    pub places: Places,
 }
 
 impl Gallery {
     /// Takes one more file of the gallery of `profile`.
-    pub fn add(&mut self, profile: &ProfileName, media: Media, rules: &Rules<'_>) {
+    pub fn add<T: AsRef<str> + Into<String>>(&mut self, profile: &ProfileName, media: Media<T>, rules: &Rules<'_>) {
         self.listed += 1;
         if rules.keep_places {
-            self.places.extend(Listed::of(&media));
+            self.places.add(&media);
         }
         match rules.judge(&media) {
             Verdict::Ignored => self.ignored += 1,
             Verdict::Later => {}
             Verdict::Matters(state, threshold) => {
-                self.items.push(Item { profile: profile.clone(), media, state, threshold });
+                self.items.push(Item { profile: profile.clone(), media: media.into_owned(), state, threshold });
             }
         }
     }

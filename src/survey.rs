@@ -21,6 +21,24 @@ pub struct Scan {
     pub posts: Option<Result<Vec<ScheduledPost>, Failure>>,
 }
 
+impl Scan {
+    /// Brings together what was found of one profile, and forgets what no longer matters of it.
+    #[must_use]
+    pub fn new(
+        profile: ProfileName,
+        mut media: Result<Gallery, Failure>,
+        mut posts: Option<Result<Vec<ScheduledPost>, Failure>>,
+        now: Timestamp,
+    ) -> Self {
+        if let Ok(gallery) = &mut media {
+            let none = &mut Vec::new();
+            let posts = posts.as_mut().and_then(|posts| posts.as_mut().ok()).unwrap_or(none);
+            gallery.places.settle(&profile, posts, now);
+        }
+        Self { profile, media, posts }
+    }
+}
+
 /// Everything that a run found.
 #[derive(Clone, Debug)]
 pub struct Survey {
@@ -57,7 +75,8 @@ impl Survey {
             .iter()
             .map(|scan| Known {
                 profile: &scan.profile,
-                listed: scan.media.as_ref().ok().map(|gallery| gallery.places.as_slice()),
+                places: scan.media.as_ref().ok().map(|gallery| &gallery.places),
+                items: scan.media.as_ref().map_or(&[], |gallery| gallery.items.as_slice()),
                 posts: scan.posts.as_ref().and_then(|posts| posts.as_deref().ok()).unwrap_or_default(),
             })
             .collect();
@@ -207,7 +226,7 @@ mod tests {
             let media = Media { expires_at, ..Media::default() };
             Item { profile: profile.clone(), media, state, threshold: None }
         };
-        Gallery { listed: hours.len() + 2, ignored: 1, items: hours.iter().map(item).collect(), places: Vec::new() }
+        Gallery { listed: hours.len() + 2, ignored: 1, items: hours.iter().map(item).collect(), ..Gallery::default() }
     }
 
     #[test]

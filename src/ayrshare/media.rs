@@ -1,55 +1,162 @@
 //! The shape of `GET /media`: a bare array of objects, of which every field may be missing or null.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::value::RawValue;
 
 use crate::model::Media;
 
 /// The longest text that a field may hold; a longer one counts as missing, so that one file never fills a message.
 const MOST_TEXT_BYTES: usize = 16 * 1024;
 
-/// Reads a gallery file by file.
+/// Reads a gallery as it arrives, piece by piece, and hands it on file by file: no more of it is kept than one file.
 ///
 /// A field of another type than the documented one counts as missing, so that one odd field never costs the gallery;
 /// an expiry that cannot be read makes that one file undated.
-///
-/// # Errors
-///
-/// Fails when the body is no JSON array of objects, or is only a part of one.
-pub fn read(body: &[u8], each: impl FnMut(Media)) -> serde_json::Result<()> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    deserializer.deserialize_seq(Gallery(each))?;
-    deserializer.end()
+#[derive(Debug, Default)]
+pub struct Reader {
+    next: Next,
+    files: usize,
+    /// What has arrived of the next file.
+    rest: Vec<u8>,
+    /// How many bytes `rest` must have before it is worth another look.
+    enough: usize,
+    error: Option<String>,
 }
 
-struct Gallery<F>(F);
+/// What must come next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Next {
+    #[default]
+    Array,
+    FileOrEnd,
+    File,
+    CommaOrEnd,
+    Nothing,
+}
 
-impl<'de, F: FnMut(Media)> Visitor<'de> for Gallery<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of media")
+impl Reader {
+    /// Takes the next piece of the body, and hands each file that is whole to `each`.
+    ///
+    /// Returns false when the body is no array at all; then nothing was taken.
+    pub fn take(&mut self, piece: &[u8], each: impl FnMut(Media<Cow<'_, str>>)) -> bool {
+        if self.next == Next::Array
+            && let Some(first) = piece.iter().find(|byte| !byte.is_ascii_whitespace())
+            && *first != b'['
+        {
+            return false;
+        }
+        if self.error.is_none() {
+            self.rest.extend_from_slice(piece);
+            // A file of many pieces is not read anew with each of them.
+            if self.enough <= self.rest.len() {
+                self.error = self.read(each).err();
+            }
+        }
+        true
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(media) = seq.next_element::<WireMedia>()? {
-            (self.0)(media.into());
+    /// Whether the array was whole.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the body was no JSON array of objects, or only a part of one.
+    pub fn end(mut self, each: impl FnMut(Media<Cow<'_, str>>)) -> Result<(), String> {
+        if self.error.is_none() {
+            self.error = self.read(each).err();
         }
+        match self.error {
+            Some(error) => Err(error),
+            None if self.next == Next::Nothing => Ok(()),
+            None => Err(format!("it ends after {} files, and before the list does", self.files)),
+        }
+    }
+
+    fn read(&mut self, mut each: impl FnMut(Media<Cow<'_, str>>)) -> Result<(), String> {
+        let mut at = 0;
+        while let Some(blanks) = self.rest[at..].iter().position(|byte| !byte.is_ascii_whitespace()) {
+            at += blanks;
+            self.next = match (self.next, self.rest[at]) {
+                (Next::Array, b'[') => Next::FileOrEnd,
+                (Next::FileOrEnd | Next::CommaOrEnd, b']') => Next::Nothing,
+                (Next::CommaOrEnd, b',') => Next::File,
+                (Next::FileOrEnd | Next::File, _) => {
+                    let file = file(&self.rest[at..], &mut each);
+                    let Some(length) = file.map_err(|error| format!("file {}: {error}", self.files + 1))? else {
+                        break;
+                    };
+                    self.files += 1;
+                    at += length;
+                    self.next = Next::CommaOrEnd;
+                    continue;
+                }
+                (_, byte) => {
+                    return Err(format!("`{}` is unexpected after {} files", byte.escape_ascii(), self.files));
+                }
+            };
+            at += 1;
+        }
+        self.rest.drain(..at);
+        self.enough = self.rest.len() * 2;
         Ok(())
     }
 }
 
+/// Reads the file that `json` begins with, and returns how long it is; `None` when it is not whole.
+fn file(json: &[u8], mut each: impl FnMut(Media<Cow<'_, str>>)) -> serde_json::Result<Option<usize>> {
+    let mut files = serde_json::Deserializer::from_slice(json).into_iter::<WireMedia<'_>>();
+    let error = match files.next() {
+        Some(Ok(media)) => {
+            each(media.into());
+            return Ok(Some(files.byte_offset()));
+        }
+        Some(Err(error)) => error,
+        None => return Ok(None),
+    };
+    if error.is_eof() {
+        return Ok(None);
+    }
+    // Something in it is nothing that the parser takes, half a surrogate pair perhaps. That costs no other field.
+    let mut raw = serde_json::Deserializer::from_slice(json).into_iter::<&RawValue>();
+    match raw.next() {
+        Some(Ok(raw)) => each(field_by_field(raw.get()).ok_or(error)?.into()),
+        Some(Err(raw)) if raw.is_eof() => return Ok(None),
+        _ => return Err(error),
+    }
+    Ok(Some(raw.byte_offset()))
+}
+
+/// Reads the fields of a file one by one; what cannot be read is missing. `None` when it is no object.
+fn field_by_field(json: &str) -> Option<WireMedia<'static>> {
+    let mended = super::mend_surrogates(json.as_bytes());
+    let json = mended.as_deref().unwrap_or(json.as_bytes());
+    let fields: HashMap<String, &RawValue> = serde_json::from_slice(json).ok()?;
+    let text = |name: &str| {
+        let text = serde_json::from_str::<Text<'_>>(fields.get(name)?.get()).ok()?;
+        Some(Cow::Owned(text.0?.into_owned()))
+    };
+    Some(WireMedia {
+        id: Text(text("id")),
+        time_created: Text(text("timeCreated")),
+        size: Text(text("size")),
+        url: Text(text("url")),
+        file_name: Text(text("fileName")),
+        expires_at: Text(text("expiresAt")),
+    })
+}
+
 #[derive(Default)]
-struct WireMedia {
-    id: Text,
-    time_created: Text,
-    size: Text,
-    url: Text,
-    file_name: Text,
-    expires_at: Text,
+struct WireMedia<'a> {
+    id: Text<'a>,
+    time_created: Text<'a>,
+    size: Text<'a>,
+    url: Text<'a>,
+    file_name: Text<'a>,
+    expires_at: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +173,7 @@ enum Field {
 }
 
 // Not derived: a derived struct would also be read from an array, and would refuse a field that comes twice.
-impl<'de> Deserialize<'de> for WireMedia {
+impl<'de: 'a, 'a> Deserialize<'de> for WireMedia<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(WireMediaVisitor)
     }
@@ -75,13 +182,13 @@ impl<'de> Deserialize<'de> for WireMedia {
 struct WireMediaVisitor;
 
 impl<'de> Visitor<'de> for WireMediaVisitor {
-    type Value = WireMedia;
+    type Value = WireMedia<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of one file")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireMedia, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireMedia<'de>, A::Error> {
         let mut media = WireMedia::default();
         while let Some(field) = map.next_key()? {
             let place = match field {
@@ -102,8 +209,9 @@ impl<'de> Visitor<'de> for WireMediaVisitor {
     }
 }
 
-impl From<WireMedia> for Media {
-    fn from(wire: WireMedia) -> Self {
+impl<'a> From<WireMedia<'a>> for Media<Cow<'a, str>> {
+    fn from(wire: WireMedia<'a>) -> Self {
+        let moment = |text: Text<'_>| super::moment(&text.0?);
         Self {
             id: wire.id.0,
             file_name: wire.file_name.0,
@@ -115,15 +223,11 @@ impl From<WireMedia> for Media {
     }
 }
 
-fn moment(text: Text) -> Option<Timestamp> {
-    super::moment(&text.0?)
-}
-
 /// A string or a number as text; whatever is empty, null or of another type is missing.
 #[derive(Default)]
-struct Text(Option<String>);
+struct Text<'a>(Option<Cow<'a, str>>);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextVisitor)
     }
@@ -131,44 +235,51 @@ impl<'de> Deserialize<'de> for Text {
 
 struct TextVisitor;
 
+fn is_text(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= MOST_TEXT_BYTES
+}
+
 impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text;
+    type Value = Text<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-        let is_there = !text.trim().is_empty() && text.len() <= MOST_TEXT_BYTES;
-        Ok(Text(is_there.then(|| text.to_owned())))
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(is_text(text).then_some(Cow::Borrowed(text))))
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
-        Ok(Text(Some(number.to_string())))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(is_text(text).then(|| Cow::Owned(text.to_owned()))))
     }
 
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Text, E> {
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text<'de>, E> {
+        Ok(Text(Some(Cow::Owned(number.to_string()))))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Text<'de>, E> {
         Ok(Text(None))
     }
 
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Text, E> {
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Text<'de>, E> {
         Ok(Text(None))
     }
 
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text, E> {
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text<'de>, E> {
         Ok(Text(None))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Text, E> {
+    fn visit_unit<E: de::Error>(self) -> Result<Text<'de>, E> {
         Ok(Text(None))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Text, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Text<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Text(None))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Text(None))
     }
@@ -178,10 +289,25 @@ impl<'de> Visitor<'de> for TextVisitor {
 mod tests {
     use super::*;
 
-    fn all(body: &str) -> Result<Vec<Media>, String> {
+    fn in_pieces(body: &str, size: usize) -> Result<Vec<Media>, String> {
         let mut gallery = Vec::new();
-        read(body.as_bytes(), |media| gallery.push(media)).map_err(|error| error.to_string())?;
+        let mut reader = Reader::default();
+        for piece in body.as_bytes().chunks(size) {
+            if !reader.take(piece, |media| gallery.push(media.into_owned())) {
+                return Err("no array".to_owned());
+            }
+        }
+        reader.end(|media| gallery.push(media.into_owned()))?;
         Ok(gallery)
+    }
+
+    /// The files of a body; the same in whatever pieces it arrives.
+    fn all(body: &str) -> Result<Vec<Media>, String> {
+        let whole = in_pieces(body, usize::MAX);
+        for size in [1, 2, 7, 100] {
+            assert_eq!(in_pieces(body, size), whole, "{body} in pieces of {size}");
+        }
+        whole
     }
 
     #[test]
@@ -221,9 +347,60 @@ mod tests {
 
     #[test]
     fn half_a_body_or_another_shape_is_an_error() {
-        for wrong in ["", "[", r#"[{"id":"1"}"#, "[{}] x", "null", "\"a\"", "[1]", "[null]", "[[]]", "<html>"] {
+        for wrong in [
+            "",
+            " ",
+            "[",
+            "[{",
+            r#"[{"id":"1"}"#,
+            "[{}] x",
+            "[{}],",
+            "[{},]",
+            "[,]",
+            "[,{}]",
+            "[{}{}]",
+            "[{};{}]",
+            "]",
+            "null",
+            "\"a\"",
+            "[1]",
+            "[null]",
+            "[[]]",
+            "[\"a\"]",
+            "[{]",
+            r#"[{"id":"1}]"#,
+            r#"[{"id"}]"#,
+            "<html>",
+            "{}",
+        ] {
             assert!(all(wrong).is_err(), "{wrong}");
         }
         assert_eq!(all("[]"), Ok(vec![]));
+        assert_eq!(all(" [ { } , {} ]\n").map(|files| files.len()), Ok(2));
+        let error = |body: &str| in_pieces(body, usize::MAX).unwrap_err();
+        assert_eq!(error("[{},{}"), "it ends after 2 files, and before the list does");
+        assert_eq!(error("[{} {}]"), "`{` is unexpected after 1 files");
+        assert!(error("[{},3]").starts_with("file 2: invalid type: integer `3`, expected an object of one file"));
+    }
+
+    #[test]
+    fn what_no_parser_takes_costs_one_field() {
+        let odd = r#"[{"id":"1","fileName":"a\ud83d.png","size":1e999,"other":"\udcf8","expiresAt":"2026-11-25T06:00:00Z"},{"id":"2"}]"#;
+        let files = all(odd).expect("files");
+        assert_eq!((files[0].file_name.as_deref(), files[0].size_bytes), (Some("a\u{fffd}.png"), None));
+        assert_eq!(files[0].expires_at, "2026-11-25T06:00:00Z".parse().ok());
+        assert_eq!(files[1].id.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_one_file() {
+        let mut reader = Reader::default();
+        let file = format!(r#"{{"id":"{}"}},"#, "a".repeat(90));
+        let body = format!("[{}", file.repeat(10_000));
+        for piece in body.as_bytes().chunks(1_000) {
+            reader.take(piece, |_| {});
+            assert!(reader.rest.len() < 2 * file.len());
+        }
+        assert!(reader.rest.capacity() < 3_000, "{}", reader.rest.capacity());
     }
 }

@@ -7,6 +7,7 @@
 mod history;
 mod media;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ pub struct Ayrshare<'a> {
 }
 
 impl Ayrshare<'_> {
-    /// Reads a gallery: hands each file of it to `add`, on a value that `start` makes anew for each attempt.
+    /// Reads a gallery: hands each file of it to `add` as it arrives, on a value that `start` makes anew for each attempt.
     ///
     /// `profile_key` selects a user profile's gallery; without it, it is the primary profile's.
     ///
@@ -67,21 +68,22 @@ impl Ayrshare<'_> {
         profile_key: Option<&SecretString>,
         deadline: Deadline,
         start: impl Fn() -> T,
-        add: impl Fn(&mut T, Media),
+        add: impl Fn(&mut T, Media<Cow<'_, str>>),
     ) -> Result<T, Failure> {
         let attempt = || async {
-            let answer = self.get("media", &[], profile_key, deadline).await?;
+            let mut gallery = start();
+            let mut reader = media::Reader::default();
+            let take =
+                |status, piece: &[u8]| status == StatusCode::OK && reader.take(piece, |media| add(&mut gallery, media));
+            let answer = self.get("media", &[], profile_key, deadline, take).await?;
             if is_empty_list(&answer) {
-                return Ok(start());
+                return Ok(gallery);
             }
             self.refuse_error(&answer)?;
-            let read = |body: &[u8]| {
-                let mut gallery = start();
-                media::read(body, |media| add(&mut gallery, media)).map(|()| gallery)
-            };
-            read(&answer.body)
-                .or_else(|error| mend_surrogates(&answer.body).map_or(Err(error), |body| read(&body)))
-                .map_err(|error| self.unreadable(&answer, "list of media", &error.to_string()))
+            let end =
+                if answer.body.is_empty() { reader.end(|media| add(&mut gallery, media)) } else { Err(answer.text()) };
+            end.map_err(|reason| self.unreadable(&answer, "list of media", &reason))?;
+            Ok(gallery)
         };
         net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
     }
@@ -142,7 +144,7 @@ impl Ayrshare<'_> {
         let query =
             [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
         let attempt = || async {
-            let answer = self.get("history", &query, profile_key, deadline).await?;
+            let answer = self.get("history", &query, profile_key, deadline, |_, _| false).await?;
             if is_empty_list(&answer) {
                 return Ok(Vec::new());
             }
@@ -166,6 +168,7 @@ impl Ayrshare<'_> {
         query: &[(&str, &str)],
         profile_key: Option<&SecretString>,
         deadline: Deadline,
+        take: impl FnMut(StatusCode, &[u8]) -> bool,
     ) -> Result<Answer, Attempt> {
         let mut url = self.base_url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -178,7 +181,7 @@ impl Ayrshare<'_> {
         if let Some(key) = profile_key {
             request = request.header("Profile-Key", key.expose_secret());
         }
-        net::send(request, self.timeout, deadline, MOST_BODY_BYTES)
+        net::send_and_take(request, self.timeout, deadline, MOST_BODY_BYTES, take)
             .await
             .map_err(|error| Attempt::unanswered(&error, &format!("GET /{path}")))
     }

@@ -444,7 +444,7 @@ impl Edge for Outside<'_> {
             let posts =
                 if account.posts_fail { Err(failure.clone()) } else { Ok(account.posts.iter().map(post).collect()) };
             let media = if account.media_fail { Err(failure.clone()) } else { Ok(gallery) };
-            Scan { profile: profile.name.clone(), media, posts: Some(posts) }
+            Scan::new(profile.name.clone(), media, Some(posts), rules.now)
         };
         Survey::new(rules.now, profiles.iter().zip(&accounts).map(scan).collect())
     }
