@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::figures::{Bound, Cold, Figures, Goal, MB, Scan, invocation, peak_mb, run_cpu, run_wall};
+use crate::figures::{
+    Bound, Cold, Figures, Goal, MB, Scan, init_cpu, invocation, peak_mb, run_cpu, run_wall, whole_cpu,
+};
 use crate::gallery::DUE;
-use crate::product::Cost;
+use crate::product::{Cost, Life};
 use crate::samples::Samples;
 
 /// A table: its first row is the heading.
@@ -24,6 +26,10 @@ pub fn render(figures: &Figures, goals: &[Goal], load: &str, took: Duration) -> 
     );
     text += "## Cold starts: one profile of 200 items, no latency\n\n";
     text += &cold_tables(figures);
+    if let Some(scan) = figures.scans.iter().find(|scan| (scan.profiles, scan.items) == (200, 200)) {
+        text += "## A whole cold run: 200 profiles of 200 items\n\n";
+        text += &layout(&whole_run_rows(figures, scan));
+    }
     for items in [200, 5_000] {
         text += &format!("## Scans: galleries of {items} items, 50 ms of latency, 8 side by side\n\n");
         let scans: Vec<_> = figures.scans.iter().filter(|scan| scan.items == items).collect();
@@ -87,6 +93,16 @@ fn size_rows(figures: &Figures) -> Rows {
             cell(&peak(cold), &peak(&figures.cold[0])),
             format!("{} {}", number(zip / MB), times(zip / figures.products[0].zip_bytes as f64)),
         ]);
+    }
+    rows
+}
+
+fn whole_run_rows(figures: &Figures, scan: &Scan) -> Rows {
+    let mut rows = vec![["CPU, ms", "init", "run", "both"].map(ToOwned::to_owned).to_vec()];
+    for (index, product) in figures.products.iter().enumerate().filter(|(_, product)| product.does_the_job) {
+        let parts: [fn(&Life) -> f64; 3] = [init_cpu, run_cpu, whole_cpu];
+        let cells = parts.iter().map(|part| cell(&scan.of(index, part), &scan.of(0, part)));
+        rows.push([vec![product.name.to_owned()], cells.collect()].concat());
     }
     rows
 }
