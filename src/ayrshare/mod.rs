@@ -5,7 +5,7 @@
 //! message are shown.
 
 mod history;
-mod media;
+pub mod media;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

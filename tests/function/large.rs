@@ -1,9 +1,9 @@
 //! Large galleries, and the formats that have limits of their own.
 
-use media_expiry_alerts::demo::stand_ins::Publication;
+use media_expiry_alerts::demo::stand_ins::{Publication, scheduled_post};
 use serde_json::{Value, json};
 
-use crate::support::{FIFO_TOPIC, World, file, scheduled, slack_text};
+use crate::support::{FIFO_TOPIC, World, file, in_hours, scheduled, slack_text};
 
 /// The first number after the words: `… and 1,204 more`.
 fn number_after(text: &str, words: &str) -> usize {
@@ -51,6 +51,24 @@ async fn what_is_shown_and_what_is_counted_is_all() {
     let mail = function.publication();
     assert_eq!((shown(&mail.message, "soon-"), mail.attributes.get("truncated")), (300, None));
     assert_eq!(mail.attributes["expiring"].1, "300");
+    function.end().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_smallest_function_reads_a_gallery_of_a_hundred_thousand_files() {
+    let mut world = gallery_of(20, 99_980).await;
+    let used = file("used.png", 24 * 40);
+    world.ayrshare.posts(None, &[scheduled_post("post", "It lasts.", &["instagram"], &[&used], in_hours(24 * 50))]);
+    world.config["ayrshare"]["timeout"] = json!("50s");
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!((&result["status"], &result["media"]["listed"]), (&json!("ok"), &json!(100_000)));
+    assert_eq!(result["items"].as_array().map(Vec::len), Some(20));
+    assert_eq!(result["posts_at_risk"][0]["media"][0]["reason"], "already-gone", "the post's file is in no gallery");
+    // Less than half of the smallest function has, and less than the body alone would bring it to.
+    let (most, body) = (function.most_memory().await, 100_000 * used.to_string().len());
+    assert!(most < 60 * 1024 * 1024 && 25_000_000 < body, "{most} bytes for a body of {body}");
     function.end().await;
 }
 

@@ -272,6 +272,15 @@ impl Function {
         publication.clone()
     }
 
+    /// The most memory that it ever had, in bytes.
+    #[cfg(target_os = "linux")]
+    pub async fn most_memory(&self) -> usize {
+        let pid = self.child.lock().await.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.expect("a peak").parse::<usize>().expect("a number") * 1024
+    }
+
     /// Ends the function, holds what it said and sent against what must always hold, and hands out its log.
     pub async fn end(mut self) -> Log {
         self.is_ended = true;

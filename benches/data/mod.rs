@@ -1,0 +1,114 @@
+//! Galleries, posts and surveys as an agency has them, of any size and the same every time.
+
+use globset::GlobSet;
+use jiff::{SignedDuration, Timestamp};
+use media_expiry_alerts::ayrshare::media::Reader;
+use media_expiry_alerts::model::{Media, ProfileName};
+use media_expiry_alerts::posts::ScheduledPost;
+use media_expiry_alerts::select::{Gallery, Rules};
+use media_expiry_alerts::survey::{Scan, Survey};
+use media_expiry_alerts::threshold::{Threshold, Thresholds};
+
+/// One file in so many expires within the thresholds.
+pub const ONE_DUE_OF: usize = 50;
+/// How much of a body arrives at once.
+const PIECE: usize = 16 * 1024;
+
+/// The moment of every run.
+pub fn now() -> Timestamp {
+    "2026-11-23T06:00:00Z".parse().expect("a time")
+}
+
+/// Those that a channel has unless it says others.
+pub fn thresholds() -> Thresholds {
+    Thresholds::new(["7d", "3d", "1d"].map(|text| Threshold::parse(text).expect("a threshold"))).expect("thresholds")
+}
+
+/// What a profile is called.
+pub fn name(profile: usize) -> ProfileName {
+    ProfileName::new(&format!("Profile {profile}"))
+}
+
+fn expires_at(index: usize) -> Timestamp {
+    let hours = if index.is_multiple_of(ONE_DUE_OF) { 1 + index % 160 } else { 24 * 10 + index % (24 * 70) };
+    now() + SignedDuration::from_hours(hours.try_into().expect("a small number"))
+}
+
+fn url(profile: usize, index: usize) -> String {
+    format!("https://images.ayrshare.com/account-{profile:04}/{}.jpeg", uuid(profile, index))
+}
+
+fn uuid(profile: usize, index: usize) -> String {
+    format!("{profile:08x}-cffb-4a31-bd89-{index:012x}")
+}
+
+/// What `GET /media` answers.
+pub fn body(profile: usize, files: usize) -> String {
+    let file = |index: usize| {
+        format!(
+            r#"{{"id":"{id}-jpeg","timeCreated":"2026-10-30T20:23:49.774Z","size":"223340","url":"{url}","fileName":"campaign-{index:05}.jpeg","description":"A picture of the campaign","expiresAt":"{expires_at:.3}"}}"#,
+            id = uuid(profile, index),
+            url = url(profile, index),
+            expires_at = expires_at(index),
+        )
+    };
+    format!("[{}]", (0..files).map(file).collect::<Vec<_>>().join(","))
+}
+
+/// A gallery as it was read, each file with text of its own.
+pub fn files(files: usize) -> Vec<Media> {
+    let mut listed = Vec::new();
+    let mut reader = Reader::default();
+    reader.take(body(0, files).as_bytes(), |media| listed.push(media.into_owned()));
+    reader.end(|media| listed.push(media.into_owned())).expect("a gallery");
+    listed
+}
+
+/// Reads a gallery as it arrives, and selects what matters.
+pub fn read(profile: usize, body: &str, keep_places: bool) -> Gallery {
+    let (profile, thresholds, ignore) = (name(profile), thresholds(), GlobSet::empty());
+    let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, keep_places };
+    let mut gallery = Gallery::default();
+    let mut reader = Reader::default();
+    for piece in body.as_bytes().chunks(PIECE) {
+        reader.take(piece, |media| gallery.add(&profile, media, &rules));
+    }
+    reader.end(|media| gallery.add(&profile, media, &rules)).expect("a gallery");
+    gallery
+}
+
+/// Posts that use every tenth file of a gallery; of every tenth of them, the file expires first.
+pub fn posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
+    let post = |index: usize| ScheduledPost {
+        id: Some(format!("post-{profile}-{index}")),
+        text: Some("Ten stamps, one coffee on us. Pick up the new card at any counter. ☕".to_owned()),
+        platforms: vec!["instagram".to_owned(), "facebook".to_owned()],
+        scheduled_at: Some(expires_at(index) + SignedDuration::from_hours(if index % 100 == 0 { 5 } else { -48 })),
+        media_urls: vec![url(profile, index)],
+    };
+    (0..files).step_by(10).map(post).collect()
+}
+
+/// What was found in one profile.
+pub fn scan(profile: usize, gallery: Gallery, posts: Vec<ScheduledPost>) -> Scan {
+    Scan::new(name(profile), Ok(gallery), Some(Ok(posts)), now())
+}
+
+/// What was found in so many profiles of so many files.
+pub fn survey(profiles: usize, files: usize) -> Survey {
+    let scans =
+        (0..profiles).map(|profile| scan(profile, read(profile, &body(profile, files), true), posts(profile, files)));
+    Survey::new(now(), scans.collect())
+}
+
+/// The file without text of its own, as it is while a gallery is read.
+pub fn borrowed(file: &Media) -> Media<&str> {
+    Media {
+        id: file.id.as_deref(),
+        file_name: file.file_name.as_deref(),
+        url: file.url.as_deref(),
+        size_bytes: file.size_bytes,
+        created_at: file.created_at,
+        expires_at: file.expires_at,
+    }
+}

@@ -1,0 +1,111 @@
+//! How many instructions the core takes: the same on every machine, so a change that costs more fails the build.
+//!
+//! `make instructions` runs them under callgrind. Each has a recorded count; more than 5 % above it is an error. When a
+//! change is worth what it costs, record the new count here and say why in the commit.
+
+mod data;
+
+use std::hint::black_box;
+
+use globset::GlobSet;
+use gungraun::{Callgrind, EventKind, prelude::*};
+use media_expiry_alerts::channel::{Message, slack, sns};
+use media_expiry_alerts::command::Action;
+use media_expiry_alerts::config::SnsFormat;
+use media_expiry_alerts::digest::Digest;
+use media_expiry_alerts::model::{Media, PostAtRisk};
+use media_expiry_alerts::posts::ScheduledPost;
+use media_expiry_alerts::report::{self, Format, Question};
+use media_expiry_alerts::run_result::RunResult;
+use media_expiry_alerts::select::{Gallery, Rules};
+use media_expiry_alerts::survey::Survey;
+
+/// Files of the gallery that is read and selected from.
+const FILES: usize = 5_000;
+
+/// A recorded count, and what is at most 5 % above it.
+fn recorded(instructions: u64) -> LibraryBenchmarkConfig {
+    let limit = instructions + instructions / 20;
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(Callgrind::default().hard_limits([(EventKind::Ir, limit)]));
+    config
+}
+
+// A body as it arrives, to the files that matter.
+#[library_benchmark(config = recorded(1))]
+#[bench::gallery(data::body(0, FILES))]
+fn read(body: String) -> Gallery {
+    data::read(0, black_box(&body), false)
+}
+
+// The same, with the places of all files for scheduled posts.
+#[library_benchmark(config = recorded(1))]
+#[bench::gallery(data::body(0, FILES))]
+fn read_with_places(body: String) -> Gallery {
+    data::read(0, black_box(&body), true)
+}
+
+// Files that were read, to those that matter. Most do not, and must cost next to nothing.
+#[library_benchmark(config = recorded(1))]
+#[bench::gallery(data::files(FILES))]
+fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
+    let (profile, thresholds, ignore) = (data::name(0), data::thresholds(), GlobSet::empty());
+    let rules = Rules { now: data::now(), thresholds: &thresholds, ignore: &ignore, keep_places: false };
+    let mut gallery = Gallery::default();
+    for file in black_box(&files) {
+        gallery.add(&profile, data::borrowed(file), &rules);
+    }
+    (gallery, files)
+}
+
+// A gallery and the posts that use it, to the posts that will fail.
+#[library_benchmark(config = recorded(1))]
+#[bench::gallery((data::read(0, &data::body(0, FILES), true), data::posts(0, FILES)))]
+fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<PostAtRisk> {
+    Survey::new(data::now(), vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
+}
+
+// What was found in 30 profiles, to what a channel is told.
+#[library_benchmark(config = recorded(1))]
+#[bench::profiles(data::survey(30, 200))]
+fn digest(survey: Survey) -> (Digest, Survey) {
+    (digest_of(black_box(&survey)), survey)
+}
+
+fn digest_of(survey: &Survey) -> Digest {
+    let profiles: Vec<_> = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
+    Digest::new(survey, &profiles, &data::thresholds())
+}
+
+#[library_benchmark(config = recorded(1))]
+#[bench::profiles(digest_of(&data::survey(30, 200)))]
+fn slack_message(digest: Digest) -> (Vec<Message>, Digest) {
+    (slack::render(black_box(&digest)), digest)
+}
+
+fn digest_and_result() -> (Digest, RunResult) {
+    let survey = data::survey(30, 200);
+    (digest_of(&survey), RunResult::of_survey(&survey, "run", Action::Alert))
+}
+
+#[library_benchmark(config = recorded(1))]
+#[bench::profiles(digest_and_result())]
+fn mail((digest, result): (Digest, RunResult)) -> (Message, Digest, RunResult) {
+    (sns::render(black_box(&digest), SnsFormat::Text, &result), digest, result)
+}
+
+#[library_benchmark]
+#[bench::html(args = (digest_and_result(), Format::Html), config = recorded(1))]
+#[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(1))]
+#[bench::json(args = (digest_and_result(), Format::Json), config = recorded(1))]
+fn page((_, result): (Digest, RunResult), format: Format) -> (String, RunResult) {
+    let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };
+    let rendered = report::render(black_box(&result), format, &question, usize::MAX, str::len);
+    (rendered.body, result)
+}
+
+library_benchmark_group!(
+    name = core,
+    benchmarks = [read, read_with_places, select, hold_posts, digest, slack_message, mail, page]
+);
+main!(library_benchmark_groups = core);
