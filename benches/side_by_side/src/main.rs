@@ -51,12 +51,12 @@ const ITEMS: usize = 200;
 /// Items of a large gallery.
 const MANY_ITEMS: usize = 5_000;
 /// How often a cold start is repeated.
-const COLD_STARTS: usize = 9;
+const COLD_STARTS: usize = 15;
 /// Profiles and items of each scan, and how often it is repeated: what takes long varies little.
 const SCANS: [(usize, usize, usize); 8] = [
     (1, ITEMS, 7),
     (30, ITEMS, 5),
-    (200, ITEMS, 5),
+    (200, ITEMS, 9),
     (1_000, ITEMS, 3),
     (1, MANY_ITEMS, 5),
     (30, MANY_ITEMS, 3),
