@@ -30,7 +30,7 @@ help: ## List what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: test
-test: lint unit release integration stack ## Run every check and every test there is: the gate
+test: lint unit release integration stack browser ## Run every check and every test there is: the gate
 
 .PHONY: lint
 lint: format clippy docs deny ## Run the checks that run no code
@@ -101,6 +101,15 @@ $(BENCH)/node/handler.cjs: $(wildcard benches/peers/node/*.json benches/peers/no
 .PHONY: browser
 browser: ## Open the report in Chromium, and read its table and its calendar back
 	$(call stage,the report,tests/browser/run)
+
+.PHONY: shots
+shots: ## The same, with screenshots to look at in tests/browser/shots/
+	$(call stage,the report,tests/browser/run --shots)
+
+.PHONY: pictures
+pictures: ## Make the pictures of the README anew, from the demo
+	cargo demo >/dev/null
+	$(call stage,pictures,tests/browser/run pictures)
 
 .PHONY: tools
 tools: $(TOOLS) ## Install the tools of the gate into .venv/

@@ -85,6 +85,24 @@ def test_the_calendar_has_an_entry_for_each_expiry_and_each_post(name):
     assert all(start.tzinfo == timezone.utc or start.utcoffset().total_seconds() == 0 for start in starts if isinstance(start, datetime))
 
 
+def test_each_file_and_each_post_is_found_by_its_name_and_its_time():
+    whole = result("usual")
+    wanted = sorted((item["file_name"], moment(item["expires_at"])) for item in whole["items"] if item["expires_at"])
+    posts = {moment(post["scheduled_at"]): post["text"].split("\n")[0] for post in whole["posts_at_risk"]}
+    files = []
+    for event in events("usual"):
+        kind, name = str(event["SUMMARY"]).split(": ", 1)
+        start = event["DTSTART"].dt
+        if kind == "Post will fail":
+            assert posts.pop(start)[:30] in name
+        else:
+            files.append((name, start))
+    assert not posts
+    # A profile's name stands behind the file's.
+    for (name, start), (file_name, expires_at) in zip(sorted(files), wanted, strict=True):
+        assert name.startswith(file_name) and start == expires_at
+
+
 def test_a_change_updates_the_same_entries():
     before = {str(event["UID"]): event for event in events("usual")}
     after = {str(event["UID"]): event for event in events("changed")}

@@ -8,6 +8,7 @@ mod configuration;
 mod failures;
 mod http;
 mod large;
+mod remembering;
 mod report;
 mod telemetry;
 

@@ -1,11 +1,11 @@
 //! The report that people look at: its formats, and the links that digests carry.
 
 use base64::Engine as _;
-use media_expiry_alerts::demo::stand_ins::Reply;
+use media_expiry_alerts::demo::stand_ins::{Reply, scheduled_post};
 use serde_json::{Value, json};
 
 use crate::support::http::request;
-use crate::support::{ACME_KEY, Function, World, file, scheduled, slack_text};
+use crate::support::{ACME_KEY, CAFE_KEY, Function, World, file, in_hours, scheduled, slack_text};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 const SECRET: &str = "correct-horse-battery-staple-0";
@@ -87,10 +87,65 @@ async fn a_digest_links_to_a_page_of_its_channels_profiles_alone() {
         let answer = function.answer(&event).await;
         assert_eq!(answer["statusCode"], 200, "{answer}");
         assert!(text(&answer).contains("acme.png"), "{query}");
-        for foreign in ["office.png", "Head office", "Café", "ops-email"] {
-            assert!(!text(&answer).contains(foreign), "{foreign} is shown for {query}");
+        shows_nothing_of_others(&answer, query);
+    }
+    function.end().await;
+}
+
+fn shows_nothing_of_others(answer: &Value, asked: &str) {
+    for foreign in ["office.png", "Head office", "office-post", "cafe", "Café", "ops-email"] {
+        assert!(!answer.to_string().contains(foreign), "{foreign} is shown for {asked}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_added_to_a_link_shows_more() {
+    let world = world().await;
+    world.ayrshare.gallery(Some(CAFE_KEY), &[file("cafe.png", 5)]);
+    // What another profile has and this one uses is a reason to look further, and no reason to tell.
+    let (office, acme) = (file("office.png", 5), file("acme.png", 48));
+    let post = |id, file: &Value| scheduled_post(id, id, &["x"], std::slice::from_ref(&file), in_hours(72));
+    world.ayrshare.posts(None, &[post("office-post", &office)]);
+    world.ayrshare.posts(Some(ACME_KEY), &[post("acme-post", &acme), post("borrowed", &office)]);
+    let function = world.start().await;
+    let link = link(&function).await;
+
+    let queries = [
+        "?profile=Head%20office",
+        "?profile=Acme%20Coffee&profile=Head%20office",
+        "?profile=*&profiles=Head%20office&profiles[]=Head+office",
+        "?within=100w",
+        "?within=0",
+        "?format=json",
+        "?format=csv",
+        "?format=ics&profile=Head%20office",
+        "?channel=ops-email&channels=ops-email&action=alert&dry_run=false",
+        "?token=x&%70rofile=Head%20office",
+        "?&&=&%00=%00&a=b;profile=Head%20office",
+    ];
+    let suffixes = ["/report", "/../report", "/..%2F..%2Freport", "%2F..%2Freport", ";profile=Head%20office", ".json"];
+    // A slash at the end is the same page.
+    let targets = queries.iter().map(|query| (format!("{link}{query}"), true));
+    let targets = targets.chain([(format!("{link}/?profile=Head%20office"), true)]);
+    let targets = targets.chain(suffixes.iter().map(|suffix| (format!("{link}{suffix}?profile=Head%20office"), false)));
+    // Each in the shape of another gateway in turn: all of them, for each, would be more than Ayrshare answers.
+    for (index, (target, is_link)) in targets.enumerate() {
+        for accept in [BROWSER, ["application/json", "text/csv", "text/calendar"][index % 3]] {
+            let asked = request(&format!("GET {target}")).accept(accept).of_nobody();
+            let answer = function.answer(&[asked.v2(), asked.function_url(), asked.v1()][index % 3]).await;
+            shows_nothing_of_others(&answer, &target);
+            assert_eq!(answer["statusCode"], if is_link { 200 } else { 404 }, "{target}: {answer}");
+            assert_eq!(text(&answer).contains("acme.png"), is_link, "{target}");
         }
     }
+    // Nor does it do anything: a body is no command, and only reading is allowed.
+    for method in ["POST", "PUT", "DELETE"] {
+        let asked = request(&format!("{method} {link}")).body(r#"{"profiles": ["Head office"]}"#).of_nobody();
+        let answer = function.answer(&asked.v2()).await;
+        shows_nothing_of_others(&answer, method);
+        assert_eq!(answer["statusCode"], 405, "{answer}");
+    }
+    assert_eq!(function.slack.messages().len(), 1, "the digest with the link, and none since");
     function.end().await;
 }
 
