@@ -13,6 +13,11 @@ VENV := .venv
 TOOLS := $(VENV)/.installed
 # Wheels only: what would have to be compiled is a surprise.
 PIP := PIP_ONLY_BINARY=:all: $(VENV)/bin/pip --quiet --disable-pip-version-check
+# What `make bench` builds and installs beside the function.
+BENCH := target/bench
+DRIVER := --locked --manifest-path benches/Cargo.toml --target-dir target/bench/rust --profile driver --package side_by_side
+# `make bench BENCH_ARGUMENTS=--quick` measures everything once, to see that it works.
+BENCH_ARGUMENTS ?=
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # $(call stage,what is done,commands): a heading, the commands, and how long they took.
@@ -33,6 +38,7 @@ lint: format clippy docs deny ## Run the checks that run no code
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt
+	cargo fmt --all --manifest-path benches/Cargo.toml
 
 .PHONY: demo
 demo: ## Show the main job on embedded stand-ins
@@ -40,11 +46,13 @@ demo: ## Show the main job on embedded stand-ins
 
 .PHONY: format
 format: ## Check the formatting
-	$(call stage,formatting,cargo fmt --check)
+	$(call stage,formatting,cargo fmt --check && cargo fmt --check --all --manifest-path benches/Cargo.toml)
 
 .PHONY: clippy
 clippy: ## Run clippy over all targets and features
 	$(call stage,clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
+	$(call stage,clippy over the bench,cargo clippy --locked --manifest-path benches/Cargo.toml --target-dir $(BENCH)/rust \
+		--all-targets -- -D warnings)
 
 .PHONY: docs
 docs: ## Build the documentation, private items too
@@ -70,6 +78,25 @@ integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
 .PHONY: stack
 stack: release ## Prove template.yaml without an AWS account, and run the release build in it
 	$(call stage,the stack,FUNCTION_BINARY=target/lambda/media-expiry-alerts/bootstrap tests/stack/run)
+
+.PHONY: bench
+bench: release bench-peers ## Measure the function beside its peers: a table, and which figures are reached
+	$(call stage,the bench,$(BENCH)/rust/driver/side_by_side $(BENCH_ARGUMENTS))
+
+# What is measured against, and what measures: all of it below target/bench/.
+.PHONY: bench-peers
+bench-peers: $(TOOLS) $(BENCH)/python/.installed $(BENCH)/node/handler.cjs
+	$(call stage,the bare handler,CARGO_TARGET_DIR=$(CURDIR)/$(BENCH)/rust cargo lambda build --release --locked \
+		--manifest-path benches/Cargo.toml --package floor --lambda-dir $(CURDIR)/$(BENCH)/lambda)
+	$(call stage,what measures,cargo test --quiet $(DRIVER) && cargo build $(DRIVER))
+
+$(BENCH)/python/.installed: tools/requirements-bench.txt tools/constraints-bench.txt
+	$(call stage,the Python peer,$(PYTHON) -m venv $(BENCH)/python && PIP_ONLY_BINARY=:all: $(BENCH)/python/bin/pip --quiet \
+		--disable-pip-version-check install -r tools/requirements-bench.txt -c tools/constraints-bench.txt && touch $@)
+
+$(BENCH)/node/handler.cjs: $(wildcard benches/peers/node/*.json benches/peers/node/*.mjs)
+	$(call stage,the Node peer,mkdir -p $(BENCH)/node && cp benches/peers/node/*.* benches/peers/node/.npmrc $(BENCH)/node/ && \
+		npm --prefix $(BENCH)/node ci --silent && npm --prefix $(BENCH)/node run --silent bundle)
 
 .PHONY: browser
 browser: ## Open the report in Chromium, and read its table and its calendar back
@@ -99,3 +126,12 @@ tools-update: ## Pin anew what tools/requirements.txt brings with it
 	{ echo '# Everything that requirements.txt brings with it. Written by `make tools-update`.'; \
 		$(VENV)/bin/pip freeze; } > tools/constraints.txt
 	touch $(TOOLS)
+
+.PHONY: bench-update
+bench-update: ## Pin anew what tools/requirements-bench.txt brings with it
+	rm -rf $(BENCH)/python
+	$(PYTHON) -m venv $(BENCH)/python
+	$(BENCH)/python/bin/pip --quiet --disable-pip-version-check install -r tools/requirements-bench.txt
+	{ echo '# Everything that requirements-bench.txt brings with it. Written by `make bench-update`.'; \
+		$(BENCH)/python/bin/pip --disable-pip-version-check freeze; } > tools/constraints-bench.txt
+	touch $(BENCH)/python/.installed

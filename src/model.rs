@@ -40,17 +40,30 @@ impl fmt::Display for ProfileName {
     }
 }
 
+/// A file of a gallery while it is read. Most files do not matter, so nothing of one is copied or understood before it
+/// does, but for what decides on that.
+pub trait File {
+    /// Ayrshare's id.
+    fn id(&self) -> Option<&str>;
+    /// The name under which it was uploaded.
+    fn file_name(&self) -> Option<&str>;
+    /// Where it is served.
+    fn url(&self) -> Option<&str>;
+    /// When it expires.
+    fn expires_at(&self) -> Option<Timestamp>;
+    /// All of it, to be kept.
+    fn into_media(self) -> Media;
+}
+
 /// One file of a gallery, as far as Ayrshare told. What was missing, empty or unreadable is `None`.
-///
-/// `T` is the text: most files of a gallery are only looked at while they are read, and own none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Media<T = String> {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Media {
     /// Ayrshare's id: a UUID, `-`, the extension.
-    pub id: Option<T>,
+    pub id: Option<String>,
     /// The name under which the file was uploaded.
-    pub file_name: Option<T>,
+    pub file_name: Option<String>,
     /// Where the file is served.
-    pub url: Option<T>,
+    pub url: Option<String>,
     /// The size in bytes.
     pub size_bytes: Option<u64>,
     /// When it was uploaded.
@@ -59,24 +72,25 @@ pub struct Media<T = String> {
     pub expires_at: Option<Timestamp>,
 }
 
-impl<T> Default for Media<T> {
-    fn default() -> Self {
-        Self { id: None, file_name: None, url: None, size_bytes: None, created_at: None, expires_at: None }
+impl File for &Media {
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
-}
 
-impl<T: Into<String>> Media<T> {
-    /// The file with text of its own, to be kept.
-    #[must_use]
-    pub fn into_owned(self) -> Media {
-        Media {
-            id: self.id.map(Into::into),
-            file_name: self.file_name.map(Into::into),
-            url: self.url.map(Into::into),
-            size_bytes: self.size_bytes,
-            created_at: self.created_at,
-            expires_at: self.expires_at,
-        }
+    fn file_name(&self) -> Option<&str> {
+        self.file_name.as_deref()
+    }
+
+    fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    fn into_media(self) -> Media {
+        self.clone()
     }
 }
 

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 use uuid::Uuid;
 
-use crate::model::{Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason};
+use crate::model::{File, Item, MediaAtRisk, PostAtRisk, ProfileName, RiskReason};
 
 /// The host on which Ayrshare serves galleries.
 const GALLERY_HOST: &str = "images.ayrshare.com";
@@ -131,14 +131,13 @@ const NEVER: i64 = i64::MAX;
 
 impl Places {
     /// Takes one more file. One without a URL is none that a post could use.
-    pub fn add<T: AsRef<str>>(&mut self, media: &Media<T>) {
-        let Some(place) = media.url.as_ref().and_then(|url| Place::parse(url.as_ref())) else { return };
-        let text = |text: &Option<T>| text.as_ref().map(|text| text.as_ref().into());
+    pub fn add(&mut self, file: &impl File) {
+        let Some(place) = file.url().and_then(Place::parse) else { return };
         self.files.push(Listed {
             spot: place.spot(),
-            expires_at: media.expires_at,
-            id: text(&media.id),
-            file_name: text(&media.file_name),
+            expires_at: file.expires_at(),
+            id: file.id().map(Into::into),
+            file_name: file.file_name().map(Into::into),
         });
         if !self.hosts.contains(&place.host) {
             self.hosts.insert(place.host);
@@ -347,7 +346,7 @@ impl<'a> Galleries<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::State;
+    use crate::model::{Media, State};
 
     const UUID: &str = "5553a26a-cffb-4a31-bd89-dee296d35648";
 
@@ -367,7 +366,7 @@ mod tests {
     fn places(files: &[Media]) -> Places {
         let mut places = Places::default();
         for file in files {
-            places.add(file);
+            places.add(&file);
         }
         places
     }

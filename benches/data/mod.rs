@@ -1,9 +1,11 @@
 //! Galleries, posts and surveys as an agency has them, of any size and the same every time.
 
+#![allow(dead_code, reason = "each bench uses a part")]
+
 use globset::GlobSet;
 use jiff::{SignedDuration, Timestamp};
 use media_expiry_alerts::ayrshare::media::Reader;
-use media_expiry_alerts::model::{Media, ProfileName};
+use media_expiry_alerts::model::{File as _, Media, ProfileName};
 use media_expiry_alerts::posts::ScheduledPost;
 use media_expiry_alerts::select::{Gallery, Rules};
 use media_expiry_alerts::survey::{Scan, Survey};
@@ -59,8 +61,8 @@ pub fn body(profile: usize, files: usize) -> String {
 pub fn files(files: usize) -> Vec<Media> {
     let mut listed = Vec::new();
     let mut reader = Reader::default();
-    reader.take(body(0, files).as_bytes(), |media| listed.push(media.into_owned()));
-    reader.end(|media| listed.push(media.into_owned())).expect("a gallery");
+    reader.take(body(0, files).as_bytes(), |file| listed.push(file.into_media()));
+    reader.end(|file| listed.push(file.into_media())).expect("a gallery");
     listed
 }
 
@@ -99,16 +101,4 @@ pub fn survey(profiles: usize, files: usize) -> Survey {
     let scans =
         (0..profiles).map(|profile| scan(profile, read(profile, &body(profile, files), true), posts(profile, files)));
     Survey::new(now(), scans.collect())
-}
-
-/// The file without text of its own, as it is while a gallery is read.
-pub fn borrowed(file: &Media) -> Media<&str> {
-    Media {
-        id: file.id.as_deref(),
-        file_name: file.file_name.as_deref(),
-        url: file.url.as_deref(),
-        size_bytes: file.size_bytes,
-        created_at: file.created_at,
-        expires_at: file.expires_at,
-    }
 }

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
-use crate::model::Media;
+use crate::model::{File, Media};
 
 /// The longest text that a field may hold; a longer one counts as missing, so that one file never fills a message.
 const MOST_TEXT_BYTES: usize = 16 * 1024;
@@ -43,7 +44,7 @@ impl Reader {
     /// Takes the next piece of the body, and hands each file that is whole to `each`.
     ///
     /// Returns false when the body is no array at all; then nothing was taken.
-    pub fn take(&mut self, piece: &[u8], each: impl FnMut(Media<Cow<'_, str>>)) -> bool {
+    pub fn take(&mut self, piece: &[u8], each: impl FnMut(ListedFile<'_>)) -> bool {
         if self.next == Next::Array
             && let Some(first) = piece.iter().find(|byte| !byte.is_ascii_whitespace())
             && *first != b'['
@@ -65,7 +66,7 @@ impl Reader {
     /// # Errors
     ///
     /// Fails when the body was no JSON array of objects, or only a part of one.
-    pub fn end(mut self, each: impl FnMut(Media<Cow<'_, str>>)) -> Result<(), String> {
+    pub fn end(mut self, each: impl FnMut(ListedFile<'_>)) -> Result<(), String> {
         if self.error.is_none() {
             self.error = self.read(each).err();
         }
@@ -76,7 +77,7 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, mut each: impl FnMut(Media<Cow<'_, str>>)) -> Result<(), String> {
+    fn read(&mut self, mut each: impl FnMut(ListedFile<'_>)) -> Result<(), String> {
         let mut at = 0;
         while let Some(blanks) = self.rest[at..].iter().position(|byte| !byte.is_ascii_whitespace()) {
             at += blanks;
@@ -107,7 +108,7 @@ impl Reader {
 }
 
 /// Reads the file that `json` begins with, and returns how long it is; `None` when it is not whole.
-fn file(json: &[u8], mut each: impl FnMut(Media<Cow<'_, str>>)) -> serde_json::Result<Option<usize>> {
+fn file(json: &[u8], mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result<Option<usize>> {
     let mut files = serde_json::Deserializer::from_slice(json).into_iter::<WireMedia<'_>>();
     let error = match files.next() {
         Some(Ok(media)) => {
@@ -209,23 +210,62 @@ impl<'de> Visitor<'de> for WireMediaVisitor {
     }
 }
 
-impl<'a> From<WireMedia<'a>> for Media<Cow<'a, str>> {
+/// A file as it is listed. Its size and when it was uploaded are not read before somebody wants to know.
+#[derive(Debug)]
+pub struct ListedFile<'a> {
+    id: Text<'a>,
+    time_created: Text<'a>,
+    size: Text<'a>,
+    url: Text<'a>,
+    file_name: Text<'a>,
+    expires_at: Option<Timestamp>,
+}
+
+impl<'a> From<WireMedia<'a>> for ListedFile<'a> {
     fn from(wire: WireMedia<'a>) -> Self {
-        let moment = |text: Text<'_>| super::moment(&text.0?);
-        Self {
-            id: wire.id.0,
-            file_name: wire.file_name.0,
-            url: wire.url.0,
-            size_bytes: wire.size.0.and_then(|size| size.trim().parse().ok()),
-            created_at: moment(wire.time_created),
-            expires_at: moment(wire.expires_at),
+        let WireMedia { id, time_created, size, url, file_name, expires_at } = wire;
+        Self { id, time_created, size, url, file_name, expires_at: expires_at.moment() }
+    }
+}
+
+impl File for ListedFile<'_> {
+    fn id(&self) -> Option<&str> {
+        self.id.0.as_deref()
+    }
+
+    fn file_name(&self) -> Option<&str> {
+        self.file_name.0.as_deref()
+    }
+
+    fn url(&self) -> Option<&str> {
+        self.url.0.as_deref()
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    fn into_media(self) -> Media {
+        Media {
+            created_at: self.time_created.moment(),
+            size_bytes: self.size.0.and_then(|size| size.trim().parse().ok()),
+            id: self.id.0.map(Cow::into_owned),
+            file_name: self.file_name.0.map(Cow::into_owned),
+            url: self.url.0.map(Cow::into_owned),
+            expires_at: self.expires_at,
         }
     }
 }
 
 /// A string or a number as text; whatever is empty, null or of another type is missing.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Text<'a>(Option<Cow<'a, str>>);
+
+impl Text<'_> {
+    fn moment(&self) -> Option<Timestamp> {
+        super::moment(self.0.as_deref()?)
+    }
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -293,11 +333,11 @@ mod tests {
         let mut gallery = Vec::new();
         let mut reader = Reader::default();
         for piece in body.as_bytes().chunks(size) {
-            if !reader.take(piece, |media| gallery.push(media.into_owned())) {
+            if !reader.take(piece, |media| gallery.push(media.into_media())) {
                 return Err("no array".to_owned());
             }
         }
-        reader.end(|media| gallery.push(media.into_owned()))?;
+        reader.end(|media| gallery.push(media.into_media()))?;
         Ok(gallery)
     }
 

@@ -7,7 +7,6 @@
 mod history;
 pub mod media;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -20,10 +19,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use crate::model::{Failure, FailureKind, Media};
+use crate::model::{Failure, FailureKind};
 use crate::net::{self, Answer, Deadline, NetError, Retry};
 use crate::posts::ScheduledPost;
 use crate::redact::Redactor;
+
+use media::ListedFile;
 
 /// The most of one answer that is read: a gallery of 150,000 files.
 const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -68,7 +69,7 @@ impl Ayrshare<'_> {
         profile_key: Option<&SecretString>,
         deadline: Deadline,
         start: impl Fn() -> T,
-        add: impl Fn(&mut T, Media<Cow<'_, str>>),
+        add: impl Fn(&mut T, ListedFile<'_>),
     ) -> Result<T, Failure> {
         let attempt = || async {
             let mut gallery = start();

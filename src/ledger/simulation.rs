@@ -434,7 +434,7 @@ impl Edge for Outside<'_> {
                     expires_at: expires_ms.map(moment),
                     ..Media::default()
                 };
-                gallery.add(&profile.name, media, rules);
+                gallery.add(&profile.name, &media, rules);
             }
             let post = |post: &Post| ScheduledPost {
                 id: Some(post.id.clone()),

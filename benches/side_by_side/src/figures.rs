@@ -1,0 +1,216 @@
+//! What was measured, and what is to be reached.
+
+use std::time::Duration;
+
+use crate::product::{Cost, Life, Product};
+use crate::samples::Samples;
+
+/// Bytes of a megabyte.
+pub const MB: f64 = 1_000_000.0;
+
+/// Where each product stands among the products.
+const OURS: usize = 0;
+const FLOOR: usize = 1;
+const PYTHON: usize = 2;
+const NODE: usize = 3;
+
+/// Everything that was measured.
+pub struct Figures {
+    /// What was measured, the function first.
+    pub products: Vec<Product>,
+    /// The cold starts of each product.
+    pub cold: Vec<Cold>,
+    /// The scans.
+    pub scans: Vec<Scan>,
+    /// Why nothing was measured under the share of a small function, if nothing was.
+    pub no_share: Option<String>,
+}
+
+/// The cold starts of a product, each with two invocations.
+#[derive(Default)]
+pub struct Cold {
+    /// With as much of a core as it wants.
+    pub unlimited: Vec<Life>,
+    /// With the share of a function of 128 MB, once it is ready.
+    pub limited: Vec<Life>,
+}
+
+impl Cold {
+    /// Until it is ready, which no share limits.
+    pub fn init(&self, of: fn(&Cost) -> Duration) -> Samples {
+        self.unlimited.iter().chain(&self.limited).map(|life| ms(of(&life.init))).collect()
+    }
+}
+
+/// A scan of so many profiles by each product, cold and with one invocation.
+pub struct Scan {
+    /// Profiles.
+    pub profiles: usize,
+    /// Items in the gallery of each.
+    pub items: usize,
+    /// What the latency alone takes.
+    pub ideal: Duration,
+    /// The lives of each product; none of the bare handler.
+    pub lives: Vec<Vec<Life>>,
+}
+
+impl Scan {
+    /// A figure of a product, in each of its lives.
+    pub fn of(&self, product: usize, figure: impl Fn(&Life) -> f64) -> Samples {
+        self.lives[product].iter().map(figure).collect()
+    }
+}
+
+/// Milliseconds.
+pub fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+/// An invocation of each life, as milliseconds.
+pub fn invocation(lives: &[Life], index: usize, of: fn(&Cost) -> Duration) -> Samples {
+    lives.iter().filter_map(|life| life.invocations.get(index)).map(|cost| ms(of(cost))).collect()
+}
+
+/// The CPU time of the only invocation of a life, in milliseconds.
+pub fn run_cpu(life: &Life) -> f64 {
+    life.invocations.iter().map(|cost| ms(cost.cpu)).sum()
+}
+
+/// The CPU time until it was ready, in milliseconds.
+pub fn init_cpu(life: &Life) -> f64 {
+    ms(life.init.cpu)
+}
+
+/// The CPU time of a cold life, in milliseconds.
+pub fn whole_cpu(life: &Life) -> f64 {
+    init_cpu(life) + run_cpu(life)
+}
+
+/// The wall time of the only invocation of a life, in milliseconds.
+pub fn run_wall(life: &Life) -> f64 {
+    life.invocations.iter().map(|cost| ms(cost.wall)).sum()
+}
+
+/// The most memory of a life, in megabytes.
+#[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
+pub fn peak_mb(life: &Life) -> f64 {
+    life.peak_memory as f64 / MB
+}
+
+/// A figure to reach.
+pub struct Goal {
+    /// What it is.
+    pub what: &'static str,
+    /// What was measured; not a number where nothing was.
+    pub measured: f64,
+    /// What must be held.
+    pub bound: Bound,
+}
+
+/// What a figure must hold.
+#[derive(Clone, Copy)]
+pub enum Bound {
+    /// At most so many times.
+    AtMostTimes(f64),
+    /// At most one part of so many; what is measured is how many parts.
+    AtMostOnePartOf(f64),
+    /// At most so many megabytes.
+    AtMostMb(f64),
+    /// Fewer megabytes.
+    BelowMb(f64),
+}
+
+impl Goal {
+    /// Whether it is reached. What could not be measured is not.
+    pub fn is_reached(&self) -> bool {
+        match self.bound {
+            Bound::AtMostTimes(bound) | Bound::AtMostMb(bound) => self.measured <= bound,
+            Bound::AtMostOnePartOf(bound) => bound <= self.measured,
+            Bound::BelowMb(bound) => self.measured < bound,
+        }
+    }
+}
+
+impl Figures {
+    /// The figures to reach, each a ratio of medians of this run.
+    pub fn goals(&self) -> Vec<Goal> {
+        let cold_cpu = |product: usize| self.cold[product].init(|cost| cost.cpu).median();
+        let first_limited = |product: usize| invocation(&self.cold[product].limited, 0, |cost| cost.wall).median();
+        let small =
+            |profiles: usize| self.scans.iter().find(move |scan| (scan.profiles, scan.items) == (profiles, 200));
+        let of = |profiles: usize, product: usize, figure: fn(&Life) -> f64| {
+            small(profiles).map_or(f64::NAN, |scan| scan.of(product, figure).median())
+        };
+        let parts = |product: usize, figure: fn(&Life) -> f64| of(200, product, figure) / of(200, OURS, figure);
+        let ideal = small(1_000).map_or(f64::NAN, |scan| ms(scan.ideal));
+        #[expect(clippy::cast_precision_loss, reason = "an artifact is far below 2^52 bytes")]
+        let zip_mb = self.products[OURS].zip_bytes as f64 / MB;
+        let goal = |what, measured, bound| Goal { what, measured, bound };
+        vec![
+            goal("init CPU, of the bare handler's", cold_cpu(OURS) / cold_cpu(FLOOR), Bound::AtMostTimes(2.0)),
+            goal(
+                "first invocation at the 128 MB share, of Python's",
+                first_limited(PYTHON) / first_limited(OURS),
+                Bound::AtMostOnePartOf(20.0),
+            ),
+            goal(
+                "first invocation at the 128 MB share, of Node's",
+                first_limited(NODE) / first_limited(OURS),
+                Bound::AtMostOnePartOf(30.0),
+            ),
+            goal(
+                "wall of 1,000 profiles with both deliveries, of the ideal",
+                of(1_000, OURS, run_wall) / ideal,
+                Bound::AtMostTimes(1.05),
+            ),
+            goal(
+                "CPU of a cold run over 200 profiles, of Python's",
+                parts(PYTHON, whole_cpu),
+                Bound::AtMostOnePartOf(12.0),
+            ),
+            goal(
+                "CPU of a cold run over 200 profiles, of Node's",
+                parts(NODE, whole_cpu),
+                Bound::AtMostOnePartOf(12.0),
+            ),
+            goal(
+                "CPU of the run alone over 200 profiles, of Python's",
+                parts(PYTHON, run_cpu),
+                Bound::AtMostOnePartOf(5.0),
+            ),
+            goal(
+                "CPU of the run alone over 200 profiles, of Node's",
+                parts(NODE, run_cpu),
+                Bound::AtMostOnePartOf(12.0),
+            ),
+            goal(
+                "peak memory at 1,000 profiles, of that at one",
+                of(1_000, OURS, peak_mb) / of(1, OURS, peak_mb),
+                Bound::AtMostTimes(2.0),
+            ),
+            goal("peak memory at 1,000 profiles", of(1_000, OURS, peak_mb), Bound::BelowMb(20.0)),
+            goal("zip with every feature in", zip_mb, Bound::AtMostMb(3.5)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_reached_at_its_bound_and_never_without_a_measurement() {
+        let check = |measured, bound, expected| {
+            assert_eq!(Goal { what: "", measured, bound }.is_reached(), expected, "{measured}");
+        };
+        check(2.0, Bound::AtMostTimes(2.0), true);
+        check(2.1, Bound::AtMostTimes(2.0), false);
+        check(12.0, Bound::AtMostOnePartOf(12.0), true);
+        check(11.9, Bound::AtMostOnePartOf(12.0), false);
+        check(3.6, Bound::AtMostMb(3.5), false);
+        check(20.0, Bound::BelowMb(20.0), false);
+        for bound in [Bound::AtMostTimes(2.0), Bound::AtMostOnePartOf(2.0), Bound::BelowMb(2.0)] {
+            check(f64::NAN, bound, false);
+        }
+    }
+}

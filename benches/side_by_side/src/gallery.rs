@@ -1,0 +1,128 @@
+//! What Ayrshare lists: galleries of any size, with the same few files that are due in each of them.
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+
+/// Files that expire within the widest threshold, over all profiles: as many as one message of each channel holds, so that
+/// no product has to pause between two of them.
+pub const DUE: usize = 12;
+
+/// The account's API key, which every request must carry.
+pub const API_KEY: &str = "4C1Q7ZB-9TAM8GE-NV2KX05-WD61LHS";
+
+/// The galleries of a run's profiles.
+#[derive(Clone, Debug)]
+pub struct Galleries {
+    /// One body for each profile; those in which nothing is due are one and the same.
+    bodies: Vec<Bytes>,
+}
+
+impl Galleries {
+    /// Galleries of `items` files each, in which all in all [`DUE`] files are due.
+    pub fn new(profiles: usize, items: usize, now: Timestamp) -> Self {
+        let nothing_due = body(items, &[], now);
+        let mut due_in = vec![Vec::new(); profiles];
+        for due in 0..DUE {
+            due_in[due * profiles / DUE].push(due);
+        }
+        let body_of = |due: &Vec<usize>| if due.is_empty() { nothing_due.clone() } else { body(items, due, now) };
+        Self { bodies: due_in.iter().map(body_of).collect() }
+    }
+
+    /// How many profiles there are.
+    pub fn profiles(&self) -> usize {
+        self.bodies.len()
+    }
+
+    /// The gallery of the profile with this key.
+    pub fn of(&self, key: &str) -> Option<Bytes> {
+        self.bodies.get(key.strip_prefix("PROFILE-")?.parse::<usize>().ok()?).cloned()
+    }
+}
+
+/// The key of a profile.
+pub fn key_of(profile: usize) -> String {
+    format!("PROFILE-{profile:04}")
+}
+
+/// The file names of galleries that a text names, each once and in order.
+pub fn named_in(text: &str) -> Vec<String> {
+    let mut names: Vec<_> = ["due-", "later-"]
+        .iter()
+        .flat_map(|kind| text.match_indices(kind))
+        .map(|(at, _)| text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The names of all files that are due.
+pub fn due_names() -> Vec<String> {
+    (0..DUE).map(|due| format!("due-{due:02}")).collect()
+}
+
+/// Files with the fields and the lengths of the documented example. Those that are due are spread over the others.
+fn body(items: usize, due: &[usize], now: Timestamp) -> Bytes {
+    let mut body = String::from("[");
+    let mut due = due.iter().enumerate().map(|(place, due)| (place * items / DUE, *due)).peekable();
+    for index in 0..items {
+        let (name, hours) = match due.next_if(|(place, _)| *place == index) {
+            Some((_, due)) => (format!("due-{due:02}"), 5 + due * 13),
+            None => (format!("later-{index:04}"), (8 + index % 80) * 24),
+        };
+        let hours = SignedDuration::from_hours(i64::try_from(hours).unwrap_or_default());
+        let created = at(now - SignedDuration::from_hours(24));
+        let expires = at(now + hours);
+        let uuid = format!("{:08x}-cffb-4a31-bd89-dee296d35648", 0x5553_0000 + index);
+        if index != 0 {
+            body.push(',');
+        }
+        body += &format!(r#"{{"id":"{uuid}-jpeg","timeCreated":"{created}","size":"{}","#, 200_000 + index * 37);
+        body += &format!(r#""url":"https://images.ayrshare.com/8FXK2PQ/{uuid}.jpeg","fileName":"{name}.jpeg","#);
+        body += &format!(r#""description":"A picture of the autumn campaign","expiresAt":"{expires}"}}"#);
+    }
+    body.push(']');
+    Bytes::from(body)
+}
+
+fn at(moment: Timestamp) -> String {
+    format!("{moment:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_files_are_due_however_many_profiles_there_are() {
+        for (profiles, items) in [(1, 200), (30, 200), (200, 12), (1_000, 20), (1, 5_000)] {
+            let galleries = Galleries::new(profiles, items, Timestamp::now());
+            let names: Vec<_> = (0..profiles)
+                .filter_map(|profile| galleries.of(&key_of(profile)))
+                .flat_map(|body| named_in(std::str::from_utf8(&body).expect("text")))
+                .filter(|name| name.starts_with("due-"))
+                .collect();
+            assert_eq!(names, due_names(), "{profiles} profiles of {items} items");
+        }
+        assert!(Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0001").is_none());
+    }
+
+    #[test]
+    fn a_gallery_is_a_list_of_so_many_files() {
+        let gallery = Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0000").expect("a gallery");
+        let files: Vec<serde_json::Value> = serde_json::from_slice(&gallery).expect("a list");
+        assert_eq!(files.len(), 200);
+        assert_eq!(files[0]["fileName"], "due-00.jpeg");
+        assert_eq!(files[1]["fileName"], "later-0001.jpeg");
+        assert!(files[0]["expiresAt"].as_str().is_some_and(|at| at.ends_with('Z') && at.len() == 24));
+    }
+
+    #[test]
+    fn a_text_is_known_by_the_files_that_it_names() {
+        assert_eq!(
+            named_in("due-01.jpeg, due-00.jpeg and due-01.jpeg; later-0007.jpeg"),
+            ["due-00", "due-01", "later-0007"]
+        );
+    }
+}

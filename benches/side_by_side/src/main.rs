@@ -1,0 +1,256 @@
+//! `make bench`: the function beside a bare handler, a Python peer and a Node peer, in one run.
+//!
+//! All of them talk to the same stand-ins: a Lambda Runtime API over plain HTTP, and Ayrshare, Slack and SNS over TLS,
+//! with a certificate that is made for the run. They read the same document and have to say the same: after every
+//! life of a process, what Slack and SNS were told is held against the files that are due, and Ayrshare must have been
+//! asked once for each profile, by at most eight requests side by side. Whatever differs ends the bench.
+//!
+//! Every process starts cold. The products take turns, so that a machine that grows slower grows slower for all; what
+//! is shown is the median, and how far the samples lie apart. CPU time is the product's own, never that of the
+//! stand-ins, which answer from memory. Wall times want a quiet machine.
+//!
+//! The table goes to standard output and, as Markdown, to `target/bench/table.md`. The status is 1 when a figure that
+//! is to be reached is not. `--quick` measures everything once, to see that it works.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is printed, and how far it is")]
+
+mod artifact;
+mod figures;
+mod gallery;
+mod product;
+mod runtime_api;
+mod samples;
+mod server;
+mod share;
+mod stand_ins;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::runtime::{self, Handle};
+
+use crate::figures::{Cold, Figures, Goal, Scan};
+use crate::gallery::Galleries;
+use crate::product::{Life, Product};
+use crate::server::Tls;
+use crate::share::Share;
+use crate::stand_ins::StandIns;
+
+/// Whatever ends the bench early.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Ayrshare's latency in the scans.
+const LATENCY: Duration = Duration::from_millis(50);
+/// Items of the gallery of a cold start, and of a usual profile.
+const ITEMS: usize = 200;
+/// Items of a large gallery.
+const MANY_ITEMS: usize = 5_000;
+/// How often a cold start is repeated.
+const COLD_STARTS: usize = 15;
+/// Profiles and items of each scan, and how often it is repeated: what takes long varies little.
+const SCANS: [(usize, usize, usize); 8] = [
+    (1, ITEMS, 7),
+    (30, ITEMS, 5),
+    (200, ITEMS, 9),
+    (1_000, ITEMS, 3),
+    (1, MANY_ITEMS, 5),
+    (30, MANY_ITEMS, 3),
+    (200, MANY_ITEMS, 3),
+    (1_000, MANY_ITEMS, 1),
+];
+
+fn main() -> ExitCode {
+    let is_quick = std::env::args().skip(1).any(|argument| argument == "--quick");
+    match bench(is_quick) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("the bench ends: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn bench(is_quick: bool) -> Result<bool, Error> {
+    let began = Instant::now();
+    let bench = Bench::prepare(is_quick)?;
+    let load = table::load();
+    let share = Share::new();
+    let cold = bench.cold_starts(share.as_ref().ok())?;
+    let scans =
+        SCANS.iter().map(|&(profiles, items, times)| bench.scan(profiles, items, times)).collect::<Result<_, _>>()?;
+    let figures = Figures { products: bench.products, cold, scans, no_share: share.err() };
+    let goals = figures.goals();
+    let text = table::render(&figures, &goals, &load, began.elapsed());
+    fs::write("target/bench/table.md", &text)?;
+    println!("{text}");
+    Ok(goals.iter().all(Goal::is_reached))
+}
+
+/// Everything that stays the same through the run.
+struct Bench {
+    runtime: Handle,
+    stand_ins: StandIns,
+    products: Vec<Product>,
+    directory: PathBuf,
+    is_quick: bool,
+}
+
+impl Bench {
+    fn prepare(is_quick: bool) -> Result<Self, Error> {
+        let directory = Path::new("target/bench").canonicalize()?;
+        // The stand-ins have a thread of their own; the products have the other core.
+        let driver = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = driver.handle().clone();
+        thread::spawn(move || driver.block_on(std::future::pending::<()>()));
+        let tls = Tls::new()?;
+        let products = products(&directory, &tls.authority)?;
+        Ok(Self { stand_ins: StandIns::start(&runtime, &tls)?, runtime, products, directory, is_quick })
+    }
+
+    /// One profile and no latency: what is left is the product's own time.
+    fn cold_starts(&self, share: Option<&Share>) -> Result<Vec<Cold>, Error> {
+        let galleries = Galleries::new(1, ITEMS, Timestamp::now());
+        let mut cold: Vec<Cold> = self.products.iter().map(|_| Cold::default()).collect();
+        for time in 0..self.times(COLD_STARTS) {
+            eprintln!("cold starts, {} of {}", time + 1, self.times(COLD_STARTS));
+            for (product, cold) in self.products.iter().zip(&mut cold) {
+                cold.unlimited.push(self.live(product, &galleries, Duration::ZERO, 2, None)?);
+                if share.is_some() {
+                    cold.limited.push(self.live(product, &galleries, Duration::ZERO, 2, share)?);
+                }
+            }
+        }
+        Ok(cold)
+    }
+
+    fn scan(&self, profiles: usize, items: usize, times: usize) -> Result<Scan, Error> {
+        let galleries = Galleries::new(profiles, items, Timestamp::now());
+        let mut lives = vec![Vec::new(); self.products.len()];
+        for time in 0..self.times(times) {
+            eprintln!("scan of {profiles} profiles of {items} items, {} of {}", time + 1, self.times(times));
+            for (product, lives) in self.products.iter().zip(&mut lives) {
+                if product.does_the_job {
+                    lives.push(self.live(product, &galleries, LATENCY, 1, None)?);
+                }
+            }
+        }
+        let rounds = profiles.div_ceil(stand_ins::CONCURRENCY);
+        Ok(Scan { profiles, items, ideal: LATENCY * u32::try_from(rounds)?, lives })
+    }
+
+    fn times(&self, times: usize) -> usize {
+        if self.is_quick { 1 } else { times }
+    }
+
+    /// One life of a process, after which it must have said what there was to say.
+    fn live(
+        &self,
+        product: &Product,
+        galleries: &Galleries,
+        latency: Duration,
+        invocations: usize,
+        share: Option<&Share>,
+    ) -> Result<Life, Error> {
+        let document = self.directory.join("document.json");
+        fs::write(&document, self.stand_ins.document(galleries.profiles()).to_string())?;
+        self.stand_ins.set(galleries, latency);
+        let log = self.directory.join("product.log");
+        let surroundings = [
+            ("PATH", std::env::join_paths(["/usr/local/bin", "/usr/bin", "/bin"])?.to_string_lossy().into_owned()),
+            ("LANG", "en_US.UTF-8".to_owned()),
+            ("TZ", ":UTC".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "media-expiry-alerts".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/media-expiry-alerts".to_owned()),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/23/[$LATEST]1".to_owned()),
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_DEFAULT_REGION", "eu-central-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY".to_owned()),
+            ("AWS_SESSION_TOKEN", "IQoJb3JpZ2luX2VjEXAMPLETOKEN".to_owned()),
+            ("AWS_ENDPOINT_URL", self.stand_ins.sns_origin()),
+            ("MEDIA_ALERTS_CONFIG", document.to_string_lossy().into_owned()),
+        ];
+        let life = product.live(&self.runtime, &surroundings, invocations, share, &log);
+        let told = |error: Error| format!("{}: {error}; what it printed is in {}", product.name, log.display());
+        let life = life.map_err(told)?;
+        if product.does_the_job {
+            self.stand_ins.check(invocations).map_err(|error| told(error.into()))?;
+        }
+        Ok(life)
+    }
+}
+
+/// What is measured, the function first.
+fn products(directory: &Path, authority: &str) -> Result<Vec<Product>, Error> {
+    let function = Path::new("target/lambda/media-expiry-alerts/bootstrap").canonicalize()?;
+    let floor = directory.join("lambda/floor/bootstrap");
+    let python = directory.join("python/bin/python");
+    let packages = site_packages(&directory.join("python/lib"))?;
+    let peers = Path::new("benches/peers").canonicalize()?;
+    let bundle = directory.join("node/handler.cjs");
+
+    let only_ours = directory.join("authority.pem");
+    fs::write(&only_ours, authority)?;
+    // In Python this file takes the place of the usual authorities, which are to be read as they are on AWS.
+    let all = directory.join("authorities.pem");
+    fs::write(&all, fs::read_to_string(packages.join("certifi/cacert.pem"))? + authority)?;
+
+    // What the managed runtime has already is not uploaded: the runtime's client and boto3.
+    let uploaded = ["anyio", "certifi", "h11", "httpcore", "httpx", "idna", "typing_extensions.py"];
+    let mut uploaded: Vec<_> = uploaded.iter().map(|name| packages.join(name)).collect();
+    uploaded.push(peers.join("python/handler.py"));
+    Ok(vec![
+        Product {
+            name: "media-expiry-alerts",
+            zip_bytes: artifact::zip_bytes(&[&function])?,
+            command: vec![function],
+            environment: vec![("SSL_CERT_FILE", only_ours.clone())],
+            does_the_job: true,
+        },
+        Product {
+            name: "bare handler",
+            zip_bytes: artifact::zip_bytes(&[&floor])?,
+            command: vec![floor],
+            environment: Vec::new(),
+            does_the_job: false,
+        },
+        Product {
+            name: "Python",
+            zip_bytes: artifact::zip_bytes(&uploaded)?,
+            command: vec![python, "-m".into(), "awslambdaric".into(), "handler.handler".into()],
+            environment: vec![
+                ("SSL_CERT_FILE", all.clone()),
+                ("AWS_CA_BUNDLE", all),
+                ("PYTHONPATH", peers.join("python")),
+                ("PYTHONDONTWRITEBYTECODE", "1".into()),
+            ],
+            does_the_job: true,
+        },
+        Product {
+            name: "Node",
+            zip_bytes: artifact::zip_bytes(&[&bundle])?,
+            command: vec!["node".into(), peers.join("node/runtime.mjs"), bundle],
+            environment: vec![("NODE_EXTRA_CA_CERTS", only_ours)],
+            does_the_job: true,
+        },
+    ])
+}
+
+/// Where the packages of a Python environment are.
+fn site_packages(lib: &Path) -> Result<PathBuf, Error> {
+    for entry in fs::read_dir(lib)? {
+        let packages = entry?.path().join("site-packages");
+        if packages.is_dir() {
+            return Ok(packages);
+        }
+    }
+    Err("the Python environment has no packages".into())
+}

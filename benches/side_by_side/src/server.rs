@@ -1,0 +1,155 @@
+//! What every stand-in is made of: HTTP on a port of this machine, with TLS where it would be on AWS.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::Error;
+
+/// A request, read whole.
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path.
+    pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A header that is text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// An answer.
+pub type Reply = Response<Full<Bytes>>;
+
+/// An answer of a status and a body.
+pub fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Full::new(body.into()));
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    reply
+}
+
+/// What answers requests.
+pub trait Service: Clone + Send + Sync + 'static {
+    /// Answers one.
+    fn answer(&self, request: Request) -> impl Future<Output = Reply> + Send;
+}
+
+/// A service on a port, until it is dropped.
+pub struct Server {
+    port: u16,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves on a free port of the loopback interface.
+    pub fn start(runtime: &Handle, tls: Option<&TlsAcceptor>, service: &impl Service) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        let mut listeners = vec![listener];
+        // Whoever tries `localhost` in the newer family first finds it there, where there is one.
+        listeners.extend(TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).ok());
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            listener.set_nonblocking(true)?;
+            accepting.spawn_on(accept(listener, tls.cloned(), service.clone()), runtime);
+        }
+        let task = runtime.spawn(async move {
+            accepting.join_all().await;
+        });
+        Ok(Self { port, task })
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: impl Service) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        connections.spawn(serve(stream, tls.clone(), service.clone()));
+    }
+}
+
+/// A connection that breaks is the product's to tell: it will not say that all went well.
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, service: impl Service) {
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(|request: hyper::Request<Incoming>| async {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let request = Request { method: head.method, path: head.uri.path().to_owned(), headers: head.headers, body };
+        Ok::<_, hyper::Error>(service.answer(request).await)
+    });
+    let http = http1::Builder::new();
+    let _ = match tls {
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => http.serve_connection(TokioIo::new(stream), answer).await,
+            Err(_) => Ok(()),
+        },
+        None => http.serve_connection(TokioIo::new(stream), answer).await,
+    };
+}
+
+/// TLS for `localhost`, and the certificate of the authority that vouches for it.
+pub struct Tls {
+    /// What speaks it.
+    pub acceptor: TlsAcceptor,
+    /// The authority, as PEM.
+    pub authority: String,
+}
+
+impl Tls {
+    /// Makes an authority that nobody else trusts, and a certificate of it.
+    pub fn new() -> Result<Self, Error> {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        authority.distinguished_name.push(DnType::CommonName, "make bench");
+        let authority_key = KeyPair::generate()?;
+        let pem = authority.self_signed(&authority_key)?.pem();
+
+        let key = KeyPair::generate()?;
+        let mut leaf = CertificateParams::new(["localhost".to_owned()])?;
+        leaf.use_authority_key_identifier_extension = true;
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let leaf = leaf.signed_by(&key, &Issuer::new(authority, authority_key))?;
+        let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::from(key))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), authority: pem })
+    }
+}

@@ -1,0 +1,211 @@
+//! Stand-ins for Ayrshare, Slack and SNS that cost next to nothing, and remember what they were told.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use hyper::Method;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+
+use crate::gallery::{API_KEY, Galleries, due_names, key_of, named_in};
+use crate::server::{Reply, Request, Server, Service, Tls, reply};
+
+/// Profiles that are looked at side by side.
+pub const CONCURRENCY: usize = 8;
+
+const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:media-expiry-alerts";
+const WEBHOOK_PATH: &str = "/services/T00BENCH/B00BENCH/yX3kq0VtMPb7sLr2hGdN9wZc";
+
+/// The services that every product talks to.
+pub struct StandIns {
+    ayrshare: Server,
+    slack: Server,
+    sns: Server,
+    scene: Arc<Mutex<Scene>>,
+}
+
+/// What they answer, and what they were told.
+struct Scene {
+    galleries: Galleries,
+    latency: Duration,
+    requests: usize,
+    at_once: usize,
+    most_at_once: usize,
+    slack: Vec<String>,
+    sns: Vec<String>,
+    violations: Vec<String>,
+}
+
+impl Scene {
+    fn new(galleries: Galleries, latency: Duration) -> Self {
+        Self {
+            galleries,
+            latency,
+            requests: 0,
+            at_once: 0,
+            most_at_once: 0,
+            slack: Vec::new(),
+            sns: Vec::new(),
+            violations: Vec::new(),
+        }
+    }
+
+    fn refuse(&mut self, request: &Request, what: &str) -> Reply {
+        self.violations.push(format!("{} {}: {what}", request.method, request.path));
+        reply(400, what.to_owned())
+    }
+}
+
+impl StandIns {
+    /// Starts them.
+    pub fn start(runtime: &Handle, tls: &Tls) -> io::Result<Self> {
+        let scene = Scene::new(Galleries::new(1, 0, Timestamp::now()), Duration::ZERO);
+        let scene = Arc::new(Mutex::new(scene));
+        let start = |place| {
+            let service = StandIn { place, scene: Arc::clone(&scene) };
+            Server::start(runtime, Some(&tls.acceptor), &service)
+        };
+        let (ayrshare, slack, sns) = (start(Place::Ayrshare)?, start(Place::Slack)?, start(Place::Sns)?);
+        Ok(Self { ayrshare, slack, sns, scene })
+    }
+
+    /// Sets the scene for the next run; what they were told before is forgotten.
+    pub fn set(&self, galleries: &Galleries, latency: Duration) {
+        *lock(&self.scene) = Scene::new(galleries.clone(), latency);
+    }
+
+    /// Where SNS is.
+    pub fn sns_origin(&self) -> String {
+        format!("https://localhost:{}", self.sns.port())
+    }
+
+    /// The document that every product reads: so many profiles, Slack and SNS, and no ledger.
+    pub fn document(&self, profiles: usize) -> Value {
+        let profile = |index| json!({"name": format!("Client {index:04}"), "key": key_of(index)});
+        json!({
+            "ayrshare": {
+                "api_key": API_KEY,
+                "base_url": format!("https://localhost:{}/api", self.ayrshare.port()),
+                "concurrency": CONCURRENCY,
+                "scheduled_posts": false,
+            },
+            "profiles": (0..profiles).map(profile).collect::<Vec<_>>(),
+            "alerts": {"thresholds": ["7d", "3d", "1d"]},
+            "channels": [
+                {
+                    "name": "social-team",
+                    "type": "slack",
+                    "webhook_url": format!("https://localhost:{}{WEBHOOK_PATH}", self.slack.port()),
+                },
+                {"name": "ops-email", "type": "sns", "topic_arn": TOPIC},
+            ],
+        })
+    }
+
+    /// Holds what they were told by so many invocations against what each has to say: the files that are due, in one
+    /// message of each channel, after one look at each profile.
+    pub fn check(&self, invocations: usize) -> Result<(), String> {
+        let scene = lock(&self.scene);
+        if let Some(violation) = scene.violations.first() {
+            return Err(violation.clone());
+        }
+        for (channel, messages) in [("Slack", &scene.slack), ("SNS", &scene.sns)] {
+            if messages.len() != invocations {
+                return Err(format!("{channel} got {} messages from {invocations} invocations", messages.len()));
+            }
+            if let Some(message) = messages.iter().find(|message| named_in(message) != due_names()) {
+                return Err(format!("{channel} was not told of exactly what is due: {message}"));
+            }
+        }
+        let expected = invocations * scene.galleries.profiles();
+        if scene.requests != expected || CONCURRENCY < scene.most_at_once {
+            let (requests, at_once) = (scene.requests, scene.most_at_once);
+            return Err(format!("Ayrshare got {requests} requests instead of {expected}, {at_once} at once"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Ayrshare,
+    Slack,
+    Sns,
+}
+
+#[derive(Clone)]
+struct StandIn {
+    place: Place,
+    scene: Arc<Mutex<Scene>>,
+}
+
+impl Service for StandIn {
+    async fn answer(&self, request: Request) -> Reply {
+        match self.place {
+            Place::Ayrshare => self.list(request).await,
+            Place::Slack => take_slack(&request, &mut lock(&self.scene)),
+            Place::Sns => take_sns(&request, &mut lock(&self.scene)),
+        }
+    }
+}
+
+impl StandIn {
+    async fn list(&self, request: Request) -> Reply {
+        let (gallery, latency) = {
+            let mut scene = lock(&self.scene);
+            let is_known = (&request.method, request.path.as_str()) == (&Method::GET, "/api/media")
+                && request.header("authorization").strip_prefix("Bearer ") == Some(API_KEY);
+            match scene.galleries.of(request.header("profile-key")).filter(|_| is_known) {
+                Some(gallery) => {
+                    scene.requests += 1;
+                    scene.at_once += 1;
+                    scene.most_at_once = scene.most_at_once.max(scene.at_once);
+                    (gallery, scene.latency)
+                }
+                None => return scene.refuse(&request, "no such gallery"),
+            }
+        };
+        if !latency.is_zero() {
+            // Tokio's own clock ticks in milliseconds, which would be 2 % of the latency.
+            let _ = spawn_blocking(move || thread::sleep(latency)).await;
+        }
+        lock(&self.scene).at_once -= 1;
+        let mut reply = reply(200, gallery);
+        reply.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
+        reply
+    }
+}
+
+fn take_slack(request: &Request, scene: &mut Scene) -> Reply {
+    let message = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+    if (&request.method, request.path.as_str()) != (&Method::POST, WEBHOOK_PATH) || !message["text"].is_string() {
+        return scene.refuse(request, "no_text");
+    }
+    scene.slack.push(message.to_string());
+    reply(200, "ok")
+}
+
+fn take_sns(request: &Request, scene: &mut Scene) -> Reply {
+    let form: Vec<_> = form_urlencoded::parse(&request.body).collect();
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());
+    let is_signed = request.header("authorization").starts_with("AWS4-HMAC-SHA256 ");
+    match (field("Action"), field("TopicArn"), field("Message")) {
+        (Some("Publish"), Some(TOPIC), Some(message)) if is_signed => {
+            scene.sns.push(message.to_owned());
+            let published = r#"<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult><ResponseMetadata><RequestId>d74b8436-ae13-5ab4-a9ff-ce54dfea72a0</RequestId></ResponseMetadata></PublishResponse>"#;
+            let mut reply = reply(200, published);
+            reply.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("text/xml"));
+            reply
+        }
+        _ => scene.refuse(request, "no signed call of Publish"),
+    }
+}
+
+/// Nobody who held the lock can have left it in pieces.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
