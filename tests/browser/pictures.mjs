@@ -1,6 +1,6 @@
 // Makes the pictures of the README from what the demo has written to target/demo/: the digest as Slack shows it, the mail
 // as a reader shows it, and the page in light and dark. `make pictures` runs the demo and then this.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import UPNG from 'upng-js';
@@ -135,9 +135,8 @@ const browser = await launch();
 try {
   await save(await open(browser, { html: slack(), width: 760, height: 100 }), 'slack.png', true);
   await save(await open(browser, { html: mail(), width: 690, height: 960 }), 'mail.png', false);
-  const report = [join(demo, 'report.html'), join(process.env.REPORT_PAGES ?? '', 'usual.html')].find(existsSync);
   for (const colorScheme of ['light', 'dark']) {
-    const page = await open(browser, { url: pathToFileURL(report).href, width: 1120, height: 1560, colorScheme });
+    const page = await open(browser, { url: pathToFileURL(join(demo, 'report.html')).href, width: 1120, height: 1560, colorScheme });
     await save(page, `page-${colorScheme}.png`, false);
   }
 } finally {
