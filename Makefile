@@ -11,6 +11,7 @@ PYTHON ?= python3
 SIMULATION_SEEDS ?= 2000
 VENV := .venv
 TOOLS := $(VENV)/.installed
+GUNGRAUN := $(VENV)/bin/gungraun-runner
 # Wheels only: what would have to be compiled is a surprise.
 PIP := PIP_ONLY_BINARY=:all: $(VENV)/bin/pip --quiet --disable-pip-version-check
 # What `make bench` builds and installs beside the function.
@@ -30,7 +31,7 @@ help: ## List what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: test
-test: lint unit release integration stack browser ## Run every check and every test there is: the gate
+test: lint unit instructions release size integration stack browser ## Run every check and every test there is: the gate
 
 .PHONY: lint
 lint: format clippy docs deny ## Run the checks that run no code
@@ -65,6 +66,20 @@ deny: $(TOOLS) ## Hold the dependencies against deny.toml
 .PHONY: unit
 unit: $(TOOLS) ## Run the tests that need nothing but Rust
 	$(call stage,tests,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked --no-fail-fast && cargo test --quiet --locked --doc)
+
+.PHONY: instructions
+instructions: $(GUNGRAUN) ## Count the core's instructions, and fail where they are 5 % more than is recorded
+	@command -v valgrind >/dev/null || tools/packages valgrind || { echo 'install valgrind first' >&2; exit 1; }
+	$(call stage,instructions,cargo bench --locked --quiet --bench instructions)
+
+# The runner must be of the same version as the library. It only starts valgrind, and needs no optimising.
+$(GUNGRAUN): Cargo.lock | $(TOOLS)
+	$(call stage,what counts instructions,cargo install --quiet --debug --locked --root $(VENV) gungraun-runner \
+		--version "$$(sed -n '/^name = "gungraun"/{n;s/.*"\(.*\)"/\1/p}' Cargo.lock)" && touch $@)
+
+.PHONY: size
+size: release ## Hold the size of what is deployed against its budget
+	$(call stage,size,$(PYTHON) tools/size.py target/lambda/media-expiry-alerts/bootstrap)
 
 .PHONY: release
 release: $(TOOLS) ## Build what is deployed, into target/lambda/

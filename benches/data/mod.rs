@@ -1,6 +1,7 @@
 //! Galleries, posts and surveys as an agency has them, of any size and the same every time.
 
 #![allow(dead_code, reason = "each bench uses a part")]
+#![expect(clippy::expect_used, reason = "what is expected here is written here")]
 
 use globset::GlobSet;
 use jiff::{SignedDuration, Timestamp};
@@ -85,7 +86,9 @@ pub fn posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
         id: Some(format!("post-{profile}-{index}")),
         text: Some("Ten stamps, one coffee on us. Pick up the new card at any counter. ☕".to_owned()),
         platforms: vec!["instagram".to_owned(), "facebook".to_owned()],
-        scheduled_at: Some(expires_at(index) + SignedDuration::from_hours(if index % 100 == 0 { 5 } else { -48 })),
+        scheduled_at: Some(
+            expires_at(index) + SignedDuration::from_hours(if index.is_multiple_of(100) { 5 } else { -48 }),
+        ),
         media_urls: vec![url(profile, index)],
     };
     (0..files).step_by(10).map(post).collect()

@@ -1,0 +1,25 @@
+"""Holds the size of what is deployed against its budget: `size.py BOOTSTRAP`.
+
+AWS Lambda gets a zip file, and a cold start fetches it. PERFORMANCE.md says what takes the room.
+"""
+
+import sys
+import zlib
+from pathlib import Path
+
+# What a zip file of the bootstrap may have at most, in bytes.
+BUDGET = 3_500_000
+
+
+def main() -> None:
+    binary = Path(sys.argv[1]).read_bytes()
+    # As zip files are packed: deflate without a header, at the highest level.
+    deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    packed = len(deflate.compress(binary) + deflate.flush())
+    print(f"{len(binary):,} bytes, {packed:,} packed; the budget is {BUDGET:,}")
+    if BUDGET < packed:
+        sys.exit(f"{packed - BUDGET:,} bytes over the budget: see what has grown, or raise it in {Path(__file__).name} and say why")
+
+
+if __name__ == "__main__":
+    main()
