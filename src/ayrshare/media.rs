@@ -13,6 +13,8 @@ use crate::model::{File, Media};
 
 /// The longest text that a field may hold; a longer one counts as missing, so that one file never fills a message.
 const MOST_TEXT_BYTES: usize = 16 * 1024;
+/// The largest file entry that is waited for: what is longer is no list of media, and must not fill the memory.
+const MOST_FILE_BYTES: usize = 1024 * 1024;
 
 /// Reads a gallery as it arrives, piece by piece, and hands it on file by file: no more of it is kept than one file.
 ///
@@ -79,8 +81,11 @@ impl Reader {
 
     fn read(&mut self, mut each: impl FnMut(ListedFile<'_>)) -> Result<(), String> {
         let mut at = 0;
-        while let Some(blanks) = self.rest[at..].iter().position(|byte| !byte.is_ascii_whitespace()) {
-            at += blanks;
+        loop {
+            at += self.rest[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            if at == self.rest.len() {
+                break;
+            }
             self.next = match (self.next, self.rest[at]) {
                 (Next::Array, b'[') => Next::FileOrEnd,
                 (Next::FileOrEnd | Next::CommaOrEnd, b']') => Next::Nothing,
@@ -88,6 +93,9 @@ impl Reader {
                 (Next::FileOrEnd | Next::File, _) => {
                     let file = file(&self.rest[at..], &mut each);
                     let Some(length) = file.map_err(|error| format!("file {}: {error}", self.files + 1))? else {
+                        if MOST_FILE_BYTES < self.rest.len() - at {
+                            return Err(format!("file {} is larger than {MOST_FILE_BYTES} bytes", self.files + 1));
+                        }
                         break;
                     };
                     self.files += 1;
@@ -442,5 +450,17 @@ mod tests {
             assert!(reader.rest.len() < 2 * file.len());
         }
         assert!(reader.rest.capacity() < 3_000, "{}", reader.rest.capacity());
+
+        let mut reader = Reader::default();
+        for piece in ["[", &" ".repeat(5_000), "\n\n"] {
+            reader.take(piece.as_bytes(), |_| {});
+        }
+        assert_eq!(reader.rest.len(), 0, "blanks are nothing to keep");
+    }
+
+    #[test]
+    fn an_entry_without_an_end_is_not_waited_for() {
+        let endless = format!(r#"[{{}},{{"id":"{}"#, "a".repeat(3 * MOST_FILE_BYTES));
+        assert_eq!(in_pieces(&endless, 16 * 1024).unwrap_err(), "file 2 is larger than 1048576 bytes");
     }
 }
