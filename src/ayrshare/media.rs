@@ -74,24 +74,30 @@ impl Reader {
         }
         match self.error {
             Some(error) => Err(error),
-            None if self.next == Next::Nothing => Ok(()),
+            None if self.next == Next::Nothing && self.rest.is_empty() => Ok(()),
             None => Err(format!("it ends after {} files, and before the list does", self.files)),
         }
     }
 
     fn read(&mut self, mut each: impl FnMut(ListedFile<'_>)) -> Result<(), String> {
+        // Looked through once, and not once for each text in it. A character may be whole only with the next piece.
+        let (text, is_text) = match std::str::from_utf8(&self.rest) {
+            Ok(text) => (text, true),
+            Err(error) => {
+                let text = std::str::from_utf8(&self.rest[..error.valid_up_to()]).unwrap_or_default();
+                (text, error.error_len().is_none())
+            }
+        };
         let mut at = 0;
         loop {
-            at += self.rest[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            if at == self.rest.len() {
-                break;
-            }
-            self.next = match (self.next, self.rest[at]) {
+            at += text[at..].bytes().take_while(u8::is_ascii_whitespace).count();
+            let Some(&byte) = text.as_bytes().get(at) else { break };
+            self.next = match (self.next, byte) {
                 (Next::Array, b'[') => Next::FileOrEnd,
                 (Next::FileOrEnd | Next::CommaOrEnd, b']') => Next::Nothing,
                 (Next::CommaOrEnd, b',') => Next::File,
                 (Next::FileOrEnd | Next::File, _) => {
-                    let file = file(&self.rest[at..], &mut each);
+                    let file = file(&text[at..], &mut each);
                     let Some(length) = file.map_err(|error| format!("file {}: {error}", self.files + 1))? else {
                         if MOST_FILE_BYTES < self.rest.len() - at {
                             return Err(format!("file {} is larger than {MOST_FILE_BYTES} bytes", self.files + 1));
@@ -103,11 +109,12 @@ impl Reader {
                     self.next = Next::CommaOrEnd;
                     continue;
                 }
-                (_, byte) => {
-                    return Err(format!("`{}` is unexpected after {} files", byte.escape_ascii(), self.files));
-                }
+                _ => return Err(format!("`{}` is unexpected after {} files", byte.escape_ascii(), self.files)),
             };
             at += 1;
+        }
+        if !is_text {
+            return Err(format!("what follows after {} files is no UTF-8", self.files));
         }
         self.rest.drain(..at);
         self.enough = self.rest.len() * 2;
@@ -116,8 +123,8 @@ impl Reader {
 }
 
 /// Reads the file that `json` begins with, and returns how long it is; `None` when it is not whole.
-fn file(json: &[u8], mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result<Option<usize>> {
-    let mut files = serde_json::Deserializer::from_slice(json).into_iter::<WireMedia<'_>>();
+fn file(json: &str, mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result<Option<usize>> {
+    let mut files = serde_json::Deserializer::from_str(json).into_iter::<WireMedia<'_>>();
     let error = match files.next() {
         Some(Ok(media)) => {
             each(media.into());
@@ -130,7 +137,7 @@ fn file(json: &[u8], mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result
         return Ok(None);
     }
     // Something in it is nothing that the parser takes, half a surrogate pair perhaps. That costs no other field.
-    let mut raw = serde_json::Deserializer::from_slice(json).into_iter::<&RawValue>();
+    let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     match raw.next() {
         Some(Ok(raw)) => each(field_by_field(raw.get()).ok_or(error)?.into()),
         Some(Err(raw)) if raw.is_eof() => return Ok(None),
@@ -284,7 +291,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 struct TextVisitor;
 
 fn is_text(text: &str) -> bool {
-    !text.trim().is_empty() && text.len() <= MOST_TEXT_BYTES
+    !text.chars().all(char::is_whitespace) && text.len() <= MOST_TEXT_BYTES
 }
 
 impl<'de> Visitor<'de> for TextVisitor {
@@ -337,10 +344,10 @@ impl<'de> Visitor<'de> for TextVisitor {
 mod tests {
     use super::*;
 
-    fn in_pieces(body: &str, size: usize) -> Result<Vec<Media>, String> {
+    fn in_pieces(body: impl AsRef<[u8]>, size: usize) -> Result<Vec<Media>, String> {
         let mut gallery = Vec::new();
         let mut reader = Reader::default();
-        for piece in body.as_bytes().chunks(size) {
+        for piece in body.as_ref().chunks(size) {
             if !reader.take(piece, |media| gallery.push(media.into_media())) {
                 return Err("no array".to_owned());
             }
@@ -429,6 +436,23 @@ mod tests {
         assert_eq!(error("[{},{}"), "it ends after 2 files, and before the list does");
         assert_eq!(error("[{} {}]"), "`{` is unexpected after 1 files");
         assert!(error("[{},3]").starts_with("file 2: invalid type: integer `3`, expected an object of one file"));
+    }
+
+    #[test]
+    fn characters_may_arrive_in_pieces_and_must_be_whole() {
+        let name = |files: Vec<Media>| files[0].file_name.clone();
+        assert_eq!(all(r#"[{"fileName":"Größe 🎉.png"}]"#).map(name), Ok(Some("Größe 🎉.png".to_owned())));
+        for (body, error) in [
+            (&b"[{},{\"fileName\":\"a\xffb\"}]"[..], "what follows after 1 files is no UTF-8"),
+            (b"[{},\xc3{}]", "what follows after 1 files is no UTF-8"),
+            (b"[{}]\xff", "what follows after 1 files is no UTF-8"),
+            (b"[{},{\"fileName\":\"a\xc3", "it ends after 1 files, and before the list does"),
+            (b"[{}]\xc3", "it ends after 1 files, and before the list does"),
+        ] {
+            for size in [1, 3, 100] {
+                assert_eq!(in_pieces(body, size).unwrap_err(), error, "{} in pieces of {size}", body.escape_ascii());
+            }
+        }
     }
 
     #[test]
