@@ -98,9 +98,9 @@ pub struct Setup {
     /// Only this channel; may be repeated
     #[arg(long = "channel", value_name = "NAME")]
     channels: Vec<String>,
-    /// Log to standard error what is done; twice for more
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    /// Log to standard error what is done
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 impl Setup {

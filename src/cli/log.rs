@@ -22,14 +22,11 @@ const SAID_ANYWAY: [&str; 2] =
 
 /// Begins to log: warnings at most, unless more is asked for. Other crates never log more than that: what they tell at
 /// lower levels holds URLs and headers.
-pub fn init(verbose: u8, progress: &Progress) {
-    let (level, of_others) = match verbose {
-        0 => (LevelFilter::WARN, LevelFilter::ERROR),
-        1 => (LevelFilter::INFO, LevelFilter::WARN),
-        _ => (LevelFilter::DEBUG, LevelFilter::WARN),
-    };
+pub fn init(is_verbose: bool, progress: &Progress) {
+    let (level, of_others) =
+        if is_verbose { (LevelFilter::INFO, LevelFilter::WARN) } else { (LevelFilter::WARN, LevelFilter::ERROR) };
     let mut targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(of_others);
-    if verbose == 0 {
+    if !is_verbose {
         targets = targets.with_targets(SAID_ANYWAY.map(|target| (target, LevelFilter::OFF)));
     }
     let lines = tracing_subscriber::fmt::layer().event_format(Plain).with_writer(Lines(progress.clone()));

@@ -69,7 +69,7 @@ impl DynamoDbLedger {
                 .await
         };
         let is_held = |error: &PutItemError| error.is_conditional_check_failed_exception();
-        match self.call("PutItem", deadline, put).await {
+        match call(deadline, put).await {
             Ok(_) => Ok(Some(Lease { owner: owner.to_owned(), _file: None, note: None })),
             Err(CallError::Service(error)) if error.as_service_error().is_some_and(is_held) => Ok(None),
             Err(error) => Err(self.describe("PutItem", error)),
@@ -90,7 +90,7 @@ impl DynamoDbLedger {
                 .await
         };
         let is_not_ours = |error: &DeleteItemError| error.is_conditional_check_failed_exception();
-        match self.call("DeleteItem", deadline, delete).await {
+        match call(deadline, delete).await {
             Ok(_) => Ok(()),
             Err(CallError::Service(error)) if error.as_service_error().is_some_and(is_not_ours) => Ok(()),
             Err(error) => Err(self.describe("DeleteItem", error)),
@@ -112,7 +112,7 @@ impl DynamoDbLedger {
                     .send()
                     .await
             };
-            let page = self.call("Query", deadline, query).await.map_err(|error| self.describe("Query", error))?;
+            let page = call(deadline, query).await.map_err(|error| self.describe("Query", error))?;
             memory.extend(page.items().iter().filter_map(record_of));
             match page.last_evaluated_key {
                 Some(last) if !last.is_empty() => start = Some(last),
@@ -141,10 +141,7 @@ impl DynamoDbLedger {
         for attempt in 0..=MOST_RETRIES {
             let write =
                 || async { self.client.batch_write_item().request_items(&self.table, batch.clone()).send().await };
-            let answer = self
-                .call("BatchWriteItem", deadline, write)
-                .await
-                .map_err(|error| self.describe("BatchWriteItem", error))?;
+            let answer = call(deadline, write).await.map_err(|error| self.describe("BatchWriteItem", error))?;
             batch = answer.unprocessed_items.and_then(|mut left| left.remove(&self.table)).unwrap_or_default();
             if batch.is_empty() {
                 return Ok(());
@@ -164,34 +161,8 @@ impl DynamoDbLedger {
 
     pub(super) async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
         let describe = || async { self.client.describe_table().table_name(&self.table).send().await };
-        let table = self
-            .call("DescribeTable", deadline, describe)
-            .await
-            .map_err(|error| self.describe("DescribeTable", error))?
-            .table;
+        let table = call(deadline, describe).await.map_err(|error| self.describe("DescribeTable", error))?.table;
         if table.as_ref().is_some_and(has_our_keys) { Ok(()) } else { Err(self.wrong_keys()) }
-    }
-
-    /// Makes a call, and again while it fails in a way that passes: every call here may be repeated.
-    async fn call<T, E, F>(
-        &self,
-        what: &'static str,
-        deadline: Deadline,
-        call: impl Fn() -> F,
-    ) -> Result<T, CallError<E>>
-    where
-        E: ProvideErrorMetadata,
-        F: Future<Output = Result<T, SdkError<E>>>,
-    {
-        let attempt = || async {
-            match deadline.bound(call()).await {
-                Some(answer) => answer.map_err(|error| CallError::Service(Box::new(error))),
-                None => Err(CallError::OutOfTime),
-            }
-        };
-        let retry = |error: &CallError<E>| if error.is_transient() { Retry::Backoff } else { Retry::Never };
-        tracing::debug!(table = self.table, "{what}");
-        net::retrying_at_most(MOST_RETRIES, deadline, attempt, retry).await
     }
 
     fn describe<E>(&self, what: &str, error: CallError<E>) -> LedgerError
@@ -225,6 +196,22 @@ impl DynamoDbLedger {
             self.table
         ))
     }
+}
+
+/// Makes a call, and again while it fails in a way that passes: every call here may be repeated.
+async fn call<T, E, F>(deadline: Deadline, call: impl Fn() -> F) -> Result<T, CallError<E>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E>>>,
+{
+    let attempt = || async {
+        match deadline.bound(call()).await {
+            Some(answer) => answer.map_err(|error| CallError::Service(Box::new(error))),
+            None => Err(CallError::OutOfTime),
+        }
+    };
+    let retry = |error: &CallError<E>| if error.is_transient() { Retry::Backoff } else { Retry::Never };
+    net::retrying_at_most(MOST_RETRIES, deadline, attempt, retry).await
 }
 
 enum CallError<E> {
