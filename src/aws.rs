@@ -3,8 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -13,6 +16,10 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::OnceCell;
 
 use crate::channel::SEND_TIMEOUT;
@@ -22,10 +29,12 @@ use crate::words::{one_line, shorten};
 
 /// The time that one attempt to read something may take: short enough for another one.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(3);
+/// The region that AWS is asked in when nothing says which.
+pub const DEFAULT_REGION: &str = "us-east-1";
 /// How often a failed attempt to read something is made again. Reading changes nothing, and AWS throttles for moments.
 const MOST_RETRIES: usize = 4;
 
-/// AWS as the surroundings give it: region, endpoint and credentials, read once and only when something needs them.
+/// AWS as the surroundings give it: region, endpoints and credentials, read once and only when something needs them.
 #[derive(Debug)]
 pub struct Aws {
     http: reqwest::Client,
@@ -48,45 +57,83 @@ impl Aws {
 
     /// What the clients of the SDK are made from.
     pub async fn config(&self) -> &SdkConfig {
-        self.config.get_or_init(|| load(&self.http, &self.environment)).await
-    }
-
-    /// The address that S3 has instead of its own, if any. The other services' clients look it up themselves.
-    #[must_use]
-    pub fn s3_endpoint_url(&self, config: &SdkConfig) -> Option<String> {
-        let of_s3 = self.environment.non_blank_var("AWS_ENDPOINT_URL_S3");
-        of_s3.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
+        self.config
+            .get_or_init(async || {
+                #[cfg(feature = "cli")]
+                if self.environment.is_of_process() && keys(&self.environment).is_none() {
+                    return from_chain(&self.http).await;
+                }
+                from_environment(&self.http, &self.environment)
+            })
+            .await
     }
 }
 
-/// Reads region, endpoint and credentials as every AWS tool does.
+/// The address that a service has instead of its own, if any. The clients of the SDK look up theirs by themselves.
+#[must_use]
+pub fn endpoint_url(config: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_service = config.service_config().zip(key.ok()).and_then(|(configured, key)| configured.load_config(key));
+    of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
+}
+
+/// Reads region, endpoints and credentials where Lambda and every deployment tool put them.
 ///
 /// The SDK's own retries are off: what may be tried again, and until when, is decided in one place
 /// ([`crate::net::retrying`]), by whether a repetition could say the same thing twice.
-async fn load(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(ReqwestClient(http.clone()))
-        .retry_config(RetryConfig::disabled());
-    // What Lambda gives stands in the environment, which comes first anyway. Where it does, the SDK's chain of other
-    // sources is not even made: with its client of STS and its metadata service it is a third of the function's start.
+fn from_environment(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
     let var = |name: &str| environment.non_blank_var(name);
-    let is_given = environment.given().is_some();
-    let default_region = is_given.then(|| "us-east-1".to_owned());
-    if let Some(region) = var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION")).or(default_region) {
-        loader = loader.region(Region::new(region));
+    let is_on = |name: &str| var(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let region = var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION")).unwrap_or_else(|| DEFAULT_REGION.to_owned());
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(ReqwestClient(http.clone()))
+        .retry_config(RetryConfig::disabled())
+        .region(Region::new(region))
+        .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
+        .credentials_provider(match keys(environment) {
+            Some(keys) => SharedCredentialsProvider::new(keys),
+            None => SharedCredentialsProvider::new(provide_credentials_fn(async || Err(no_keys()))),
+        });
+    if !is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+        config = config.service_config(EndpointUrls(environment.clone()));
+        config.set_endpoint_url(var("AWS_ENDPOINT_URL"));
     }
-    match (var("AWS_ACCESS_KEY_ID"), var("AWS_SECRET_ACCESS_KEY")) {
-        (Some(id), Some(secret)) => {
-            let credentials = Credentials::new(id, secret, var("AWS_SESSION_TOKEN"), None, "environment");
-            loader = loader.credentials_provider(credentials);
-        }
-        _ if is_given => loader = loader.credentials_provider(Credentials::new("", "", None, None, "given")),
-        _ => {}
+    config.build()
+}
+
+fn keys(environment: &Environment) -> Option<Credentials> {
+    let var = |name: &str| environment.non_blank_var(name);
+    let (id, secret) = (var("AWS_ACCESS_KEY_ID")?, var("AWS_SECRET_ACCESS_KEY")?);
+    Some(Credentials::new(id, secret, var("AWS_SESSION_TOKEN"), None, "environment"))
+}
+
+fn no_keys() -> CredentialsError {
+    CredentialsError::not_loaded(
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set; outside of Lambda, \
+         `eval \"$(aws configure export-credentials --format env)\"` sets them",
+    )
+}
+
+/// Reads everything as every AWS tool in a terminal does: profiles, web identities, the metadata of machines.
+///
+/// The function has no use for it, and it would be a twentieth of its code.
+#[cfg(feature = "cli")]
+async fn from_chain(http: &reqwest::Client) -> SdkConfig {
+    let chain = aws_config::defaults(BehaviorVersion::latest());
+    chain.http_client(ReqwestClient(http.clone())).retry_config(RetryConfig::disabled()).load().await
+}
+
+/// The addresses that single services have instead of their own: `AWS_ENDPOINT_URL_DYNAMODB`.
+#[derive(Debug)]
+struct EndpointUrls(Environment);
+
+impl LoadServiceConfig for EndpointUrls {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        self.0.non_blank_var(&format!("{}_{service}", key.env()))
     }
-    if is_given && let Some(url) = var("AWS_ENDPOINT_URL") {
-        loader = loader.endpoint_url(url);
-    }
-    loader.load().await
 }
 
 /// Why AWS did not give what was asked for. It holds no value of anything.
@@ -234,5 +281,56 @@ fn connector_error(error: reqwest::Error) -> ConnectorError {
         ConnectorError::timeout(error.into())
     } else {
         ConnectorError::io(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::provider::ProvideCredentials as _;
+
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> SdkConfig {
+        from_environment(&net::client().expect("a client"), &Environment::of(variables.iter().copied()))
+    }
+
+    #[test]
+    fn region_and_endpoints_come_from_the_environment() {
+        let endpoints = |config: &SdkConfig| ["S3", "Secrets Manager", "SNS"].map(|of| endpoint_url(config, of));
+        let urls = [
+            ("AWS_ENDPOINT_URL", "http://all"),
+            ("AWS_ENDPOINT_URL_S3", "http://s3"),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secrets"),
+            ("AWS_ENDPOINT_URL_SNS", " "),
+        ];
+        let expected = ["http://s3", "http://secrets", "http://all"].map(|url| Some(url.to_owned()));
+        assert_eq!(endpoints(&config(&urls)), expected);
+        let ignored = [&urls[..], &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True")]].concat();
+        assert_eq!(endpoints(&config(&ignored)), [None, None, None]);
+
+        let region = |variables: &[(&str, &str)]| config(variables).region().map(ToString::to_string);
+        let (first, second) = (("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-2"));
+        assert_eq!(region(&[second, first]).as_deref(), Some("eu-west-1"));
+        assert_eq!(region(&[("AWS_REGION", ""), second]).as_deref(), Some("eu-west-2"));
+        assert_eq!(region(&[]).as_deref(), Some(DEFAULT_REGION));
+
+        assert_eq!(config(&[("AWS_USE_FIPS_ENDPOINT", "true")]).use_fips(), Some(true));
+        assert_eq!(config(&[("AWS_USE_DUALSTACK_ENDPOINT", "false")]).use_dual_stack(), Some(false));
+    }
+
+    #[tokio::test]
+    async fn missing_credentials_are_named() {
+        let keys = [("AWS_ACCESS_KEY_ID", "ID"), ("AWS_SECRET_ACCESS_KEY", "SECRET"), ("AWS_SESSION_TOKEN", "TOKEN")];
+        let credentials = async |variables: &[(&str, &str)]| {
+            config(variables).credentials_provider().expect("a provider").provide_credentials().await
+        };
+        let found = credentials(&keys).await.expect("credentials");
+        assert_eq!((found.access_key_id(), found.secret_access_key()), ("ID", "SECRET"));
+        assert_eq!(found.session_token(), Some("TOKEN"));
+
+        for missing in [&keys[..1], &keys[1..], &[]] {
+            let error = net::with_causes(&credentials(missing).await.unwrap_err());
+            assert!(error.contains("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"), "{error}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use aws_config::Region;
+use aws_types::region::Region;
 
 use crate::aws::Aws;
 use crate::channel::SendError;

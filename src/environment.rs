@@ -56,12 +56,10 @@ impl Environment {
         self.var(name).filter(|value| !value.trim().is_empty())
     }
 
-    /// The given variables, unless it is the process's own environment.
-    pub(crate) fn given(&self) -> Option<&HashMap<String, String>> {
-        match &self.variables {
-            Variables::Process => None,
-            Variables::Given(variables) => Some(variables),
-        }
+    /// Whether it is the environment of the process, and not one that was given.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_of_process(&self) -> bool {
+        matches!(self.variables, Variables::Process)
     }
 }
 

@@ -19,7 +19,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use globset::GlobSet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -28,7 +28,7 @@ use url::Url;
 
 use self::reference::{Miss, Places, Reference};
 use crate::announce::Repeat;
-use crate::aws::Aws;
+use crate::aws::{Aws, DEFAULT_REGION};
 use crate::environment::Environment;
 use crate::model::ProfileName;
 use crate::net::Deadline;
@@ -392,7 +392,7 @@ impl Source {
 
 /// The region that AWS is asked in, for an error to name.
 fn region(config: &SdkConfig) -> String {
-    config.region().map_or_else(|| "us-east-1".to_owned(), ToString::to_string)
+    config.region().map_or_else(|| DEFAULT_REGION.to_owned(), ToString::to_string)
 }
 
 async fn read_file(path: &std::path::Path) -> Result<String, String> {

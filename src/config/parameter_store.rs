@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::Parameter;
+use aws_types::SdkConfig;
 use futures_util::{StreamExt as _, stream};
 
 use super::reference::Miss;

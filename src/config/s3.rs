@@ -6,13 +6,13 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
     sign,
 };
 use aws_sigv4::sign::v4;
+use aws_types::SdkConfig;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::MOST_DOCUMENT_BYTES;
@@ -84,7 +84,7 @@ impl Object {
 
     async fn get(&self, aws: &Aws, config: &SdkConfig, deadline: Deadline) -> Result<Vec<u8>, Refusal> {
         let region = super::region(config);
-        let url = self.url(aws.s3_endpoint_url(config).as_deref(), &region);
+        let url = self.url(aws::endpoint_url(config, "S3").as_deref(), &region);
         let mut request = aws.http().get(&url);
         for (name, value) in signature(&url, &region, config).await? {
             request = request.header(name, value);

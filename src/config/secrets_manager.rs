@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_config::{Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
 use futures_util::{StreamExt as _, stream};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};

@@ -431,7 +431,11 @@ fn a_service_that_cannot_be_asked_refuses_no_configuration() {
     // Nothing listens on port 9 of this machine, and one second is enough to see that more than once.
     let load = |key: &str, more: &str| {
         let document = small_with("\"KEY\"", &format!("{key:?}")) + more;
-        let environment = Environment::of([("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]);
+        let environment = Environment::of([
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]);
         let aws = aws(environment.clone());
         let document = parse::tree(&document).expect("a tree");
         let loaded = runtime().block_on(async {
