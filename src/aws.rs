@@ -1,5 +1,7 @@
 //! The AWS SDK over the process's own HTTP client: one TLS stack, one set of trust roots, one pool.
 
+mod signed;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,15 +14,16 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::OnceCell;
+
+pub use signed::{JsonService, host, signed};
 
 use crate::channel::SEND_TIMEOUT;
 use crate::environment::Environment;
@@ -81,7 +84,7 @@ pub fn endpoint_url(config: &SdkConfig, service: &str) -> Option<String> {
 ///
 /// The SDK's own retries are off: what may be tried again, and until when, is decided in one place
 /// ([`crate::net::retrying`]), by whether a repetition could say the same thing twice.
-fn from_environment(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
+pub(crate) fn from_environment(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
     let var = |name: &str| environment.non_blank_var(name);
     let is_on = |name: &str| var(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let region = var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION")).unwrap_or_else(|| DEFAULT_REGION.to_owned());
@@ -174,27 +177,6 @@ impl Refusal {
     pub fn is_denied(&self) -> bool {
         matches!(self.code.as_deref(), Some("AccessDeniedException" | "AccessDenied"))
     }
-
-    fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
-        match error {
-            SdkError::ServiceError(service) => {
-                let status = service.raw().status();
-                let (code, said) = (service.err().code(), service.err().message().unwrap_or_default());
-                Self::of_answer(code.unwrap_or(&status.to_string()), said, status.as_u16())
-            }
-            // Without credentials there is no request either, and they do not come by themselves.
-            SdkError::DispatchFailure(failure) if failure.is_other() || failure.is_user() => {
-                Self::no_request(&net::with_causes(error))
-            }
-            // Something between us and the service has answered; half an answer is no answer.
-            SdkError::ResponseError(response) if response.raw().status().is_client_error() => {
-                let status = response.raw().status();
-                Self::of_answer(&status.to_string(), "this is no answer of AWS", status.as_u16())
-            }
-            SdkError::ConstructionFailure(_) => Self::no_request(&net::with_causes(error)),
-            _ => Self::no_answer(&net::with_causes(error)),
-        }
-    }
 }
 
 impl fmt::Display for Refusal {
@@ -209,20 +191,6 @@ impl fmt::Display for Refusal {
 
 fn brief(text: &str) -> String {
     shorten(&one_line(text), 200).into_owned()
-}
-
-/// Makes a call that changes nothing, and again while it fails in a way that passes.
-///
-/// # Errors
-///
-/// What became of the last attempt.
-pub async fn read<T, E, F>(deadline: Deadline, call: impl Fn() -> F) -> Result<T, Refusal>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-{
-    // Boxed, because the futures of the SDK are large.
-    retrying(deadline, || async { Box::pin(call()).await.map_err(|error| Refusal::of(&error)) }).await
 }
 
 /// Makes attempts to read something until one does not fail in a way that passes.

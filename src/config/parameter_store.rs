@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ssm::Client;
-use aws_sdk_ssm::types::Parameter;
-use aws_types::SdkConfig;
 use futures_util::{StreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::reference::Miss;
-use crate::aws::{self, Refusal};
+use crate::aws::{Aws, JsonService, Refusal};
 use crate::net::Deadline;
 
+const PARAMETER_STORE: JsonService = JsonService { id: "SSM", name: "ssm", target: "AmazonSSM" };
 /// The most names that one call takes.
 const MOST_NAMES: usize = 10;
 /// How many calls are made side by side. By default an account may make 40 a second.
@@ -39,15 +39,11 @@ pub fn check_name(text: &str) -> Result<(), String> {
 }
 
 /// Reads parameters, each by its name, by as few calls as it takes.
-pub async fn read(
-    config: &SdkConfig,
-    names: BTreeSet<&str>,
-    deadline: Deadline,
-) -> BTreeMap<String, Result<String, Miss>> {
+pub async fn read(aws: &Aws, names: BTreeSet<&str>, deadline: Deadline) -> BTreeMap<String, Result<String, Miss>> {
     if names.is_empty() {
         return BTreeMap::new();
     }
-    let store = &Store { client: Client::new(config), region: super::region(config), deadline };
+    let store = &Store { aws, region: super::region(aws.config().await), deadline };
     // Two versions of one parameter have the same name in an answer, so each is asked for by itself.
     let (selected, plain): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.contains(':'));
     let batches = plain.chunks(MOST_NAMES).chain(selected.chunks(1)).map(|batch| store.read_batch(batch));
@@ -56,13 +52,27 @@ pub async fn read(
 
 type Found = BTreeMap<String, Result<String, Miss>>;
 
-struct Store {
-    client: Client,
+struct Store<'a> {
+    aws: &'a Aws,
     region: String,
     deadline: Deadline,
 }
 
-impl Store {
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameters {
+    #[serde(default)]
+    parameters: Vec<Parameter>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameter {
+    name: String,
+    value: String,
+}
+
+impl Store<'_> {
     /// Reads some parameters; where one that may not be read fails the call for all of them, each by itself.
     async fn read_batch(&self, names: &[&str]) -> Found {
         let own = |name: &str| name.to_owned();
@@ -70,7 +80,7 @@ impl Store {
             Ok(parameters) => {
                 let value = |name: &str| {
                     let (name, _) = name.split_once(':').unwrap_or((name, ""));
-                    parameters.iter().find(|found| found.name.as_deref() == Some(name))?.value.clone()
+                    parameters.iter().find(|found| found.name == name).map(|found| found.value.clone())
                 };
                 names.iter().map(|name| (own(name), value(name).ok_or_else(|| self.missing(name)))).collect()
             }
@@ -83,9 +93,9 @@ impl Store {
     }
 
     async fn call(&self, names: &[&str]) -> Result<Vec<Parameter>, Refusal> {
-        let names: Vec<_> = names.iter().copied().map(String::from).collect();
-        let call = || self.client.get_parameters().set_names(Some(names.clone())).with_decryption(true).send();
-        Ok(aws::read(self.deadline, call).await?.parameters.unwrap_or_default())
+        let question = json!({"Names": names, "WithDecryption": true});
+        let answer = PARAMETER_STORE.ask("GetParameters", &question, self.aws, &self.region, self.deadline).await;
+        answer.map(|Parameters { parameters }| parameters)
     }
 
     fn missing(&self, name: &str) -> Miss {

@@ -173,12 +173,8 @@ pub async fn look_up(references: BTreeSet<Reference>, places: Places<'_>) -> BTr
             Reference::Secret { id, .. } => _ = ids.insert(id.as_str()),
         }
     }
-    let (parameters, secrets) = if names.is_empty() && ids.is_empty() {
-        (BTreeMap::new(), BTreeMap::new())
-    } else {
-        let config = aws.config().await;
-        tokio::join!(parameter_store::read(config, names, deadline), secrets_manager::read(config, ids, deadline))
-    };
+    let (parameters, secrets) =
+        tokio::join!(parameter_store::read(aws, names, deadline), secrets_manager::read(aws, ids, deadline));
     let not_asked = || Err(Miss::lasting("it was not looked up".to_owned()));
     let value = |reference: &Reference| match reference {
         Reference::Env(name) => {

@@ -5,18 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::Builder;
-use aws_types::SdkConfig;
-use aws_types::region::Region;
 use futures_util::{StreamExt as _, stream};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use super::reference::Miss;
-use crate::aws::{self, Refusal};
+use crate::aws::{Aws, JsonService, Refusal};
 use crate::net::Deadline;
 
+const SECRETS_MANAGER: JsonService =
+    JsonService { id: "Secrets Manager", name: "secretsmanager", target: "secretsmanager" };
 /// How many secrets are read side by side.
 const SIDE_BY_SIDE: usize = 16;
 
@@ -42,23 +41,14 @@ pub fn check_id(id: &str) -> Result<(), String> {
 }
 
 /// Reads secrets, each once.
-pub async fn read(
-    config: &SdkConfig,
-    ids: BTreeSet<&str>,
-    deadline: Deadline,
-) -> BTreeMap<String, Result<SecretString, Miss>> {
-    let mut clients = BTreeMap::new();
-    for id in &ids {
-        clients.entry(region_of(id)).or_insert_with_key(|region| {
-            let region = region.map(|region| Region::new(region.to_owned()));
-            Client::from_conf(Builder::from(config).region(region.or_else(|| config.region().cloned())).build())
-        });
+pub async fn read(aws: &Aws, ids: BTreeSet<&str>, deadline: Deadline) -> BTreeMap<String, Result<SecretString, Miss>> {
+    if ids.is_empty() {
+        return BTreeMap::new();
     }
-    let default_region = &super::region(config);
-    let each = ids.iter().filter_map(|id| {
-        let client = clients.get(&region_of(id))?;
+    let default_region = &super::region(aws.config().await);
+    let each = ids.into_iter().map(|id| async move {
         let region = region_of(id).unwrap_or(default_region);
-        Some(async move { (String::from(*id), read_one(client, id, region, deadline).await) })
+        (id.to_owned(), read_one(aws, id, region, deadline).await)
     });
     stream::iter(each).buffer_unordered(SIDE_BY_SIDE).collect().await
 }
@@ -68,10 +58,17 @@ fn region_of(id: &str) -> Option<&str> {
     id.strip_prefix("arn:")?.split(':').nth(2)
 }
 
-async fn read_one(client: &Client, id: &str, region: &str, deadline: Deadline) -> Result<SecretString, Miss> {
-    let secret = aws::read(deadline, || client.get_secret_value().secret_id(id).send())
-        .await
-        .map_err(|refusal| refused(&refusal, id, region))?;
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Secret {
+    /// Missing when it is binary.
+    secret_string: Option<String>,
+}
+
+async fn read_one(aws: &Aws, id: &str, region: &str, deadline: Deadline) -> Result<SecretString, Miss> {
+    let question = json!({"SecretId": id});
+    let answer = SECRETS_MANAGER.ask::<Secret>("GetSecretValue", &question, aws, region, deadline).await;
+    let secret = answer.map_err(|refusal| refused(&refusal, id, region))?;
     secret.secret_string.map(SecretString::from).ok_or_else(|| {
         Miss::lasting(format!(
             "this secret is binary; keep it as text: \
