@@ -38,21 +38,21 @@ fn recorded(instructions: u64) -> LibraryBenchmarkConfig {
 }
 
 // A body as it arrives, to the files that matter.
-#[library_benchmark(config = recorded(40_727_000))]
+#[library_benchmark(config = recorded(25_907_000))]
 #[bench::gallery(data::body(0, FILES))]
 fn read(body: String) -> Gallery {
     data::read(0, black_box(&body), false)
 }
 
 // The same, with the places of all files for scheduled posts.
-#[library_benchmark(config = recorded(85_740_000))]
+#[library_benchmark(config = recorded(42_580_000))]
 #[bench::gallery(data::body(0, FILES))]
 fn read_with_places(body: String) -> Gallery {
     data::read(0, black_box(&body), true)
 }
 
 // Files that were read, to those that matter. Most do not, and must cost next to nothing.
-#[library_benchmark(config = recorded(1_159_000))]
+#[library_benchmark(config = recorded(862_000))]
 #[bench::gallery(data::files(FILES))]
 fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
     let (profile, thresholds, ignore) = (data::name(0), data::thresholds(), GlobSet::empty());
@@ -65,14 +65,14 @@ fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
 }
 
 // A gallery and the posts that use it, to the posts that will fail.
-#[library_benchmark(config = recorded(47_150_000))]
+#[library_benchmark(config = recorded(16_142_000))]
 #[bench::gallery((data::read(0, &data::body(0, FILES), true), data::posts(0, FILES)))]
 fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<PostAtRisk> {
     Survey::new(data::now(), vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
 }
 
 // What was found in 30 profiles, to what a channel is told.
-#[library_benchmark(config = recorded(2_210_000))]
+#[library_benchmark(config = recorded(1_638_000))]
 #[bench::profiles(data::survey(30, 200))]
 fn digest(survey: Survey) -> (Digest, Survey) {
     (digest_of(black_box(&survey)), survey)
@@ -83,7 +83,7 @@ fn digest_of(survey: &Survey) -> Digest {
     Digest::new(survey, &profiles, &data::thresholds())
 }
 
-#[library_benchmark(config = recorded(43_970_000))]
+#[library_benchmark(config = recorded(15_441_000))]
 #[bench::profiles(digest_of(&data::survey(30, 200)))]
 fn slack_message(digest: Digest) -> (Vec<Message>, Digest) {
     (slack::render(black_box(&digest)), digest)
@@ -94,16 +94,16 @@ fn digest_and_result() -> (Digest, RunResult) {
     (digest_of(&survey), RunResult::of_survey(&survey, "run", Action::Alert))
 }
 
-#[library_benchmark(config = recorded(8_410_000))]
+#[library_benchmark(config = recorded(4_482_000))]
 #[bench::profiles(digest_and_result())]
 fn mail((digest, result): (Digest, RunResult)) -> (Message, Digest, RunResult) {
     (sns::render(black_box(&digest), SnsFormat::Text, &result), digest, result)
 }
 
 #[library_benchmark]
-#[bench::html(args = (digest_and_result(), Format::Html), config = recorded(36_030_000))]
-#[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(10_450_000))]
-#[bench::json(args = (digest_and_result(), Format::Json), config = recorded(8_800_000))]
+#[bench::html(args = (digest_and_result(), Format::Html), config = recorded(21_001_000))]
+#[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(8_196_000))]
+#[bench::json(args = (digest_and_result(), Format::Json), config = recorded(7_441_000))]
 fn page((_, result): (Digest, RunResult), format: Format) -> (String, RunResult) {
     let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };
     let rendered = report::render(black_box(&result), format, &question, usize::MAX, str::len);
