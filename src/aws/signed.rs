@@ -15,9 +15,8 @@ use aws_sigv4::sign::v4;
 use aws_types::SdkConfig;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, RequestBuilder};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Aws, READ_TIMEOUT, Refusal, endpoint_url, retrying};
 use crate::net::{self, Answer, Deadline};
@@ -134,22 +133,15 @@ fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Refusal> {
         return serde_json::from_slice(&answer.body).map_err(|_| Refusal::no_answer(NO_ANSWER));
     }
     let status = answer.status.as_u16();
-    match serde_json::from_slice::<JsonError>(&answer.body) {
-        // `com.amazonaws.ssm#ThrottlingException`
-        Ok(JsonError { kind, said }) => {
-            let code = kind.rsplit_once('#').map_or(kind.as_str(), |(_, code)| code);
-            Err(Refusal::of_answer(code, &said.unwrap_or_default(), status))
-        }
-        Err(_) => Err(Refusal::of_answer(&status.to_string(), NO_ANSWER, status)),
-    }
-}
-
-#[derive(Deserialize)]
-struct JsonError {
-    #[serde(rename = "__type")]
-    kind: String,
-    #[serde(rename = "message", alias = "Message")]
-    said: Option<String>,
+    let body: Map<String, Value> = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let field = |name: &str| body.get(name).and_then(Value::as_str);
+    let said = field("message").or_else(|| field("Message")).unwrap_or_default();
+    // `com.amazonaws.ssm#ThrottlingException:http://...`, of which often only the middle is there
+    let code = field("__type").and_then(|kind| kind.split(':').next()?.rsplit('#').next());
+    Err(match code {
+        Some(code) => Refusal::of_answer(code, said, status),
+        None => Refusal::of_answer(&status.to_string(), NO_ANSWER, status),
+    })
 }
 
 #[cfg(test)]
@@ -185,8 +177,11 @@ mod tests {
         assert_eq!(answer(200, "[1]"), Ok(vec![1]));
         assert_eq!(answer(200, "\"SECRET\""), Err(Refusal::no_answer("this is no answer of AWS")));
 
-        let denied = json!({"__type": "com.amazonaws.ssm#AccessDeniedException", "Message": "no"}).to_string();
+        let denied =
+            json!({"__type": "com.amazonaws.ssm#AccessDeniedException:http://a/", "Message": "no"}).to_string();
         assert_eq!(answer(400, &denied), Err(Refusal::of_answer("AccessDeniedException", "no", 400)));
+        let both = json!({"__type": "AccessDeniedException", "Message": "no", "message": "not"}).to_string();
+        assert_eq!(answer(400, &both), Err(Refusal::of_answer("AccessDeniedException", "not", 400)));
         let throttled = json!({"__type": "ThrottlingException", "message": "Rate exceeded"}).to_string();
         assert!(answer(400, &throttled).unwrap_err().is_passing);
         let unsaid = json!({"__type": "InternalServerError"}).to_string();
