@@ -16,7 +16,8 @@ use crate::run_result::{Outcome, RunResult, Status};
 /// Begins to log to standard output, as Lambda's settings say: `AWS_LAMBDA_LOG_LEVEL` (by default `INFO`) and
 /// `AWS_LAMBDA_LOG_FORMAT` (`Text`, else JSON).
 ///
-/// Other crates log warnings at most: what the HTTP stack tells at its lower levels holds URLs and headers.
+/// Other crates log warnings at most: what the HTTP stack tells at its lower levels holds URLs and headers. Below `INFO`
+/// nothing is compiled into a release build.
 pub fn init(environment: &Environment) {
     let level = environment.var("AWS_LAMBDA_LOG_LEVEL");
     let level = match level.as_deref().map(str::to_ascii_uppercase).as_deref() {
