@@ -84,7 +84,7 @@ pub fn endpoint_url(config: &SdkConfig, service: &str) -> Option<String> {
 ///
 /// The SDK's own retries are off: what may be tried again, and until when, is decided in one place
 /// ([`crate::net::retrying`]), by whether a repetition could say the same thing twice.
-pub(crate) fn from_environment(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
+fn from_environment(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
     let var = |name: &str| environment.non_blank_var(name);
     let is_on = |name: &str| var(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let region = var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION")).unwrap_or_else(|| DEFAULT_REGION.to_owned());
@@ -253,12 +253,13 @@ fn connector_error(error: reqwest::Error) -> ConnectorError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aws_credential_types::provider::ProvideCredentials as _;
 
     use super::*;
 
-    fn config(variables: &[(&str, &str)]) -> SdkConfig {
+    /// What an environment of these variables gives.
+    pub(crate) fn config(variables: &[(&str, &str)]) -> SdkConfig {
         from_environment(&net::client().expect("a client"), &Environment::of(variables.iter().copied()))
     }
 

@@ -150,14 +150,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::environment::Environment;
+    use crate::aws::tests::config;
 
     #[test]
     fn a_host_is_one_of_aws() {
-        let host = |region: &str, variables: &[(&str, &str)]| {
-            let environment = Environment::of(variables.iter().copied());
-            host("ssm", &super::super::from_environment(&net::client().expect("a client"), &environment), region)
-        };
+        let host = |region: &str, variables: &[(&str, &str)]| host("ssm", &config(variables), region);
         assert_eq!(host("eu-central-1", &[]).as_deref(), Ok("ssm.eu-central-1.amazonaws.com"));
         assert_eq!(host("cn-north-1", &[]).as_deref(), Ok("ssm.cn-north-1.amazonaws.com.cn"));
         assert_eq!(host("eusc-de-east-1", &[]).as_deref(), Ok("ssm.eusc-de-east-1.amazonaws.eu"));

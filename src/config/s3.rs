@@ -130,13 +130,11 @@ mod tests {
     use reqwest::StatusCode;
 
     use super::*;
-    use crate::environment::Environment;
 
     #[test]
     fn an_object_has_a_bucket_and_a_key() {
         let url = |place: &str, variables: &[(&str, &str)]| {
-            let environment = Environment::of(variables.iter().copied());
-            let config = aws::from_environment(&net::client().expect("a client"), &environment);
+            let config = aws::tests::config(variables);
             let object = Object::parse(place)?;
             object.url(&config, &crate::config::region(&config)).map_err(|refusal| refusal.said)
         };
