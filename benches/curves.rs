@@ -5,7 +5,7 @@ mod data;
 use divan::{Bencher, counter::ItemsCount};
 use media_expiry_alerts::channel::slack;
 use media_expiry_alerts::digest::Digest;
-use media_expiry_alerts::survey::Survey;
+use media_expiry_alerts::scan::survey::Survey;
 
 fn main() {
     divan::main();

@@ -16,15 +16,15 @@ use std::hint::black_box;
 use globset::GlobSet;
 use gungraun::{Callgrind, EventKind, prelude::*};
 use media_expiry_alerts::channel::{Message, slack, sns};
-use media_expiry_alerts::command::Action;
 use media_expiry_alerts::config::SnsFormat;
 use media_expiry_alerts::digest::Digest;
+use media_expiry_alerts::model::ScheduledPost;
 use media_expiry_alerts::model::{Media, PostAtRisk};
-use media_expiry_alerts::posts::ScheduledPost;
 use media_expiry_alerts::report::{self, Format, Question};
-use media_expiry_alerts::run_result::RunResult;
-use media_expiry_alerts::select::{Gallery, Rules};
-use media_expiry_alerts::survey::Survey;
+use media_expiry_alerts::run::command::Action;
+use media_expiry_alerts::run::result::RunResult;
+use media_expiry_alerts::scan::select::{Gallery, Rules};
+use media_expiry_alerts::scan::survey::Survey;
 
 /// Files of the gallery that is read and selected from.
 const FILES: usize = 5_000;

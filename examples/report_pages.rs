@@ -7,20 +7,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::api::{self, Response};
-use media_expiry_alerts::aws::Aws;
-use media_expiry_alerts::command::Action;
 use media_expiry_alerts::config::Config;
-use media_expiry_alerts::environment::Environment;
-use media_expiry_alerts::event::Request;
-use media_expiry_alerts::link::Links;
+use media_expiry_alerts::http::request::Request;
+use media_expiry_alerts::http::{self, Response};
+use media_expiry_alerts::model::Status;
+use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{
     FailedProfile, Failure, FailureKind, Item, Media, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State,
 };
+use media_expiry_alerts::net::aws::Aws;
+use media_expiry_alerts::net::environment::Environment;
 use media_expiry_alerts::net::{self, Deadline};
-use media_expiry_alerts::run_result::{ItemResult, ProfilesResult, RunResult, Status};
-use media_expiry_alerts::survey::MediaCounts;
-use media_expiry_alerts::threshold::{Threshold, Thresholds};
+use media_expiry_alerts::report::link::Links;
+use media_expiry_alerts::run::command::Action;
+use media_expiry_alerts::run::result::{ItemResult, ProfilesResult, RunResult};
+use media_expiry_alerts::scan::survey::MediaCounts;
 
 const HOUR: i64 = 60;
 const DAY: i64 = 24 * HOUR;
@@ -63,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     ];
     for (name, result) in &sets {
         for format in ["html", "csv", "ics", "json"] {
-            let route = api::route(&request("/report", &[("format", format)]), &config, now()?);
+            let route = http::route(&request("/report", &[("format", format)]), &config, now()?);
             let response = match route {
                 Ok(route) => route.respond(result),
                 Err(refusal) => refusal,
@@ -80,7 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for (name, token, at) in
         [("signed", token, now()?), ("expired-link", token, now()? + day * 8), ("no-link", "nothing", now()?)]
     {
-        let response = match api::route(&request(&format!("/r/{token}"), &[]), &config, at) {
+        let response = match http::route(&request(&format!("/r/{token}"), &[]), &config, at) {
             Ok(route) => route.respond(&sets[0].1),
             Err(refusal) => refusal,
         };

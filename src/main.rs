@@ -1,16 +1,17 @@
 //! The Lambda function.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use media_expiry_alerts::environment::Environment;
-use media_expiry_alerts::function::{Function, Invocation};
-use media_expiry_alerts::telemetry;
+use media_expiry_alerts::lambda::logging;
+use media_expiry_alerts::lambda::{Function, Invocation};
+use media_expiry_alerts::net::environment::Environment;
+use media_expiry_alerts::run::metrics;
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let environment = Environment::process();
-    telemetry::init(&environment);
-    let function = &Function::new(environment, telemetry::write).await?;
+    logging::init(&environment);
+    let function = &Function::new(environment, metrics::write).await?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let invocation = Invocation {
             request_id: event.context.request_id,

@@ -5,12 +5,12 @@
 
 use globset::GlobSet;
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::ayrshare::media::Reader;
+use media_expiry_alerts::model::ScheduledPost;
+use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{File as _, Media, ProfileName};
-use media_expiry_alerts::posts::ScheduledPost;
-use media_expiry_alerts::select::{Gallery, Rules};
-use media_expiry_alerts::survey::{Scan, Survey};
-use media_expiry_alerts::threshold::{Threshold, Thresholds};
+use media_expiry_alerts::scan::ayrshare::media::Reader;
+use media_expiry_alerts::scan::select::{Gallery, Rules};
+use media_expiry_alerts::scan::survey::{Scan, Survey};
 
 /// One file in so many expires within the thresholds.
 pub const ONE_DUE_OF: usize = 50;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use media_expiry_alerts::cli;
-use media_expiry_alerts::environment::Environment;
+use media_expiry_alerts::net::environment::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use crate::digest::{self, Digest, Entry, Subject};
-use crate::words::{self, list, one_line, shorten, units};
+use crate::model::text::{self, list, one_line, shorten, units};
 
 /// Characters of the description. No limit is documented; chat programs take about this much of one message.
 const MOST_DESCRIPTION: usize = 3_000;
@@ -51,7 +51,7 @@ pub fn render(digest: &Digest, run_id: &str) -> (String, bool) {
 fn description(digest: &Digest) -> (String, bool) {
     let mut text = digest.coverage();
     if let Some(report) = &digest.report_link {
-        text += &format!("\n\n[Open the report]({}) (works until {})", report.url, words::utc(report.until));
+        text += &format!("\n\n[Open the report]({}) (works until {})", report.url, text::utc(report.until));
     }
     if !digest.unchecked.is_empty() {
         let names: Vec<_> = digest

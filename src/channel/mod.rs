@@ -7,14 +7,10 @@ pub mod slack;
 pub mod sns;
 pub mod webhook;
 
-use std::time::Duration;
-
 use serde_json::Value;
 
-use crate::net::{Answer, NetError, Retry};
+use crate::net::{Answer, NetError, Retry, SEND_TIMEOUT};
 
-/// The time that one message may take.
-pub const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most of a channel's answer that is read.
 const MOST_ANSWER_BYTES: usize = 64 * 1024;
 

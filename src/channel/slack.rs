@@ -7,9 +7,9 @@ use url::Url;
 use super::{Message, SEND_TIMEOUT, SendError};
 use crate::config::SecretUrl;
 use crate::digest::{self, Digest, Entry, Subject, Urgency};
+use crate::model::text::{one_line, shorten, units};
 use crate::model::{Item, MediaKind, PostAtRisk, ProfileName, State};
 use crate::net::{self, Answer, Deadline};
-use crate::words::{one_line, shorten, units};
 
 /// Blocks in one message. Slack takes 50; the rest is for what stands at the end.
 const MOST_BLOCKS: usize = 44;
@@ -97,7 +97,7 @@ impl<'a> Draft<'a> {
         draft.push(context(&escape(&digest.coverage())));
         if let Some(report) = &digest.report_link {
             // A link and not a button: pressing a button of an app without an endpoint shows a warning.
-            let until = crate::words::utc(report.until);
+            let until = crate::model::text::utc(report.until);
             draft.push(section(&format!("<{}|Open the report> · works until {until}", escape(&report.url))));
         }
         if !digest.unchecked.is_empty() {
@@ -295,7 +295,7 @@ fn fallback(digest: &Digest) -> String {
     }
     if !digest.unchecked.is_empty() {
         let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MOST_NAME)).collect();
-        lines.push(format!("Could not be checked: {}.", crate::words::list(&names, MOST_UNCHECKED)));
+        lines.push(format!("Could not be checked: {}.", crate::model::text::list(&names, MOST_UNCHECKED)));
     }
     lines.extend(digest.good_news().iter().map(|line| shorten(line, MOST_GOOD_NEWS / 2).into_owned()));
     lines.push(digest.coverage());
@@ -345,7 +345,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixtures::{digest, hostile_survey, report_link, survey, survey_of};
+    use crate::run::fixtures::{digest, hostile_survey, report_link, survey, survey_of};
 
     /// Slack's documented limits, which every message is held against.
     fn check_limits(body: &Value) {

@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 use super::{Message, SendError, amazon_q};
 use crate::config::{SnsFormat, TopicArn};
 use crate::digest::{self, Digest, Entry, Subject};
+use crate::model::text::{self, byte_prefix, one_line, shorten};
 use crate::net::{self, Deadline, Retry};
-use crate::run_result::{RunResult, json};
-use crate::words::{self, byte_prefix, one_line, shorten};
+use crate::run::result::{RunResult, json};
 
 /// Bytes of a message with its attributes.
 const MOST_BYTES: usize = 262_144;
@@ -121,7 +121,7 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
     text += &wrapped(&digest.coverage());
     if let Some(link) = &digest.report_link {
         text += "\n\n";
-        let until = words::utc(link.until);
+        let until = text::utc(link.until);
         text += &wrapped(&format!("See everything with its pictures, until {until}:"));
         // On a line of its own and never broken, or mail programs would link a part of it.
         text += &format!("\n{}", link.url);
@@ -304,8 +304,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixtures::{digest, hostile_survey, result, survey, survey_of};
-    use crate::survey::Survey;
+    use crate::run::fixtures::{digest, hostile_survey, result, survey, survey_of};
+    use crate::scan::survey::Survey;
 
     fn publication(survey: &Survey, format: SnsFormat) -> Publication {
         let message = render(&digest(survey), format, &result(survey));
@@ -358,7 +358,7 @@ mod tests {
     fn the_report_is_linked_on_a_line_of_its_own() {
         let mut digest = digest(&survey());
         let url = "https://reports.example/r/token".to_owned();
-        digest.report_link = Some(crate::link::ReportLink { url, until: digest.now });
+        digest.report_link = Some(crate::digest::ReportLink { url, until: digest.now });
         let message = |format: SnsFormat| render(&digest, format, &result(&survey())).body["message"].to_string();
         let mail = message(SnsFormat::Text);
         assert!(mail.contains("until 2026-11-23 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
@@ -396,7 +396,7 @@ mod tests {
     fn five_thousand_profiles_fit_into_the_attributes() {
         let mut survey = survey_of(10);
         let profile = survey.profiles[0].clone();
-        survey.profiles.extend((0..5_000).map(|index| crate::survey::SurveyedProfile {
+        survey.profiles.extend((0..5_000).map(|index| crate::scan::survey::SurveyedProfile {
             name: crate::model::ProfileName::new(&format!("A client with a long name, number {index}")),
             ..profile.clone()
         }));

@@ -10,7 +10,7 @@ use super::{Message, SEND_TIMEOUT, SendError};
 use crate::config::SecretUrl;
 use crate::digest::Digest;
 use crate::net::{self, Deadline};
-use crate::run_result::RunResult;
+use crate::run::result::RunResult;
 
 /// Bytes of a body: as many as SNS takes, so that one consumer can take either.
 const MOST_BYTES: usize = 262_144;

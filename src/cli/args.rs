@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::command::{Action, Command};
+use crate::model::threshold::Threshold;
 use crate::report::Format;
-use crate::threshold::Threshold;
+use crate::run::command::{Action, Command};
 
 /// Warns before media uploaded to Ayrshare expires: what the Lambda function does, in a terminal.
 ///

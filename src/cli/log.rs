@@ -14,7 +14,7 @@ use tracing_subscriber::{Layer as _, registry};
 
 use super::output::complain;
 use super::progress::Progress;
-use crate::words::one_line;
+use crate::model::text::one_line;
 
 /// What says by itself what it would log, in its result: profiles and channels that fail.
 const SAID_ANYWAY: [&str; 2] =

@@ -1,14 +1,17 @@
 //! The function's work in a terminal: the same configuration, the same commands, the same run.
 //!
-//! Only behind the feature `cli`. What belongs to Lambda stays with [`crate::function`]: events, HTTP, metrics on
+//! Only behind the feature `cli`. What belongs to Lambda stays with [`crate::lambda`]: events, HTTP, metrics on
 //! standard output, a configuration that serves on. The heartbeat belongs to both, because a cron job can stop as a
 //! schedule can.
 
 mod args;
+pub mod demo;
 mod log;
 mod output;
 mod progress;
+pub mod run;
 mod table;
+pub mod terminal;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -21,15 +24,15 @@ use args::{Cli, ReportArgs, ReportFormat, ResultFormat, Setup, Verb};
 use output::{complain, print};
 use progress::Progress;
 
-use crate::command::{Action, Command};
+use crate::cli::run::{Done, NoRun};
+use crate::cli::terminal::Look;
 use crate::config::{CONFIG_VARIABLE, InvalidConfiguration};
-use crate::demo;
-use crate::environment::Environment;
-use crate::once::{self, Done, NoRun};
+use crate::model::Status;
+use crate::model::text::one_line;
+use crate::net::environment::Environment;
 use crate::report::{self, Format};
-use crate::run_result::{RunResult, Status, json};
-use crate::terminal::Look;
-use crate::words::one_line;
+use crate::run::command::{Action, Command};
+use crate::run::result::{RunResult, json};
 
 /// How a program ends, for whoever called it. The help and the README list these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,9 +158,9 @@ async fn carry_out(setup: &Setup, command: &Command, environment: Environment) -
         None => environment,
     };
     let done = if command.action == Action::Test {
-        once::carry_out(command, &environment, &()).await
+        run::carry_out(command, &environment, &()).await
     } else {
-        once::carry_out(command, &environment, &progress).await
+        run::carry_out(command, &environment, &progress).await
     };
     progress.end();
     Ok(done?)

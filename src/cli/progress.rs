@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::once::Watcher;
+use crate::cli::run::Watcher;
 
 /// A bar that counts profiles, and is gone when all of them were looked at.
 #[derive(Clone, Debug)]

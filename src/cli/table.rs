@@ -2,12 +2,13 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::cli::terminal::{Look, fit, pad, slack_message, wrap};
 use crate::digest::{self, Urgency};
+use crate::model::Status;
+use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
 use crate::model::{FailedProfile, Failure, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
 use crate::report::{self, Question};
-use crate::run_result::{ChannelResult, ItemResult, Outcome, RunResult, Status};
-use crate::terminal::{Look, fit, pad, slack_message, wrap};
-use crate::words::{count, distance, list, one_line, shorten, thousands, utc, visible};
+use crate::run::result::{ChannelResult, ItemResult, Outcome, RunResult};
 
 /// A window that is narrower has no room for columns: the name has a line of its own.
 const LEAST_FOR_COLUMNS: usize = 72;
@@ -62,7 +63,7 @@ pub fn sent(result: &RunResult, question: &Question, look: Look) -> String {
         let busy = "Another run is under way, so this one did nothing. Its lease ends with it.";
         return format!("{text}\n{}\n", look.yellow(busy));
     }
-    if result.action != crate::command::Action::Test {
+    if result.action != crate::run::command::Action::Test {
         text += &totals(result, question, look);
     }
     text
@@ -410,9 +411,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::command::Action;
-    use crate::fixtures::{hostile_survey, result, survey, survey_of};
-    use crate::threshold::Threshold;
+    use crate::model::threshold::Threshold;
+    use crate::run::command::Action;
+    use crate::run::fixtures::{hostile_survey, result, survey, survey_of};
 
     fn question() -> Question {
         Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: true }

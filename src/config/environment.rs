@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Fault, InvalidConfiguration};
-use crate::environment::Environment;
+use crate::net::environment::Environment;
 
 /// The document that the variables stand for. It is read as any other, so the same rules hold.
 pub fn document(environment: &Environment) -> Value {

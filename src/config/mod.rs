@@ -4,9 +4,10 @@
 //! sees a string that was not checked here.
 //!
 //! The document and every value in it may be kept in AWS. They are read together, within [`MOST_TO_READ`]; when they
-//! are read again is the business of [`crate::ready`].
+//! are read again is the business of [`crate::run::loaded`].
 
 mod environment;
+mod lookup_error;
 mod parameter_store;
 mod parse;
 mod reference;
@@ -26,14 +27,14 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
-use self::reference::{Miss, Places, Reference};
-use crate::announce::Repeat;
-use crate::aws::{Aws, DEFAULT_REGION};
-use crate::environment::Environment;
+use self::lookup_error::LookupError;
+use self::reference::{Places, Reference};
 use crate::model::ProfileName;
+use crate::model::threshold::Thresholds;
 use crate::net::Deadline;
-use crate::redact::Redactor;
-use crate::threshold::Thresholds;
+use crate::net::aws::{Aws, DEFAULT_REGION};
+use crate::net::environment::Environment;
+use crate::net::redact::Redactor;
 
 /// The variable that says where the document is.
 pub const CONFIG_VARIABLE: &str = "MEDIA_ALERTS_CONFIG";
@@ -101,6 +102,15 @@ pub struct Alerts {
     pub when_empty: WhenEmpty,
     /// Globs over id and file name.
     pub ignore: GlobSet,
+}
+
+/// How often the same thing is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// In every run.
+    EveryRun,
+    /// Once as it enters each threshold.
+    OncePerThreshold,
 }
 
 /// What a channel hears when nothing is due.
@@ -380,11 +390,11 @@ impl Source {
             Self::Kept(reference) => {
                 let found = reference::look_up([reference.clone()].into(), places).await.remove(reference);
                 let found = found.unwrap_or_else(|| Ok(String::new()));
-                found.map_err(|miss| Fault::of_miss(CONFIG_VARIABLE, reference, &miss))
+                found.map_err(|miss| Fault::of_lookup(CONFIG_VARIABLE, reference, &miss))
             }
             Self::S3(object) => {
                 let found = object.read(places.aws, places.deadline).await;
-                found.map_err(|miss| Fault::of_miss(CONFIG_VARIABLE, object, &miss))
+                found.map_err(|miss| Fault::of_lookup(CONFIG_VARIABLE, object, &miss))
             }
         }
     }
@@ -428,7 +438,7 @@ impl Fault {
     }
 
     /// A value at `path` that could not be had from where it is kept.
-    fn of_miss(path: &str, place: &impl fmt::Display, miss: &Miss) -> Self {
+    fn of_lookup(path: &str, place: &impl fmt::Display, miss: &LookupError) -> Self {
         Self { is_passing: miss.is_passing, ..Self::new(path, format!("{place}: {}", miss.reason)) }
     }
 }

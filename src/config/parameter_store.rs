@@ -6,9 +6,9 @@ use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::reference::Miss;
-use crate::aws::{Aws, JsonService, Refusal};
+use super::lookup_error::LookupError;
 use crate::net::Deadline;
+use crate::net::aws::{Aws, JsonService, Refusal};
 
 const PARAMETER_STORE: JsonService = JsonService { id: "SSM", name: "ssm", target: "AmazonSSM" };
 /// The most names that one call takes.
@@ -39,7 +39,11 @@ pub fn check_name(text: &str) -> Result<(), String> {
 }
 
 /// Reads parameters, each by its name, by as few calls as it takes.
-pub async fn read(aws: &Aws, names: BTreeSet<&str>, deadline: Deadline) -> BTreeMap<String, Result<String, Miss>> {
+pub async fn read(
+    aws: &Aws,
+    names: BTreeSet<&str>,
+    deadline: Deadline,
+) -> BTreeMap<String, Result<String, LookupError>> {
     if names.is_empty() {
         return BTreeMap::new();
     }
@@ -50,7 +54,7 @@ pub async fn read(aws: &Aws, names: BTreeSet<&str>, deadline: Deadline) -> BTree
     stream::iter(batches).buffer_unordered(SIDE_BY_SIDE).flat_map(stream::iter).collect().await
 }
 
-type Found = BTreeMap<String, Result<String, Miss>>;
+type Found = BTreeMap<String, Result<String, LookupError>>;
 
 struct Store<'a> {
     aws: &'a Aws,
@@ -98,12 +102,14 @@ impl Store<'_> {
         answer.map(|Parameters { parameters }| parameters)
     }
 
-    fn missing(&self, name: &str) -> Miss {
+    fn missing(&self, name: &str) -> LookupError {
         let region = &self.region;
         if name.contains(':') {
-            return Miss::lasting(format!("there is no such parameter in {region}, or no such version or label of it"));
+            return LookupError::lasting(format!(
+                "there is no such parameter in {region}, or no such version or label of it"
+            ));
         }
-        Miss::lasting(format!(
+        LookupError::lasting(format!(
             "there is no such parameter in {region}; make it: \
              aws ssm put-parameter --region {region} --name {name} --type SecureString --value ..."
         ))
@@ -115,7 +121,7 @@ fn is_about_one(refusal: &Refusal) -> bool {
     refusal.is_denied() || refusal.code.as_deref() == Some("ValidationException")
 }
 
-fn refused(refusal: &Refusal) -> Miss {
+fn refused(refusal: &Refusal) -> LookupError {
     let said = refusal.said.to_ascii_lowercase();
     let reason = if refusal.is_denied() && (said.contains("ciphertext") || said.contains("kms")) {
         "the function's role does not allow kms:Decrypt on the key that this parameter is encrypted with".to_owned()
@@ -124,7 +130,7 @@ fn refused(refusal: &Refusal) -> Miss {
     } else {
         format!("Parameter Store {refusal}")
     };
-    Miss { reason, is_passing: refusal.is_passing }
+    LookupError { reason, is_passing: refusal.is_passing }
 }
 
 #[cfg(test)]

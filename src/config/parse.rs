@@ -8,15 +8,15 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::Repeat;
 use super::reference::{Reference, Resolved};
 use super::table::{Table, Text};
 use super::{
     Alerts, AyrshareConfig, Channel, ChannelKind, Config, Fault, Faults, HttpConfig, InvalidConfiguration,
     LedgerConfig, Profile, SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
-use crate::announce::Repeat;
 use crate::model::ProfileName;
-use crate::threshold::{Threshold, Thresholds};
+use crate::model::threshold::{Threshold, Thresholds};
 
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
 const DEFAULT_THRESHOLDS: [&str; 3] = ["7d", "3d", "1d"];
@@ -335,7 +335,7 @@ impl Names {
 }
 
 fn quote(name: &str) -> String {
-    format!("`{}`", crate::words::shorten(&crate::words::one_line(name), 80))
+    format!("`{}`", crate::model::text::shorten(&crate::model::text::one_line(name), 80))
 }
 
 /// Reads a key that goes into a header.

@@ -5,10 +5,11 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::lookup_error::LookupError;
 use super::{Fault, Faults, parameter_store, secrets_manager};
-use crate::aws::Aws;
-use crate::environment::Environment;
 use crate::net::Deadline;
+use crate::net::aws::Aws;
+use crate::net::environment::Environment;
 
 /// A string that names where its value is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,22 +82,6 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Why a value could not be had; never any part of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Miss {
-    /// What is wrong, and the command or the permission that mends it.
-    pub reason: String,
-    /// Whether the service could not be asked just now: nothing is known to be wrong with the reference.
-    pub is_passing: bool,
-}
-
-impl Miss {
-    /// A value that will not be there the next time either.
-    pub fn lasting(reason: String) -> Self {
-        Self { reason, is_passing: false }
-    }
-}
-
 /// Where references are looked up, and until when.
 #[derive(Clone, Copy, Debug)]
 pub struct Places<'a> {
@@ -124,7 +109,7 @@ pub async fn resolve(document: &mut Value, places: Places<'_>, faults: &Faults) 
     let mut resolved = Resolved::default();
     for (path, reference) in found {
         if let Some(Err(miss)) = values.get(&reference) {
-            faults.add(Fault::of_miss(&path, &reference, miss));
+            faults.add(Fault::of_lookup(&path, &reference, miss));
         }
         resolved.references.insert(path, reference);
     }
@@ -163,7 +148,10 @@ impl Resolved {
 }
 
 /// Looks up every reference once, all services side by side.
-pub async fn look_up(references: BTreeSet<Reference>, places: Places<'_>) -> BTreeMap<Reference, Result<String, Miss>> {
+pub async fn look_up(
+    references: BTreeSet<Reference>,
+    places: Places<'_>,
+) -> BTreeMap<Reference, Result<String, LookupError>> {
     let Places { environment, aws, deadline } = places;
     let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for reference in &references {
@@ -175,10 +163,10 @@ pub async fn look_up(references: BTreeSet<Reference>, places: Places<'_>) -> BTr
     }
     let (parameters, secrets) =
         tokio::join!(parameter_store::read(aws, names, deadline), secrets_manager::read(aws, ids, deadline));
-    let not_asked = || Err(Miss::lasting("it was not looked up".to_owned()));
+    let not_asked = || Err(LookupError::lasting("it was not looked up".to_owned()));
     let value = |reference: &Reference| match reference {
         Reference::Env(name) => {
-            environment.var(name).ok_or_else(|| Miss::lasting("this environment variable is not set".to_owned()))
+            environment.var(name).ok_or_else(|| LookupError::lasting("this environment variable is not set".to_owned()))
         }
         Reference::Parameter(name) => parameters.get(name).cloned().unwrap_or_else(not_asked),
         Reference::Secret { id, json_key } => {

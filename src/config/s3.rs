@@ -6,8 +6,8 @@ use aws_types::SdkConfig;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::MOST_DOCUMENT_BYTES;
-use super::reference::Miss;
-use crate::aws::{self, Aws, READ_TIMEOUT, Refusal};
+use super::lookup_error::LookupError;
+use crate::net::aws::{self, Aws, READ_TIMEOUT, Refusal};
 use crate::net::{self, Answer, Deadline, NetError};
 
 /// What S3 wants to see encoded in the path: everything but the unreserved characters and the slash.
@@ -52,11 +52,11 @@ impl Object {
     }
 
     /// Reads the object as text, as much of it as a document may have.
-    pub async fn read(&self, aws: &Aws, deadline: Deadline) -> Result<String, Miss> {
+    pub async fn read(&self, aws: &Aws, deadline: Deadline) -> Result<String, LookupError> {
         let config = aws.config().await;
         let got = aws::retrying(deadline, || self.get(aws, config, deadline)).await;
         let bytes = got.map_err(|refusal| self.refused(&refusal, &super::region(config)))?;
-        String::from_utf8(bytes).map_err(|_| Miss::lasting("is not UTF-8 text".to_owned()))
+        String::from_utf8(bytes).map_err(|_| LookupError::lasting("is not UTF-8 text".to_owned()))
     }
 
     /// Where the object is. A bucket with a dot in its name has no certificate for a host of its own, and an endpoint
@@ -88,7 +88,7 @@ impl Object {
         }
     }
 
-    fn refused(&self, refusal: &Refusal, region: &str) -> Miss {
+    fn refused(&self, refusal: &Refusal, region: &str) -> LookupError {
         let Self { bucket, key } = self;
         let reason = match refusal.code.as_deref().unwrap_or_default() {
             TOO_LARGE => format!("has more than {MOST_DOCUMENT_BYTES} bytes, which is the most that is read"),
@@ -108,7 +108,7 @@ impl Object {
             }
             _ => format!("S3 {refusal}"),
         };
-        Miss { reason, is_passing: refusal.is_passing }
+        LookupError { reason, is_passing: refusal.is_passing }
     }
 }
 

@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::reference::Miss;
-use crate::aws::{Aws, JsonService, Refusal};
+use super::lookup_error::LookupError;
 use crate::net::Deadline;
+use crate::net::aws::{Aws, JsonService, Refusal};
 
 const SECRETS_MANAGER: JsonService =
     JsonService { id: "Secrets Manager", name: "secretsmanager", target: "secretsmanager" };
@@ -41,7 +41,11 @@ pub fn check_id(id: &str) -> Result<(), String> {
 }
 
 /// Reads secrets, each once.
-pub async fn read(aws: &Aws, ids: BTreeSet<&str>, deadline: Deadline) -> BTreeMap<String, Result<SecretString, Miss>> {
+pub async fn read(
+    aws: &Aws,
+    ids: BTreeSet<&str>,
+    deadline: Deadline,
+) -> BTreeMap<String, Result<SecretString, LookupError>> {
     if ids.is_empty() {
         return BTreeMap::new();
     }
@@ -65,19 +69,19 @@ struct Secret {
     secret_string: Option<String>,
 }
 
-async fn read_one(aws: &Aws, id: &str, region: &str, deadline: Deadline) -> Result<SecretString, Miss> {
+async fn read_one(aws: &Aws, id: &str, region: &str, deadline: Deadline) -> Result<SecretString, LookupError> {
     let question = json!({"SecretId": id});
     let answer = SECRETS_MANAGER.ask::<Secret>("GetSecretValue", &question, aws, region, deadline).await;
     let secret = answer.map_err(|refusal| refused(&refusal, id, region))?;
     secret.secret_string.map(SecretString::from).ok_or_else(|| {
-        Miss::lasting(format!(
+        LookupError::lasting(format!(
             "this secret is binary; keep it as text: \
              aws secretsmanager put-secret-value --region {region} --secret-id {id} --secret-string ..."
         ))
     })
 }
 
-fn refused(refusal: &Refusal, id: &str, region: &str) -> Miss {
+fn refused(refusal: &Refusal, id: &str, region: &str) -> LookupError {
     let said = refusal.said.to_ascii_lowercase();
     let code = refusal.code.as_deref().unwrap_or_default();
     let reason = match code {
@@ -101,7 +105,7 @@ fn refused(refusal: &Refusal, id: &str, region: &str) -> Miss {
         }
         _ => format!("Secrets Manager {refusal}"),
     };
-    Miss { reason, is_passing: refusal.is_passing }
+    LookupError { reason, is_passing: refusal.is_passing }
 }
 
 const DECRYPT: &str = "the function's role does not allow kms:Decrypt on the key that this secret is encrypted with, or \
@@ -112,7 +116,7 @@ const DECRYPT: &str = "the function's role does not allow kms:Decrypt on the key
 /// # Errors
 ///
 /// Says what is wrong with the secret.
-pub fn part(secret: &SecretString, json_key: Option<&str>) -> Result<String, Miss> {
+pub fn part(secret: &SecretString, json_key: Option<&str>) -> Result<String, LookupError> {
     let Some(key) = json_key else { return Ok(secret.expose_secret().to_owned()) };
     let reason = match serde_json::from_str::<Map<String, Value>>(secret.expose_secret()) {
         Err(_) => {
@@ -127,7 +131,7 @@ pub fn part(secret: &SecretString, json_key: Option<&str>) -> Result<String, Mis
             ),
         },
     };
-    Err(Miss::lasting(reason))
+    Err(LookupError::lasting(reason))
 }
 
 #[cfg(test)]

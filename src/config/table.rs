@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::reference::Resolved;
 use super::{Fault, Faults};
-use crate::threshold::parse_duration;
+use crate::model::threshold::parse_duration;
 
 /// A table of the document, the keys that were asked for, and where faults go.
 pub struct Table<'a> {
@@ -209,7 +209,7 @@ impl<'a> Table<'a> {
 
 /// `reason` with `name` in the place of every quotation of `value`.
 fn conceal(reason: &str, value: &str, name: &str) -> String {
-    let line = crate::words::one_line(value);
+    let line = crate::model::text::one_line(value);
     let parts: Vec<_> = reason
         .split('`')
         .enumerate()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Threshold;
 
 fn environment() -> Environment {
     Environment::of([
@@ -118,10 +119,7 @@ fn the_whole_document_is_read_and_references_are_resolved() {
     assert_eq!(key, Some("ACME-KEY"));
     assert_eq!(config.channels[0].profiles, [ProfileName::new("Acme Coffee")]);
     assert_eq!(config.channels[1].profiles.len(), 2);
-    assert_eq!(
-        config.channels[1].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
-        ["1d", "14d"]
-    );
+    assert_eq!(config.channels[1].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
     assert!(
         matches!(&config.channels[1].kind, ChannelKind::Sns { topic, format: SnsFormat::AmazonQ } if topic.region() == "eu-central-1")
     );
@@ -137,10 +135,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!((config.ayrshare.concurrency, config.ayrshare.timeout), (8, Duration::from_secs(10)));
     assert!(config.ayrshare.scheduled_posts && config.http.require_authorizer);
     assert_eq!(config.http.link_ttl, Duration::from_hours(7 * 24));
-    assert_eq!(
-        config.channels[0].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
-        ["1d", "3d", "7d"]
-    );
+    assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "3d", "7d"]);
 }
 
 #[test]
@@ -387,10 +382,7 @@ fn the_environment_alone_is_a_configuration() {
     .expect("a configuration");
     assert_eq!(config.profiles[0].name.as_str(), "Primary");
     assert_eq!(config.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["slack", "sns"]);
-    assert_eq!(
-        config.channels[0].thresholds.iter().map(super::super::threshold::Threshold::label).collect::<Vec<_>>(),
-        ["1d", "14d"]
-    );
+    assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
 
     let faults = |variables: &[(&str, &str)]| faults(load(variables));
     assert_eq!(faults(&[]).len(), 2);

@@ -15,9 +15,10 @@ use aws_sdk_dynamodb::types::{
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::{Change, Key, Lease, LedgerError, Level, Memory, Record};
+use super::{Change, Key, Lease, LedgerError, Memory, Record};
+use crate::model::Level;
+use crate::model::text::{one_line, shorten};
 use crate::net::{self, Deadline, Retry};
-use crate::words::{one_line, shorten};
 
 /// The partition and sort key of the lease.
 const LEASE: (&str, &str) = ("lease", "run");

@@ -162,7 +162,7 @@ fn io(path: &Path, what: &str, error: &std::io::Error) -> LedgerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Level;
+    use crate::model::Level;
     use crate::model::{Part, ProfileName};
 
     fn now() -> Timestamp {

@@ -1,11 +1,11 @@
 //! The ledger: remembers which announcement a channel has confirmed, and keeps a second run out.
 //!
-//! What is remembered and what follows from it is pure ([`memory`]); where it is kept is an edge ([`dynamodb`],
+//! What is remembered and what follows from it is pure ([`record`]); where it is kept is an edge ([`dynamodb`],
 //! [`mod@file`]).
 
 mod dynamodb;
 mod file;
-mod memory;
+mod record;
 #[cfg(test)]
 mod simulation;
 
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 pub use self::dynamodb::DynamoDbLedger;
 pub use self::file::FileLedger;
-pub use self::memory::{Change, Key, Level, Memory, Record, post_id};
+pub use self::record::{Change, Key, Memory, Record, post_id};
 use crate::net::Deadline;
 
 /// Where the ledger is kept.

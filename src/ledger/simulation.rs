@@ -19,18 +19,18 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{Change, DynamoDbLedger, Key, Lease, Ledger, LedgerError, Memory};
-use crate::aws::Aws;
-use crate::command::Command;
 use crate::config::{Channel, Config, Profile};
 use crate::digest::{Digest, Subject, Urgency};
-use crate::environment::Environment;
+use crate::model::ScheduledPost;
 use crate::model::{Failure, FailureKind, Media, Part};
 use crate::net::Deadline;
-use crate::posts::ScheduledPost;
+use crate::net::aws::Aws;
+use crate::net::environment::Environment;
+use crate::run::command::Command;
+use crate::run::result::{Outcome, RunResult};
 use crate::run::{Edge, Parcel, Run};
-use crate::run_result::{Outcome, RunResult};
-use crate::select::{Gallery, Rules};
-use crate::survey::{Scan, Survey};
+use crate::scan::select::{Gallery, Rules};
+use crate::scan::survey::{Scan, Survey};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;

@@ -2,9 +2,9 @@
 
 use csv::{Terminator, WriterBuilder};
 
+use crate::model::text::{one_line, thousands};
 use crate::model::{MediaKind, State};
-use crate::run_result::{ItemResult, RunResult};
-use crate::words::{one_line, thousands};
+use crate::run::result::{ItemResult, RunResult};
 
 const COLUMNS: [&str; 11] = [
     "profile",

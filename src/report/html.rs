@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Question;
 use super::view::View;
-use crate::run_result::RunResult;
+use crate::run::result::RunResult;
 
 const STYLE: &str = include_str!("../../templates/page.css");
 const SCRIPT: &str = include_str!("../../templates/page.js");

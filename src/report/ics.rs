@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{hex, item_of, safe_url, urgency};
 use crate::digest::{self, Urgency};
+use crate::model::text::{count, list, one_line, shorten, utc};
 use crate::model::{MediaAtRisk, PostAtRisk, RiskReason};
-use crate::run_result::{ItemResult, RunResult};
-use crate::words::{count, list, one_line, shorten, utc};
+use crate::run::result::{ItemResult, RunResult};
 
 /// Octets of a line before it must be folded, its end not counted.
 const LINE: usize = 75;

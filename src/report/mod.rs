@@ -5,6 +5,7 @@
 pub mod csv;
 pub mod html;
 pub mod ics;
+pub mod link;
 mod view;
 
 #[cfg(feature = "cli")]
@@ -13,9 +14,9 @@ pub(crate) use view::{coverage, headline};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::Urgency;
+use crate::model::threshold::Threshold;
 use crate::model::{Item, Media};
-use crate::run_result::{ItemResult, RunResult, json};
-use crate::threshold::Threshold;
+use crate::run::result::{ItemResult, RunResult, json};
 
 /// The formats of a report, the one first that is given when the caller does not care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +155,7 @@ fn fingerprint(result: &RunResult, format: Format, body: &str) -> String {
     hash.update(format.name());
     hash.update(env!("CARGO_PKG_VERSION"));
     if format == Format::Html {
-        let moment = crate::words::utc(result.started_at);
+        let moment = crate::model::text::utc(result.started_at);
         body.split(&result.started_at.to_string()).flat_map(|text| text.split(&moment)).for_each(|text| {
             hash.update(text);
         });

@@ -2,8 +2,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::{hostile_survey, now, result, survey, survey_of};
-use crate::run_result::Status;
+use crate::model::Status;
+use crate::run::fixtures::{hostile_survey, now, result, survey, survey_of};
 
 fn question() -> Question {
     Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: false }
@@ -45,7 +45,7 @@ fn an_empty_report_is_a_friendly_one_and_never_where_something_was_not_looked_at
     let mut survey = survey();
     survey.items.clear();
     survey.posts_at_risk.clear();
-    result = crate::fixtures::result(&survey);
+    result = crate::run::fixtures::result(&survey);
     result.status = Status::Partial;
     let unclear = page(&result);
     assert!(unclear.contains("<h1>1 of 3 profiles could not be checked</h1>"), "{unclear}");

@@ -10,9 +10,9 @@ use url::form_urlencoded;
 
 use super::{Question, item_of, safe_url, urgency};
 use crate::digest::{self, Urgency};
+use crate::model::text::{self, count, distance, list, one_line, shorten, thousands, utc};
 use crate::model::{Item, MediaAtRisk, MediaKind, Part, PostAtRisk, ProfileName, RiskReason, State};
-use crate::run_result::{ItemResult, RunResult};
-use crate::words::{self, count, distance, list, one_line, shorten, thousands, utc};
+use crate::run::result::{ItemResult, RunResult};
 
 /// Characters of a name.
 const MOST_NAME: usize = 160;
@@ -273,8 +273,8 @@ pub(crate) fn headline(result: &RunResult, question: &Question) -> String {
     let posts = result.posts_at_risk.len() + result.posts_left_out;
     let media = &result.media;
     let widest = result.items.iter().filter_map(|item| item.threshold.as_ref()).max();
-    let within = |threshold: Option<&crate::threshold::Threshold>| {
-        threshold.map(|threshold| format!(" within {}", words::duration(threshold.span()))).unwrap_or_default()
+    let within = |threshold: Option<&crate::model::threshold::Threshold>| {
+        threshold.map(|threshold| format!(" within {}", text::duration(threshold.span()))).unwrap_or_default()
     };
     let verb = |number: usize, one: &'static str, more: &'static str| if number == 1 { one } else { more };
     let parts = [
@@ -354,7 +354,7 @@ fn totals(result: &RunResult, sections: &[Section]) -> Vec<Total> {
     if result.items_left_out == 0 {
         for (threshold, all) in &within {
             let urgency = Urgency::Within((*threshold).clone());
-            let label = format!("within {}", words::duration(threshold.span()));
+            let label = format!("within {}", text::duration(threshold.span()));
             add(*all, label, tone(&urgency), &id(&urgency));
         }
     }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::aws::Aws;
 use media_expiry_alerts::config::{ChannelKind, Config, InvalidConfiguration};
 use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Call, SlackStandIn, listed_file};
-use media_expiry_alerts::environment::Environment;
+use media_expiry_alerts::net::aws::Aws;
+use media_expiry_alerts::net::environment::Environment;
 use media_expiry_alerts::net::{self, Deadline};
-use media_expiry_alerts::ready::Origin;
+use media_expiry_alerts::run::loaded::Origin;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
-use crate::words::units;
+use crate::model::text::units;
 
 /// The path of the webhook: whoever knows it can post.
 const PATH: &str = "/services/T00STANDIN/B00STANDIN/yX3kq0VtMPb7sLr2hGdN9wZc";

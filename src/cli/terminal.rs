@@ -1,0 +1,478 @@
+//! What a terminal can show, and a Slack message in one, about as a person sees it in Slack.
+
+use std::borrow::Cow;
+use std::io::IsTerminal as _;
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+use terminal_size::{Width, terminal_size_of};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::model::text;
+use crate::net::environment::Environment;
+
+/// The narrowest and the widest that sentences are set: longer lines are hard to read. Nothing is set narrower.
+const PROSE: RangeInclusive<usize> = 40..=96;
+/// What a message is set in with from the left.
+const MARGIN: &str = "  ┃ ";
+/// What stands for a picture beside a text.
+pub const PICTURE: &str = " ▣";
+
+/// What the terminal can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Whether it shows bold, faint and links.
+    pub is_styled: bool,
+    /// How many columns it has: as many as it takes where text goes into a file or another program.
+    pub columns: usize,
+}
+
+impl Look {
+    /// What standard output can show: plain text, unless it is a terminal and `NO_COLOR` is not set. `COLUMNS` counts
+    /// for more than the terminal's own width.
+    #[must_use]
+    pub fn of_stdout(environment: &Environment) -> Self {
+        let stdout = std::io::stdout();
+        let is_terminal = stdout.is_terminal();
+        let asked = environment.var("COLUMNS").and_then(|columns| columns.trim().parse().ok());
+        let of_terminal = || terminal_size_of(&stdout).map(|(Width(columns), _)| usize::from(columns));
+        let columns = asked.or_else(of_terminal).filter(|columns| 0 < *columns).unwrap_or(usize::MAX);
+        Self { is_styled: is_terminal && takes_styles(environment), columns: columns.max(*PROSE.start()) }
+    }
+
+    /// Text without any codes of a terminal, as long as it takes.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { is_styled: false, columns: usize::MAX }
+    }
+
+    /// The same with a width in which sentences are read well.
+    #[must_use]
+    pub fn for_prose(self) -> Self {
+        Self { columns: self.columns.clamp(*PROSE.start(), *PROSE.end()), ..self }
+    }
+
+    /// Text that stands out.
+    #[must_use]
+    pub fn bold(self, text: &str) -> String {
+        Style::default().with(BOLD).paint(text, self)
+    }
+
+    /// Text that stands back.
+    #[must_use]
+    pub fn faint(self, text: &str) -> String {
+        Style::default().with(FAINT).paint(text, self)
+    }
+
+    /// Text of something that is lost or broken.
+    #[must_use]
+    pub fn red(self, text: &str) -> String {
+        Style::default().with(BOLD).with(RED).paint(text, self)
+    }
+
+    /// Text of something that will be.
+    #[must_use]
+    pub fn yellow(self, text: &str) -> String {
+        Style::default().with(YELLOW).paint(text, self)
+    }
+
+    /// Text of something that is well.
+    #[must_use]
+    pub fn green(self, text: &str) -> String {
+        Style::default().with(GREEN).paint(text, self)
+    }
+
+    /// A line across the terminal with a title in it.
+    #[must_use]
+    pub fn rule(self, title: &str) -> String {
+        let rest = self.columns.saturating_sub(title.width() + 4);
+        format!("{} {} {}", self.faint("──"), self.bold(title), self.faint(&"─".repeat(rest)))
+    }
+}
+
+/// Whether the environment lets a terminal show more than plain text.
+#[must_use]
+pub fn takes_styles(environment: &Environment) -> bool {
+    let is_dumb = environment.var("TERM").is_some_and(|term| term == "dumb");
+    !is_dumb && environment.var("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Text of at most so many columns: what is cut ends with an ellipsis.
+#[must_use]
+pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return Cow::Borrowed(text);
+    }
+    // What joins a picture to its next part has lost that part.
+    Cow::Owned(format!("{}…", prefix(text, columns.saturating_sub(1)).trim_end_matches(['\u{200D}', ' '])))
+}
+
+/// A beginning of a text that takes at most so many columns, and about as long as there is.
+fn prefix(text: &str, columns: usize) -> &str {
+    let mut room = columns;
+    let mut end = 0;
+    for (index, character) in text.char_indices() {
+        let Some(left) = room.checked_sub(character.width().unwrap_or_default()) else { break };
+        room = left;
+        end = index + character.len_utf8();
+    }
+    // A mark behind a character may make it wider than it is by itself.
+    while columns < text[..end].width() {
+        end = text.floor_char_boundary(end - 1);
+    }
+    &text[..end]
+}
+
+/// Text with blanks after it, so that it takes so many columns.
+#[must_use]
+pub fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+}
+
+/// Text in lines of at most so many columns, broken between words, and within those that are longer than a line.
+#[must_use]
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if !line.is_empty() && line.width() + 1 + word.width() <= columns => {
+                *line += &format!(" {word}");
+                continue;
+            }
+            Some(line) if line.is_empty() => {
+                lines.pop();
+            }
+            _ => {}
+        }
+        lines.extend(parts(word, columns).map(ToOwned::to_owned));
+    }
+    lines
+}
+
+/// A Slack message, each line with its line break.
+#[must_use]
+pub fn slack_message(message: &Value, look: Look) -> String {
+    let margin = look.faint(MARGIN);
+    let mut text = String::new();
+    for (index, block) in message["blocks"].as_array().into_iter().flatten().enumerate() {
+        // Slack sets every block apart. In a terminal it is enough to do so where something new begins.
+        if 0 < index && begins_anew(block) {
+            text += margin.trim_end();
+            text.push('\n');
+        }
+        for line in self::block(block, look) {
+            text += format!("{margin}{line}").trim_end();
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Whether a block does not go on with what the one before it was about: all but the sections without a heading.
+fn begins_anew(block: &Value) -> bool {
+    let first = block["text"]["text"].as_str().and_then(|text| text.lines().next()).unwrap_or_default();
+    block["type"] != "section" || first.contains('*')
+}
+
+/// A line as it is printed, and how many columns it takes.
+type Line = (String, usize);
+
+/// The lines of a block.
+fn block(block: &Value, look: Look) -> Vec<String> {
+    lines_of(block, look).into_iter().map(|(line, _)| line).collect()
+}
+
+fn lines_of(block: &Value, look: Look) -> Vec<Line> {
+    let line = |text: String| (look.faint(&text), text.width());
+    let elements = || block["elements"].as_array().into_iter().flatten();
+    match block["type"].as_str().unwrap_or_default() {
+        "header" => text(&block["text"], &Style::default().with(BOLD), look),
+        "section" => {
+            let mut lines = text(&block["text"], &Style::default(), look);
+            if block["accessory"]["type"] == "image"
+                && let Some(last) = lines.last_mut()
+            {
+                last.0.push_str(&" ".repeat(look.columns.saturating_sub(MARGIN.width() + last.1 + PICTURE.width())));
+                last.0.push_str(&look.faint(PICTURE));
+            }
+            lines
+        }
+        "context" => elements().flat_map(|element| text(element, &Style::default().with(FAINT), look)).collect(),
+        "actions" => {
+            let label = |button: &Value| format!("[ {} ]", button["text"]["text"].as_str().unwrap_or_default());
+            let labels = elements().map(label).collect::<Vec<_>>().join("  ");
+            vec![(look.bold(&labels), labels.width())]
+        }
+        "divider" => vec![line("─".repeat(20))],
+        other => vec![line(format!("({other})"))],
+    }
+}
+
+/// The lines of a text object.
+fn text(object: &Value, style: &Style, look: Look) -> Vec<Line> {
+    let pieces = |line: &str| {
+        if object["type"] == "mrkdwn" {
+            markup(line, style)
+        } else {
+            vec![Piece { text: line.to_owned(), style: style.clone() }]
+        }
+    };
+    let text = object["text"].as_str().unwrap_or_default();
+    let text = text.lines().map(text::visible).collect::<Vec<_>>().join("\n");
+    text.lines().flat_map(|line| wrapped(&pieces(line), look)).collect()
+}
+
+const BOLD: &str = "1";
+const FAINT: &str = "2";
+const ITALIC: &str = "3";
+const STRUCK: &str = "9";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const UNDERLINED_BLUE: &str = "4;34";
+
+/// How a piece of text looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Style {
+    /// As ANSI terminals number it.
+    codes: Vec<&'static str>,
+    link: Option<String>,
+}
+
+impl Style {
+    fn with(&self, code: &'static str) -> Self {
+        let mut style = self.clone();
+        style.codes.push(code);
+        style
+    }
+
+    fn paint(&self, text: &str, look: Look) -> String {
+        if !look.is_styled || text.is_empty() {
+            return text.to_owned();
+        }
+        let painted = match &self.codes[..] {
+            [] => text.to_owned(),
+            codes => format!("\u{1b}[{}m{text}\u{1b}[0m", codes.join(";")),
+        };
+        match &self.link {
+            // A terminal that knows no links passes over the URL and shows the label.
+            Some(url) => format!("\u{1b}]8;;{url}\u{1b}\\{painted}\u{1b}]8;;\u{1b}\\"),
+            None => painted,
+        }
+    }
+}
+
+/// A piece of text that looks the same all over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    text: String,
+    style: Style,
+}
+
+/// Reads a line of Slack's markup, on top of a style.
+fn markup(line: &str, style: &Style) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut previous = None;
+    let mut rest = line;
+    while let Some(character) = rest.chars().next() {
+        let after = &rest[character.len_utf8()..];
+        let is_at_word = previous.is_none_or(|previous: char| !previous.is_alphanumeric());
+        let (read, after) = match character {
+            '<' => link(after, style),
+            '&' => entity(after, style),
+            ':' => shortcode(after, style),
+            '*' | '_' | '~' if is_at_word => emphasis(character, after, style),
+            _ => None,
+        }
+        .unwrap_or_else(|| (vec![Piece { text: character.to_string(), style: style.clone() }], after));
+        for piece in read {
+            match pieces.last_mut() {
+                Some(last) if last.style == piece.style => last.text += &piece.text,
+                _ => pieces.push(piece),
+            }
+        }
+        previous = Some(character);
+        rest = after;
+    }
+    pieces
+}
+
+type Read<'a> = Option<(Vec<Piece>, &'a str)>;
+
+/// `<https://...|label>`
+fn link<'a>(after: &'a str, style: &Style) -> Read<'a> {
+    let (inside, after) = after.split_once('>')?;
+    let (url, label) = inside.split_once('|').unwrap_or((inside, inside));
+    let style = Style { link: Some(unescaped(url)), ..style.with(UNDERLINED_BLUE) };
+    Some((vec![Piece { text: unescaped(label), style }], after))
+}
+
+fn entity<'a>(after: &'a str, style: &Style) -> Read<'a> {
+    let name = ["amp;", "lt;", "gt;"].into_iter().find(|name| after.starts_with(name))?;
+    let piece = Piece { text: unescaped(&format!("&{name}")), style: style.clone() };
+    Some((vec![piece], &after[name.len()..]))
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+/// `:name:`
+fn shortcode<'a>(after: &'a str, style: &Style) -> Read<'a> {
+    let (name, after) = after.split_once(':')?;
+    Some((vec![Piece { text: emoji(name)?.to_owned(), style: style.clone() }], after))
+}
+
+/// The emoji that the function's messages use. Others stay as they are written.
+fn emoji(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "clapper" => "🎬",
+        "frame_with_picture" => "🖼️",
+        "grey_question" => "❔",
+        "hourglass_flowing_sand" => "⏳",
+        "page_facing_up" => "📄",
+        "rotating_light" => "🚨",
+        "warning" => "⚠️",
+        "white_check_mark" => "✅",
+        "x" => "❌",
+        _ => return None,
+    })
+}
+
+/// `*bold*`, `_italic_` or `~struck~`: around words, never within one.
+fn emphasis<'a>(mark: char, after: &'a str, style: &Style) -> Read<'a> {
+    let ends = after.match_indices(mark).map(|(end, _)| (&after[..end], &after[end + 1..]));
+    let (inside, after) = ends.into_iter().find(|(inside, after)| {
+        inside.chars().next_back().is_some_and(|last| !last.is_whitespace())
+            && !after.starts_with(char::is_alphanumeric)
+    })?;
+    if inside.starts_with(char::is_whitespace) {
+        return None;
+    }
+    let code = match mark {
+        '*' => BOLD,
+        '_' => ITALIC,
+        _ => STRUCK,
+    };
+    Some((markup(inside, &style.with(code)), after))
+}
+
+/// Breaks a line between words where it is too long; what follows is set in under its text.
+fn wrapped(pieces: &[Piece], look: Look) -> Vec<Line> {
+    let columns = look.columns - MARGIN.width() - PICTURE.width();
+    let indent = indent(pieces).min(columns / 2);
+    let mut lines = vec![(String::new(), 0)];
+    for piece in pieces {
+        for word in piece.text.split_inclusive(' ').flat_map(|word| parts(word, columns - indent)) {
+            let is_full =
+                lines.last().is_some_and(|(_, column)| columns < column + word.trim_end().width() && indent < *column);
+            if is_full {
+                lines.push((" ".repeat(indent), indent));
+            }
+            if let Some((line, column)) = lines.last_mut() {
+                line.push_str(&piece.style.paint(word, look));
+                *column += word.width();
+            }
+        }
+    }
+    lines
+}
+
+/// A word in parts, none of which takes more columns than these.
+fn parts(word: &str, columns: usize) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let fits = rest.trim_end().width() <= columns;
+        let part = if fits { rest } else { prefix(rest, columns.max(2)) };
+        rest = &rest[part.len()..];
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// Where the text of a line begins: after its blanks and its sign, if it has one.
+fn indent(pieces: &[Piece]) -> usize {
+    let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+    let blanks = text.len() - text.trim_start().len();
+    let sign = text.trim_start().split(' ').next().unwrap_or_default();
+    let is_sign = !sign.is_empty() && !sign.contains(|c: char| c.is_alphanumeric() || c == '“');
+    blanks + if is_sign { sign.width() + 1 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const PLAIN: Look = Look { is_styled: false, columns: 60 };
+    const STYLED: Look = Look { is_styled: true, columns: 60 };
+
+    fn section(text: &str, look: Look) -> String {
+        let section = json!({"type": "section", "text": {"type": "mrkdwn", "text": text}});
+        slack_message(&json!({"blocks": [section]}), look)
+    }
+
+    #[test]
+    fn markup_is_shown_as_slack_shows_it() {
+        let check =
+            |text: &str, expected: &str| assert_eq!(section(text, PLAIN), format!("  ┃ {expected}\n"), "{text}");
+        check("*bold* and _italic_, ~gone~", "bold and italic, gone");
+        check("a_b_c 2*3*4 * not *", "a_b_c 2*3*4 * not *");
+        check("<https://a.example/1.png|1 &amp; 2.png> · :x:", "1 & 2.png · ❌");
+        check("&lt;!channel&gt; :no_such_emoji: 12:30:00", "<!channel> :no_such_emoji: 12:30:00");
+    }
+
+    #[test]
+    fn a_terminal_gets_bold_and_links() {
+        let link = "\u{1b}]8;;https://a.example\u{1b}\\\u{1b}[1;4;34ma\u{1b}[0m\u{1b}]8;;\u{1b}\\";
+        assert_eq!(markup("*<https://a.example|a>*", &Style::default())[0].style.paint("a", STYLED), link);
+        assert!(section("*a*", STYLED).contains("\u{1b}[1ma\u{1b}[0m"));
+        assert!(!section("*a* <https://a.example|a>", PLAIN).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn long_lines_are_broken_and_keep_their_margin() {
+        let shown = section(&format!("• {}", "many words ".repeat(12)), PLAIN);
+        assert!(3 <= shown.lines().count(), "{shown}");
+        for line in shown.lines() {
+            assert!(line.starts_with("  ┃ ") && line.width() <= 60, "{line}");
+        }
+    }
+
+    #[test]
+    fn text_is_cut_by_the_columns_that_it_takes() {
+        let check = |text: &str, columns: usize, expected: &str| assert_eq!(fit(text, columns), expected, "{text}");
+        check("banner.png", 10, "banner.png");
+        check("banner.png", 9, "banner.p…");
+        check("夏のセール", 10, "夏のセール");
+        check("夏のセール", 9, "夏のセー…");
+        check("夏のセール", 8, "夏のセ…");
+        check("👩‍💻👩‍💻", 4, "👩‍💻👩‍💻");
+        check("👩‍💻👩‍💻", 3, "👩…");
+        check("❤️❤️❤️", 4, "❤️❤…");
+        check("a b", 2, "a…");
+        check("abc", 0, "…");
+    }
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a abcdefgh b", 3), ["a", "abc", "def", "gh", "b"]);
+        assert_eq!(wrap("夏のセール", 4), ["夏の", "セー", "ル"]);
+        assert_eq!(wrap("", 7), [""]);
+        let shown = section(&"x".repeat(200), PLAIN);
+        assert!(shown.lines().all(|line| line.width() <= 60) && shown.matches('x').count() == 200, "{shown}");
+    }
+
+    #[test]
+    fn every_emoji_of_a_digest_is_known() {
+        for message in crate::channel::slack::render(&crate::run::fixtures::digest(&crate::run::fixtures::survey())) {
+            let shown = slack_message(&message.body, PLAIN);
+            let raw = shown
+                .split(':')
+                .skip(1)
+                .find(|part| part.len() > 2 && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert_eq!(raw, None, "{shown}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! An HTTP request as API Gateway and function URLs hand it to the function.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// An HTTP request, whichever payload format brought it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path as it came, perhaps with a stage in front.
+    pub path: String,
+    /// The stage, unless it is the default one.
+    pub stage: Option<String>,
+    /// The query's parameters, decoded, in order.
+    pub query: Vec<(String, String)>,
+    /// The headers, their names in small letters.
+    pub headers: BTreeMap<String, String>,
+    /// The body; `None` when it was not the base64 that it claimed to be.
+    pub body: Option<Vec<u8>>,
+    /// Whether an authorizer of the gateway vouched for the caller.
+    pub is_authorized: bool,
+    /// Whether an answer in base64 is decoded on its way: always with payload 2.0, and with 1.0 only where the gateway
+    /// was told so, which nobody can see from here.
+    pub takes_binary: bool,
+}
+
+impl Request {
+    /// Reads the event of a request.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a field has another type than both payload formats give it.
+    pub fn parse(event: Map<String, Value>) -> serde_json::Result<Self> {
+        WireRequest::deserialize(Value::Object(event)).map(Self::from)
+    }
+}
+
+/// Tells a request of API Gateway (payload 1.0 and 2.0) or a function URL (2.0) from everything else; the load
+/// balancer's, which looks much the same, is not served.
+pub fn is_http(event: &Map<String, Value>) -> bool {
+    let Some(context) = event.get("requestContext").and_then(Value::as_object) else { return false };
+    !context.contains_key("elb") && (context.contains_key("http") || event.contains_key("httpMethod"))
+}
+
+/// Both payload formats at once: only what is used of them, and all of it optional, since neither is ours.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WireRequest {
+    http_method: Option<String>,
+    path: Option<String>,
+    raw_path: Option<String>,
+    raw_query_string: Option<String>,
+    query_string_parameters: Option<BTreeMap<String, Option<String>>>,
+    multi_value_query_string_parameters: Option<BTreeMap<String, Vec<String>>>,
+    headers: Option<BTreeMap<String, Option<String>>>,
+    body: Option<String>,
+    is_base64_encoded: bool,
+    request_context: WireContext,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WireContext {
+    http: Option<WireHttp>,
+    stage: Option<String>,
+    authorizer: Option<Value>,
+    identity: Option<WireIdentity>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireHttp {
+    method: Option<String>,
+    path: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WireIdentity {
+    user_arn: Option<String>,
+}
+
+impl From<WireRequest> for Request {
+    fn from(wire: WireRequest) -> Self {
+        let query = match (&wire.raw_query_string, wire.multi_value_query_string_parameters) {
+            (Some(raw), _) => url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect(),
+            (None, Some(multi)) => multi
+                .into_iter()
+                .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
+                .collect(),
+            (None, None) => wire
+                .query_string_parameters
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, value)| (name, value.unwrap_or_default()))
+                .collect(),
+        };
+        let body = wire.body.unwrap_or_default();
+        let body = if wire.is_base64_encoded { STANDARD.decode(body).ok() } else { Some(body.into_bytes()) };
+        let context = wire.request_context;
+        // With IAM authorization a REST API names the caller in `identity` and has no authorizer.
+        let is_authorized = context.authorizer.as_ref().is_some_and(vouches)
+            || context.identity.and_then(|identity| identity.user_arn).is_some_and(|arn| !arn.is_empty());
+        let takes_binary = context.http.is_some();
+        let http = context.http.unwrap_or_default();
+        Self {
+            method: http.method.or(wire.http_method).unwrap_or_default().to_ascii_uppercase(),
+            path: wire.raw_path.or(http.path).or(wire.path).unwrap_or_default(),
+            stage: context.stage.filter(|stage| !stage.is_empty() && stage != "$default"),
+            query,
+            headers: wire
+                .headers
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_ascii_lowercase(), value?)))
+                .collect(),
+            body,
+            is_authorized,
+            takes_binary,
+        }
+    }
+}
+
+/// Whether an authorizer said anything of the caller; its latency alone says nothing.
+fn vouches(authorizer: &Value) -> bool {
+    let Some(fields) = authorizer.as_object() else { return false };
+    fields.iter().any(|(name, value)| name != "integrationLatency" && !is_blank(value))
+}
+
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}

@@ -1,0 +1,150 @@
+//! What wakes the function: tells the events apart that AWS sends, and makes a command or an HTTP request of them.
+
+use serde_json::Value;
+
+use crate::http::request::{self, Request};
+use crate::run::command::{Command, InvalidEvent};
+
+/// Ends the text of every [`InvalidEvent`] that is about the event as a whole.
+const ACCEPTED: &str = "accepted are: a `Scheduled Event` of EventBridge, a command object like \
+                        {\"action\": \"alert\"} (also {}), and the requests of API Gateway and of function URLs";
+
+/// An event of a kind that the function takes.
+#[derive(Debug)]
+pub enum Event {
+    /// A schedule or a direct invocation.
+    Command(Command),
+    /// A request through API Gateway or a function URL.
+    Http(Request),
+}
+
+impl Event {
+    /// Reads an event.
+    ///
+    /// # Errors
+    ///
+    /// Says what is accepted.
+    pub fn parse(text: &str) -> Result<Self, InvalidEvent> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|_| InvalidEvent(format!("the event is no JSON that can be read; {ACCEPTED}")))?;
+        let Value::Object(object) = value else {
+            return Err(InvalidEvent(format!("the event is no JSON object; {ACCEPTED}")));
+        };
+        if let Some(detail_type) = object.get("detail-type") {
+            return if detail_type == "Scheduled Event" {
+                Ok(Self::Command(Command::default()))
+            } else {
+                let found = crate::model::text::shorten(&crate::model::text::one_line(&detail_type.to_string()), 60)
+                    .into_owned();
+                Err(InvalidEvent(format!("an EventBridge event of type {found} is not for this function; {ACCEPTED}")))
+            };
+        }
+        if request::is_http(&object) {
+            return Request::parse(object)
+                .map(Self::Http)
+                .map_err(|error| InvalidEvent(format!("the HTTP event cannot be read: {error}; {ACCEPTED}")));
+        }
+        Command::parse(&object).map(Self::Command).map_err(|InvalidEvent(reason)| {
+            let is_command = object.keys().any(|key| crate::run::command::KEYS.contains(&key.as_str()));
+            InvalidEvent(if is_command { reason } else { format!("{reason}; {ACCEPTED}") })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::run::command::Action;
+
+    fn request(event: &Value) -> Request {
+        match Event::parse(&event.to_string()) {
+            Ok(Event::Http(request)) => request,
+            other => panic!("{event} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn schedules_and_commands_become_commands() {
+        let check = |event: &str, action: Action| match Event::parse(event) {
+            Ok(Event::Command(command)) => assert_eq!(command.action, action, "{event}"),
+            other => panic!("{event} is {other:?}"),
+        };
+        check(r#"{"detail-type":"Scheduled Event","source":"aws.events","detail":{}}"#, Action::Alert);
+        check("{}", Action::Alert);
+        check(r#"{"action":"check"}"#, Action::Check);
+    }
+
+    #[test]
+    fn anything_else_is_told_what_is_accepted() {
+        for event in [
+            "null",
+            "[]",
+            "\"alert\"",
+            "7",
+            r#"{"Records":[{"eventSource":"aws:sqs"}]}"#,
+            r#"{"detail-type":"Object Created"}"#,
+            r#"{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/report"}"#,
+            r#"{"requestContext":{"routeKey":"$connect","eventType":"CONNECT"}}"#,
+        ] {
+            let error = Event::parse(event).expect_err(event).to_string();
+            assert!(error.contains("accepted are: a `Scheduled Event`"), "{event}: {error}");
+        }
+    }
+
+    #[test]
+    fn both_payload_formats_give_the_same_request() {
+        let two = request(&json!({
+            "version": "2.0", "rawPath": "/prod/report", "rawQueryString": "profile=Caf%C3%A9&profile=B",
+            "headers": {"Accept": "application/json"},
+            "requestContext": {
+                "stage": "prod", "http": {"method": "GET", "path": "/prod/report"},
+                "authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/a"}},
+            },
+        }));
+        let one = request(&json!({
+            "httpMethod": "GET", "path": "/prod/report",
+            "multiValueQueryStringParameters": {"profile": ["Café", "B"]},
+            "headers": {"accept": "application/json"}, "body": null,
+            "requestContext": {"stage": "prod", "identity": {"userArn": "arn:aws:iam::1:user/a"}},
+        }));
+        assert!(two.takes_binary && !one.takes_binary);
+        assert_eq!(two, Request { takes_binary: true, ..one });
+        assert!(two.is_authorized);
+        assert_eq!(two.query, [("profile".into(), "Café".into()), ("profile".into(), "B".into())]);
+    }
+
+    #[test]
+    fn only_an_authorizer_that_says_something_vouches() {
+        let is_authorized = |context: Value| {
+            let mut context = context;
+            context["http"] = json!({"method": "GET"});
+            request(&json!({"requestContext": context})).is_authorized
+        };
+        assert!(is_authorized(json!({"authorizer": {"jwt": {"claims": {"sub": "a"}}}})));
+        assert!(is_authorized(json!({"authorizer": {"principalId": "a", "integrationLatency": 3}})));
+        for none in [
+            json!({}),
+            json!({"authorizer": null}),
+            json!({"authorizer": {}}),
+            json!({"authorizer": "yes"}),
+            json!({"authorizer": {"integrationLatency": 3}}),
+            json!({"authorizer": {"iam": null}}),
+            json!({"identity": {"userArn": null, "apiKey": "k"}}),
+        ] {
+            assert!(!is_authorized(none.clone()), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_decoded() {
+        let body = |body: &str, encoded: bool| {
+            request(&json!({"body": body, "isBase64Encoded": encoded, "requestContext": {"http": {"method": "post"}}}))
+                .body
+        };
+        assert_eq!(body("{}", false), Some(b"{}".to_vec()));
+        assert_eq!(body("e30=", true), Some(b"{}".to_vec()));
+        assert_eq!(body("???", true), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! The domain types: profiles, files, posts, thresholds, and text that is safe to show.
+//!
+//! The layers above make these types from outside input once and trust them from then on. This module imports nothing
+//! of the crate, does no I/O and reads no clock.
+
+mod level;
+mod media;
+mod post;
+mod profile;
+mod status;
+pub mod text;
+pub mod threshold;
+
+pub use level::Level;
+pub use media::{File, Item, Media, MediaKind, State};
+pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost};
+pub use profile::{FailedProfile, Failure, FailureKind, Part, ProfileName};
+pub use status::Status;
+pub use threshold::{Threshold, Thresholds};

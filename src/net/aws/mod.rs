@@ -1,0 +1,305 @@
+//! The AWS SDK over the process's own HTTP client: one TLS stack, one set of trust roots, one pool.
+
+mod signed;
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use tokio::sync::OnceCell;
+
+pub use signed::{JsonService, host, signed};
+
+use crate::model::text::{one_line, shorten};
+use crate::net::SEND_TIMEOUT;
+use crate::net::environment::Environment;
+use crate::net::{self, Deadline, Retry};
+
+/// The time that one attempt to read something may take: short enough for another one.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(3);
+/// The region that AWS is asked in when nothing says which.
+pub const DEFAULT_REGION: &str = "us-east-1";
+/// How often a failed attempt to read something is made again. Reading changes nothing, and AWS throttles for moments.
+const MOST_RETRIES: usize = 4;
+
+/// AWS as the surroundings give it: region, endpoints and credentials, read once and only when something needs them.
+#[derive(Debug)]
+pub struct Aws {
+    http: reqwest::Client,
+    environment: Environment,
+    config: OnceCell<SdkConfig>,
+}
+
+impl Aws {
+    /// Prepares it; nothing is read yet.
+    #[must_use]
+    pub fn new(http: reqwest::Client, environment: Environment) -> Self {
+        Self { http, environment, config: OnceCell::new() }
+    }
+
+    /// The process's HTTP client.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// What the clients of the SDK are made from.
+    pub async fn config(&self) -> &SdkConfig {
+        self.config
+            .get_or_init(async || {
+                #[cfg(feature = "cli")]
+                if self.environment.is_of_process() && keys(&self.environment).is_none() {
+                    return from_chain(&self.http).await;
+                }
+                from_environment(&self.http, &self.environment)
+            })
+            .await
+    }
+}
+
+/// The address that a service has instead of its own, if any. The clients of the SDK look up theirs by themselves.
+#[must_use]
+pub fn endpoint_url(config: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_service = config.service_config().zip(key.ok()).and_then(|(configured, key)| configured.load_config(key));
+    of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
+}
+
+/// Reads region, endpoints and credentials where Lambda and every deployment tool put them.
+///
+/// The SDK's own retries are off: what may be tried again, and until when, is decided in one place
+/// ([`crate::net::retrying`]), by whether a repetition could say the same thing twice.
+fn from_environment(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
+    let var = |name: &str| environment.non_blank_var(name);
+    let is_on = |name: &str| var(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let region = var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION")).unwrap_or_else(|| DEFAULT_REGION.to_owned());
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(ReqwestClient(http.clone()))
+        .retry_config(RetryConfig::disabled())
+        .region(Region::new(region))
+        .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
+        .credentials_provider(match keys(environment) {
+            Some(keys) => SharedCredentialsProvider::new(keys),
+            None => SharedCredentialsProvider::new(provide_credentials_fn(async || Err(no_keys()))),
+        });
+    if !is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+        config = config.service_config(EndpointUrls(environment.clone()));
+        config.set_endpoint_url(var("AWS_ENDPOINT_URL"));
+    }
+    config.build()
+}
+
+fn keys(environment: &Environment) -> Option<Credentials> {
+    let var = |name: &str| environment.non_blank_var(name);
+    let (id, secret) = (var("AWS_ACCESS_KEY_ID")?, var("AWS_SECRET_ACCESS_KEY")?);
+    Some(Credentials::new(id, secret, var("AWS_SESSION_TOKEN"), None, "environment"))
+}
+
+fn no_keys() -> CredentialsError {
+    CredentialsError::not_loaded(
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set; outside of Lambda, \
+         `eval \"$(aws configure export-credentials --format env)\"` sets them",
+    )
+}
+
+/// Reads everything as every AWS tool in a terminal does: profiles, web identities, the metadata of machines.
+///
+/// The function has no use for it, and it would be a twentieth of its code.
+#[cfg(feature = "cli")]
+async fn from_chain(http: &reqwest::Client) -> SdkConfig {
+    let chain = aws_config::defaults(BehaviorVersion::latest());
+    chain.http_client(ReqwestClient(http.clone())).retry_config(RetryConfig::disabled()).load().await
+}
+
+/// The addresses that single services have instead of their own: `AWS_ENDPOINT_URL_DYNAMODB`.
+#[derive(Debug)]
+struct EndpointUrls(Environment);
+
+impl LoadServiceConfig for EndpointUrls {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        self.0.non_blank_var(&format!("{}_{service}", key.env()))
+    }
+}
+
+/// Why AWS did not give what was asked for. It holds no value of anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The error code, if there was an answer.
+    pub code: Option<String>,
+    /// What was said of it, on one line.
+    pub said: String,
+    /// Whether it may be otherwise in a moment: nothing is wrong with the question.
+    pub is_passing: bool,
+}
+
+impl Refusal {
+    /// Judges an answer by its code and its HTTP status.
+    #[must_use]
+    pub fn of_answer(code: &str, said: &str, status: u16) -> Self {
+        const THROTTLED: [&str; 4] =
+            ["ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"];
+        let is_passing = THROTTLED.contains(&code) || matches!(status, 429 | 500..);
+        Self { code: Some(code.to_owned()), said: brief(said), is_passing }
+    }
+
+    /// There was no answer, or none that could be read.
+    #[must_use]
+    pub fn no_answer(said: &str) -> Self {
+        Self { code: None, said: brief(said), is_passing: true }
+    }
+
+    /// No request can be made, for a reason that stays.
+    #[must_use]
+    pub fn no_request(said: &str) -> Self {
+        Self { is_passing: false, ..Self::no_answer(said) }
+    }
+
+    /// Whether the question was not allowed.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code.as_deref(), Some("AccessDeniedException" | "AccessDenied"))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            Some(code) if self.said.is_empty() => write!(f, "answered {code}"),
+            Some(code) => write!(f, "answered {code}: {}", self.said),
+            None => write!(f, "cannot be reached: {}", self.said),
+        }
+    }
+}
+
+fn brief(text: &str) -> String {
+    shorten(&one_line(text), 200).into_owned()
+}
+
+/// Makes attempts to read something until one does not fail in a way that passes.
+///
+/// # Errors
+///
+/// What became of the last attempt.
+pub async fn retrying<T, F>(deadline: Deadline, attempt: impl Fn() -> F) -> Result<T, Refusal>
+where
+    F: Future<Output = Result<T, Refusal>>,
+{
+    let attempt = || async {
+        let until = deadline.min(Deadline::after(READ_TIMEOUT));
+        until.bound(attempt()).await.unwrap_or_else(|| Err(Refusal::no_answer("it did not answer in time")))
+    };
+    let retry = |refusal: &Refusal| if refusal.is_passing { Retry::Backoff } else { Retry::Never };
+    net::retrying_at_most(MOST_RETRIES, deadline, attempt, retry).await
+}
+
+/// Lets the SDK send its requests through reqwest.
+#[derive(Clone, Debug)]
+struct ReqwestClient(reqwest::Client);
+
+impl HttpClient for ReqwestClient {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for ReqwestClient {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let http = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
+            let mut request =
+                reqwest::Request::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
+            *request.timeout_mut() = Some(SEND_TIMEOUT);
+
+            let mut response = http.execute(request).await.map_err(connector_error)?;
+            let mut answer = http::Response::new(());
+            *answer.status_mut() = response.status();
+            *answer.headers_mut() = std::mem::take(response.headers_mut());
+            let body = response.bytes().await.map_err(connector_error)?;
+            HttpResponse::try_from(answer.map(|()| SdkBody::from(body)))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+fn connector_error(error: reqwest::Error) -> ConnectorError {
+    let error = error.without_url();
+    if error.is_connect() {
+        ConnectorError::io(error.into())
+    } else if error.is_timeout() {
+        ConnectorError::timeout(error.into())
+    } else {
+        ConnectorError::io(error.into())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use aws_credential_types::provider::ProvideCredentials as _;
+
+    use super::*;
+
+    /// What an environment of these variables gives.
+    pub(crate) fn config(variables: &[(&str, &str)]) -> SdkConfig {
+        from_environment(&net::client().expect("a client"), &Environment::of(variables.iter().copied()))
+    }
+
+    #[test]
+    fn region_and_endpoints_come_from_the_environment() {
+        let endpoints = |config: &SdkConfig| ["S3", "Secrets Manager", "SNS"].map(|of| endpoint_url(config, of));
+        let urls = [
+            ("AWS_ENDPOINT_URL", "http://all"),
+            ("AWS_ENDPOINT_URL_S3", "http://s3"),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secrets"),
+            ("AWS_ENDPOINT_URL_SNS", " "),
+        ];
+        let expected = ["http://s3", "http://secrets", "http://all"].map(|url| Some(url.to_owned()));
+        assert_eq!(endpoints(&config(&urls)), expected);
+        let ignored = [&urls[..], &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True")]].concat();
+        assert_eq!(endpoints(&config(&ignored)), [None, None, None]);
+
+        let region = |variables: &[(&str, &str)]| config(variables).region().map(ToString::to_string);
+        let (first, second) = (("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-2"));
+        assert_eq!(region(&[second, first]).as_deref(), Some("eu-west-1"));
+        assert_eq!(region(&[("AWS_REGION", ""), second]).as_deref(), Some("eu-west-2"));
+        assert_eq!(region(&[]).as_deref(), Some(DEFAULT_REGION));
+
+        assert_eq!(config(&[("AWS_USE_FIPS_ENDPOINT", "true")]).use_fips(), Some(true));
+        assert_eq!(config(&[("AWS_USE_DUALSTACK_ENDPOINT", "false")]).use_dual_stack(), Some(false));
+    }
+
+    #[tokio::test]
+    async fn missing_credentials_are_named() {
+        let keys = [("AWS_ACCESS_KEY_ID", "ID"), ("AWS_SECRET_ACCESS_KEY", "SECRET"), ("AWS_SESSION_TOKEN", "TOKEN")];
+        let credentials = async |variables: &[(&str, &str)]| {
+            config(variables).credentials_provider().expect("a provider").provide_credentials().await
+        };
+        let found = credentials(&keys).await.expect("credentials");
+        assert_eq!((found.access_key_id(), found.secret_access_key()), ("ID", "SECRET"));
+        assert_eq!(found.session_token(), Some("TOKEN"));
+
+        for missing in [&keys[..1], &keys[1..], &[]] {
+            let error = net::with_causes(&credentials(missing).await.unwrap_err());
+            assert!(error.contains("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Signed links to the report page: `{report_url}/r/{token}`.
+//!
+//! A token says which channel it is for, which profiles that channel had, and when it ends. It is signed with
+//! HMAC-SHA-256, so nobody can make or change one without the secret, and it holds no name: only beginnings of SHA-256
+//! hashes, which also keep it short. Two names with the same beginning cannot open anything: what a token shows is cut
+//! down to the profiles that its channel has in the configuration now.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use ring::hmac;
+use secrecy::ExposeSecret;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{Channel, HttpConfig};
+use crate::digest::ReportLink;
+use crate::model::ProfileName;
+
+/// What is signed begins with this, so that the secret signs nothing else in the same words.
+const CONTEXT: &[u8] = b"media-expiry-alerts report link";
+/// A token that names each profile.
+const EACH: u8 = 1;
+/// A token that names the profiles as a whole; it ends when they change.
+const WHOLE: u8 = 2;
+/// Profiles that are named each: more would make a URL that chat programs and gateways cut.
+const MOST_NAMED: usize = 300;
+/// Bytes of a signature.
+const TAG_BYTES: usize = 32;
+/// Bytes of the version, the end and the channel.
+const HEAD_BYTES: usize = 1 + 8 + 8;
+
+/// Why a token opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// It was good, and its time is over.
+    #[error("the link has expired")]
+    Expired,
+    /// It was never given out, or what it opened is gone.
+    #[error("there is no such link")]
+    Unknown,
+}
+
+/// Makes and opens links; there is one where `report_url` and `link_secret` are set.
+pub struct Links {
+    base: String,
+    ttl: std::time::Duration,
+    /// The first signs, and all are accepted, so that a secret can be replaced while links with the old one are about.
+    keys: Vec<hmac::Key>,
+}
+
+impl Links {
+    /// Links as the configuration wants them; `None` where it wants none.
+    #[must_use]
+    pub fn of(http: &HttpConfig) -> Option<Self> {
+        let (url, secret) = (http.report_url.as_ref()?, http.link_secret.as_ref()?);
+        let secrets = secret.expose_secret().split_whitespace();
+        let keys: Vec<_> = secrets.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())).collect();
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        (!keys.is_empty()).then_some(Self { base, ttl: http.link_ttl, keys })
+    }
+
+    /// The link that shows a channel's profiles from `now` on, as long as links live.
+    #[must_use]
+    pub fn make(&self, channel: &Channel, now: Timestamp) -> Option<ReportLink> {
+        let until = now.checked_add(self.ttl).unwrap_or(Timestamp::MAX);
+        let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
+        let mut payload = Vec::with_capacity(HEAD_BYTES + 4 * MOST_NAMED + TAG_BYTES);
+        let is_named = channel.profiles.len() <= MOST_NAMED;
+        payload.push(if is_named { EACH } else { WHOLE });
+        payload.extend(until.as_second().to_be_bytes());
+        payload.extend(channel_mark(&channel.name));
+        if is_named {
+            payload.extend(channel.profiles.iter().flat_map(profile_mark));
+        } else {
+            payload.extend(whole_mark(&channel.profiles));
+        }
+        let tag = hmac::sign(self.keys.first()?, &self.signed(&payload));
+        payload.extend(tag.as_ref());
+        Some(ReportLink { url: format!("{}/r/{}", self.base, URL_SAFE_NO_PAD.encode(payload)), until })
+    }
+
+    /// The channel that a token is for, and those of its profiles that the token was made for and that it still has.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`].
+    pub fn open<'c>(
+        &self,
+        token: &str,
+        channels: &'c [Channel],
+        now: Timestamp,
+    ) -> Result<(&'c Channel, Vec<&'c ProfileName>), LinkError> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| LinkError::Unknown)?;
+        let (payload, tag) = bytes.split_last_chunk::<TAG_BYTES>().ok_or(LinkError::Unknown)?;
+        let signed = self.signed(payload);
+        // `verify` takes the same time wherever the signatures differ.
+        if !self.keys.iter().any(|key| hmac::verify(key, &signed, tag).is_ok()) {
+            return Err(LinkError::Unknown);
+        }
+        let (version, rest) = payload.split_first().ok_or(LinkError::Unknown)?;
+        let (until, rest) = rest.split_first_chunk::<8>().ok_or(LinkError::Unknown)?;
+        let (channel, marks) = rest.split_first_chunk::<8>().ok_or(LinkError::Unknown)?;
+        if i64::from_be_bytes(*until) <= now.as_second() {
+            return Err(LinkError::Expired);
+        }
+        let channel = channels.iter().find(|one| channel_mark(&one.name) == *channel).ok_or(LinkError::Unknown)?;
+        let profiles: Vec<_> = match *version {
+            EACH => {
+                let is_named = |profile: &&ProfileName| marks.chunks_exact(4).any(|mark| mark == profile_mark(profile));
+                channel.profiles.iter().filter(is_named).collect()
+            }
+            WHOLE if marks == whole_mark(&channel.profiles) => channel.profiles.iter().collect(),
+            _ => return Err(LinkError::Unknown),
+        };
+        if profiles.is_empty() { Err(LinkError::Unknown) } else { Ok((channel, profiles)) }
+    }
+
+    /// What is signed for a payload: the place as well, so that a link of another stack opens nothing here even where
+    /// both have the same secret.
+    fn signed(&self, payload: &[u8]) -> Vec<u8> {
+        [CONTEXT, b"\0", self.base.as_bytes(), b"\0", payload].concat()
+    }
+}
+
+impl std::fmt::Debug for Links {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Links({}, {} secrets)", self.base, self.keys.len())
+    }
+}
+
+fn channel_mark(name: &str) -> [u8; 8] {
+    first(Sha256::digest(["channel\0", name].concat()).as_slice())
+}
+
+fn profile_mark(name: &ProfileName) -> [u8; 4] {
+    first(Sha256::digest(["profile\0", name.as_str()].concat()).as_slice())
+}
+
+/// The mark of a set of profiles, whatever their order. No name holds a control character.
+fn whole_mark(profiles: &[ProfileName]) -> [u8; 16] {
+    let mut names: Vec<_> = profiles.iter().map(ProfileName::as_str).collect();
+    names.sort_unstable();
+    first(Sha256::digest(["profiles", &names.join("\0")].join("\0")).as_slice())
+}
+
+fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
+    hash.first_chunk().copied().unwrap_or([0; N])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::config::{ChannelKind, SnsFormat, TopicArn};
+    use crate::run::fixtures::{now, thresholds};
+
+    const SECRET: &str = "0123456789abcdef";
+
+    fn links_at(secret: &str, url: &str) -> Links {
+        let http = HttpConfig {
+            require_authorizer: true,
+            report_url: Some(url.parse().expect("a URL")),
+            link_secret: Some(SecretString::from(secret)),
+            link_ttl: Duration::from_hours(24),
+        };
+        Links::of(&http).expect("links")
+    }
+
+    fn links(secret: &str) -> Links {
+        links_at(secret, "https://reports.example/prod/")
+    }
+
+    fn channel(name: &str, profiles: &[&str]) -> Channel {
+        let topic = TopicArn::parse("arn:aws:sns:eu-central-1:123456789012:alerts").expect("an ARN");
+        Channel {
+            name: name.to_owned(),
+            kind: ChannelKind::Sns { topic, format: SnsFormat::Text },
+            profiles: profiles.iter().map(|name| ProfileName::new(name)).collect(),
+            thresholds: thresholds(),
+        }
+    }
+
+    fn token(links: &Links, channel: &Channel) -> String {
+        let link = links.make(channel, now()).expect("a link");
+        link.url.strip_prefix("https://reports.example/prod/r/").expect("a token").to_owned()
+    }
+
+    /// The profiles that a token opens.
+    fn opened(links: &Links, token: &str, channels: &[Channel], hours: i64) -> Result<Vec<String>, LinkError> {
+        let (_, profiles) = links.open(token, channels, now() + SignedDuration::from_hours(hours))?;
+        Ok(profiles.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_link_opens_its_own_profiles_until_its_time_is_over() {
+        let (links, channels) = (links(SECRET), [channel("a", &["A", "B"]), channel("b", &["C"])]);
+        let [a, b] = [0, 1].map(|index| token(&links, &channels[index]));
+        assert_eq!(opened(&links, &a, &channels, 23), Ok(vec!["A".into(), "B".into()]));
+        assert_eq!(opened(&links, &b, &channels, 23), Ok(vec!["C".into()]));
+        assert_eq!(opened(&links, &a, &channels, 24), Err(LinkError::Expired));
+    }
+
+    #[test]
+    fn a_link_shows_no_more_than_the_channel_had_then_and_has_now() {
+        let (links, then) = (links(SECRET), channel("a", &["A", "B"]));
+        let token = token(&links, &then);
+        assert_eq!(opened(&links, &token, &[channel("a", &["B", "C"])], 0), Ok(vec!["B".into()]));
+        assert_eq!(opened(&links, &token, &[channel("a", &["C"])], 0), Err(LinkError::Unknown));
+        assert_eq!(opened(&links, &token, &[channel("b", &["A", "B"])], 0), Err(LinkError::Unknown));
+    }
+
+    #[test]
+    fn nothing_else_opens_anything() {
+        let (links, channels) = (links(SECRET), [channel("a", &["A"])]);
+        let good = token(&links, &channels[0]);
+        let unknown = |token: &str| assert_eq!(opened(&links, token, &channels, 0), Err(LinkError::Unknown), "{token}");
+        for wrong in ["", "x", "é", "..", &good[..good.len() / 2], &good[good.len() / 2..], &format!("{good}A")] {
+            unknown(wrong);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(&good).expect("base64");
+        for index in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[index] ^= 1 << bit;
+                unknown(&URL_SAFE_NO_PAD.encode(changed));
+            }
+        }
+        for (secret, url) in [("another secret!!", "https://reports.example/prod"), (SECRET, "https://other.example")] {
+            let link = links_at(secret, url).make(&channels[0], now()).expect("a link").url;
+            unknown(link.rsplit('/').next().expect("a token"));
+        }
+    }
+
+    #[test]
+    fn a_secret_can_be_replaced() {
+        let channels = [channel("a", &["A"])];
+        let old = token(&links(SECRET), &channels[0]);
+        let both = links(&format!("fedcba9876543210\n{SECRET}"));
+        assert_eq!(opened(&both, &old, &channels, 0), Ok(vec!["A".into()]));
+        assert_eq!(token(&both, &channels[0]), token(&links("fedcba9876543210"), &channels[0]));
+        assert_eq!(opened(&links("fedcba9876543210"), &old, &channels, 0), Err(LinkError::Unknown));
+    }
+
+    #[test]
+    fn thousands_of_profiles_make_no_longer_link_and_are_opened_while_they_stay_the_same() {
+        let names: Vec<_> = (0..5_000).map(|index| format!("Client {index}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let links = links(SECRET);
+        assert!(token(&links, &channel("a", &names[..300])).len() < 1_700);
+        let many = token(&links, &channel("a", &names));
+        assert!(many.len() < 120);
+        assert_eq!(opened(&links, &many, &[channel("a", &names)], 0).map(|names| names.len()), Ok(5_000));
+        assert_eq!(opened(&links, &many, &[channel("a", &names[1..])], 0), Err(LinkError::Unknown));
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        assert_eq!(format!("{:?}", links(SECRET)), "Links(https://reports.example/prod, 1 secrets)");
+    }
+}

@@ -1,0 +1,72 @@
+//! The clients of a configuration: made once, and those of AWS only where something needs them.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use aws_types::region::Region;
+
+use crate::channel::SendError;
+use crate::config::{ChannelKind, Config, LedgerConfig, TopicArn};
+use crate::ledger::{DynamoDbLedger, FileLedger, Ledger};
+use crate::net::aws::Aws;
+use crate::net::redact::Redactor;
+
+/// What a run talks through.
+#[derive(Debug)]
+pub struct Clients {
+    /// The process's HTTP client.
+    pub http: reqwest::Client,
+    /// Takes the configuration's secrets out of text.
+    pub redactor: Redactor,
+    /// Remembers what was announced.
+    pub ledger: Option<Ledger>,
+    /// An SNS client for each region that a topic of the configuration is in.
+    sns: HashMap<String, LazySns>,
+}
+
+/// A client that is made for the first message: to make it is a quarter of the function's start, and most runs send none.
+type LazySns = LazyLock<aws_sdk_sns::Client, Box<dyn FnOnce() -> aws_sdk_sns::Client + Send>>;
+
+impl Clients {
+    /// Makes the clients that `config` needs.
+    pub async fn new(config: &Config, aws: &Aws) -> Self {
+        let topics: Vec<_> = config
+            .channels
+            .iter()
+            .filter_map(|channel| match &channel.kind {
+                ChannelKind::Sns { topic, .. } => Some(topic),
+                ChannelKind::Slack { .. } | ChannelKind::Webhook { .. } => None,
+            })
+            .collect();
+        let needs_aws = !topics.is_empty() || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
+        let http = aws.http().clone();
+        let aws = if needs_aws { Some(aws.config().await) } else { None };
+
+        let mut sns = HashMap::new();
+        for (topic, aws) in topics.into_iter().zip(aws.into_iter().cycle()) {
+            let region = Region::new(topic.region().to_owned());
+            let config = aws_sdk_sns::config::Builder::from(aws).region(region).build();
+            let client: LazySns = LazyLock::new(Box::new(|| aws_sdk_sns::Client::from_conf(config)));
+            sns.insert(topic.region().to_owned(), client);
+        }
+        let ledger = match (&config.ledger, aws) {
+            (Some(LedgerConfig::DynamoDb { table }), Some(aws)) => {
+                let client = aws_sdk_dynamodb::Client::new(aws);
+                Some(Ledger::DynamoDb(DynamoDbLedger::new(client, table.clone())))
+            }
+            (Some(LedgerConfig::File { path }), _) => Some(Ledger::File(FileLedger::new(path.clone()))),
+            _ => None,
+        };
+        Self { http, redactor: config.redactor(), ledger, sns }
+    }
+
+    /// The client for a topic of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a topic in a region that no topic of the configuration is in.
+    pub fn sns(&self, topic: &TopicArn) -> Result<&aws_sdk_sns::Client, SendError> {
+        let client = self.sns.get(topic.region());
+        client.map(|client| &**client).ok_or_else(|| SendError::permanent("no topic of the configuration is there"))
+    }
+}

@@ -1,0 +1,35 @@
+//! The heartbeat: tells a dead-man's switch that a run is over, and how it went.
+
+use std::time::Duration;
+
+use reqwest::Client;
+
+use crate::channel::SendError;
+use crate::config::SecretUrl;
+use crate::net::redact::Redactor;
+use crate::net::{self, Deadline, NetError, Retry};
+
+/// The time that a heartbeat may take: it comes last, and must not cost the run its answer.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Calls the heartbeat URL; its `/fail` after a run that failed. A heartbeat that does not arrive is logged: whoever
+/// listens for it notices by itself.
+pub async fn beat(http: &Client, url: &SecretUrl, is_alive: bool, deadline: Deadline, redactor: &Redactor) {
+    let mut url = url.expose().clone();
+    if !is_alive && let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push("fail");
+    }
+    let call = || async {
+        let answer = net::send(http.get(url.clone()), TIMEOUT, deadline, 64 * 1024).await;
+        match answer {
+            Ok(answer) if answer.status.is_success() => Ok(()),
+            Ok(answer) => Err(SendError::refused("the heartbeat", &answer)),
+            // A repeated heartbeat does no harm.
+            Err(error @ NetError::TimedOut(_)) => Err(SendError { retry: Retry::Backoff, ..error.into() }),
+            Err(error) => Err(error.into()),
+        }
+    };
+    if let Err(error) = net::retrying(deadline, call, |error| error.retry).await {
+        tracing::warn!("the heartbeat did not arrive: {}", redactor.quote(&error.reason, 400));
+    }
+}

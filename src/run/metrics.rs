@@ -1,0 +1,81 @@
+//! CloudWatch metrics.
+
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::model::Status;
+use crate::run::result::{Outcome, RunResult};
+
+/// The namespace of every metric.
+const NAMESPACE: &str = "MediaExpiryAlerts";
+
+/// Whose metrics they are.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    /// The function's name, which is the dimension of every metric.
+    pub function_name: &'a str,
+    /// The level at which the function logs. Lambda drops lines of a lower level, and takes one without a level for
+    /// `INFO`: with the function's own, the metrics are kept at every level.
+    pub log_level: &'a str,
+}
+
+/// The metrics of an alert run, as one line in CloudWatch's embedded metric format.
+#[must_use]
+pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> String {
+    let count = |outcome: Outcome| result.channels.iter().filter(|channel| channel.outcome == outcome).count();
+    let unchecked = result.profiles.configured - result.profiles.checked;
+    embed(
+        &result.run_id,
+        source,
+        now,
+        &[
+            ("ProfilesChecked", result.profiles.checked as u64),
+            ("ProfilesFailed", unchecked as u64),
+            ("MediaListed", result.media.listed as u64),
+            ("MediaExpiring", result.media.expiring as u64),
+            ("MediaExpired", result.media.expired as u64),
+            ("PostsAtRisk", result.posts_at_risk.len() as u64),
+            ("AlertsDelivered", count(Outcome::Delivered) as u64),
+            ("DeliveryFailures", count(Outcome::Failed) as u64),
+            ("RunsCompleted", u64::from(result.status != Status::Failed)),
+            (DURATION, result.duration_ms),
+        ],
+    )
+}
+
+/// The metrics of an alert run that could not begin, because its configuration is refused.
+#[must_use]
+pub fn metrics_of_refused_run(run_id: &str, source: &Source<'_>, now: Timestamp) -> String {
+    embed(run_id, source, now, &[("RunsCompleted", 0), (DURATION, 0)])
+}
+
+const DURATION: &str = "RunDuration";
+
+fn embed(run_id: &str, source: &Source<'_>, now: Timestamp, values: &[(&str, u64)]) -> String {
+    let metrics: Vec<_> = values
+        .iter()
+        .map(|(name, _)| json!({"Name": name, "Unit": if *name == DURATION { "Milliseconds" } else { "Count" }}))
+        .collect();
+    let mut line = json!({
+        "_aws": {
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": metrics}],
+        },
+        "FunctionName": source.function_name,
+        "run_id": run_id,
+        "level": source.log_level,
+        "timestamp": now,
+    });
+    for (name, value) in values {
+        line[*name] = json!(value);
+    }
+    line.to_string()
+}
+
+/// Writes a line of metrics to standard output: CloudWatch reads them from the log, at every log level.
+pub fn write(line: &str) {
+    // Nobody is left to tell when standard output is closed.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

@@ -1,0 +1,487 @@
+//! A run: looks, decides what is due, says it, remembers it, and reports what became of it.
+
+pub mod clients;
+pub mod command;
+pub mod execute;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod heartbeat;
+pub mod loaded;
+pub mod metrics;
+pub mod result;
+pub mod services;
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::channel::{self, Message};
+use crate::config::Repeat;
+use crate::config::{Channel, ChannelKind, Config, Profile, WhenEmpty};
+use crate::digest::Digest;
+use crate::digest::ReportLink;
+use crate::digest::announce::{Announcement, announced};
+use crate::ledger::{Change, Lease, Ledger, LedgerError, Memory};
+use crate::model::Status;
+use crate::model::threshold::Thresholds;
+use crate::model::{Item, Media, ProfileName, State};
+use crate::net::Deadline;
+use crate::report::link::Links;
+use crate::run::command::{Action, Plan};
+use crate::run::result::{ChannelResult, Outcome, RunResult};
+use crate::scan::select::{Gallery, Rules};
+use crate::scan::survey::{Scan, Survey};
+
+/// Kept free at the end of a run, to answer in.
+const MOST_TO_ANSWER: Duration = Duration::from_secs(1);
+/// Kept free after the looking, to send in.
+const MOST_TO_SEND: Duration = Duration::from_secs(15);
+/// What one look into the ledger may take.
+const MOST_FOR_LEDGER: Duration = Duration::from_secs(5);
+/// Kept free at the very end, for whatever comes after the sending.
+const MOST_FOR_THE_END: Duration = Duration::from_millis(300);
+/// The pause between two messages to one channel: Slack takes about one a second.
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(1_100);
+
+/// What a run asks of the world outside.
+pub trait Edge {
+    /// Looks at profiles until the deadline.
+    fn look(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> impl Future<Output = Survey>;
+
+    /// Sends a message, and fails with a reason unless the channel has confirmed it.
+    fn send(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline)
+    -> impl Future<Output = Result<(), String>>;
+
+    /// Proves that a channel would take messages, and sends none.
+    fn prove(&self, channel: &Channel, until: Deadline) -> impl Future<Output = Result<(), String>>;
+}
+
+/// A message on its way.
+#[derive(Debug)]
+pub struct Parcel<'a> {
+    /// The run that sends it.
+    pub run_id: &'a str,
+    /// The digest that it is a part of.
+    pub digest: &'a Digest,
+    /// Which of the digest's entries it announces.
+    pub entries: Range<usize>,
+    /// Its place among the digest's messages.
+    pub index: usize,
+    /// What is sent.
+    pub body: &'a Value,
+}
+
+/// One run, from its beginning to its result.
+pub struct Run<'a, E> {
+    /// Unique to the run.
+    pub id: String,
+    /// The moment that the run is about.
+    pub now: Timestamp,
+    /// What to do.
+    pub plan: Plan<'a>,
+    /// With what.
+    pub config: &'a Config,
+    /// What remembers.
+    ledger: Option<&'a Ledger>,
+    /// Through what.
+    edge: E,
+    /// When the looking must be over.
+    scan_until: Deadline,
+    /// When the sending must be over.
+    send_until: Deadline,
+    /// When the run must be over.
+    deadline: Deadline,
+    /// The first thing that went wrong with the ledger.
+    ledger_error: Mutex<Option<String>>,
+}
+
+impl<'a, E: Edge> Run<'a, E> {
+    /// Prepares a run that must be over at `deadline`, some of which is kept free for sending and for the answer.
+    #[must_use]
+    pub fn new(
+        id: String,
+        now: Timestamp,
+        plan: Plan<'a>,
+        config: &'a Config,
+        ledger: Option<&'a Ledger>,
+        edge: E,
+        deadline: Deadline,
+    ) -> Self {
+        let time = deadline.remaining();
+        let send_until = deadline.earlier_by(MOST_TO_ANSWER.min(time / 10));
+        let to_send = if plan.action == Action::Report { Duration::ZERO } else { MOST_TO_SEND.min(time * 2 / 5) };
+        let scan_until = send_until.earlier_by(to_send);
+        let deadline = deadline.earlier_by(MOST_FOR_THE_END.min(time / 20));
+        Self { id, now, plan, config, ledger, edge, scan_until, send_until, deadline, ledger_error: Mutex::default() }
+    }
+
+    /// Runs.
+    pub async fn execute(&self) -> RunResult {
+        let began = tokio::time::Instant::now();
+        let mut result = match self.plan.action {
+            Action::Alert if self.remembers() => Box::pin(self.alert_under_lease()).await,
+            Action::Alert => Box::pin(self.alert(None)).await,
+            Action::Report => Box::pin(self.report()).await,
+            Action::Check => Box::pin(self.check()).await,
+            Action::Test => Box::pin(self.test()).await,
+        };
+        result.ledger_error = self.ledger_error();
+        // What a report says of galleries is whole without the ledger.
+        let needs_ledger = matches!(self.plan.action, Action::Alert | Action::Check);
+        if (needs_ledger && result.ledger_error.is_some())
+            || result.channels.iter().any(|channel| channel.outcome == Outcome::Failed)
+        {
+            result.status = Status::Failed;
+        }
+        result.duration_ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        result
+    }
+
+    /// The ledger, unless the run has thresholds of its own: those are nobody's to remember.
+    fn ledger(&self) -> Option<&'a Ledger> {
+        self.ledger.filter(|_| self.plan.within.is_none())
+    }
+
+    /// Whether what the run sends is remembered.
+    fn remembers(&self) -> bool {
+        self.ledger().is_some() && !self.plan.dry_run
+    }
+
+    async fn alert_under_lease(&self) -> RunResult {
+        let Some(ledger) = self.ledger() else { return self.alert(None).await };
+        let ends_at = self.now.checked_add(self.deadline.remaining()).unwrap_or(Timestamp::MAX);
+        // A ledger that hangs must not cost the looking its time.
+        let until = self.scan_until.within(MOST_FOR_LEDGER.min(self.scan_until.remaining() / 4));
+        match ledger.lease(&self.id, self.now, ends_at, until).await {
+            Ok(Some(lease)) => {
+                if let Some(note) = &lease.note {
+                    tracing::error!("{note}");
+                }
+                let result = self.alert(Some(&lease)).await;
+                if let Err(error) = ledger.release(lease, self.deadline).await {
+                    tracing::warn!("the lease could not be given back, and ends by itself: {error}");
+                }
+                result
+            }
+            Ok(None) => {
+                tracing::info!("another run is under way; this one ends here");
+                self.busy()
+            }
+            Err(error) => {
+                self.note_ledger_error(&error);
+                self.alert(None).await
+            }
+        }
+    }
+
+    /// Looks and announces. Without a lease nothing is remembered: because nothing may be, or because the ledger failed,
+    /// and then everything is said, for a repetition is better than silence.
+    async fn alert(&self, lease: Option<&Lease>) -> RunResult {
+        let survey = self.look().await;
+        let served = self.side_by_side(|channel| self.announce(channel, &survey, lease)).await;
+        let (channels, memories): (Vec<_>, Vec<_>) = served.into_iter().unzip();
+        let mut result = self.result(&survey, &self.by_channel(memories));
+        result.channels = channels;
+        result
+    }
+
+    async fn report(&self) -> RunResult {
+        let survey = self.look().await;
+        let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
+        self.result(&survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()))
+    }
+
+    async fn check(&self) -> RunResult {
+        let survey = self.look().await;
+        let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
+        let mut result = self.result(&survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()));
+        result.channels = self.side_by_side(|channel| self.prove(channel)).await;
+        if let Some(ledger) = self.ledger
+            && let Err(error) = ledger.check(self.send_until).await
+        {
+            self.note_ledger_error(&error);
+        }
+        result
+    }
+
+    async fn test(&self) -> RunResult {
+        let mut result = self.result(&Survey::new(self.now, Vec::new()), &BTreeMap::new());
+        result.profiles.configured = self.plan.profiles.len();
+        result.status = Status::Ok;
+        result.channels = self.side_by_side(|channel| self.send_sample(channel)).await;
+        result
+    }
+
+    /// The result of a run that found another one under way.
+    fn busy(&self) -> RunResult {
+        let mut result = self.result(&Survey::new(self.now, Vec::new()), &BTreeMap::new());
+        result.profiles.configured = self.plan.profiles.len();
+        result.status = Status::Partial;
+        result.channels = self.plan.channels.iter().map(|channel| outcome(channel, Outcome::Busy)).collect();
+        result
+    }
+
+    async fn side_by_side<T, F: Future<Output = T>>(&self, work: impl Fn(&'a Channel) -> F) -> Vec<T> {
+        // Boxed, because the futures of the AWS SDK within are large.
+        join_all(self.plan.channels.iter().map(|channel| Box::pin(work(channel)))).await
+    }
+
+    fn by_channel(&self, memories: Vec<Option<Memory>>) -> BTreeMap<&'a str, Memory> {
+        let names = self.plan.channels.iter().map(|channel| channel.name.as_str());
+        names.zip(memories).filter_map(|(name, memory)| Some((name, memory?))).collect()
+    }
+
+    async fn look(&self) -> Survey {
+        let thresholds = self.all_thresholds();
+        let rules = Rules {
+            now: self.now,
+            thresholds: &thresholds,
+            ignore: &self.config.alerts.ignore,
+            keep_places: self.config.ayrshare.scheduled_posts,
+        };
+        self.edge.look(&self.plan.profiles, &rules, self.scan_until).await
+    }
+
+    /// The thresholds of all channels of the run together.
+    fn all_thresholds(&self) -> Thresholds {
+        let all = self.plan.channels.iter().flat_map(|channel| channel.thresholds.iter());
+        let all = match &self.plan.within {
+            Some(within) => Thresholds::new([within.clone()]),
+            None => Thresholds::new(all.cloned()),
+        };
+        // The plan has one channel at least, and each has one threshold at least.
+        all.unwrap_or_else(|| self.config.channels[0].thresholds.clone())
+    }
+
+    fn thresholds_of(&self, channel: &Channel) -> Thresholds {
+        let within = self.plan.within.clone().and_then(|within| Thresholds::new([within]));
+        within.unwrap_or_else(|| channel.thresholds.clone())
+    }
+
+    fn profiles_of(&self, channel: &Channel) -> Vec<ProfileName> {
+        let of_channel: HashSet<_> = channel.profiles.iter().collect();
+        let in_run = self.plan.profiles.iter().map(|profile| &profile.name);
+        in_run.filter(|name| of_channel.contains(name)).cloned().collect()
+    }
+
+    /// What was found, as a result without channels; `memories` are those of the channels that have one.
+    fn result(&self, survey: &Survey, memories: &BTreeMap<&str, Memory>) -> RunResult {
+        let mut result =
+            RunResult { dry_run: self.plan.dry_run, ..RunResult::of_survey(survey, &self.id, self.plan.action) };
+        if !memories.is_empty() {
+            let thresholds = self.all_thresholds();
+            for (result, item) in result.items.iter_mut().zip(&survey.items) {
+                result.announced = Some(announced(item, memories, &thresholds));
+            }
+        }
+        result
+    }
+
+    /// Tells one channel what is new to it; the memory is that of the channel afterwards.
+    async fn announce(
+        &self,
+        channel: &Channel,
+        survey: &Survey,
+        lease: Option<&Lease>,
+    ) -> (ChannelResult, Option<Memory>) {
+        let profiles = self.profiles_of(channel);
+        if profiles.is_empty() {
+            return (outcome(channel, Outcome::NothingDue), None);
+        }
+        let mut memory = if self.plan.dry_run || lease.is_some() { self.read_memory(channel).await.ok() } else { None };
+        let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel));
+        digest.ledger_note = self.ledger_note(lease, memory.is_some());
+        digest.report_link = self.report_link(channel);
+        let repeat = if memory.is_some() { self.config.alerts.repeat } else { Repeat::EveryRun };
+        let announcement = Announcement::new(digest, survey, &memory.clone().unwrap_or_default(), repeat);
+
+        let remembers = lease.is_some() && memory.is_some();
+        let remember = async |changes: Vec<Change>, memory: &mut Option<Memory>| {
+            if remembers {
+                self.remember(channel, &changes).await;
+                if let Some(memory) = memory {
+                    for change in changes {
+                        change.apply(memory);
+                    }
+                }
+            }
+        };
+        remember(announcement.silent.clone(), &mut memory).await;
+
+        let digest = &announcement.digest;
+        let says_all_clear = self.config.alerts.when_empty == WhenEmpty::Report && digest.is_all_clear();
+        if digest.is_empty() && !says_all_clear {
+            return (outcome(channel, Outcome::NothingDue), memory);
+        }
+        let memories = memory.iter().map(|memory| (channel.name.as_str(), memory.clone())).collect();
+        let messages = render(channel, digest, &self.result(&survey.of_profiles(&profiles), &memories));
+        if self.plan.dry_run {
+            return (rendered(channel, &messages), memory);
+        }
+
+        let mut sent = outcome(channel, Outcome::Delivered);
+        for (index, message) in messages.iter().enumerate() {
+            if self.send(channel, digest, message, index, &mut sent).await.is_err() {
+                break;
+            }
+            let confirmed = sent.announced - message.entries..sent.announced;
+            remember(announcement.changes(confirmed, index == 0), &mut memory).await;
+        }
+        (sent, memory)
+    }
+
+    /// The link to the page that shows this channel's profiles.
+    fn report_link(&self, channel: &Channel) -> Option<ReportLink> {
+        Links::of(&self.config.http)?.make(channel, self.now)
+    }
+
+    async fn send_sample(&self, channel: &Channel) -> ChannelResult {
+        let profiles = self.profiles_of(channel);
+        if profiles.is_empty() {
+            return outcome(channel, Outcome::NothingDue);
+        }
+        let thresholds = self.thresholds_of(channel);
+        let survey = sample(self.now, &profiles, &thresholds);
+        let report_link = self.report_link(channel);
+        let digest = Digest { is_test: true, report_link, ..Digest::new(&survey, &profiles, &thresholds) };
+        let messages = render(channel, &digest, &self.result(&survey, &BTreeMap::new()));
+        if self.plan.dry_run {
+            return rendered(channel, &messages);
+        }
+        let mut sent = outcome(channel, Outcome::Delivered);
+        for (index, message) in messages.iter().enumerate() {
+            if self.send(channel, &digest, message, index, &mut sent).await.is_err() {
+                break;
+            }
+        }
+        // A sample announces nothing.
+        ChannelResult { announced: 0, ..sent }
+    }
+
+    /// Sends one message of a digest, and says in `sent` what became of it.
+    async fn send(
+        &self,
+        channel: &Channel,
+        digest: &Digest,
+        message: &Message,
+        index: usize,
+        sent: &mut ChannelResult,
+    ) -> Result<(), ()> {
+        if 0 < index {
+            tokio::time::sleep(BETWEEN_MESSAGES.min(self.send_until.remaining())).await;
+        }
+        let entries = sent.announced..sent.announced + message.entries;
+        let parcel = Parcel { run_id: &self.id, digest, entries, index, body: &message.body };
+        match self.edge.send(channel, &parcel, self.send_until).await {
+            Ok(()) => {
+                sent.announced = parcel.entries.end;
+                sent.messages += 1;
+                Ok(())
+            }
+            Err(reason) => {
+                fail(channel, sent, reason);
+                Err(())
+            }
+        }
+    }
+
+    async fn prove(&self, channel: &Channel) -> ChannelResult {
+        let mut proved = outcome(channel, Outcome::Reachable);
+        if let Err(reason) = self.edge.prove(channel, self.send_until).await {
+            fail(channel, &mut proved, reason);
+        }
+        proved
+    }
+
+    /// What a channel has confirmed; empty without a ledger.
+    async fn read_memory(&self, channel: &Channel) -> Result<Memory, ()> {
+        let Some(ledger) = self.ledger() else { return Err(()) };
+        let until = self.send_until.within(MOST_FOR_LEDGER.min(self.send_until.remaining() / 3));
+        ledger.read(&channel.name, until).await.map_err(|error| self.note_ledger_error(&error))
+    }
+
+    async fn remember(&self, channel: &Channel, changes: &[Change]) {
+        if let Some(ledger) = self.ledger()
+            && let Err(error) = ledger.write(&channel.name, changes, self.now, self.deadline).await
+        {
+            self.note_ledger_error(&error);
+        }
+    }
+
+    /// What a digest says of the ledger: that it was begun anew, or that it could not be read.
+    fn ledger_note(&self, lease: Option<&Lease>, is_read: bool) -> Option<String> {
+        if self.remembers() && !is_read {
+            let reason = self.ledger_error().unwrap_or_else(|| "no reason given".to_owned());
+            return Some(format!("What was announced before could not be looked up, so this may repeat it: {reason}."));
+        }
+        let note = lease?.note.as_ref()?;
+        Some(format!("What was announced before is unknown, so this may repeat it: {note}."))
+    }
+
+    fn ledger_error(&self) -> Option<String> {
+        self.ledger_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_ledger_error(&self, error: &LedgerError) {
+        let reason = error.to_string();
+        tracing::error!("the ledger failed: {reason}");
+        self.ledger_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    }
+}
+
+/// What a channel is told in a test: one file, which enters the tightest threshold just now.
+fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> Survey {
+    let threshold = thresholds.iter().next().cloned();
+    let expires_at = threshold.as_ref().and_then(|threshold| now.checked_add(threshold.span()).ok());
+    let media = Media { file_name: Some("[TEST] sample.mp4".to_owned()), expires_at, ..Media::default() };
+    let scan = |name: &ProfileName| Scan { profile: name.clone(), media: Ok(Gallery::default()), posts: None };
+    let mut survey = Survey::new(now, profiles.iter().map(scan).collect());
+    survey.items.extend(profiles.first().map(|profile| Item {
+        profile: profile.clone(),
+        media,
+        state: State::Expiring,
+        threshold,
+    }));
+    survey
+}
+
+fn render(channel: &Channel, digest: &Digest, result: &RunResult) -> Vec<Message> {
+    match &channel.kind {
+        ChannelKind::Slack { .. } => channel::slack::render(digest),
+        ChannelKind::Sns { format, .. } => vec![channel::sns::render(digest, *format, result)],
+        ChannelKind::Webhook { .. } => vec![channel::webhook::render(digest, result)],
+    }
+}
+
+fn fail(channel: &Channel, result: &mut ChannelResult, reason: String) {
+    tracing::error!(channel = channel.name, kind = channel.kind.as_str(), "the channel failed: {reason}");
+    result.outcome = Outcome::Failed;
+    result.error = Some(reason);
+}
+
+fn outcome(channel: &Channel, outcome: Outcome) -> ChannelResult {
+    ChannelResult {
+        name: channel.name.clone(),
+        kind: channel.kind.as_str(),
+        outcome,
+        announced: 0,
+        messages: 0,
+        error: None,
+        payloads: Vec::new(),
+    }
+}
+
+/// What became of a channel in a dry run.
+fn rendered(channel: &Channel, messages: &[Message]) -> ChannelResult {
+    ChannelResult {
+        announced: messages.iter().map(|message| message.entries).sum(),
+        messages: messages.len(),
+        payloads: messages.iter().map(|message| message.body.clone()).collect(),
+        ..outcome(channel, Outcome::DryRun)
+    }
+}

@@ -1,0 +1,149 @@
+//! The world outside of a run: Ayrshare and the channels, over the network.
+
+use std::collections::HashMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+
+use crate::channel::{self, SendError};
+use crate::config::{Channel, ChannelKind, Config, Profile};
+use crate::model::FailureKind;
+use crate::net::{self, Deadline};
+use crate::run::loaded::{Ready, Renewal};
+use crate::run::{Edge, Parcel};
+use crate::scan::ayrshare::Ayrshare;
+use crate::scan::scan;
+use crate::scan::select::Rules;
+use crate::scan::survey::{Scan, Survey};
+
+/// Characters of the reason why a channel failed.
+const MOST_REASON: usize = 400;
+
+/// The services that a configuration names.
+#[derive(Clone, Copy)]
+pub struct Network<'a> {
+    /// Which they are, and what talks to them.
+    pub ready: &'a Ready,
+    /// Reads the keys anew when Ayrshare does not take them.
+    pub renewal: &'a Renewal<'a>,
+    /// Is called after each profile that was looked at, for whoever waits.
+    pub looked_at: &'a (dyn Fn() + Sync),
+}
+
+impl<'a> Network<'a> {
+    /// The services for a run that nobody watches.
+    #[must_use]
+    pub fn new(ready: &'a Ready, renewal: &'a Renewal<'a>) -> Self {
+        Self { ready, renewal, looked_at: &nobody_waits }
+    }
+
+    async fn deliver(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline) -> Result<(), SendError> {
+        let clients = &self.ready.clients;
+        let http = &clients.http;
+        match &channel.kind {
+            ChannelKind::Slack { webhook_url } => channel::slack::deliver(http, webhook_url, parcel.body, until).await,
+            ChannelKind::Sns { topic, .. } => {
+                channel::sns::deliver(clients.sns(topic)?, topic, parcel.body, until).await
+            }
+            ChannelKind::Webhook { url, secret } => {
+                // The channel is a part of it: two channels may share an endpoint.
+                let name: String =
+                    Sha256::digest(&channel.name)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+                let id = format!("msg_{}_{name}_{}", parcel.run_id, parcel.index);
+                channel::webhook::deliver(http, url, secret, &id, parcel.body, until).await
+            }
+        }
+    }
+
+    async fn check(&self, channel: &Channel, until: Deadline) -> Result<(), SendError> {
+        let clients = &self.ready.clients;
+        let http = &clients.http;
+        match &channel.kind {
+            ChannelKind::Slack { webhook_url } => channel::slack::check(http, webhook_url, until).await,
+            ChannelKind::Sns { topic, .. } => channel::sns::check(clients.sns(topic)?, topic, until).await,
+            ChannelKind::Webhook { url, .. } => channel::webhook::check(http, url, until).await,
+        }
+    }
+
+    /// Looks again at the profiles whose key Ayrshare refused, once that key was changed where it is kept.
+    async fn look_again(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline, scans: &mut [Scan]) {
+        let before = &self.ready.config;
+        let refused: Vec<_> = (0..scans.len()).filter(|index| is_refused(&scans[*index])).collect();
+        if refused.is_empty() || !before.is_kept_in_aws {
+            return;
+        }
+        // The other half is for looking again.
+        let half = Deadline::after(until.remaining() / 2);
+        let Some(renewed) = self.renewal.renew(self.ready, half).await else { return };
+        let config = &renewed.config;
+        let by_name: HashMap<_, _> = config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
+        let changed = |index: usize| {
+            let profile = *by_name.get(profiles[index].name.as_str())?;
+            (keys(config, profile) != keys(before, profiles[index])).then_some((index, profile))
+        };
+        let (indices, again): (Vec<_>, Vec<_>) = refused.into_iter().filter_map(changed).unzip();
+        if again.is_empty() {
+            return;
+        }
+        tracing::info!("keys were changed where they are kept; {} profiles are looked at again", again.len());
+        for (index, scan) in indices.into_iter().zip(look(renewed, &again, rules, until, &nobody_waits).await) {
+            scans[index] = scan;
+        }
+    }
+
+    /// The reason of an error, without what a service repeated of our secrets.
+    fn reason(&self, error: &SendError) -> String {
+        self.renewal.renewed().unwrap_or(self.ready).clients.redactor.quote(&error.reason, MOST_REASON)
+    }
+}
+
+fn nobody_waits() {}
+
+async fn look(
+    ready: &Ready,
+    profiles: &[&Profile],
+    rules: &Rules<'_>,
+    until: Deadline,
+    looked_at: &(dyn Fn() + Sync),
+) -> Vec<Scan> {
+    let settings = &ready.config.ayrshare;
+    let ayrshare = Ayrshare {
+        http: &ready.clients.http,
+        base_url: &settings.base_url,
+        api_key: &settings.api_key,
+        timeout: settings.timeout,
+        redactor: &ready.clients.redactor,
+    };
+    scan(&ayrshare, profiles, settings.concurrency, rules, until, looked_at).await
+}
+
+/// Whether it may be the key: a wrong API key is answered with 401, a wrong profile key with 403 or 404.
+fn is_refused(scan: &Scan) -> bool {
+    let failures = [scan.media.as_ref().err(), scan.posts.as_ref().and_then(|posts| posts.as_ref().err())];
+    failures.into_iter().flatten().any(|failure| {
+        matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Forbidden | FailureKind::NotFound)
+    })
+}
+
+/// What a profile is read with. All of them are ours, so how long a comparison takes tells nobody anything.
+fn keys<'a>(config: &'a Config, profile: &'a Profile) -> (&'a str, Option<&'a str>) {
+    (config.ayrshare.api_key.expose_secret(), profile.key.as_ref().map(SecretString::expose_secret))
+}
+
+impl Edge for Network<'_> {
+    async fn look(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
+        let mut scans = look(self.ready, profiles, rules, until, self.looked_at).await;
+        self.look_again(profiles, rules, until, &mut scans).await;
+        Survey::new(rules.now, scans)
+    }
+
+    async fn send(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline) -> Result<(), String> {
+        let deliver = || self.deliver(channel, parcel, until);
+        net::retrying(until, deliver, |error| error.retry).await.map_err(|error| self.reason(&error))
+    }
+
+    async fn prove(&self, channel: &Channel, until: Deadline) -> Result<(), String> {
+        let check = || self.check(channel, until);
+        net::retrying(until, check, |error| error.retry).await.map_err(|error| self.reason(&error))
+    }
+}

@@ -1,0 +1,199 @@
+//! The shape of `GET /history`: scheduled posts.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::ScheduledPost;
+
+/// The posts that Ayrshare returns at most.
+pub const MOST_POSTS: usize = 1_000;
+
+/// The statuses of posts that will still need their media.
+pub const STATUSES: [&str; 3] = ["pending", "paused", "awaiting approval"];
+
+/// A span of due times that one request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The beginning, included.
+    pub start: Timestamp,
+    /// The end, included.
+    pub end: Timestamp,
+}
+
+impl Range {
+    /// Everything that may still be published: what is overdue because it is paused or waits for approval, and whatever
+    /// is planned. Posts are planned months ahead, and media lives for months.
+    #[must_use]
+    pub fn around(now: Timestamp) -> Self {
+        const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
+        Self {
+            start: now.checked_sub(YEAR).unwrap_or(Timestamp::MIN),
+            end: now.checked_add(YEAR * 2).unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    /// Splits the span where the posts of a full answer lie half on one side and half on the other; in its middle where
+    /// they do not say. `None` when it is too short to be split.
+    #[must_use]
+    pub fn split(self, posts: &[Post]) -> Option<(Self, Self)> {
+        let mut due: Vec<_> = posts.iter().filter_map(|post| post.post.scheduled_at).collect();
+        due.sort_unstable();
+        let second = |moment: Timestamp| Timestamp::from_second(moment.as_second()).ok();
+        let middle_s = self.start.as_second().midpoint(self.end.as_second());
+        let at = due
+            .get(due.len() / 2)
+            .and_then(|median| second(*median))
+            .filter(|at| self.start < *at && *at < self.end)
+            .or_else(|| Timestamp::from_second(middle_s).ok().filter(|at| self.start < *at && *at < self.end))?;
+        // The borders overlap, because whether Ayrshare includes them is not documented; posts are told apart by id.
+        Some((Self { start: self.start, end: at }, Self { start: at, end: self.end }))
+    }
+}
+
+/// A post of the history, with what tells whether it is asked for.
+#[derive(Debug)]
+pub struct Post {
+    /// The post.
+    pub post: ScheduledPost,
+    /// Its status, if it has one.
+    status: Option<String>,
+}
+
+impl Post {
+    /// Whether it will still need media, and has any.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        let status = self.status.as_deref();
+        !self.post.media_urls.is_empty() && status.is_none_or(|status| STATUSES.contains(&status))
+    }
+}
+
+/// Reads the posts of an answer. A field of another type than the documented one counts as missing.
+///
+/// # Errors
+///
+/// Fails when the body is no JSON object with an array `history` of objects.
+pub fn read(body: &[u8]) -> Result<Vec<Post>, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        status: Option<Value>,
+        history: Vec<serde_json::Map<String, Value>>,
+    }
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    if answer.status.is_some_and(|status| status == "error") {
+        return Err("it says that it is an error".to_owned());
+    }
+    Ok(answer.history.iter().map(post).collect())
+}
+
+fn post(fields: &serde_json::Map<String, Value>) -> Post {
+    let text = |name: &str| {
+        let text = fields.get(name)?.as_str()?;
+        (!text.trim().is_empty()).then(|| text.to_owned())
+    };
+    let texts = |name: &str| -> Vec<String> {
+        let values = fields.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        values.iter().filter_map(|value| value.as_str().map(ToOwned::to_owned)).collect()
+    };
+    let mut media_urls = texts("mediaUrls");
+    if media_urls.is_empty() {
+        media_urls = texts("urls");
+    }
+    let post = ScheduledPost {
+        id: text("id"),
+        text: text("post"),
+        platforms: texts("platforms"),
+        scheduled_at: fields.get("scheduleDate").and_then(moment),
+        media_urls,
+    };
+    Post { post, status: text("status").map(|status| status.to_ascii_lowercase()) }
+}
+
+/// A due time, as text or as the database's object.
+fn moment(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => super::moment(text),
+        Value::Object(fields) => {
+            let text = fields.get("utc").and_then(Value::as_str).and_then(super::moment);
+            text.or_else(|| Timestamp::from_second(fields.get("_seconds")?.as_i64()?).ok())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(fields: &str) -> Post {
+        let body = format!(r#"{{"history":[{fields}],"count":1}}"#);
+        read(body.as_bytes()).expect("posts").pop().expect("a post")
+    }
+
+    #[test]
+    fn the_documented_fields_are_read() {
+        let post = one(r#"{"id":"p1","post":"text","mediaUrls":["https://a/b.png"],"platforms":["tiktok"],
+            "scheduleDate":"2025-04-26T12:20:49Z","status":"pending","refId":"x","profileTitle":"C39","type":"now"}"#);
+        let expected = ScheduledPost {
+            id: Some("p1".into()),
+            text: Some("text".into()),
+            platforms: vec!["tiktok".into()],
+            scheduled_at: "2025-04-26T12:20:49Z".parse().ok(),
+            media_urls: vec!["https://a/b.png".into()],
+        };
+        assert_eq!(post.post, expected);
+        assert!(post.is_wanted());
+    }
+
+    #[test]
+    fn older_and_odd_records_are_read_as_far_as_they_go() {
+        let at = |date: &str| one(&format!(r#"{{"scheduleDate":{date}}}"#)).post.scheduled_at;
+        let expected = "2025-04-26T12:20:49Z".parse().ok();
+        assert_eq!(at(r#"{"_seconds":1745670049,"_nanoseconds":0,"utc":"2025-04-26T12:20:49Z"}"#), expected);
+        assert_eq!(at(r#"{"_seconds":1745670049}"#), expected);
+        for odd in ["null", "1745670049", r#""soon""#, "{}", "[]"] {
+            assert_eq!(at(odd), None, "{odd}");
+        }
+        assert_eq!(one(r#"{"urls":["https://a/b.png", 7]}"#).post.media_urls, ["https://a/b.png"]);
+        assert_eq!(one(r#"{"id":1,"post":[],"platforms":"x","mediaUrls":null}"#).post, ScheduledPost::default());
+    }
+
+    #[test]
+    fn only_posts_that_still_need_media_are_wanted() {
+        let is_wanted = |status: &str| one(&format!(r#"{{"urls":["u"],"status":{status}}}"#)).is_wanted();
+        assert!(is_wanted(r#""paused""#) && is_wanted(r#""Awaiting Approval""#) && is_wanted("null"));
+        assert!(!is_wanted(r#""success""#) && !is_wanted(r#""deleted""#));
+        assert!(!one(r#"{"status":"pending"}"#).is_wanted());
+    }
+
+    #[test]
+    fn another_shape_is_an_error() {
+        for wrong in [
+            "[]",
+            "{}",
+            r#"{"history":{}}"#,
+            r#"{"history":[1]}"#,
+            r#"{"history":["#,
+            "<html>",
+            r#"{"status":"error","history":[]}"#,
+        ] {
+            assert!(read(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_split_where_its_posts_are() {
+        let at = |second: i64| Timestamp::from_second(second).expect("a time");
+        let span = Range { start: at(0), end: at(1_000) };
+        let due = |seconds: &[i64]| -> Vec<Post> {
+            let post = |second: &i64| ScheduledPost { scheduled_at: Some(at(*second)), ..ScheduledPost::default() };
+            seconds.iter().map(|second| Post { post: post(second), status: None }).collect()
+        };
+        let split = |posts: &[Post]| span.split(posts).map(|(first, _)| first.end.as_second());
+        assert_eq!(split(&due(&[10, 20, 30])), Some(20));
+        assert_eq!(split(&due(&[])), Some(500));
+        assert_eq!(split(&due(&[0, 0, 0])), Some(500), "the border itself splits nothing off");
+        assert_eq!(Range { start: at(5), end: at(6) }.split(&[]), None);
+    }
+}

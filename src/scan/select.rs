@@ -1,0 +1,176 @@
+//! Selection: which media of a gallery matter to a run. Pure; `now` is an argument.
+
+use globset::GlobSet;
+use jiff::Timestamp;
+
+use crate::model::threshold::{Threshold, Thresholds};
+use crate::model::{File, Item, ProfileName, State};
+use crate::scan::posts::Places;
+
+/// What decides whether a file matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// The moment of the run.
+    pub now: Timestamp,
+    /// Every threshold of the run's channels.
+    pub thresholds: &'a Thresholds,
+    /// Globs over ids and file names whose files nobody wants to hear of.
+    pub ignore: &'a GlobSet,
+    /// Whether to keep where every file is served, to hold scheduled posts against.
+    pub keep_places: bool,
+}
+
+impl Rules<'_> {
+    /// Judges one file.
+    ///
+    /// It does not matter when its id or its name is ignored, or when it expires after the widest threshold. It has
+    /// expired when its expiry is `now` or earlier; it is within a threshold when `remaining <= threshold`, to the
+    /// millisecond that Ayrshare gives.
+    fn judge(&self, file: &impl File) -> Verdict {
+        let ignored = |text: Option<&str>| text.is_some_and(|text| self.ignore.is_match(text));
+        // Asking no globs takes longer than all the rest.
+        if !self.ignore.is_empty() && (ignored(file.id()) || ignored(file.file_name())) {
+            return Verdict::Ignored;
+        }
+        let Some(expires_at) = file.expires_at() else { return Verdict::Matters(State::Undated, None) };
+        let remaining = expires_at.duration_since(self.now);
+        if remaining.is_zero() || remaining.is_negative() {
+            return Verdict::Matters(State::Expired, None);
+        }
+        match self.thresholds.entered(remaining) {
+            Some(threshold) => Verdict::Matters(State::Expiring, Some(threshold.clone())),
+            None => Verdict::Later,
+        }
+    }
+}
+
+enum Verdict {
+    Ignored,
+    Later,
+    Matters(State, Option<Threshold>),
+}
+
+/// What a run keeps of one profile's gallery. Files that cannot matter are counted and dropped as they are read: what a
+/// run needs of memory follows what expires, and not what is listed.
+#[derive(Clone, Debug, Default)]
+pub struct Gallery {
+    /// How many files Ayrshare listed, the ignored ones too.
+    pub listed: usize,
+    /// How many of them are ignored.
+    pub ignored: usize,
+    /// The files that matter, in Ayrshare's order.
+    pub items: Vec<Item>,
+    /// Where every file is served, if [`Rules::keep_places`] says so.
+    pub places: Places,
+}
+
+impl Gallery {
+    /// Takes one more file of the gallery of `profile`.
+    pub fn add(&mut self, profile: &ProfileName, file: impl File, rules: &Rules<'_>) {
+        self.listed += 1;
+        if rules.keep_places {
+            self.places.add(&file);
+        }
+        match rules.judge(&file) {
+            Verdict::Ignored => self.ignored += 1,
+            Verdict::Later => {}
+            Verdict::Matters(state, threshold) => {
+                self.items.push(Item { profile: profile.clone(), media: file.into_media(), state, threshold });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use globset::{Glob, GlobSetBuilder};
+    use jiff::SignedDuration;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Media;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    fn now() -> Timestamp {
+        "2026-11-23T06:00:00Z".parse().expect("a time")
+    }
+
+    fn thresholds(texts: &[&str]) -> Thresholds {
+        Thresholds::new(texts.iter().map(|text| Threshold::parse(text).expect("a threshold"))).expect("thresholds")
+    }
+
+    fn expiring_in(ms: i64) -> Media {
+        Media { expires_at: Some(now() + SignedDuration::from_millis(ms)), ..Media::default() }
+    }
+
+    fn gallery(media: impl IntoIterator<Item = Media>, ignore: &[&str]) -> Gallery {
+        let mut globs = GlobSetBuilder::new();
+        for glob in ignore {
+            globs.add(Glob::new(glob).expect("a glob"));
+        }
+        let ignore = globs.build().expect("globs");
+        let thresholds = thresholds(&["7d", "3d", "1d"]);
+        let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, keep_places: false };
+        let mut gallery = Gallery::default();
+        for media in media {
+            gallery.add(&ProfileName::new("A"), &media, &rules);
+        }
+        gallery
+    }
+
+    #[test]
+    fn every_boundary_is_exact_to_the_millisecond() {
+        let check = |ms: i64, expected: Option<(State, Option<&str>)>| {
+            let gallery = gallery([expiring_in(ms)], &[]);
+            let found = gallery.items.first().map(|item| (item.state, item.threshold.as_ref().map(Threshold::label)));
+            assert_eq!(found, expected, "{ms} ms");
+        };
+        check(7 * DAY_MS + 1, None);
+        check(7 * DAY_MS, Some((State::Expiring, Some("7d"))));
+        check(3 * DAY_MS + 1, Some((State::Expiring, Some("7d"))));
+        check(3 * DAY_MS, Some((State::Expiring, Some("3d"))));
+        check(DAY_MS, Some((State::Expiring, Some("1d"))));
+        check(1, Some((State::Expiring, Some("1d"))));
+        check(0, Some((State::Expired, None)));
+        check(-1, Some((State::Expired, None)));
+    }
+
+    #[test]
+    fn ignored_files_are_counted_and_not_selected() {
+        let named =
+            |name: &str, id: &str| Media { file_name: Some(name.into()), id: Some(id.into()), ..expiring_in(DAY_MS) };
+        let gallery = gallery(
+            [named("a.tmp", "1-tmp"), named("b.png", "5553a26a-png"), named("c.png", "2-png")],
+            &["*.tmp", "5553a26a-*"],
+        );
+        assert_eq!((gallery.listed, gallery.ignored, gallery.items.len()), (3, 2, 1));
+    }
+
+    proptest! {
+        /// A naive oracle: the definition of the contract, word by word, over random expiries.
+        #[test]
+        fn selection_is_what_the_definition_says(
+            offsets in proptest::collection::vec(proptest::option::of(-20 * DAY_MS..20 * DAY_MS), 0..60),
+        ) {
+            let media = offsets.iter().map(|offset| offset.map_or_else(Media::default, expiring_in));
+            let gallery = gallery(media, &[]);
+            let items = &gallery.items;
+            let in_state = |state: State| items.iter().filter(|item| item.state == state).count();
+
+            let within = |low: i64, high: i64| {
+                offsets.iter().flatten().filter(|&&ms| low < ms && ms <= high).count()
+            };
+            let labelled = |label: &str| {
+                items.iter().filter(|item| item.threshold.as_ref().is_some_and(|t| t.label() == label)).count()
+            };
+            prop_assert_eq!(gallery.listed, offsets.len());
+            prop_assert_eq!(in_state(State::Expired), within(i64::MIN, 0));
+            prop_assert_eq!(in_state(State::Expiring), within(0, 7 * DAY_MS));
+            prop_assert_eq!(in_state(State::Undated), offsets.iter().filter(|offset| offset.is_none()).count());
+            prop_assert_eq!(labelled("1d"), within(0, DAY_MS));
+            prop_assert_eq!(labelled("3d"), within(DAY_MS, 3 * DAY_MS));
+            prop_assert_eq!(labelled("7d"), within(3 * DAY_MS, 7 * DAY_MS));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The survey: everything that a run found by looking at its profiles, the most urgent first. Pure.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::ScheduledPost;
+use crate::model::Status;
+use crate::model::{FailedProfile, Failure, Item, Part, PostAtRisk, ProfileName, State};
+use crate::scan::posts::{self, Known};
+use crate::scan::select::Gallery;
+
+/// What came of looking at one profile.
+#[derive(Debug)]
+pub struct Scan {
+    /// The profile.
+    pub profile: ProfileName,
+    /// Its gallery, as far as it matters.
+    pub media: Result<Gallery, Failure>,
+    /// Its scheduled posts; `None` when nobody wants to know of them.
+    pub posts: Option<Result<Vec<ScheduledPost>, Failure>>,
+}
+
+impl Scan {
+    /// Brings together what was found of one profile, and forgets what no longer matters of it.
+    #[must_use]
+    pub fn new(
+        profile: ProfileName,
+        mut media: Result<Gallery, Failure>,
+        mut posts: Option<Result<Vec<ScheduledPost>, Failure>>,
+        now: Timestamp,
+    ) -> Self {
+        if let Ok(gallery) = &mut media {
+            let none = &mut Vec::new();
+            let posts = posts.as_mut().and_then(|posts| posts.as_mut().ok()).unwrap_or(none);
+            gallery.places.settle(&profile, posts, now);
+        }
+        Self { profile, media, posts }
+    }
+}
+
+/// Everything that a run found.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The moment of the run.
+    pub now: Timestamp,
+    /// The profiles that were to be looked at, in the order of the configuration.
+    pub profiles: Vec<SurveyedProfile>,
+    /// The files that matter: by expiry, those without one last; what is equal stays in the order of the galleries.
+    pub items: Vec<Item>,
+    /// The scheduled posts that will fail, the earliest first.
+    pub posts_at_risk: Vec<PostAtRisk>,
+}
+
+/// What a survey says of one profile.
+#[derive(Clone, Debug)]
+pub struct SurveyedProfile {
+    /// The profile.
+    pub name: ProfileName,
+    /// How many files its gallery listed, the ignored ones too.
+    pub listed: usize,
+    /// How many of them are ignored.
+    pub ignored: usize,
+    /// Why its gallery could not be read.
+    pub failed: Option<Failure>,
+    /// What came of reading its scheduled posts; `None` when nobody wants to know of them.
+    pub posts: Option<Result<(), Failure>>,
+}
+
+impl Survey {
+    /// Brings together what was found.
+    #[must_use]
+    pub fn new(now: Timestamp, scans: Vec<Scan>) -> Self {
+        let known: Vec<_> = scans
+            .iter()
+            .map(|scan| Known {
+                profile: &scan.profile,
+                places: scan.media.as_ref().ok().map(|gallery| &gallery.places),
+                items: scan.media.as_ref().map_or(&[], |gallery| gallery.items.as_slice()),
+                posts: scan.posts.as_ref().and_then(|posts| posts.as_deref().ok()).unwrap_or_default(),
+            })
+            .collect();
+        let posts_at_risk = posts::at_risk(&known, now);
+        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk };
+        for Scan { profile: name, media, posts } in scans {
+            let (gallery, failed) = match media {
+                Ok(gallery) => (gallery, None),
+                Err(failure) => (Gallery::default(), Some(failure)),
+            };
+            let Gallery { listed, ignored, items, .. } = gallery;
+            let posts = posts.map(|posts| posts.map(drop));
+            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, posts });
+            survey.items.extend(items);
+        }
+        survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
+        survey
+    }
+
+    /// Whether this part of a profile was looked at.
+    #[must_use]
+    pub fn has_seen(&self, profile: &ProfileName, part: Part) -> bool {
+        self.profiles.iter().find(|one| one.name == *profile).is_some_and(|profile| match part {
+            Part::Media => profile.failed.is_none(),
+            Part::Posts => profile.posts == Some(Ok(())),
+        })
+    }
+
+    /// The survey of `profiles` alone: all that a channel of these profiles may know of.
+    #[must_use]
+    pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
+        let profiles: HashSet<_> = profiles.iter().collect();
+        let named = |name: &ProfileName| profiles.contains(name);
+        Self {
+            now: self.now,
+            profiles: self.profiles.iter().filter(|profile| named(&profile.name)).cloned().collect(),
+            items: self.items.iter().filter(|item| named(&item.profile)).cloned().collect(),
+            posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
+        }
+    }
+
+    /// How many profiles were to be looked at.
+    #[must_use]
+    pub fn configured(&self) -> usize {
+        self.profiles.len()
+    }
+
+    /// How many galleries were read.
+    #[must_use]
+    pub fn checked(&self) -> usize {
+        self.profiles.iter().filter(|profile| profile.failed.is_none()).count()
+    }
+
+    /// What could not be looked at, in the order of the configuration.
+    #[must_use]
+    pub fn failed(&self) -> Vec<FailedProfile> {
+        let failed = |profile: &SurveyedProfile| {
+            // Of a profile whose gallery cannot be read, the posts are no further news.
+            let (what, failure) = match (&profile.failed, &profile.posts) {
+                (Some(failure), _) => (Part::Media, failure),
+                (None, Some(Err(failure))) => (Part::Posts, failure),
+                (None, _) => return None,
+            };
+            Some(FailedProfile { profile: profile.name.clone(), what, failure: failure.clone() })
+        };
+        self.profiles.iter().filter_map(failed).collect()
+    }
+
+    /// The ids of the posts at risk, by the profile and the id of the file that they will lack.
+    #[must_use]
+    pub fn posts_by_media(&self) -> HashMap<(&ProfileName, &str), Vec<String>> {
+        let mut posts: HashMap<_, Vec<String>> = HashMap::new();
+        for post in &self.posts_at_risk {
+            let Some(id) = &post.id else { continue };
+            for media in &post.media {
+                if let (Some(owner), Some(media)) = (&media.owner, &media.id) {
+                    let posts = posts.entry((owner, media.as_str())).or_default();
+                    if posts.last() != Some(id) {
+                        posts.push(id.clone());
+                    }
+                }
+            }
+        }
+        posts
+    }
+
+    /// How many files were seen.
+    #[must_use]
+    pub fn counts(&self) -> MediaCounts {
+        let in_state = |state: State| self.items.iter().filter(|item| item.state == state).count();
+        MediaCounts {
+            listed: self.profiles.iter().map(|profile| profile.listed).sum(),
+            expiring: in_state(State::Expiring),
+            expired: in_state(State::Expired),
+            undated: in_state(State::Undated),
+            ignored: self.profiles.iter().map(|profile| profile.ignored).sum(),
+        }
+    }
+
+    /// How the looking went: never `ok` for something that was not looked at.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.checked() == 0 {
+            Status::Failed
+        } else if !self.failed().is_empty() {
+            Status::Partial
+        } else {
+            Status::Ok
+        }
+    }
+}
+
+/// How many files of what kind a run saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MediaCounts {
+    /// Every file that was listed, the ignored ones too.
+    pub listed: usize,
+    /// Files that expire within a threshold.
+    pub expiring: usize,
+    /// Files whose expiry is in the past.
+    pub expired: usize,
+    /// Files without an expiry that could be read.
+    pub undated: usize,
+    /// Files that match `alerts.ignore`.
+    pub ignored: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::model::{FailureKind, Media};
+
+    fn now() -> Timestamp {
+        "2026-11-23T06:00:00Z".parse().expect("a time")
+    }
+
+    fn gallery(profile: &ProfileName, hours: &[Option<i64>]) -> Gallery {
+        let item = |&hours: &Option<i64>| {
+            let expires_at = hours.map(|hours| now() + SignedDuration::from_hours(hours));
+            let state = match hours {
+                None => State::Undated,
+                Some(hours) if hours <= 0 => State::Expired,
+                Some(_) => State::Expiring,
+            };
+            let media = Media { expires_at, ..Media::default() };
+            Item { profile: profile.clone(), media, state, threshold: None }
+        };
+        Gallery { listed: hours.len() + 2, ignored: 1, items: hours.iter().map(item).collect(), ..Gallery::default() }
+    }
+
+    #[test]
+    fn what_was_found_is_in_order_and_what_was_not_looked_at_is_never_ok() {
+        let [a, b, c] = ["A", "B", "C"].map(ProfileName::new);
+        let failure =
+            Failure { kind: FailureKind::Forbidden, http_status: Some(403), code: None, message: "no".into() };
+        let scans = vec![
+            Scan { media: Ok(gallery(&a, &[None, Some(30), Some(-2)])), profile: a.clone(), posts: None },
+            Scan { media: Err(failure), profile: b.clone(), posts: None },
+            Scan { media: Ok(gallery(&c, &[Some(1)])), profile: c.clone(), posts: None },
+        ];
+        let survey = Survey::new(now(), scans);
+        let hours = |item: &Item| item.remaining(now()).map(|left| left.as_hours());
+        assert_eq!(survey.items.iter().map(hours).collect::<Vec<_>>(), [Some(-2), Some(1), Some(30), None]);
+        assert_eq!((survey.configured(), survey.checked(), survey.status()), (3, 2, Status::Partial));
+        let expected = MediaCounts { listed: 8, expiring: 2, expired: 1, undated: 1, ignored: 2 };
+        assert_eq!(survey.counts(), expected);
+
+        let of_a = survey.of_profiles(&[a]);
+        assert_eq!((of_a.counts().listed, of_a.items.len(), of_a.status()), (5, 3, Status::Ok));
+        assert_eq!(survey.of_profiles(&[b]).status(), Status::Failed);
+        assert_eq!(survey.of_profiles(&[c]).failed(), []);
+    }
+}
