@@ -1,5 +1,5 @@
-//! Writes the report of several data sets in every format, as the function answers them: `cargo run --example
-//! report_pages -- DIRECTORY`. The browser's tests open them.
+//! Writes the reports of several data sets in every format, as the function answers them. The browser tests open them:
+//! `cargo run --example report_pages -- DIRECTORY`.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -117,7 +117,7 @@ struct File<'a> {
     profile: &'a str,
     name: &'a str,
     url: String,
-    /// The minutes until it expires.
+    /// How many minutes from now the file expires.
     minutes: Option<i64>,
     bytes: u64,
     posts: &'a [&'a str],
@@ -208,7 +208,7 @@ fn at_risk(now: Timestamp, url: &str, name: Option<&str>, minutes: Option<i64>) 
     }
 }
 
-/// What a content manager meets on a Monday; `moved` is how many minutes later everything expires.
+/// A typical report. All expiry dates are `moved` minutes later than normal.
 fn usual(now: Timestamp, moved: i64) -> RunResult {
     let (head_office, acme, harbour, tokyo) = ("Head office", "Acme Coffee", "Harbour Hotel", "Café 東京");
     let files = [
@@ -293,7 +293,7 @@ fn usual(now: Timestamp, moved: i64) -> RunResult {
     result(now, items, posts, vec![failure("North Gym", Part::Media), failure(harbour, Part::Posts)])
 }
 
-/// What nobody should send, and somebody will.
+/// Hostile file names, URLs and texts.
 fn hostile(now: Timestamp) -> RunResult {
     let script = "<script>window.broken = 1</script>";
     let long = "long ".repeat(800);

@@ -1,4 +1,4 @@
-"""docs/deploy.md says what the template does."""
+"""docs/deploy.md and docs/operations.md agree with the template."""
 
 import re
 
@@ -7,10 +7,11 @@ from checks import ALARMS
 from template import ROOT, source
 
 GUIDE = (ROOT / "docs/deploy.md").read_text()
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
 
 
 def test_every_parameter_is_listed_with_its_default():
-    table = GUIDE.partition("## Every parameter of the stack")[2]
+    table = GUIDE.partition("## Parameters of the stack")[2]
     listed = {name: default for name, default in re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", table, re.MULTILINE)}
     assert listed == {name: str(parameter["Default"]) for name, parameter in source()["Parameters"].items()}
 
@@ -24,7 +25,7 @@ def test_what_it_names_is_there():
         assert f"`{output}`" in GUIDE and output in template["Outputs"]
     for name in ALARMS:
         alarm = template["Resources"][name]["Properties"]["AlarmName"]["Fn::Sub"].replace("${AWS::StackName}", STACK)
-        assert f"| `{alarm}` |" in GUIDE
+        assert f"| `{alarm}` |" in OPERATIONS
 
 
 def test_its_commands_are_those_of_the_outputs(account):
@@ -41,20 +42,20 @@ def test_its_sums():
     }
 
     def amounts(name):
-        # What stands behind the last comma is the price.
+        # The price follows the last comma.
         (cells,) = [cells for title, cells in rows.items() if title.startswith(name)]
         return [float(cell.strip(" *").rsplit(", ", 1)[-1]) for cell in cells]
 
-    use = ["Lambda", "DynamoDB writes", "DynamoDB reads", "DynamoDB storage", "logs", "Parameter Store", "Scheduler"]
+    use = ["Lambda", "DynamoDB writes", "DynamoDB reads", "DynamoDB storage", "Logs", "Parameter Store", "Scheduler"]
     fixed = ["10 metrics", "5 alarms", "1 dashboard"]
     grows = [sum(column) for column in zip(*map(amounts, use), strict=True)]
-    assert [round(amount, 2) for amount in grows] == amounts("**what grows with use**")
+    assert [round(amount, 2) for amount in grows] == amounts("**subtotal: by use**")
     flat = [sum(column) for column in zip(*map(amounts, fixed), strict=True)]
-    assert [round(a + b, 2) for a, b in zip(grows, flat, strict=True)] == amounts("**all of it**")
+    assert [round(a + b, 2) for a, b in zip(grows, flat, strict=True)] == amounts("**total**")
 
     for index, profiles in enumerate((1, 30, 1000)):
         seconds = -(-profiles // 8) + 1
-        assert rows["a run takes"][index].strip() == f"{seconds} s"
+        assert rows["duration of a run"][index].strip() == f"{seconds} s"
         wanted = {
             "Lambda": 30 * seconds * 0.25 * 0.0000133334 + 30 * 0.0000002,
             "DynamoDB writes": (160 * profiles + 60) * 0.000000625,
