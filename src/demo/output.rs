@@ -66,7 +66,8 @@ impl Output {
 /// Whether a file of an earlier demo must go, because this one may not write it again: with the old ledger nothing would be
 /// new, and there may have been more Slack messages.
 fn is_left_over(name: &str) -> bool {
-    name == LEDGER || name.strip_prefix("slack-").is_some_and(|rest| rest.ends_with(".json"))
+    let message = name.strip_prefix("slack-").and_then(|name| name.strip_suffix(".json"));
+    name == LEDGER || message.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn io_error(path: &Path, error: io::Error) -> DemoError {
