@@ -9,6 +9,10 @@ use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
+    // Tests must run what is deployed, so a build with the terminal's features in it does not pass for the function.
+    if cfg!(feature = "demo") {
+        return Err("this build has the feature `demo`, which the function never has".into());
+    }
     let environment = Environment::process();
     logging::init(&environment);
     let function = &Function::new(environment, metrics::write).await?;

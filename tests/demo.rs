@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use media_expiry_alerts::cli::terminal::Look;
 use media_expiry_alerts::cli::demo;
+use media_expiry_alerts::cli::terminal::Look;
 
 #[tokio::test]
 async fn the_demo_shows_what_slack_and_the_mail_show() {

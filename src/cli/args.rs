@@ -74,6 +74,14 @@ Examples:
     /// Sends one sample, marked as a test, to each channel
     Test(TestArgs),
     /// Shows the main job on stand-ins for Ayrshare, Slack and SNS: no key, no network
+    #[command(after_help = "\
+The demo writes the messages, the report and the configuration as files: to --output, or else to
+target/demo/ when `cargo demo` runs it, or else to a new folder among the temporary files. It says
+where. It removes nothing that no demo wrote, and refuses a folder that holds anything else.
+
+Examples:
+  expiry-alerts demo                                     into a new temporary folder
+  expiry-alerts demo --output ~/demo --serve             and the report in a browser")]
     Demo(DemoArgs),
     /// Prints the completions for a shell
     #[command(after_help = "\
@@ -197,6 +205,9 @@ impl TestArgs {
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// Write everything to this folder, which must be new, empty, or an earlier demo's
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
     /// Then serve the report on this machine until Ctrl-C, on any free port or on this one
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
     pub serve: Option<u16>,

@@ -19,11 +19,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use uuid::Uuid;
 
-use args::{Cli, ReportArgs, ReportFormat, ResultFormat, Setup, Verb};
+use args::{Cli, DemoArgs, ReportArgs, ReportFormat, ResultFormat, Setup, Verb};
 use output::{complain, print};
 use progress::Progress;
 
+use crate::cli::demo::DemoError;
 use crate::cli::run::{Done, NoRun};
 use crate::cli::terminal::Look;
 use crate::config::{CONFIG_VARIABLE, InvalidConfiguration};
@@ -67,7 +69,7 @@ enum Refusal {
     #[error("{0}")]
     Usage(String),
     #[error("the demo failed: {0}")]
-    Demo(#[from] demo::DemoError),
+    Demo(#[from] DemoError),
     #[error("{0} cannot be written: {1}")]
     Output(String, std::io::Error),
 }
@@ -86,8 +88,8 @@ impl Refusal {
                 tell_faults(invalid);
                 Exit::Refused
             }
-            Self::NoRun(NoRun::Command(_)) | Self::Usage(_) => {
-                complain(&format!("error: {self}"));
+            Self::NoRun(NoRun::Command(_)) | Self::Usage(_) | Self::Demo(DemoError::NotEmpty(_)) => {
+                complain(&format!("error: {}", one_line(&self.to_string())));
                 Exit::Refused
             }
             Self::NoRun(NoRun::Client(_)) | Self::Demo(_) | Self::Output(..) => {
@@ -134,7 +136,8 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, Refusal> {
             show(&done, args.format, |done| table::sent(&done.result, &done.question, look))
         }
         Verb::Demo(args) => {
-            demo::run(&demo_directory(&environment), look.for_prose(), args.serve, &mut std::io::stdout()).await?;
+            demo::run(&demo_directory(&args, &environment), look.for_prose(), args.serve, &mut std::io::stdout())
+                .await?;
             Ok(Exit::Ok)
         }
         Verb::Completions { shell } => {
@@ -229,10 +232,15 @@ fn print_out(text: &str) -> Result<(), Refusal> {
     print(text).map_err(|error| Refusal::Output("standard output".to_owned(), error))
 }
 
-/// Where the demo puts what there is to look at: where cargo builds, if cargo started it.
-fn demo_directory(environment: &Environment) -> PathBuf {
-    match environment.var("CARGO_MANIFEST_DIR") {
-        Some(root) => Path::new(&root).join("target/demo"),
-        None => PathBuf::from("expiry-alerts-demo"),
+/// Where the demo writes to: the folder that was named; else `target/demo/` of this checkout, if cargo started the program
+/// there; else a new one among the temporary files.
+fn demo_directory(args: &DemoArgs, environment: &Environment) -> PathBuf {
+    const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
+    match &args.output {
+        Some(directory) => directory.clone(),
+        None if environment.var("CARGO_MANIFEST_DIR").is_some_and(|directory| directory == CHECKOUT) => {
+            Path::new(CHECKOUT).join("target/demo")
+        }
+        None => std::env::temp_dir().join(format!("expiry-alerts-demo-{}", Uuid::new_v4())),
     }
 }

@@ -1,5 +1,7 @@
 //! The demo as a command, and the report that it serves.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -7,19 +9,72 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use crate::support::World;
 use crate::{ends, program};
 
+/// The files of a folder, by name.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a folder");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("a file").file_name().into_string().expect("a name of text")).collect();
+    names.sort();
+    names
+}
+
 #[tokio::test]
-async fn the_demo_puts_what_there_is_to_look_at_where_it_says() {
+async fn the_demo_writes_to_the_folder_that_it_was_given() {
     let world = World::new().await;
-    let shown = ends(&world, 0, &["demo"]).await.stdout;
-    assert!(shown.contains("── expiry-alerts-demo ──") && shown.contains("report.html"), "{shown}");
-    let page = std::fs::read_to_string(world.path("expiry-alerts-demo/report.html")).expect("a page");
+    let shown = ends(&world, 0, &["demo", "--output", "look"]).await.stdout;
+    assert!(shown.contains("── look ──") && shown.contains("report.html"), "{shown}");
+    let page = fs::read_to_string(world.path("look/report.html")).expect("a page");
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("lookbook-winter-38.jpg"), "{page}");
+    assert_eq!(names(&world.path("")), ["config.json", "look"], "nothing is written elsewhere");
+}
+
+#[tokio::test]
+async fn a_demo_takes_the_folder_of_an_earlier_one_over() {
+    let world = World::new().await;
+    ends(&world, 0, &["demo", "--output", "look"]).await;
+    let first = names(&world.path("look"));
+    fs::write(world.path("look/slack-9.json"), "of a longer demo").expect("a file");
+    fs::write(world.path("look/notes.txt"), "of a person").expect("a file");
+    let shown = ends(&world, 0, &["demo", "--output", "look"]).await.stdout;
+    assert!(shown.contains("Slack, #social-team"), "everything is new again: {shown}");
+    fs::remove_file(world.path("look/notes.txt")).expect("a person's file is left alone");
+    assert_eq!(names(&world.path("look")), first);
+}
+
+#[tokio::test]
+async fn a_folder_that_no_demo_wrote_is_refused_and_left_alone() {
+    let world = World::new().await;
+    for name in ["holiday.jpg", "config.toml", "ledger.json"] {
+        let folder = world.path(&format!("of-{name}"));
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join(name), "precious").expect("a file");
+        let ended = ends(&world, 2, &["demo", "--output", &format!("of-{name}")]).await;
+        assert!(ended.stderr.contains("is not empty, and no demo wrote it"), "{}", ended.stderr);
+        assert_eq!(names(&folder), [name]);
+        assert_eq!(fs::read_to_string(folder.join(name)).expect("a file"), "precious");
+    }
+}
+
+/// An installed program has no `target/`; nor may it use that of another project whose cargo started it.
+#[tokio::test]
+async fn a_demo_that_is_told_no_folder_makes_a_temporary_one() {
+    let mut world = World::new().await;
+    fs::create_dir(world.path("temporary")).expect("a folder");
+    let temporary = world.path("temporary").display().to_string();
+    world.variables.insert("TMPDIR".into(), temporary);
+    world.variables.insert("CARGO_MANIFEST_DIR".into(), world.path("").display().to_string());
+    for _ in 0..2 {
+        let shown = ends(&world, 0, &["demo"]).await.stdout;
+        assert!(shown.contains("── temporary/expiry-alerts-demo-"), "{shown}");
+    }
+    assert_eq!(names(&world.path("temporary")).len(), 2, "each demo has a folder of its own");
+    assert_eq!(names(&world.path("")), ["config.json", "temporary"], "nothing is written elsewhere");
 }
 
 #[tokio::test]
 async fn the_report_is_served_until_the_demo_ends() {
     let world = World::new().await;
-    let mut child = program(&world, &["demo", "--serve"]).spawn().expect("the program starts");
+    let mut child = program(&world, &["demo", "--output", "look", "--serve"]).spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let until = tokio::time::timeout(Duration::from_mins(2), async {
         loop {
@@ -42,7 +97,7 @@ async fn the_report_is_served_until_the_demo_ends() {
     assert!(status == 200 && table.contains("latte-art.mov") && !table.contains("press-kit.pdf"), "{status}: {table}");
     assert_eq!(get(format!("{url}?within=banana")).await.0, 400);
 
-    let mail = std::fs::read_to_string(world.path("expiry-alerts-demo/email.txt")).expect("a mail");
+    let mail = fs::read_to_string(world.path("look/email.txt")).expect("a mail");
     let origin = url.trim_end_matches("/report");
     let (_, link) = mail.split_once(&format!("{origin}/r/")).expect("a link in the mail");
     let token: String = link.chars().take_while(|c| !c.is_whitespace()).collect();
@@ -57,6 +112,6 @@ async fn a_port_that_is_taken_is_said() {
     let world = World::new().await;
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
-    let ended = ends(&world, 1, &["demo", "--serve", &port]).await;
+    let ended = ends(&world, 1, &["demo", "--output", "look", "--serve", &port]).await;
     assert!(ended.stderr.contains(&format!("port {port} of this machine cannot be had")), "{}", ended.stderr);
 }

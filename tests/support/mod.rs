@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stderr, reason = "a failed test says what its stand-ins objected to")]
 
+pub mod binary;
 pub mod http;
 mod runtime_api;
 
@@ -327,7 +328,7 @@ impl Drop for Function {
 }
 
 fn process(world: &World, runtime_api: &RuntimeApiStandIn) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_media-expiry-alerts"))
+    Command::new(binary::function())
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address())
         .envs(&world.variables)

@@ -1,10 +1,10 @@
 //! Every file in `events/`, sent as an engineer sends it: `cargo lambda watch`, then `cargo lambda invoke`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::binary;
 use crate::support::lambda::{Answer, Lambda, event, events};
 use crate::support::stand_ins::{Sent, StandIns};
 
@@ -104,13 +104,11 @@ async fn a_refused_configuration_is_the_answer_to_each_event() {
     assert_eq!(page["statusCode"], 500, "{page}");
 }
 
-/// What is deployed runs: the program that `cargo lambda build --release` made.
+/// What is deployed runs under another Runtime API than that of the other tests.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_build_announces_what_expires() {
-    let bootstrap = bootstrap();
-    assert!(bootstrap.exists(), "{} is missing; run `cargo lambda build --release`", bootstrap.display());
+async fn what_is_deployed_announces_what_expires() {
     let stand_ins = StandIns::start().await;
-    let lambda = Lambda::serve(&bootstrap, stand_ins.variables()).await;
+    let lambda = Lambda::serve(binary::function(), stand_ins.variables()).await;
     let answer = lambda.invoke(&event("scheduled")).await;
     let expected = Expected::Run { action: "alert", messages: 1 };
     if let Err(fault) = hold(&expected, &answer, stand_ins.sent()) {
@@ -181,10 +179,4 @@ fn names_of_events() -> BTreeSet<String> {
             path.file_stem().expect("a name").to_string_lossy().into_owned()
         })
         .collect()
-}
-
-fn bootstrap() -> PathBuf {
-    // The folder that cargo gives to tests is one below the target folder.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
-    target.join("lambda/media-expiry-alerts/bootstrap")
 }

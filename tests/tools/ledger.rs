@@ -1,17 +1,15 @@
 //! The ledger in DynamoDB: what one run has announced, the next does not repeat.
 
-use std::path::Path;
 use std::time::Duration;
 
 use media_expiry_alerts::demo::stand_ins::Reply;
 use serde_json::{Value, json};
 
+use crate::support::binary;
 use crate::support::lambda::{Answer, Lambda, event};
 use crate::support::moto::Moto;
 use crate::support::program::{Scratch, command};
 use crate::support::stand_ins::StandIns;
-
-const FUNCTION: &str = env!("CARGO_BIN_EXE_media-expiry-alerts");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_says_only_what_is_new_to_each_channel() {
@@ -135,7 +133,7 @@ async fn function(moto: &Moto, stand_ins: &StandIns, topic: &str, table: &str) -
         "ledger": {"type": "dynamodb", "table": table},
         "http": {"require_authorizer": false},
     });
-    Lambda::serve_with(Path::new(FUNCTION), moto.variables(), &document).await
+    Lambda::serve_with(binary::function(), moto.variables(), &document).await
 }
 
 /// What became of each channel: its name, its outcome, and of how much it was told.

@@ -4,16 +4,12 @@
 //! moto takes what SNS refuses (an empty subject, one with a line break, a message that is too long), so the limits are
 //! proved beside the code.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
+use crate::support::binary;
 use crate::support::lambda::{Lambda, event};
 use crate::support::moto::Moto;
 use crate::support::stand_ins::StandIns;
-
-/// The function as it was built for the tests.
-const FUNCTION: &str = env!("CARGO_BIN_EXE_media-expiry-alerts");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_digest_reaches_the_queues_whose_filters_let_it_through() {
@@ -138,7 +134,7 @@ async fn function(moto: &Moto, stand_ins: &StandIns, channels: &[(&str, &str, &s
         "profiles": [{"name": "Primary", "primary": true}],
         "channels": channels,
     });
-    Lambda::serve_with(Path::new(FUNCTION), moto.variables(), &configuration).await
+    Lambda::serve_with(binary::function(), moto.variables(), &configuration).await
 }
 
 /// The message that SNS delivered, which is JSON itself.

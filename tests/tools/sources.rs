@@ -1,6 +1,5 @@
 //! The configuration where AWS keeps it: Parameter Store, Secrets Manager and S3, as moto serves them.
 
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +12,7 @@ use media_expiry_alerts::run::loaded::Origin;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use crate::support::binary;
 use crate::support::lambda::{Lambda, event};
 use crate::support::moto::Moto;
 
@@ -234,7 +234,7 @@ async fn keys_that_are_changed_are_picked_up_by_a_warm_function_within_the_run()
     moto.put_parameter("/config", &document.to_string()).await;
     let mut variables = moto.variables();
     variables.push(("MEDIA_ALERTS_CONFIG".to_owned(), "ssm:/config".to_owned()));
-    let lambda = Lambda::serve(Path::new(env!("CARGO_BIN_EXE_media-expiry-alerts")), variables).await;
+    let lambda = Lambda::serve(binary::function(), variables).await;
     let files = |result: &Value| {
         let items = result["items"].as_array().into_iter().flatten();
         items.map(|item| item["file_name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
@@ -278,7 +278,7 @@ async fn a_refused_value_is_the_answer_to_an_event_and_a_line_in_the_log() {
     for (name, value) in [("AYRSHARE_API_KEY", "ssm:/stack/api-key"), ("SLACK_WEBHOOK_URL", HOOK)] {
         variables.push((name.to_owned(), value.to_owned()));
     }
-    let lambda = Lambda::serve(Path::new(env!("CARGO_BIN_EXE_media-expiry-alerts")), variables).await;
+    let lambda = Lambda::serve(binary::function(), variables).await;
     let error = lambda.invoke(&event("check")).await.expect_err("an error of the function");
     assert_eq!(error.error_type, "InvalidConfiguration");
     for text in [&error.message, &lambda.log()] {

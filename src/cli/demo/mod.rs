@@ -4,11 +4,11 @@
 //! The demo is the main job: the real function, woken by a schedule, looks at the galleries of an agency and tells
 //! Slack and a mail topic. Nothing leaves this machine.
 
+mod output;
 mod page;
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +26,7 @@ use crate::run::command::{Action, Command};
 
 use crate::demo::data;
 use crate::demo::stand_ins::{AyrshareStandIn, Publication, SlackStandIn, SnsStandIn};
+use output::Output;
 use page::Page;
 
 /// The topic that the mail goes to.
@@ -41,6 +42,9 @@ pub enum DemoError {
     /// A file could not be read or written, a port not be had, or nobody reads the output.
     #[error("{0}: {1}")]
     Io(String, io::Error),
+    /// The folder holds something that no demo wrote.
+    #[error("{0} is not empty, and no demo wrote it; name another folder with --output")]
+    NotEmpty(String),
     /// The HTTP client could not be made.
     #[error("the HTTP client cannot be made: {0}")]
     Client(#[from] reqwest::Error),
@@ -55,8 +59,8 @@ pub enum DemoError {
     Violation(String),
 }
 
-/// Runs the demo, writes what it shows to `out`, and what there is to look at into `directory`, which is emptied first.
-/// With `serve` it then serves the report on that port of this machine (0 is any free one), until the process ends.
+/// Runs the demo, writes what it shows to `out`, and what there is to look at into `directory`, which is created, empty, or
+/// an earlier demo's. With `serve` it then serves the report on that port of this machine (0 is any free one), until the process ends.
 ///
 /// # Errors
 ///
@@ -68,8 +72,8 @@ pub async fn run(directory: &Path, look: Look, serve: Option<u16>, out: &mut imp
         None => None,
     };
     let services = Services::start().await?;
-    let document = services.config(&output.path("ledger.json"), page.as_ref());
-    let environment = services.environment(&output.write("config.toml", &document)?);
+    let document = services.config(&output.path(output::LEDGER), page.as_ref());
+    let environment = services.environment(&output.write(output::CONFIG, &document)?);
     let function = Function::new(environment.clone(), |_metrics| {}).await?;
 
     let began = Instant::now();
@@ -121,8 +125,8 @@ impl Services {
     /// The configuration, as a person would write it.
     fn config(&self, ledger: &Path, page: Option<&Page>) -> String {
         let mut config = format!(
-            "# What the demo gives the function. The stand-ins are at these ports while it runs.\n\n\
-             [ayrshare]\napi_key  = \"env:DEMO_API_KEY\"\nbase_url = \"{}\"\n",
+            "{}\n\n[ayrshare]\napi_key  = \"env:DEMO_API_KEY\"\nbase_url = \"{}\"\n",
+            output::FIRST_LINE,
             self.ayrshare.base_url(),
         );
         for profile in &data::PROFILES {
@@ -175,44 +179,6 @@ async fn wake(function: &Function, event: &str) -> Result<Value, DemoError> {
     Ok(serde_json::from_str(answer.get()).unwrap_or_default())
 }
 
-/// The directory of what there is to look at.
-struct Output {
-    directory: PathBuf,
-}
-
-impl Output {
-    /// Makes it, without what an earlier demo left.
-    fn new(directory: &Path) -> Result<Self, DemoError> {
-        let at = |error| at(directory, error);
-        match fs::remove_dir_all(directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
-            _ => fs::create_dir_all(directory).map_err(at)?,
-        }
-        Ok(Self { directory: directory.to_owned() })
-    }
-
-    /// What a person calls it: as seen from where they are, if it is below.
-    fn name(&self) -> String {
-        let here = std::env::current_dir().ok();
-        let below = here.and_then(|here| self.directory.strip_prefix(here).ok().map(Path::to_owned));
-        below.unwrap_or_else(|| self.directory.clone()).display().to_string()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> Result<PathBuf, DemoError> {
-        let path = self.path(name);
-        fs::write(&path, text).map_err(|error| at(&path, error))?;
-        Ok(path)
-    }
-}
-
-fn at(path: &Path, error: io::Error) -> DemoError {
-    DemoError::Io(path.display().to_string(), error)
-}
-
 fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
@@ -252,7 +218,7 @@ impl Shown<'_> {
         }
         written.push(("report.html".into(), "the report, to be opened in a browser"));
         written.push(("result.json".into(), "what the function answered"));
-        written.push(("config.toml".into(), "what the function was configured with"));
+        written.push((output::CONFIG.into(), "what the function was configured with"));
 
         text += &format!("\n{}\n\n", look.rule("Woken once more"));
         text += &self.second_run();

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::binary;
+
 /// Where `make tools` puts the tools.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin");
 /// How long a program may take to end once it is asked to.
@@ -94,7 +96,7 @@ pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command.env("PATH", path());
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| is_of_the_function(name) || is_of_the_test(name)) {
+        if name.to_str().is_some_and(|name| is_of_the_function(name) || binary::is_of_the_test(name)) {
             command.env_remove(&name);
         }
     }
@@ -104,14 +106,6 @@ pub fn command(program: impl AsRef<Path>) -> Command {
 /// Whether a variable configures the function.
 fn is_of_the_function(name: &str) -> bool {
     ["AWS_", "AYRSHARE_", "LEDGER_", "MEDIA_ALERTS_", "SLACK_", "SNS_", "THRESHOLDS"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-}
-
-/// Whether a variable is one that cargo sets for this test. Build scripts that look at them would run again, and
-/// everything on top of them would be compiled again, in the cargo that a test starts and in the next one after it.
-fn is_of_the_test(name: &str) -> bool {
-    ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
 }
