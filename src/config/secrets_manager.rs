@@ -14,8 +14,7 @@ use super::reference::Miss;
 use crate::aws::{Aws, JsonService, Refusal};
 use crate::net::Deadline;
 
-const SECRETS_MANAGER: JsonService =
-    JsonService { id: "Secrets Manager", name: "secretsmanager", target: "secretsmanager" };
+const SECRETS_MANAGER: JsonService = JsonService::new("Secrets Manager", "secretsmanager", "secretsmanager");
 /// How many secrets are read side by side.
 const SIDE_BY_SIDE: usize = 16;
 

@@ -1,5 +1,6 @@
 //! What the ledger remembers, and when it is forgotten. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -96,7 +97,6 @@ fn hash(text: &str) -> String {
 /// The key as text: its parts with `#` between them, and escaped where one has a `#` itself.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let escape = |text: &str| text.replace('%', "%25").replace('#', "%23");
         let moment = |ms: &Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
         match self {
             Self::Item { profile, id, expires_at_ms } => {
@@ -115,22 +115,42 @@ impl Key {
     /// Reads a key as it is written; `None` for one of another version.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let unescape = |text: &str| text.replace("%23", "#").replace("%25", "%");
-        let profile = |text: &str| ProfileName::new(&unescape(text));
+        Self::parse_sharing(text, &mut None)
+    }
+
+    /// As [`Key::parse`], and shares the name of the profile with the key before, where it is the same.
+    pub(super) fn parse_sharing(text: &str, before: &mut Option<ProfileName>) -> Option<Self> {
         let moment = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
-        let parts: Vec<_> = text.split('#').collect();
-        match parts[..] {
-            ["item", of, id, at] => {
-                Some(Self::Item { profile: profile(of), id: unescape(id), expires_at_ms: moment(at)? })
+        let mut profile = |text: &str| {
+            let name = unescape(text);
+            match before {
+                Some(before) if before.as_str() == name => before.clone(),
+                _ => before.insert(ProfileName::new(&name)).clone(),
             }
-            ["post", of, id, at] => {
-                Some(Self::Post { profile: profile(of), id: unescape(id), expires_at_ms: moment(at)? })
+        };
+        let id = |text: &str| unescape(text).into_owned();
+        let mut parts = text.split('#');
+        let mut next = || parts.next();
+        match (next()?, next()?, next()?, next(), next()) {
+            ("item", of, name, Some(at), None) => {
+                Some(Self::Item { expires_at_ms: moment(at)?, profile: profile(of), id: id(name) })
             }
-            ["failing", of, "media"] => Some(Self::Failing { profile: profile(of), part: Part::Media }),
-            ["failing", of, "posts"] => Some(Self::Failing { profile: profile(of), part: Part::Posts }),
+            ("post", of, name, Some(at), None) => {
+                Some(Self::Post { expires_at_ms: moment(at)?, profile: profile(of), id: id(name) })
+            }
+            ("failing", of, "media", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Media }),
+            ("failing", of, "posts", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Posts }),
             _ => None,
         }
     }
+}
+
+fn escape(text: &str) -> Cow<'_, str> {
+    if text.contains(['%', '#']) { text.replace('%', "%25").replace('#', "%23").into() } else { text.into() }
+}
+
+fn unescape(text: &str) -> Cow<'_, str> {
+    if text.contains('%') { text.replace("%23", "#").replace("%25", "%").into() } else { text.into() }
 }
 
 /// How tight an announcement was: the seconds of its threshold.
