@@ -10,7 +10,7 @@ use super::lookup_error::LookupError;
 use crate::net::Deadline;
 use crate::net::aws::{Aws, JsonService, Refusal};
 
-const PARAMETER_STORE: JsonService = JsonService { id: "SSM", name: "ssm", target: "AmazonSSM" };
+const PARAMETER_STORE: JsonService = JsonService::new("SSM", "ssm", "AmazonSSM");
 /// The most names that one call takes.
 const MOST_NAMES: usize = 10;
 /// How many calls are made side by side. By default an account may make 40 a second.

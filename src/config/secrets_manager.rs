@@ -14,8 +14,7 @@ use super::lookup_error::LookupError;
 use crate::net::Deadline;
 use crate::net::aws::{Aws, JsonService, Refusal};
 
-const SECRETS_MANAGER: JsonService =
-    JsonService { id: "Secrets Manager", name: "secretsmanager", target: "secretsmanager" };
+const SECRETS_MANAGER: JsonService = JsonService::new("Secrets Manager", "secretsmanager", "secretsmanager");
 /// How many secrets are read side by side.
 const SIDE_BY_SIDE: usize = 16;
 

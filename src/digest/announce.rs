@@ -54,7 +54,7 @@ impl Announcement {
             keys.into_iter().filter_map(|key| Some(Change::Put(key.clone(), memory.get(&key)?.renewed(now)?)));
 
         let is_due = |profile: &ProfileName, part: Part| {
-            let record = memory.get(&Key::Failing { profile: profile.clone(), part });
+            let record = memory.get(&Key::of_failing(profile, part));
             record.is_none_or(|record| FAILING_AGAIN <= now.duration_since(record.announced_at))
         };
         let unchecked_is_news =
@@ -64,12 +64,10 @@ impl Announcement {
         let silent = renewals.chain(over.into_iter().map(Change::Delete)).collect();
 
         let failing = digest.unchecked.iter().map(|failed| {
-            let key = Key::Failing { profile: failed.profile.clone(), part: failed.what };
+            let key = Key::of_failing(&failed.profile, failed.what);
             Change::Put(key, Record::new(Level::SEEN, now, None))
         });
-        let mended = recovered
-            .iter()
-            .map(|(profile, part)| Change::Delete(Key::Failing { profile: profile.clone(), part: *part }));
+        let mended = recovered.iter().map(|(profile, part)| Change::Delete(Key::of_failing(profile, *part)));
         let with_first = failing.chain(mended).chain(saved.into_iter().map(Change::Delete)).collect();
         let announced_before = known.len();
         let digest = Digest { entries: new, unchecked_is_news, recovered, resolved, announced_before, ..digest };
@@ -145,7 +143,7 @@ fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileN
         .iter()
         .flat_map(|profile| [(profile.clone(), Part::Media), (profile.clone(), Part::Posts)])
         .filter(|(profile, part)| {
-            memory.contains_key(&Key::Failing { profile: profile.clone(), part: *part })
+            memory.contains_key(&Key::of_failing(profile, *part))
                 && !is_unchecked(profile, *part)
                 && survey.has_seen(profile, *part)
         })

@@ -3,45 +3,59 @@
 //! A run reads a channel with one query, whatever the number of profiles, and writes what was confirmed in batches.
 //! ARCHITECTURE.md has the arithmetic.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, KeyType, PutRequest, ScalarAttributeType, TableDescription, WriteRequest,
-};
+use aws_types::SdkConfig;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
 
 use super::{Change, Key, Lease, LedgerError, Memory, Record};
-use crate::model::Level;
-use crate::model::text::{one_line, shorten};
+use crate::model::{Level, ProfileName};
+use crate::net::aws::{DEFAULT_REGION, JsonClient, JsonService, Refusal};
 use crate::net::{self, Deadline, Retry};
 
+const DYNAMODB: JsonService = JsonService {
+    json_version: "1.0",
+    timeout: Duration::from_secs(10),
+    // A page holds 1 MB of names and values. JSON adds quotes, braces and at worst six bytes for one.
+    max_answer_bytes: 16 * 1024 * 1024,
+    ..JsonService::new("DynamoDB", "dynamodb", "DynamoDB_20120810")
+};
 /// The partition and sort key of the lease.
 const LEASE: (&str, &str) = ("lease", "run");
-/// Items of one `BatchWriteItem`.
-const BATCH: usize = 25;
-/// Batches that are written side by side.
-const SIDE_BY_SIDE: usize = 8;
-/// How many times a call is repeated: a table on demand throttles while it grows.
-const MOST_RETRIES: usize = 6;
+/// The most items that one `BatchWriteItem` takes.
+const MAX_BATCH: usize = 25;
+/// How many batches are written at the same time.
+const CONCURRENT_BATCHES: usize = 8;
+/// How many times a call is repeated: an on-demand table throttles while it grows.
+const MAX_RETRIES: usize = 6;
 
 /// A ledger in a table with the keys `pk` and `sk` (both strings) and the TTL attribute `ttl`.
 #[derive(Debug)]
 pub struct DynamoDbLedger {
-    client: Client,
+    client: JsonClient,
     table: String,
 }
 
-type Item = HashMap<String, AttributeValue>;
-
 impl DynamoDbLedger {
+    /// A client for DynamoDB in the region of `config`.
+    #[must_use]
+    pub fn client(http: reqwest::Client, config: &SdkConfig) -> JsonClient {
+        let region = config.region().map_or(DEFAULT_REGION, AsRef::as_ref);
+        JsonClient::new(DYNAMODB, http, config, region)
+    }
+
     /// A ledger in `table`.
     #[must_use]
-    pub fn new(client: Client, table: String) -> Self {
+    pub fn new(client: JsonClient, table: String) -> Self {
         Self { client, table }
     }
 
@@ -52,262 +66,428 @@ impl DynamoDbLedger {
         ends_at: Timestamp,
         deadline: Deadline,
     ) -> Result<Option<Lease>, LedgerError> {
-        let put = || async {
-            self.client
-                .put_item()
-                .table_name(&self.table)
-                .item("pk", text(LEASE.0))
-                .item("sk", text(LEASE.1))
-                .item("owner", text(owner))
-                .item("ends_at_ms", number(ends_at.as_millisecond()))
-                .item("ttl", number(ends_at.as_second()))
-                // The owner's own lease is no obstacle: the answer to a first attempt may have been lost.
-                .condition_expression("attribute_not_exists(pk) OR ends_at_ms <= :now OR #owner = :owner")
-                .expression_attribute_names("#owner", "owner")
-                .expression_attribute_values(":now", number(now.as_millisecond()))
-                .expression_attribute_values(":owner", text(owner))
-                .send()
-                .await
-        };
-        let is_held = |error: &PutItemError| error.is_conditional_check_failed_exception();
-        match call(deadline, put).await {
-            Ok(_) => Ok(Some(Lease { owner: owner.to_owned(), _file: None, note: None })),
-            Err(CallError::Service(error)) if error.as_service_error().is_some_and(is_held) => Ok(None),
-            Err(error) => Err(self.describe("PutItem", error)),
-        }
+        let put = json!({
+            "TableName": self.table,
+            "Item": {
+                "pk": Attribute::text(LEASE.0),
+                "sk": Attribute::text(LEASE.1),
+                "owner": Attribute::text(owner),
+                "ends_at_ms": Attribute::number(ends_at.as_millisecond()),
+                "ttl": Attribute::number(ends_at.as_second()),
+            },
+            // The owner's own lease is no obstacle: the answer to a first attempt may have been lost.
+            "ConditionExpression": "attribute_not_exists(pk) OR ends_at_ms <= :now OR #owner = :owner",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {
+                ":now": Attribute::number(now.as_millisecond()),
+                ":owner": Attribute::text(owner),
+            },
+        });
+        let is_ours = self.call_if("PutItem", &put, deadline).await?;
+        Ok(is_ours.then(|| Lease { owner: owner.to_owned(), _file: None, note: None }))
     }
 
     pub(super) async fn release(&self, lease: Lease, deadline: Deadline) -> Result<(), LedgerError> {
-        let delete = || async {
-            self.client
-                .delete_item()
-                .table_name(&self.table)
-                .key("pk", text(LEASE.0))
-                .key("sk", text(LEASE.1))
-                .condition_expression("#owner = :owner")
-                .expression_attribute_names("#owner", "owner")
-                .expression_attribute_values(":owner", text(&lease.owner))
-                .send()
-                .await
-        };
-        let is_not_ours = |error: &DeleteItemError| error.is_conditional_check_failed_exception();
-        match call(deadline, delete).await {
-            Ok(_) => Ok(()),
-            Err(CallError::Service(error)) if error.as_service_error().is_some_and(is_not_ours) => Ok(()),
-            Err(error) => Err(self.describe("DeleteItem", error)),
-        }
+        let delete = json!({
+            "TableName": self.table,
+            "Key": {"pk": Attribute::text(LEASE.0), "sk": Attribute::text(LEASE.1)},
+            "ConditionExpression": "#owner = :owner",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {":owner": Attribute::text(&lease.owner)},
+        });
+        self.call_if("DeleteItem", &delete, deadline).await?;
+        Ok(())
     }
 
-    pub(super) async fn read(&self, channel: &str, deadline: Deadline) -> Result<Memory, LedgerError> {
-        let mut memory = Memory::new();
-        let mut start: Option<Item> = None;
+    /// Reads the records of a channel that are still to be kept at `now`: DynamoDB deletes those whose time is over
+    /// within days, and until then they need not be sent.
+    pub(super) async fn read(&self, channel: &str, now: Timestamp, deadline: Deadline) -> Result<Memory, LedgerError> {
+        let partition = partition(channel);
+        let mut query = json!({
+            "TableName": self.table,
+            "ConsistentRead": true,
+            "KeyConditionExpression": "pk = :pk",
+            "FilterExpression": ":now < #ttl",
+            "ProjectionExpression": "sk, announced_at_ms, level_s, due_at_ms, #label, #ttl",
+            "ExpressionAttributeNames": {"#label": "label", "#ttl": "ttl"},
+            "ExpressionAttributeValues": {
+                ":pk": Attribute::text(&partition),
+                ":now": Attribute::number(now.as_second()),
+            },
+        });
+        let mut records = Vec::new();
         loop {
-            let query = || async {
-                self.client
-                    .query()
-                    .table_name(&self.table)
-                    .consistent_read(true)
-                    .key_condition_expression("pk = :pk")
-                    .expression_attribute_values(":pk", text(&partition(channel)))
-                    .set_exclusive_start_key(start.clone())
-                    .send()
-                    .await
-            };
-            let page = call(deadline, query).await.map_err(|error| self.describe("Query", error))?;
-            memory.extend(page.items().iter().filter_map(record_of));
-            match page.last_evaluated_key {
-                Some(last) if !last.is_empty() => start = Some(last),
-                _ => return Ok(memory),
+            let page: Page = self.call("Query", &query, deadline).await?;
+            records.extend(page.records);
+            if page.last_evaluated_key.is_empty() {
+                // Collected at once, a map has full nodes: half of the memory that inserting one by one takes.
+                return Ok(records.into_iter().collect());
             }
+            query["ExclusiveStartKey"] = page.last_evaluated_key.into();
         }
     }
 
     pub(super) async fn write(&self, channel: &str, changes: &[Change], deadline: Deadline) -> Result<(), LedgerError> {
-        let mut batches = Vec::new();
-        for batch in changes.chunks(BATCH) {
-            let requests: Option<Vec<_>> = batch.iter().map(|change| request(channel, change)).collect();
-            batches.push(requests.ok_or_else(|| LedgerError("a record could not be written as an item".to_owned()))?);
-        }
-        // Every batch is tried, whatever became of another: what was confirmed is to be remembered.
-        let written: Vec<_> = stream::iter(batches)
-            .map(|batch| self.write_batch(batch, deadline))
-            .buffer_unordered(SIDE_BY_SIDE)
+        let partition = partition(channel);
+        let request = |change: &Change| to_raw_value(&WriteRequest::new(&partition, change));
+        // Every batch is tried, whatever became of another, so that as much as possible of what was confirmed is recorded.
+        let written: Vec<_> = stream::iter(changes.chunks(MAX_BATCH))
+            .map(async |batch| {
+                let requests: Result<Vec<_>, _> = batch.iter().map(request).collect();
+                let requests = requests.map_err(|error| self.error("BatchWriteItem", &unwritable(&error), deadline))?;
+                self.write_batch(requests, deadline).await
+            })
+            .buffer_unordered(CONCURRENT_BATCHES)
             .collect()
             .await;
-        written.into_iter().collect()
+        let mut refused = Refused::default();
+        for written in written {
+            refused.add(written?);
+        }
+        refused.into_result(&self.table)
     }
 
-    /// Writes one batch; what DynamoDB leaves unprocessed is written again, after a growing pause.
-    async fn write_batch(&self, mut batch: Vec<WriteRequest>, deadline: Deadline) -> Result<(), LedgerError> {
-        for attempt in 0..=MOST_RETRIES {
-            let write =
-                || async { self.client.batch_write_item().request_items(&self.table, batch.clone()).send().await };
-            let answer = call(deadline, write).await.map_err(|error| self.describe("BatchWriteItem", error))?;
-            batch = answer.unprocessed_items.and_then(|mut left| left.remove(&self.table)).unwrap_or_default();
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let pause = std::time::Duration::from_millis(100 << attempt);
-            if deadline.remaining() <= pause {
-                break;
-            }
-            tokio::time::sleep(pause).await;
+    /// Writes one batch. DynamoDB refuses a whole batch for one bad record, so a refused one is written record by
+    /// record; the answer counts those that are refused by themselves.
+    async fn write_batch(&self, batch: Vec<Box<RawValue>>, deadline: Deadline) -> Result<Refused, LedgerError> {
+        let singles = if 1 < batch.len() { batch.clone() } else { Vec::new() };
+        let Err(refusal) = self.write_requests(batch, deadline).await else { return Ok(Refused::default()) };
+        let error = self.error("BatchWriteItem", &refusal, deadline);
+        if !is_about_records(&error) {
+            return Err(error);
         }
-        Err(LedgerError(format!(
-            "DynamoDB left {} records of table {} unwritten: it is throttled",
-            batch.len(),
-            self.table
-        )))
+        let mut refused = Refused::default();
+        if singles.is_empty() {
+            refused.add(Refused { records: 1, said: refusal.said });
+            return Ok(refused);
+        }
+        for request in singles {
+            refused.add(Box::pin(self.write_batch(vec![request], deadline)).await?);
+        }
+        Ok(refused)
+    }
+
+    /// Makes write requests, and again those that DynamoDB leaves unprocessed.
+    async fn write_requests(&self, requests: Vec<Box<RawValue>>, deadline: Deadline) -> Result<(), Refusal> {
+        let left = Mutex::new(requests);
+        let write = || async {
+            let mut left = left.lock().await;
+            let input = BatchWrite { request_items: BTreeMap::from([(self.table.as_str(), left.as_slice())]) };
+            let answer: BatchWritten = self.client.call("BatchWriteItem", &input, deadline).await?;
+            *left = answer.unprocessed_items.into_values().next().unwrap_or_default();
+            let throttled = || Refusal::of_answer("ProvisionedThroughputExceededException", "", 400);
+            if left.is_empty() { Ok(()) } else { Err(throttled()) }
+        };
+        net::retrying_at_most(MAX_RETRIES, deadline, write, retry).await
     }
 
     pub(super) async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
-        let describe = || async { self.client.describe_table().table_name(&self.table).send().await };
-        let table = call(deadline, describe).await.map_err(|error| self.describe("DescribeTable", error))?.table;
-        if table.as_ref().is_some_and(has_our_keys) { Ok(()) } else { Err(self.wrong_keys()) }
+        let describe = json!({"TableName": self.table});
+        let described: Described = self.call("DescribeTable", &describe, deadline).await?;
+        if described.table.has_our_keys() { Ok(()) } else { Err(LedgerError::WrongKeys { table: self.table.clone() }) }
     }
 
-    fn describe<E>(&self, what: &str, error: CallError<E>) -> LedgerError
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let CallError::Service(error) = error else {
-            return LedgerError("the run had no time left for the ledger".to_owned());
-        };
-        let table = &self.table;
-        let said = error.message().unwrap_or_default();
-        LedgerError(match error.code() {
-            Some("ResourceNotFoundException") => {
-                format!("there is no ledger table {table} in this region; create it, or correct `ledger.table`")
-            }
-            Some("ValidationException") if said.contains("key") || said.contains("schema") => self.wrong_keys().0,
-            Some("AccessDeniedException" | "UnrecognizedClientException") => {
-                format!("the function's role does not allow dynamodb:{what} on the ledger table {table}")
-            }
-            Some(code) => format!("the ledger table {table} answered {code}: {}", shorten(&one_line(said), 200)),
-            None => {
-                let text = one_line(&net::with_causes(&*error));
-                format!("the ledger table {table} cannot be reached: {}", shorten(&text, 200))
-            }
-        })
-    }
-
-    fn wrong_keys(&self) -> LedgerError {
-        LedgerError(format!(
-            "the ledger table {} has other keys; it needs the partition key `pk` and the sort key `sk`, both strings",
-            self.table
-        ))
-    }
-}
-
-/// Makes a call, and again while it fails in a way that passes: every call here may be repeated.
-async fn call<T, E, F>(deadline: Deadline, call: impl Fn() -> F) -> Result<T, CallError<E>>
-where
-    E: ProvideErrorMetadata,
-    F: Future<Output = Result<T, SdkError<E>>>,
-{
-    let attempt = || async {
-        match deadline.bound(call()).await {
-            Some(answer) => answer.map_err(|error| CallError::Service(Box::new(error))),
-            None => Err(CallError::OutOfTime),
-        }
-    };
-    let retry = |error: &CallError<E>| if error.is_transient() { Retry::Backoff } else { Retry::Never };
-    net::retrying_at_most(MOST_RETRIES, deadline, attempt, retry).await
-}
-
-enum CallError<E> {
-    Service(Box<SdkError<E>>),
-    OutOfTime,
-}
-
-impl<E: ProvideErrorMetadata> CallError<E> {
-    fn is_transient(&self) -> bool {
-        let Self::Service(error) = self else { return false };
-        match &**error {
-            SdkError::ServiceError(service) => {
-                let throttled = matches!(
-                    error.code(),
-                    Some(
-                        "ProvisionedThroughputExceededException"
-                            | "ThrottlingException"
-                            | "RequestLimitExceeded"
-                            | "TransactionInProgressException"
-                    )
-                );
-                throttled || service.raw().status().is_server_error()
-            }
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-            _ => false,
+    /// Makes a call with a condition, and says whether the condition held.
+    async fn call_if(&self, operation: &'static str, input: &Value, deadline: Deadline) -> Result<bool, LedgerError> {
+        match self.try_call::<IgnoredAny>(operation, input, deadline).await {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.code.as_deref() == Some("ConditionalCheckFailedException") => Ok(false),
+            Err(refusal) => Err(self.error(operation, &refusal, deadline)),
         }
     }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        input: &Value,
+        deadline: Deadline,
+    ) -> Result<T, LedgerError> {
+        let answer = self.try_call(operation, input, deadline).await;
+        answer.map_err(|refusal| self.error(operation, &refusal, deadline))
+    }
+
+    /// Makes a call, and again while it fails in a way that passes: every call here may be repeated.
+    async fn try_call<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        input: &Value,
+        deadline: Deadline,
+    ) -> Result<T, Refusal> {
+        let call = || self.client.call(operation, input, deadline);
+        net::retrying_at_most(MAX_RETRIES, deadline, call, retry).await
+    }
+
+    fn error(&self, operation: &str, refusal: &Refusal, deadline: Deadline) -> LedgerError {
+        let table = self.table.clone();
+        let said = refusal.said.clone();
+        match refusal.code.as_deref() {
+            None if deadline.remaining().is_zero() => LedgerError::OutOfTime,
+            None => LedgerError::Unreachable { table, said },
+            Some("ResourceNotFoundException") => LedgerError::NoTable { table },
+            Some("ValidationException") if names_other_keys(&said) => LedgerError::WrongKeys { table },
+            Some("AccessDeniedException") if said.contains("kms:") => {
+                LedgerError::Denied { table, action: "kms:Decrypt".to_owned() }
+            }
+            Some("AccessDeniedException") => LedgerError::Denied { table, action: format!("dynamodb:{operation}") },
+            Some(
+                code @ ("UnrecognizedClientException"
+                | "InvalidSignatureException"
+                | "IncompleteSignatureException"
+                | "MissingAuthenticationTokenException"
+                | "ExpiredTokenException"),
+            ) => LedgerError::Credentials { table, code: code.to_owned() },
+            Some("ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded") => {
+                LedgerError::Throttled { table }
+            }
+            Some(code) => LedgerError::Answered { table, code: code.to_owned(), said },
+        }
+    }
+}
+
+fn retry(refusal: &Refusal) -> Retry {
+    if refusal.is_passing { Retry::Backoff } else { Retry::Never }
+}
+
+/// Whether a `ValidationException` is about the keys of the table. It has many other reasons: a key that is too long, an
+/// item that is too large.
+fn names_other_keys(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    [
+        "does not match the schema",
+        "does not match schema type",
+        "type mismatch for key",
+        "missing the key",
+        "missed key schema",
+        "query key condition not supported",
+    ]
+    .iter()
+    .any(|reason| said.contains(reason))
+}
+
+/// Whether a batch was refused for what is in its records.
+fn is_about_records(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Answered { code, .. } if code == "ValidationException")
+}
+
+fn unwritable(error: &serde_json::Error) -> Refusal {
+    Refusal::no_request(&error.to_string())
 }
 
 fn partition(channel: &str) -> String {
     format!("channel#{channel}")
 }
 
-fn has_our_keys(table: &TableDescription) -> bool {
-    let is_key = |name: &str, key_type: KeyType| {
-        table.key_schema().iter().any(|key| key.attribute_name() == name && *key.key_type() == key_type)
-            && table
-                .attribute_definitions()
-                .iter()
-                .any(|one| one.attribute_name() == name && *one.attribute_type() == ScalarAttributeType::S)
-    };
-    is_key("pk", KeyType::Hash) && is_key("sk", KeyType::Range)
+/// The records that the table refused by themselves.
+#[derive(Default)]
+struct Refused {
+    records: usize,
+    /// What was said of the first.
+    said: String,
 }
 
-fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-fn number(value: i64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn request(channel: &str, change: &Change) -> Option<WriteRequest> {
-    let keys = |key: &Key| [("pk", text(&partition(channel))), ("sk", text(&key.to_string()))];
-    Some(match change {
-        Change::Put(key, record) => {
-            let mut put = PutRequest::builder()
-                .item("announced_at_ms", number(record.announced_at.as_millisecond()))
-                .item("ttl", number(record.keep_until.as_second()));
-            for (name, value) in keys(key) {
-                put = put.item(name, value);
-            }
-            if record.level != Level::SEEN {
-                put = put.item("level_s", number(i64::try_from(record.level.seconds()).unwrap_or(i64::MAX)));
-            }
-            if let Some(due_at) = record.due_at {
-                put = put.item("due_at_ms", number(due_at.as_millisecond()));
-            }
-            if let Some(label) = &record.label {
-                put = put.item("label", text(label));
-            }
-            WriteRequest::builder().put_request(put.build().ok()?).build()
+impl Refused {
+    fn add(&mut self, other: Self) {
+        if self.records == 0 {
+            self.said = other.said;
         }
-        Change::Delete(key) => {
-            let delete = DeleteRequest::builder()
-                .set_key(Some(keys(key).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
-            WriteRequest::builder().delete_request(delete.build().ok()?).build()
-        }
-    })
+        self.records += other.records;
+    }
+
+    fn into_result(self, table: &str) -> Result<(), LedgerError> {
+        let Self { records, said } = self;
+        if records == 0 { Ok(()) } else { Err(LedgerError::Rejected { table: table.to_owned(), records, said }) }
+    }
 }
 
-/// Reads an item; `None` for one that is not of this version.
-fn record_of(item: &Item) -> Option<(Key, Record)> {
-    let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
-    let moment = |name: &str| Timestamp::from_millisecond(number(name)?).ok();
-    let level = match number("level_s") {
-        None => Level::SEEN,
-        Some(seconds) => Level::within(u64::try_from(seconds).ok()?),
-    };
-    let record = Record {
-        level,
-        announced_at: moment("announced_at_ms")?,
-        keep_until: Timestamp::from_second(number("ttl")?).ok()?,
-        due_at: moment("due_at_ms"),
-        label: item.get("label").and_then(|label| label.as_s().ok()).cloned(),
-    };
-    Some((Key::parse(item.get("sk")?.as_s().ok()?)?, record))
+/// A value as DynamoDB writes it: `{"S": "text"}` or `{"N": "1"}`. Values of any other type are empty.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Attribute<'a> {
+    #[serde(rename = "S", borrow, default, skip_serializing_if = "str::is_empty")]
+    text: Cow<'a, str>,
+    #[serde(rename = "N", borrow, default, skip_serializing_if = "str::is_empty")]
+    number: Cow<'a, str>,
+}
+
+impl<'a> Attribute<'a> {
+    fn text(text: &'a str) -> Self {
+        Self { text: text.into(), number: Cow::default() }
+    }
+
+    fn number(number: i64) -> Self {
+        Self { text: Cow::default(), number: number.to_string().into() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.number.is_empty()
+    }
+
+    fn as_number(&self) -> Option<i64> {
+        self.number.parse().ok()
+    }
+
+    fn as_moment(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.as_number()?).ok()
+    }
+}
+
+/// The primary key of an item.
+#[derive(Serialize)]
+struct ItemKey<'a> {
+    pk: Attribute<'a>,
+    sk: Attribute<'a>,
+}
+
+/// A record as an item.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Item<'a> {
+    #[serde(borrow, skip_serializing_if = "Attribute::is_empty")]
+    pk: Attribute<'a>,
+    #[serde(borrow)]
+    sk: Attribute<'a>,
+    #[serde(borrow)]
+    announced_at_ms: Attribute<'a>,
+    #[serde(borrow)]
+    ttl: Attribute<'a>,
+    /// Absent for [`Level::SEEN`].
+    #[serde(borrow, skip_serializing_if = "Attribute::is_empty")]
+    level_s: Attribute<'a>,
+    #[serde(borrow, skip_serializing_if = "Attribute::is_empty")]
+    due_at_ms: Attribute<'a>,
+    #[serde(borrow, skip_serializing_if = "Attribute::is_empty")]
+    label: Attribute<'a>,
+}
+
+impl<'a> Item<'a> {
+    fn new(keys: ItemKey<'a>, record: &'a Record) -> Self {
+        let level = || Attribute::number(i64::try_from(record.level.seconds()).unwrap_or(i64::MAX));
+        Self {
+            pk: keys.pk,
+            sk: keys.sk,
+            announced_at_ms: Attribute::number(record.announced_at.as_millisecond()),
+            ttl: Attribute::number(record.keep_until.as_second()),
+            level_s: if record.level == Level::SEEN { Attribute::default() } else { level() },
+            due_at_ms: record.due_at.map(|due_at| Attribute::number(due_at.as_millisecond())).unwrap_or_default(),
+            label: record.label.as_deref().map(Attribute::text).unwrap_or_default(),
+        }
+    }
+
+    /// Reads an item; `None` for one that is not of this version. Items come in the order of their keys, so that the
+    /// name of the profile is often that of the item before.
+    fn record(&self, profile: &mut Option<ProfileName>) -> Option<(Key, Record)> {
+        let level = if self.level_s.is_empty() {
+            Level::SEEN
+        } else {
+            Level::within(u64::try_from(self.level_s.as_number()?).ok()?)
+        };
+        let record = Record {
+            level,
+            announced_at: self.announced_at_ms.as_moment()?,
+            keep_until: Timestamp::from_second(self.ttl.as_number()?).ok()?,
+            due_at: self.due_at_ms.as_moment(),
+            label: (!self.label.text.is_empty()).then(|| self.label.text.clone().into_owned()),
+        };
+        Some((Key::parse_sharing(&self.sk.text, profile)?, record))
+    }
+}
+
+/// One element of a batch.
+#[derive(Serialize)]
+enum WriteRequest<'a> {
+    PutRequest {
+        #[serde(rename = "Item")]
+        item: Box<Item<'a>>,
+    },
+    DeleteRequest {
+        #[serde(rename = "Key")]
+        key: ItemKey<'a>,
+    },
+}
+
+impl<'a> WriteRequest<'a> {
+    fn new(partition: &'a str, change: &'a Change) -> Self {
+        let (Change::Put(key, _) | Change::Delete(key)) = change;
+        let sk = Attribute { text: key.to_string().into(), number: Cow::default() };
+        let key = ItemKey { pk: Attribute::text(partition), sk };
+        match change {
+            Change::Put(_, record) => Self::PutRequest { item: Box::new(Item::new(key, record)) },
+            Change::Delete(_) => Self::DeleteRequest { key },
+        }
+    }
+}
+
+/// The input of `BatchWriteItem`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchWrite<'a> {
+    request_items: BTreeMap<&'a str, &'a [Box<RawValue>]>,
+}
+
+/// The answer of `BatchWriteItem`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchWritten {
+    #[serde(default)]
+    unprocessed_items: BTreeMap<String, Vec<Box<RawValue>>>,
+}
+
+/// The answer of `Query`. Items become records while they are read.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Page {
+    #[serde(rename = "Items", default, deserialize_with = "records")]
+    records: Vec<(Key, Record)>,
+    #[serde(default)]
+    last_evaluated_key: Map<String, Value>,
+}
+
+fn records<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Key, Record)>, D::Error> {
+    struct Records;
+
+    impl<'de> Visitor<'de> for Records {
+        type Value = Vec<(Key, Record)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut records = Vec::new();
+            let mut profile = None;
+            while let Some(item) = items.next_element::<Item<'de>>()? {
+                records.extend(item.record(&mut profile));
+            }
+            Ok(records)
+        }
+    }
+
+    deserializer.deserialize_seq(Records)
+}
+
+/// The answer of `DescribeTable`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Described {
+    table: Table,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Table {
+    #[serde(default)]
+    key_schema: Vec<Map<String, Value>>,
+    #[serde(default)]
+    attribute_definitions: Vec<Map<String, Value>>,
+}
+
+impl Table {
+    fn has_our_keys(&self) -> bool {
+        let has = |list: &[Map<String, Value>], name: &str, field: &str, value: &str| {
+            list.iter()
+                .any(|one| one.get("AttributeName") == Some(&name.into()) && one.get(field) == Some(&value.into()))
+        };
+        [("pk", "HASH"), ("sk", "RANGE")].iter().all(|(name, kind)| {
+            has(&self.key_schema, name, "KeyType", kind) && has(&self.attribute_definitions, name, "AttributeType", "S")
+        })
+    }
 }

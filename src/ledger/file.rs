@@ -75,10 +75,11 @@ impl FileLedger {
         Ok(Some(Lease { owner: owner.to_owned(), _file: Some(file), note }))
     }
 
-    pub(super) fn read(&self, channel: &str) -> Result<Memory, LedgerError> {
+    pub(super) fn read(&self, channel: &str, now: Timestamp) -> Result<Memory, LedgerError> {
         let mut document = self.whole()?;
-        let records = document.channels.remove(channel).unwrap_or_default();
-        Ok(records.into_iter().filter_map(|(key, record)| Some((Key::parse(&key)?, record))).collect())
+        let records = document.channels.remove(channel).unwrap_or_default().into_iter();
+        let records = records.filter(|(_, record)| now < record.keep_until);
+        Ok(records.filter_map(|(key, record)| Some((Key::parse(&key)?, record))).collect())
     }
 
     pub(super) fn write(&self, channel: &str, changes: &[Change], now: Timestamp) -> Result<(), LedgerError> {
@@ -103,7 +104,8 @@ impl FileLedger {
         let folder = folder_of(&self.path);
         let metadata = fs::metadata(folder).map_err(|error| io(folder, "be read", &error))?;
         if metadata.permissions().readonly() {
-            return Err(LedgerError(format!("the ledger's folder {} is not writable", folder.display())));
+            let said = "the folder is read-only".to_owned();
+            return Err(LedgerError::Io { path: folder.to_owned(), attempt: "be written", said });
         }
         Ok(())
     }
@@ -111,9 +113,7 @@ impl FileLedger {
     fn whole(&self) -> Result<Document, LedgerError> {
         match self.load()? {
             Loaded::Whole(document) => Ok(document),
-            Loaded::Corrupt(reason) => {
-                Err(LedgerError(format!("the ledger {} cannot be read: {reason}", self.path.display())))
-            }
+            Loaded::Corrupt(reason) => Err(LedgerError::Corrupt { path: self.path.clone(), reason }),
         }
     }
 
@@ -155,8 +155,8 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn io(path: &Path, what: &str, error: &std::io::Error) -> LedgerError {
-    LedgerError(format!("the ledger's file {} cannot {what}: {error}", path.display()))
+fn io(path: &Path, attempt: &'static str, error: &std::io::Error) -> LedgerError {
+    LedgerError::Io { path: path.to_owned(), attempt, said: error.to_string() }
 }
 
 #[cfg(test)]
@@ -200,12 +200,12 @@ mod tests {
         let folder = Folder::new();
         folder.ledger().write("team", &[put("A"), put("B")], now()).expect("to be written");
         folder.ledger().write("mail", &[put("A")], now()).expect("to be written");
-        assert_eq!(folder.ledger().read("team").expect("a memory").len(), 2);
-        assert_eq!(folder.ledger().read("nobody").expect("a memory").len(), 0);
+        assert_eq!(folder.ledger().read("team", now()).expect("a memory").len(), 2);
+        assert_eq!(folder.ledger().read("nobody", now()).expect("a memory").len(), 0);
 
         let much_later = now() + jiff::SignedDuration::from_hours(91 * 24);
         folder.ledger().write("mail", &[], much_later).expect("to be written");
-        assert_eq!(folder.ledger().read("team").expect("a memory").len(), 0);
+        assert_eq!(folder.ledger().read("team", now()).expect("a memory").len(), 0);
     }
 
     #[test]
@@ -224,13 +224,13 @@ mod tests {
             let folder = Folder::new();
             let ledger = folder.ledger();
             fs::write(&ledger.path, corrupt).expect("to be written");
-            assert!(ledger.read("team").is_err(), "{corrupt}");
+            assert!(ledger.read("team", now()).is_err(), "{corrupt}");
             assert!(ledger.path.exists(), "reading changes nothing");
             let lease = ledger.lease("one", now()).expect("an answer").expect("a lease");
             assert!(lease.note.expect("a note").contains("corrupt-1795413600000"), "{corrupt}");
             let aside = fs::read_to_string(folder.0.join("ledger.json.corrupt-1795413600000")).expect("a file");
             assert_eq!(aside, corrupt);
-            assert_eq!(ledger.read("team").expect("a memory").len(), 0);
+            assert_eq!(ledger.read("team", now()).expect("a memory").len(), 0);
         }
     }
 
@@ -242,10 +242,10 @@ mod tests {
         let whole = fs::read(&ledger.path).expect("a file");
         for length in 0..whole.len() {
             fs::write(folder.0.join("ledger.json.new"), &whole[..length]).expect("to be written");
-            assert_eq!(ledger.read("team").expect("a memory").len(), 1);
+            assert_eq!(ledger.read("team", now()).expect("a memory").len(), 1);
         }
         ledger.write("team", &[put("B")], now()).expect("to be written");
-        assert_eq!(ledger.read("team").expect("a memory").len(), 2);
+        assert_eq!(ledger.read("team", now()).expect("a memory").len(), 2);
     }
 
     #[test]

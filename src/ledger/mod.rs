@@ -4,6 +4,7 @@
 //! [`mod@file`]).
 
 mod dynamodb;
+mod error;
 mod file;
 mod record;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod simulation;
 use jiff::Timestamp;
 
 pub use self::dynamodb::DynamoDbLedger;
+pub use self::error::LedgerError;
 pub use self::file::FileLedger;
 pub use self::record::{Change, Key, Memory, Record, post_id};
 use crate::net::Deadline;
@@ -37,11 +39,6 @@ pub struct Lease {
     /// What happened to the ledger that people should hear of.
     pub note: Option<String>,
 }
-
-/// Why the ledger could not be used.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct LedgerError(String);
 
 impl Ledger {
     /// The type as the configuration names it.
@@ -92,15 +89,15 @@ impl Ledger {
         }
     }
 
-    /// Everything that `channel` has confirmed and that is still remembered.
+    /// Everything that `channel` has confirmed and that is still to be kept at `now`.
     ///
     /// # Errors
     ///
     /// Says what the ledger answered, and what mends it.
-    pub async fn read(&self, channel: &str, deadline: Deadline) -> Result<Memory, LedgerError> {
+    pub async fn read(&self, channel: &str, now: Timestamp, deadline: Deadline) -> Result<Memory, LedgerError> {
         match self {
-            Self::DynamoDb(ledger) => ledger.read(channel, deadline).await,
-            Self::File(ledger) => ledger.read(channel),
+            Self::DynamoDb(ledger) => ledger.read(channel, now, deadline).await,
+            Self::File(ledger) => ledger.read(channel, now),
             #[cfg(test)]
             Self::InProcess(ledger) => ledger.read(channel).await,
         }

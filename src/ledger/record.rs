@@ -1,5 +1,6 @@
 //! What the ledger remembers, and when it is forgotten. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -16,13 +17,21 @@ pub type Memory = BTreeMap<Key, Record>;
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// A record of something that is still there is renewed once it has less than this left.
 const RENEWED: SignedDuration = SignedDuration::from_hours(45 * 24);
-/// Bytes of an id in a key; DynamoDB takes 1,024 for the whole of it.
-const MOST_ID_BYTES: usize = 300;
+/// The longest key that is stored: what DynamoDB takes as a sort key.
+pub(super) const MAX_KEY_BYTES: usize = 1_024;
+/// A longer id is stored as its hash.
+const MAX_ID_BYTES: usize = 300;
+/// A longer name of a profile, once escaped, is stored as its hash. It leaves room for a hashed id beside it, and no name
+/// that the configuration accepts is longer: 200 characters.
+const MAX_PROFILE_BYTES: usize = 800;
 
 /// What an announcement was about.
 ///
 /// The expiry is a part of it: a file whose expiry changes is announced anew, and one whose id comes twice with two
 /// expiries is two.
+///
+/// Make it with [`Key::of_item`], [`Key::of_post`] and [`Key::of_failing`]: they replace what would make the key longer
+/// than a ledger can store by its hash. Two subjects never have the same key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     /// A file of a gallery.
@@ -58,44 +67,79 @@ impl Key {
     pub fn of_item(profile: &ProfileName, media: &Media) -> Self {
         let id = media.id.as_ref().or(media.url.as_ref()).or(media.file_name.as_ref());
         let expires_at_ms = media.expires_at.map(Timestamp::as_millisecond);
-        Self::Item { profile: profile.clone(), id: bounded(id.map_or("", String::as_str)), expires_at_ms }
+        let profile = stored_profile(profile);
+        let id = stored_id(id.map_or("", String::as_str), &profile, expires_at_ms);
+        Self::Item { profile, id, expires_at_ms }
     }
 
     /// The key of a post.
     #[must_use]
     pub fn of_post(post: &PostAtRisk) -> Self {
-        Self::Post {
-            profile: post.profile.clone(),
-            id: post_id(post),
-            expires_at_ms: post.media.iter().filter_map(|media| media.expires_at).min().map(Timestamp::as_millisecond),
-        }
+        let expiries = post.media.iter().filter_map(|media| media.expires_at);
+        let expires_at_ms = expiries.min().map(Timestamp::as_millisecond);
+        let profile = stored_profile(&post.profile);
+        let id = match &post.id {
+            Some(id) => stored_id(id, &profile, expires_at_ms),
+            None => {
+                let urls: Vec<_> = post.media.iter().map(|media| media.url.as_str()).collect();
+                hash(&format!("{:?} {:?} {urls:?}", post.text, post.scheduled_at))
+            }
+        };
+        Self::Post { profile, id, expires_at_ms }
+    }
+
+    /// The key of a profile that could not be checked.
+    #[must_use]
+    pub fn of_failing(profile: &ProfileName, part: Part) -> Self {
+        Self::Failing { profile: stored_profile(profile), part }
     }
 }
 
-/// What a post is remembered by.
+/// What a post is remembered by: the id in its key.
 #[must_use]
 pub fn post_id(post: &PostAtRisk) -> String {
-    if let Some(id) = &post.id {
-        bounded(id)
-    } else {
-        let urls: Vec<_> = post.media.iter().map(|media| media.url.as_str()).collect();
-        hash(&format!("{:?} {:?} {urls:?}", post.text, post.scheduled_at))
+    match Key::of_post(post) {
+        Key::Item { id, .. } | Key::Post { id, .. } => id,
+        Key::Failing { .. } => String::new(),
     }
 }
 
-fn bounded(id: &str) -> String {
-    if id.len() <= MOST_ID_BYTES { id.to_owned() } else { hash(id) }
+fn stored_profile(profile: &ProfileName) -> ProfileName {
+    let name = profile.as_str();
+    let is_short = escaped_len(name) <= MAX_PROFILE_BYTES && !is_hash(name);
+    if is_short { profile.clone() } else { ProfileName::new(&hash(name)) }
 }
 
-fn hash(text: &str) -> String {
-    let hash: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hash}")
+fn stored_id(id: &str, profile: &ProfileName, expires_at_ms: Option<i64>) -> String {
+    let fits = || {
+        let rest = Key::Item { profile: profile.clone(), id: String::new(), expires_at_ms };
+        rest.to_string().len() + escaped_len(id) <= MAX_KEY_BYTES
+    };
+    // Most ids are so short that nobody needs to look.
+    let is_tiny = 3 * (profile.as_str().len() + id.len()) <= MAX_KEY_BYTES / 2;
+    let is_short = id.len() <= MAX_ID_BYTES && (is_tiny || fits());
+    if is_short && !is_hash(id) { id.to_owned() } else { hash(id) }
+}
+
+/// Stands for a text in a key.
+pub(super) fn hash(text: &str) -> String {
+    format!("{HASH_PREFIX}{}", hex::encode(Sha256::digest(text)))
+}
+
+const HASH_PREFIX: &str = "sha256:";
+
+/// Whether a text looks like [`hash`]. Such a text is hashed itself, or it could pass for another one.
+pub(super) fn is_hash(text: &str) -> bool {
+    let is_hex = |digits: &str| {
+        digits.len() == 2 * Sha256::output_size()
+            && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    text.strip_prefix(HASH_PREFIX).is_some_and(is_hex)
 }
 
 /// The key as text: its parts with `#` between them, and escaped where one has a `#` itself.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let escape = |text: &str| text.replace('%', "%25").replace('#', "%23");
         let moment = |ms: &Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
         match self {
             Self::Item { profile, id, expires_at_ms } => {
@@ -114,22 +158,46 @@ impl Key {
     /// Reads a key as it is written; `None` for one of another version.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let unescape = |text: &str| text.replace("%23", "#").replace("%25", "%");
-        let profile = |text: &str| ProfileName::new(&unescape(text));
+        Self::parse_sharing(text, &mut None)
+    }
+
+    /// As [`Key::parse`], and shares the name of the profile with the key before, where it is the same.
+    pub(super) fn parse_sharing(text: &str, before: &mut Option<ProfileName>) -> Option<Self> {
         let moment = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
-        let parts: Vec<_> = text.split('#').collect();
-        match parts[..] {
-            ["item", of, id, at] => {
-                Some(Self::Item { profile: profile(of), id: unescape(id), expires_at_ms: moment(at)? })
+        let mut profile = |text: &str| {
+            let name = unescape(text);
+            match before {
+                Some(before) if before.as_str() == name => before.clone(),
+                _ => before.insert(ProfileName::new(&name)).clone(),
             }
-            ["post", of, id, at] => {
-                Some(Self::Post { profile: profile(of), id: unescape(id), expires_at_ms: moment(at)? })
+        };
+        let id = |text: &str| unescape(text).into_owned();
+        let mut parts = text.split('#');
+        let mut next = || parts.next();
+        match (next()?, next()?, next()?, next(), next()) {
+            ("item", of, name, Some(at), None) => {
+                Some(Self::Item { expires_at_ms: moment(at)?, profile: profile(of), id: id(name) })
             }
-            ["failing", of, "media"] => Some(Self::Failing { profile: profile(of), part: Part::Media }),
-            ["failing", of, "posts"] => Some(Self::Failing { profile: profile(of), part: Part::Posts }),
+            ("post", of, name, Some(at), None) => {
+                Some(Self::Post { expires_at_ms: moment(at)?, profile: profile(of), id: id(name) })
+            }
+            ("failing", of, "media", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Media }),
+            ("failing", of, "posts", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Posts }),
             _ => None,
         }
     }
+}
+
+fn escaped_len(text: &str) -> usize {
+    text.len() + 2 * text.bytes().filter(|byte| matches!(byte, b'%' | b'#')).count()
+}
+
+fn escape(text: &str) -> Cow<'_, str> {
+    if text.contains(['%', '#']) { text.replace('%', "%25").replace('#', "%23").into() } else { text.into() }
+}
+
+fn unescape(text: &str) -> Cow<'_, str> {
+    if text.contains('%') { text.replace("%23", "#").replace("%25", "%").into() } else { text.into() }
 }
 
 /// What is remembered of an announcement.
@@ -217,11 +285,59 @@ mod tests {
         }
     }
 
+    /// Texts as hostile as they come: long, of what is escaped, of several bytes, and hashes of others.
+    fn hostile_text() -> impl Strategy<Value = String> {
+        let repeated = ("[a#%é名📸]{1,3}", 1..400_usize).prop_map(|(text, times)| text.repeat(times));
+        let hashed = repeated.clone().prop_map(|text| hash(&text));
+        prop_oneof![repeated, hashed, any::<String>()]
+    }
+
+    fn key_of_item(profile: &str, id: &str, expires_at_ms: Option<i64>) -> Key {
+        let expires_at = expires_at_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        Key::of_item(&ProfileName::new(profile), &Media { id: Some(id.to_owned()), expires_at, ..Media::default() })
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_fits_into_dynamodb_and_no_two_subjects_share_one(
+            (a, b) in (hostile_text(), hostile_text()), (c, d) in (hostile_text(), hostile_text()),
+            at in proptest::option::of(any::<i64>()),
+        ) {
+            let (one, two) = (key_of_item(&a, &b, at), key_of_item(&c, &d, at));
+            prop_assert!(one.to_string().len() <= MAX_KEY_BYTES, "{} bytes", one.to_string().len());
+            prop_assert_eq!(Key::parse(&one.to_string()), Some(one.clone()));
+            prop_assert_eq!(one.to_string() == two.to_string(), (&a, &b) == (&c, &d));
+            // A hash of a part is the attack that a hash invites.
+            let hashed = key_of_item(&hash(&a), &hash(&b), at);
+            prop_assert_ne!(one.to_string(), hashed.to_string());
+            let failing = Key::of_failing(&ProfileName::new(&a), Part::Posts);
+            prop_assert!(failing.to_string().len() <= MAX_KEY_BYTES);
+        }
+    }
+
     #[test]
-    fn a_key_fits_into_dynamodb_whatever_the_id() {
-        let media = Media { id: Some("#".repeat(10_000)), ..Media::default() };
-        let key = Key::of_item(&ProfileName::new(&"名".repeat(200)), &media);
-        assert!(key.to_string().len() <= 1_024, "{}", key.to_string().len());
+    fn a_key_that_dynamodb_takes_stays_as_it_was() {
+        let check = |profile: &str, id: &str, expected: &str| {
+            assert_eq!(key_of_item(profile, id, Some(1_795_413_600_000)).to_string(), expected);
+        };
+        check("Acme #1", "5553a26a%jpeg", "item#Acme %231#5553a26a%25jpeg#1795413600000");
+        let (name, id) = ("名".repeat(200), "a".repeat(300));
+        check(&name, &id, &format!("item#{name}#{id}#1795413600000"));
+        let longest = "#".repeat(134);
+        check(&name, &longest, &format!("item#{name}#{}#1795413600000", "%23".repeat(134)));
+        // Longer than 300 bytes was a hash always.
+        let id = "a".repeat(301);
+        check("A", &id, &format!("item#A#{}#1795413600000", hash(&id)));
+    }
+
+    #[test]
+    fn an_id_that_grows_by_escaping_is_stored_as_its_hash() {
+        for character in ["#", "%"] {
+            let (name, id) = ("名".repeat(200), character.repeat(300));
+            let expected = format!("item#{name}#{}#1795413600000", hash(&id));
+            assert_eq!(key_of_item(&name, &id, Some(1_795_413_600_000)).to_string(), expected);
+        }
+        assert!(key_of_item("A", &"#".repeat(300), None).to_string().starts_with("item#A#%23%23"));
     }
 
     #[test]

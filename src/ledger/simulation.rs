@@ -11,11 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use fastrand::Rng;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{Change, DynamoDbLedger, Key, Lease, Ledger, LedgerError, Memory};
@@ -24,7 +22,7 @@ use crate::digest::{Digest, Subject, Urgency};
 use crate::model::ScheduledPost;
 use crate::model::{Failure, FailureKind, Media, Part};
 use crate::net::Deadline;
-use crate::net::aws::Aws;
+use crate::net::aws::{Aws, JsonClient};
 use crate::net::environment::Environment;
 use crate::run::command::Command;
 use crate::run::result::{Outcome, RunResult};
@@ -98,7 +96,7 @@ impl InProcessLedger {
         self.steps.step().await;
         if self.steps.chance(self.faults_percent) {
             *self.faulty.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            return Err(LedgerError("the ledger is out of order".to_owned()));
+            return Err(LedgerError::OutOfTime);
         }
         Ok(())
     }
@@ -527,7 +525,7 @@ fn contents(parcel: &Parcel<'_>) -> Vec<(About, u64, Option<i64>)> {
 #[derive(Clone)]
 enum Shelf {
     InProcess(Arc<Mutex<Store>>),
-    DynamoDb(aws_sdk_dynamodb::Client, String),
+    DynamoDb(Box<JsonClient>, String),
 }
 
 impl Shelf {
@@ -539,25 +537,26 @@ impl Shelf {
                 store.lease.as_ref().map(|(_, end)| end.as_millisecond())
             }
             Self::DynamoDb(client, table) => {
-                let key = |text: &str| AttributeValue::S(text.to_owned());
-                let get = client.get_item().table_name(table).key("pk", key("lease")).key("sk", key("run"));
-                let lease = get.consistent_read(true).send().await.expect("an answer").item;
-                lease.map(|lease| lease["ends_at_ms"].as_n().expect("a number").parse().expect("a number"))
+                let key = json!({"pk": {"S": "lease"}, "sk": {"S": "run"}});
+                let get = json!({"TableName": table, "Key": key, "ConsistentRead": true});
+                let got: Value = client.call("GetItem", &get, a_minute()).await.expect("an answer");
+                let ends_at_ms = got["Item"]["ends_at_ms"]["N"].as_str();
+                ends_at_ms.map(|ends_at_ms| ends_at_ms.parse().expect("a number"))
             }
         };
         ends_at_ms.is_none_or(|ends_at_ms: i64| ends_at_ms <= now.as_millisecond())
     }
 
     /// What is kept for a channel.
-    async fn memory(&self, channel: &str) -> Memory {
+    async fn memory(&self, channel: &str, now: Timestamp) -> Memory {
         match self {
             Self::InProcess(store) => {
                 let store = store.lock().unwrap_or_else(PoisonError::into_inner);
                 store.channels.get(channel).cloned().unwrap_or_default()
             }
             Self::DynamoDb(client, table) => {
-                let ledger = Ledger::DynamoDb(DynamoDbLedger::new(client.clone(), table.clone()));
-                ledger.read(channel, Deadline::after(Duration::from_mins(1))).await.expect("a memory")
+                let ledger = Ledger::DynamoDb(DynamoDbLedger::new(JsonClient::clone(client), table.clone()));
+                ledger.read(channel, now, a_minute()).await.expect("a memory")
             }
         }
     }
@@ -585,7 +584,9 @@ async fn invoke(
             faults_percent,
             faulty: Arc::clone(&faulty),
         }),
-        Shelf::DynamoDb(client, table) => Ledger::DynamoDb(DynamoDbLedger::new(client.clone(), table.clone())),
+        Shelf::DynamoDb(client, table) => {
+            Ledger::DynamoDb(DynamoDbLedger::new(JsonClient::clone(client), table.clone()))
+        }
     };
     let plan = Command::default().plan(config).expect("a plan");
     let outside = Outside { world, steps: Arc::clone(&steps), run };
@@ -903,7 +904,7 @@ async fn live(seed: u64, days: i64, shelf: Shelf) {
         let all_ended = invocations.iter().all(|(_, result, is_faulty)| result.is_some() && !is_faulty);
         let now = moment(lock().now_ms);
         assert!(!all_ended || shelf.is_free(now).await, "every run has ended, and the lease of one is still held");
-        let memories = [shelf.memory("team").await, shelf.memory("mail").await];
+        let memories = [shelf.memory("team", now).await, shelf.memory("mail", now).await];
         let mut world = lock();
         for (run, result, is_faulty) in &invocations {
             if result.is_some() && !is_faulty {
@@ -981,7 +982,7 @@ async fn the_same_holds_in_dynamodb() {
     ]);
     let http = crate::net::client().expect("a client");
     let aws = Aws::new(http, environment);
-    let client = aws_sdk_dynamodb::Client::new(aws.config().await);
+    let client = Box::new(DynamoDbLedger::client(aws.http().clone(), aws.config().await));
     for seed in 0..3 {
         let table = format!("simulation-{seed}");
         create_table(&client, &table).await;
@@ -989,13 +990,22 @@ async fn the_same_holds_in_dynamodb() {
     }
 }
 
-async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) {
-    let mut create = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
-    for (name, key_type) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-        let key = KeySchemaElement::builder().attribute_name(name).key_type(key_type).build();
-        let attribute =
-            AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
-        create = create.key_schema(key.expect("a key")).attribute_definitions(attribute.expect("an attribute"));
-    }
-    create.send().await.expect("a table");
+async fn create_table(client: &JsonClient, table: &str) {
+    let create = json!({
+        "TableName": table,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        "AttributeDefinitions": [
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+    });
+    client.call::<Value>("CreateTable", &create, a_minute()).await.expect("a table");
+}
+
+fn a_minute() -> Deadline {
+    Deadline::after(Duration::from_mins(1))
 }

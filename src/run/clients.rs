@@ -51,7 +51,7 @@ impl Clients {
         }
         let ledger = match (&config.ledger, aws) {
             (Some(LedgerConfig::DynamoDb { table }), Some(aws)) => {
-                let client = aws_sdk_dynamodb::Client::new(aws);
+                let client = DynamoDbLedger::client(http.clone(), aws);
                 Some(Ledger::DynamoDb(DynamoDbLedger::new(client, table.clone())))
             }
             (Some(LedgerConfig::File { path }), _) => Some(Ledger::File(FileLedger::new(path.clone()))),

@@ -402,7 +402,7 @@ impl<'a, E: Edge> Run<'a, E> {
     async fn read_memory(&self, channel: &Channel) -> Result<Memory, ()> {
         let Some(ledger) = self.ledger() else { return Err(()) };
         let until = self.send_until.within(MOST_FOR_LEDGER.min(self.send_until.remaining() / 3));
-        ledger.read(&channel.name, until).await.map_err(|error| self.note_ledger_error(&error))
+        ledger.read(&channel.name, self.now, until).await.map_err(|error| self.note_ledger_error(&error))
     }
 
     async fn remember(&self, channel: &Channel, changes: &[Change]) {

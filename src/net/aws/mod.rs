@@ -23,7 +23,7 @@ use aws_types::region::Region;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::OnceCell;
 
-pub use signed::{JsonService, host, signed};
+pub use signed::{JsonClient, JsonService, host, signed};
 
 use crate::model::text::{one_line, shorten};
 use crate::net::SEND_TIMEOUT;
@@ -154,8 +154,14 @@ impl Refusal {
     /// Judges an answer by its code and its HTTP status.
     #[must_use]
     pub fn of_answer(code: &str, said: &str, status: u16) -> Self {
-        const THROTTLED: [&str; 4] =
-            ["ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"];
+        const THROTTLED: [&str; 6] = [
+            "ThrottlingException",
+            "Throttling",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "ProvisionedThroughputExceededException",
+            "TransactionInProgressException",
+        ];
         let is_passing = THROTTLED.contains(&code) || matches!(status, 429 | 500..);
         Self { code: Some(code.to_owned()), said: brief(said), is_passing }
     }

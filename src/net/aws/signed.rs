@@ -1,12 +1,13 @@
-//! Requests without a client of the SDK: signed by its signer, and sent as every other request is.
+//! Signed requests without a client of the SDK.
 //!
-//! A client brings all operations of its service, their types and their errors with it. Where one or two are called, to
-//! read something, that is too much: those of S3, Parameter Store and Secrets Manager would be a third of the function
-//! when zipped, and every start would relocate their tables.
+//! A client of the SDK brings all operations of its service, their types and their errors. This crate calls a handful of
+//! them, so the clients of DynamoDB, S3, Parameter Store and Secrets Manager would be most of the function when zipped,
+//! most of the compile time, and work at every start.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
     sign,
@@ -15,14 +16,12 @@ use aws_sigv4::sign::v4;
 use aws_types::SdkConfig;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, RequestBuilder};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{Aws, READ_TIMEOUT, Refusal, endpoint_url, retrying};
-use crate::net::{self, Answer, Deadline};
-
-/// The longest answer that is read; ten parameters of the largest kind have a tenth of it.
-const MOST_ANSWER_BYTES: usize = 1024 * 1024;
+use crate::net::{self, Answer, Deadline, NetError};
 
 /// The name of a service's host in a region.
 ///
@@ -53,12 +52,25 @@ pub async fn signed(
     region: &str,
     request: RequestBuilder,
 ) -> Result<RequestBuilder, Refusal> {
-    let request = request.build().map_err(|error| Refusal::no_request(&net::with_causes(&error.without_url())))?;
-    let provider = aws.config().await.credentials_provider();
+    let credentials = provide(aws.config().await.credentials_provider()).await?;
+    sign_with(&credentials, aws.http(), service, region, request)
+}
+
+async fn provide(provider: Option<SharedCredentialsProvider>) -> Result<Credentials, Refusal> {
     let provider = provider.ok_or_else(|| Refusal::no_request("there are no credentials"))?;
     let credentials = provider.provide_credentials().await;
-    let identity = credentials.map_err(|error| Refusal::no_request(&net::with_causes(&error)))?.into();
+    credentials.map_err(|error| Refusal::no_request(&net::with_causes(&error)))
+}
 
+fn sign_with(
+    credentials: &Credentials,
+    http: &reqwest::Client,
+    service: &str,
+    region: &str,
+    request: RequestBuilder,
+) -> Result<RequestBuilder, Refusal> {
+    let request = request.build().map_err(|error| Refusal::no_request(&net::with_causes(&error.without_url())))?;
+    let identity = credentials.clone().into();
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
@@ -77,12 +89,12 @@ pub async fn signed(
     let signable = SignableRequest::new(request.method().as_str(), request.url().as_str(), headers, body);
     let signed = signable.and_then(|signable| sign(signable, &parameters));
     let (instructions, _) = signed.map_err(|error| Refusal::no_request(&error.to_string()))?.into_parts();
-    let request = RequestBuilder::from_parts(aws.http().clone(), request);
+    let request = RequestBuilder::from_parts(http.clone(), request);
     Ok(instructions.headers().fold(request, |request, (name, value)| request.header(name, value)))
 }
 
-/// A service that is asked in JSON 1.1: one address, and the operation in a header.
-#[derive(Debug)]
+/// A service that speaks JSON: one address, and the operation in a header.
+#[derive(Clone, Copy, Debug)]
 pub struct JsonService {
     /// As variables have it: `AWS_ENDPOINT_URL_SECRETS_MANAGER` for `Secrets Manager`.
     pub id: &'static str,
@@ -90,9 +102,22 @@ pub struct JsonService {
     pub name: &'static str,
     /// What stands before the operation.
     pub target: &'static str,
+    /// `1.0` or `1.1`; it appears in the content type only.
+    pub json_version: &'static str,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// The longest answer that is read.
+    pub max_answer_bytes: usize,
 }
 
 impl JsonService {
+    /// A service that answers short questions in JSON 1.1. Ten parameters of the largest kind have 80 KB.
+    #[must_use]
+    pub const fn new(id: &'static str, name: &'static str, target: &'static str) -> Self {
+        let max_answer_bytes = 1024 * 1024;
+        Self { id, name, target, json_version: "1.1", timeout: READ_TIMEOUT, max_answer_bytes }
+    }
+
     /// Asks for something, and again while the service fails in a way that passes. Asking must change nothing.
     ///
     /// # Errors
@@ -106,28 +131,63 @@ impl JsonService {
         region: &str,
         deadline: Deadline,
     ) -> Result<T, Refusal> {
-        let config = aws.config().await;
-        let url = match endpoint_url(config, self.id) {
-            Some(url) => url,
-            None => format!("https://{}", host(self.name, config, region)?),
+        let client = JsonClient::new(*self, aws.http().clone(), aws.config().await, region);
+        retrying(deadline, || client.call(operation, question, deadline)).await
+    }
+}
+
+/// A [`JsonService`] in one region, with what a request to it needs.
+#[derive(Clone, Debug)]
+pub struct JsonClient {
+    service: JsonService,
+    http: reqwest::Client,
+    credentials: Option<SharedCredentialsProvider>,
+    region: String,
+    url: Result<String, Refusal>,
+}
+
+impl JsonClient {
+    /// Prepares it; nothing is sent yet.
+    #[must_use]
+    pub fn new(service: JsonService, http: reqwest::Client, config: &SdkConfig, region: &str) -> Self {
+        let url = match endpoint_url(config, service.id) {
+            Some(url) => Ok(url),
+            None => host(service.name, config, region).map(|host| format!("https://{host}")),
         };
-        let ask = || async {
-            let request = aws
-                .http()
-                .post(&url)
-                .header(CONTENT_TYPE, "application/x-amz-json-1.1")
-                .header("x-amz-target", format!("{}.{operation}", self.target))
-                .body(question.to_string());
-            let request = signed(aws, self.name, region, request).await?;
-            let answer = net::send(request, READ_TIMEOUT, deadline, MOST_ANSWER_BYTES).await;
-            read(&answer.map_err(|error| Refusal::no_answer(&error.to_string()))?)
-        };
-        retrying(deadline, ask).await
+        Self { service, http, credentials: config.credentials_provider(), region: region.to_owned(), url }
+    }
+
+    /// Makes one attempt to call an operation.
+    ///
+    /// # Errors
+    ///
+    /// Says what the service answered. Credentials that it repeats are taken out.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        input: &impl Serialize,
+        deadline: Deadline,
+    ) -> Result<T, Refusal> {
+        let Self { service, http, region, .. } = self;
+        let body = serde_json::to_vec(input).map_err(|error| Refusal::no_request(&error.to_string()))?;
+        let request = http
+            .post(self.url.as_ref().map_err(Clone::clone)?)
+            .header(CONTENT_TYPE, format!("application/x-amz-json-{}", service.json_version))
+            .header("x-amz-target", format!("{}.{operation}", service.target))
+            .body(body);
+        let credentials = deadline.bound(provide(self.credentials.clone())).await;
+        let credentials = credentials.unwrap_or_else(|| Err(Refusal::no_answer("no credentials in time")))?;
+        let request = sign_with(&credentials, http, service.name, region, request)?;
+        match net::send(request, service.timeout, deadline, service.max_answer_bytes).await {
+            Ok(answer) => read(&answer, &credentials),
+            Err(error @ NetError::TooLarge(_)) => Err(Refusal::no_request(&error.to_string())),
+            Err(error) => Err(Refusal::no_answer(&error.to_string())),
+        }
     }
 }
 
 /// Reads an answer. What the parser has to say of it is not repeated: it would quote what may be a secret.
-fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(answer: &Answer, credentials: &Credentials) -> Result<T, Refusal> {
     const NO_ANSWER: &str = "this is no answer of AWS";
     if answer.status.is_success() {
         return serde_json::from_slice(&answer.body).map_err(|_| Refusal::no_answer(NO_ANSWER));
@@ -135,13 +195,23 @@ fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Refusal> {
     let status = answer.status.as_u16();
     let body: Map<String, Value> = serde_json::from_slice(&answer.body).unwrap_or_default();
     let field = |name: &str| body.get(name).and_then(Value::as_str);
-    let said = field("message").or_else(|| field("Message")).unwrap_or_default();
+    let said = without(credentials, field("message").or_else(|| field("Message")).unwrap_or_default());
     // `com.amazonaws.ssm#ThrottlingException:http://...`, of which often only the middle is there
     let code = field("__type").and_then(|kind| kind.split(':').next()?.rsplit('#').next());
     Err(match code {
-        Some(code) => Refusal::of_answer(code, said, status),
+        Some(code) => Refusal::of_answer(code, &said, status),
         None => Refusal::of_answer(&status.to_string(), NO_ANSWER, status),
     })
+}
+
+/// Takes credentials out of an error message: one about a wrong signature repeats the headers of the request, and with
+/// them the session token.
+fn without(credentials: &Credentials, said: &str) -> String {
+    [Some(credentials.secret_access_key()), credentials.session_token()]
+        .into_iter()
+        .flatten()
+        .filter(|secret| !secret.is_empty())
+        .fold(said.to_owned(), |said, secret| said.replace(secret, "[secret]"))
 }
 
 #[cfg(test)]
@@ -169,7 +239,8 @@ mod tests {
     fn an_answer_is_what_was_asked_for_or_a_refusal() {
         let answer = |status, body: &str| {
             let status = StatusCode::from_u16(status).expect("a status");
-            read::<Vec<u8>>(&Answer { status, retry_after: None, body: body.as_bytes().to_vec() })
+            let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
+            read::<Vec<u8>>(&answer, &Credentials::new("ID", "SECRET", Some("TOKEN".to_owned()), None, "test"))
         };
         assert_eq!(answer(200, "[1]"), Ok(vec![1]));
         assert_eq!(answer(200, "\"SECRET\""), Err(Refusal::no_answer("this is no answer of AWS")));
@@ -187,5 +258,8 @@ mod tests {
             assert_eq!(answer(502, body), Err(Refusal::of_answer("502", "this is no answer of AWS", 502)), "{body}");
             assert!(!answer(403, body).unwrap_err().is_passing, "{body}");
         }
+        let repeated = json!({"__type": "InvalidSignatureException", "message": "x-amz-security-token:TOKEN SECRET"});
+        let refusal = answer(403, &repeated.to_string()).unwrap_err();
+        assert_eq!(refusal.said, "x-amz-security-token:[secret] [secret]");
     }
 }
