@@ -8,13 +8,13 @@ use crate::digest::{self, Digest, Entry, Subject};
 use crate::model::text::{self, list, one_line, shorten, units};
 
 /// Characters of the description. No limit is documented; chat programs take about this much of one message.
-const MOST_DESCRIPTION: usize = 3_000;
+const MAX_DESCRIPTION: usize = 3_000;
 /// Characters of what has become better.
-const MOST_GOOD_NEWS: usize = 500;
+const MAX_GOOD_NEWS: usize = 500;
 /// Characters of a name.
-const MOST_NAME: usize = 100;
+const MAX_NAME: usize = 100;
 /// Profiles that become keywords, or are named where they could not be checked.
-const MOST_NAMES: usize = 8;
+const MAX_NAMES: usize = 8;
 
 /// Renders a digest; the second value says whether entries were left out.
 #[must_use]
@@ -31,7 +31,7 @@ pub fn render(digest: &Digest, run_id: &str) -> (String, bool) {
             "title": digest.headline(),
             "description": description,
             "nextSteps": digest.advice(),
-            "keywords": concerned.iter().take(MOST_NAMES).collect::<Vec<_>>(),
+            "keywords": concerned.iter().take(MAX_NAMES).collect::<Vec<_>>(),
         },
         "metadata": {
             "threadId": format!("media-expiry-alerts-{run_id}"),
@@ -41,7 +41,7 @@ pub fn render(digest: &Digest, run_id: &str) -> (String, bool) {
                 "posts_at_risk": counts.posts_at_risk.to_string(),
                 "expired": counts.expired.to_string(),
                 "expiring": counts.expiring.to_string(),
-                "profiles": list(&concerned, MOST_NAMES),
+                "profiles": list(&concerned, MAX_NAMES),
             },
         },
     });
@@ -57,18 +57,18 @@ fn description(digest: &Digest) -> (String, bool) {
         let names: Vec<_> = digest
             .unchecked
             .iter()
-            .take(MOST_NAMES)
+            .take(MAX_NAMES)
             .map(|failed| format!("\n- {}: {}", self::text(failed.profile.as_str()), digest::reason(failed)))
             .collect();
         text += "\n\n**Could not be checked**";
         text += &names.concat();
-        if MOST_NAMES < digest.unchecked.len() {
-            text += &format!("\n- and {} more", digest.unchecked.len() - MOST_NAMES);
+        if MAX_NAMES < digest.unchecked.len() {
+            text += &format!("\n- and {} more", digest.unchecked.len() - MAX_NAMES);
         }
     }
     for line in digest.good_news() {
         text += "\n\n";
-        text += &escape(&shorten(&line, MOST_GOOD_NEWS));
+        text += &escape(&shorten(&line, MAX_GOOD_NEWS));
     }
     let mut shown = 0;
     let mut last: Option<&Entry> = None;
@@ -83,7 +83,7 @@ fn description(digest: &Digest) -> (String, bool) {
             lines += &format!("\n*{}*", self::text(entry.profile().as_str()));
         }
         lines += &line(entry, digest);
-        if MOST_DESCRIPTION - 200 < units(&text) + units(&lines) {
+        if MAX_DESCRIPTION - 200 < units(&text) + units(&lines) {
             break;
         }
         text += &lines;
@@ -115,7 +115,7 @@ fn line(entry: &Entry, digest: &Digest) -> String {
 
 /// Outside text, without what markdown or a chat program would act on.
 fn text(outside: &str) -> String {
-    escape(&shorten(&one_line(outside), MOST_NAME))
+    escape(&shorten(&one_line(outside), MAX_NAME))
 }
 
 fn escape(outside: &str) -> String {

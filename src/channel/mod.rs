@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::net::{Answer, NetError, Retry, SEND_TIMEOUT};
 
 /// The most of a channel's answer that is read.
-const MOST_ANSWER_BYTES: usize = 64 * 1024;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// One message of a digest.
 #[derive(Clone, Debug)]

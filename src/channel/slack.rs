@@ -12,29 +12,29 @@ use crate::model::{Item, MediaKind, PostAtRisk, ProfileName, State};
 use crate::net::{self, Answer, Deadline};
 
 /// Blocks in one message. Slack takes 50; the rest is for what stands at the end.
-const MOST_BLOCKS: usize = 44;
+const MAX_BLOCKS: usize = 44;
 /// Characters of a section's text. Slack takes 3,000.
-const MOST_SECTION: usize = 2_900;
+const MAX_SECTION: usize = 2_900;
 /// Characters of a message's blocks as JSON. Slack refuses somewhere above 10,000 (`msg_blocks_too_long`).
-const MOST_MESSAGE: usize = 9_000;
+const MAX_MESSAGE: usize = 9_000;
 /// Characters of a message that are kept for what stands at its end.
 const FOOTER: usize = 1_900;
 /// Messages for one digest: more would be noise, and Slack takes about one a second.
-const MOST_MESSAGES: usize = 5;
+const MAX_MESSAGES: usize = 5;
 /// Pictures in one message.
-const MOST_PICTURES: usize = 8;
+const MAX_PICTURES: usize = 8;
 /// Characters of a header. Slack takes 150.
-const MOST_HEADER: usize = 150;
+const MAX_HEADER: usize = 150;
 /// Characters of a name or of a post's text.
-const MOST_NAME: usize = 120;
+const MAX_NAME: usize = 120;
 /// Characters of a URL that is linked or shown as a picture.
-const MOST_URL: usize = 600;
+const MAX_URL: usize = 600;
 /// Profiles that are named where they could not be checked.
-const MOST_UNCHECKED: usize = 8;
+const MAX_UNCHECKED: usize = 8;
 /// Characters of what has become better; escaped, it is at most five times as long.
-const MOST_GOOD_NEWS: usize = 550;
+const MAX_GOOD_NEWS: usize = 550;
 /// Entries that the plain text names.
-const MOST_IN_FALLBACK: usize = 3;
+const MAX_IN_FALLBACK: usize = 3;
 
 /// Renders a digest: one message, or several where one would lose lines.
 #[must_use]
@@ -45,7 +45,7 @@ pub fn render(digest: &Digest) -> Vec<Message> {
         let is_taken = drafts.last_mut().is_some_and(|draft| draft.add(entry, digest));
         if is_taken {
             rest = others;
-        } else if drafts.len() < MOST_MESSAGES {
+        } else if drafts.len() < MAX_MESSAGES {
             drafts.push(Draft::default());
         } else {
             break;
@@ -92,7 +92,7 @@ impl<'a> Draft<'a> {
         let headline = digest.headline();
         draft.push(json!({
             "type": "header",
-            "text": {"type": "plain_text", "text": shorten(&headline, MOST_HEADER)},
+            "text": {"type": "plain_text", "text": shorten(&headline, MAX_HEADER)},
         }));
         draft.push(context(&escape(&digest.coverage())));
         if let Some(report) = &digest.report_link {
@@ -103,12 +103,12 @@ impl<'a> Draft<'a> {
         if !digest.unchecked.is_empty() {
             let mut lines = vec![":warning: *Could not be checked*".to_owned()];
             lines.extend(
-                digest.unchecked.iter().take(MOST_UNCHECKED).map(|failed| {
+                digest.unchecked.iter().take(MAX_UNCHECKED).map(|failed| {
                     format!("• *{}*: {}", text(failed.profile.as_str()), escape(&digest::reason(failed)))
                 }),
             );
             // Escaped, a name may be five times as long: what the section has no room for is counted.
-            let mut room = MOST_SECTION - 30;
+            let mut room = MAX_SECTION - 30;
             let fitting = lines.iter().take_while(|line| {
                 let left = room.checked_sub(units(line) + 1);
                 room = left.unwrap_or_default();
@@ -123,7 +123,7 @@ impl<'a> Draft<'a> {
         }
         let good_news = digest.good_news().join("\n");
         if !good_news.is_empty() {
-            draft.push(section(&format!(":white_check_mark: {}", escape(&shorten(&good_news, MOST_GOOD_NEWS)))));
+            draft.push(section(&format!(":white_check_mark: {}", escape(&shorten(&good_news, MAX_GOOD_NEWS)))));
         }
         draft
     }
@@ -133,19 +133,19 @@ impl<'a> Draft<'a> {
     fn add(&mut self, entry: &'a Entry, digest: &Digest) -> bool {
         let mut lines = self.headings(entry, digest);
         lines.push(line(entry, digest));
-        let picture = picture(entry).filter(|_| self.pictures < MOST_PICTURES);
+        let picture = picture(entry).filter(|_| self.pictures < MAX_PICTURES);
         let open_json = section(&self.open.join("\n")).to_string();
         let more_json = section(&lines.join("\n")).to_string();
         let picture_json = picture.as_ref().map_or(0, |picture| units(&picture.to_string()) + 20);
-        let is_full = MOST_MESSAGE - FOOTER < self.size + units(&open_json) + units(&more_json) + picture_json
-            || MOST_BLOCKS < self.blocks.len() + 2;
+        let is_full = MAX_MESSAGE - FOOTER < self.size + units(&open_json) + units(&more_json) + picture_json
+            || MAX_BLOCKS < self.blocks.len() + 2;
         if is_full && 0 < self.entries {
             return false;
         }
         let section_units: usize = self.open.iter().chain(&lines).map(|line| units(line) + 1).sum();
         // Slack sets blocks apart, and what is of another urgency should be.
         let is_as_urgent = self.place.is_none_or(|(urgency, _)| *urgency == entry.urgency);
-        if picture.is_some() || !is_as_urgent || MOST_SECTION < section_units {
+        if picture.is_some() || !is_as_urgent || MAX_SECTION < section_units {
             self.close_section();
         }
         self.open.extend(lines);
@@ -240,9 +240,9 @@ fn picture(entry: &Entry) -> Option<Value> {
     let url = Url::parse(item.media.url.as_deref()?).ok().filter(|url| url.scheme() == "https")?;
     let extension = url.path().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     let shown = matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "gif");
-    (shown && item.state != State::Expired && units(url.as_str()) <= MOST_URL).then(|| {
+    (shown && item.state != State::Expired && units(url.as_str()) <= MAX_URL).then(|| {
         let label = item.label();
-        json!({"type": "image", "image_url": url.as_str(), "alt_text": shorten(&label, MOST_NAME)})
+        json!({"type": "image", "image_url": url.as_str(), "alt_text": shorten(&label, MAX_NAME)})
     })
 }
 
@@ -251,14 +251,14 @@ fn link(url: Option<&str>, label: &str) -> String {
     let label = text(label);
     let url = url.and_then(|url| Url::parse(url).ok()).filter(|url| url.scheme() == "https");
     match url.map(|url| url.as_str().replace('<', "%3C").replace('>', "%3E").replace('|', "%7C")) {
-        Some(url) if units(&url) <= MOST_URL => format!("<{}|{label}>", url.replace('&', "&amp;")),
+        Some(url) if units(&url) <= MAX_URL => format!("<{}|{label}>", url.replace('&', "&amp;")),
         _ => label,
     }
 }
 
 /// Outside text: cut first and then escaped, so that no cut falls within an entity.
 fn text(outside: &str) -> String {
-    escape(&shorten(&one_line(outside), MOST_NAME))
+    escape(&shorten(&one_line(outside), MAX_NAME))
 }
 
 /// Escapes what Slack reads as markup: exactly these three.
@@ -277,27 +277,27 @@ fn context(text: &str) -> Value {
 /// The text that notifications, phones and screen readers show instead of the blocks.
 fn fallback(digest: &Digest) -> String {
     let mut lines = vec![format!("{}.", digest.headline())];
-    lines.extend(digest.entries.iter().take(MOST_IN_FALLBACK).map(|entry| {
-        let profile = shorten(entry.profile().as_str(), MOST_NAME);
+    lines.extend(digest.entries.iter().take(MAX_IN_FALLBACK).map(|entry| {
+        let profile = shorten(entry.profile().as_str(), MAX_NAME);
         match &entry.subject {
             Subject::File(item) => {
                 let label = item.label();
-                format!("{profile}: {} {}", shorten(&label, MOST_NAME), digest::timing(item, digest.now))
+                format!("{profile}: {} {}", shorten(&label, MAX_NAME), digest::timing(item, digest.now))
             }
             Subject::Post(post) => {
                 let label = digest::post_label(post);
-                format!("{profile}: {} {}", shorten(&label, MOST_NAME), digest::post_timing(post, digest.now))
+                format!("{profile}: {} {}", shorten(&label, MAX_NAME), digest::post_timing(post, digest.now))
             }
         }
     }));
-    if MOST_IN_FALLBACK < digest.entries.len() {
-        lines.push(format!("And {} more.", digest.entries.len() - MOST_IN_FALLBACK));
+    if MAX_IN_FALLBACK < digest.entries.len() {
+        lines.push(format!("And {} more.", digest.entries.len() - MAX_IN_FALLBACK));
     }
     if !digest.unchecked.is_empty() {
-        let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MOST_NAME)).collect();
-        lines.push(format!("Could not be checked: {}.", crate::model::text::list(&names, MOST_UNCHECKED)));
+        let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MAX_NAME)).collect();
+        lines.push(format!("Could not be checked: {}.", crate::model::text::list(&names, MAX_UNCHECKED)));
     }
-    lines.extend(digest.good_news().iter().map(|line| shorten(line, MOST_GOOD_NEWS / 2).into_owned()));
+    lines.extend(digest.good_news().iter().map(|line| shorten(line, MAX_GOOD_NEWS / 2).into_owned()));
     lines.push(digest.coverage());
     escape(&lines.join("\n"))
 }
@@ -337,7 +337,7 @@ async fn post(http: &Client, webhook_url: &SecretUrl, body: &Value, deadline: De
         .post(webhook_url.expose().clone())
         .header("content-type", "application/json; charset=utf-8")
         .body(body.to_string());
-    Ok(net::send(request, SEND_TIMEOUT, deadline, super::MOST_ANSWER_BYTES).await?)
+    Ok(net::send(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?)
 }
 
 #[cfg(test)]
@@ -423,7 +423,7 @@ mod tests {
         };
         check(20, 1);
         check(60, 2);
-        check(300, MOST_MESSAGES);
+        check(300, MAX_MESSAGES);
     }
 
     #[test]
@@ -444,7 +444,7 @@ mod tests {
         assert_eq!(link(Some("https://a.example/x y|z>"), "a|b"), "<https://a.example/x%20y%7Cz%3E|a|b>");
         assert_eq!(link(Some("javascript:alert(1)"), "<!channel>"), "&lt;!channel&gt;");
         assert_eq!(link(Some("http://a.example/x"), "a & b"), "a &amp; b");
-        assert_eq!(text(&"&".repeat(200)), format!("{}…", "&amp;".repeat(MOST_NAME - 1)));
+        assert_eq!(text(&"&".repeat(200)), format!("{}…", "&amp;".repeat(MAX_NAME - 1)));
     }
 
     proptest! {
@@ -454,7 +454,7 @@ mod tests {
             let mut digest = digest(&survey);
             digest.report_link = linked.then(report_link);
             let messages = render(&digest);
-            prop_assert!(messages.len() <= MOST_MESSAGES);
+            prop_assert!(messages.len() <= MAX_MESSAGES);
             for message in &messages {
                 check_limits(&message.body);
             }

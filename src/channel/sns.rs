@@ -17,15 +17,15 @@ use crate::net::{self, Deadline, Retry};
 use crate::run::result::{RunResult, json};
 
 /// Bytes of a message with its attributes.
-const MOST_BYTES: usize = 262_144;
+const MAX_BYTES: usize = 262_144;
 /// Characters of a subject; SNS wants fewer than 100.
-const MOST_SUBJECT: usize = 99;
+const MAX_SUBJECT: usize = 99;
 /// Bytes that the profile names may take of a message: filter policies need them, people need the rest.
-const MOST_PROFILES_BYTES: usize = 65_536;
+const MAX_PROFILES_BYTES: usize = 65_536;
 /// Bytes that are kept for the end of a text and for the attribute that says that it was cut.
 const FOOTER_BYTES: usize = 4_096;
 /// Characters of a name.
-const MOST_NAME: usize = 150;
+const MAX_NAME: usize = 150;
 /// Characters of a line of running text.
 const LINE: usize = 72;
 
@@ -64,7 +64,7 @@ pub fn render(digest: &Digest, format: SnsFormat, result: &RunResult) -> Message
         .iter()
         .map(|(name, attribute)| name.len() + attribute.data_type.len() + attribute.string_value.len())
         .sum();
-    let room = MOST_BYTES - FOOTER_BYTES / 4 - taken;
+    let room = MAX_BYTES - FOOTER_BYTES / 4 - taken;
     let (message, message_cut) = match format {
         SnsFormat::Text => text(digest, room),
         SnsFormat::Json => {
@@ -84,10 +84,10 @@ pub fn render(digest: &Digest, format: SnsFormat, result: &RunResult) -> Message
 /// The headline as a subject: our own words in ASCII, cut between two parts where it is too long.
 fn subject(digest: &Digest) -> String {
     let headline = digest.short_headline();
-    if headline.len() <= MOST_SUBJECT {
+    if headline.len() <= MAX_SUBJECT {
         return headline;
     }
-    let cut = byte_prefix(&headline, MOST_SUBJECT - 3);
+    let cut = byte_prefix(&headline, MAX_SUBJECT - 3);
     format!("{}...", cut.rsplit_once(", ").map_or(cut, |(whole, _)| whole))
 }
 
@@ -98,7 +98,7 @@ fn attributes(digest: &Digest) -> (BTreeMap<String, Attribute>, bool) {
     let concerned = digest.concerned();
     for name in &concerned {
         bytes += json(name).len() + 1;
-        if MOST_PROFILES_BYTES < bytes {
+        if MAX_PROFILES_BYTES < bytes {
             break;
         }
         names.push(name);
@@ -115,7 +115,7 @@ fn attributes(digest: &Digest) -> (BTreeMap<String, Attribute>, bool) {
 }
 
 /// The text for a mail program: short lines, an empty line between items, each URL on a line of its own.
-fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
+fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
     let mut text = wrapped(&format!("{}.", digest.headline()));
     text += "\n";
     text += &wrapped(&digest.coverage());
@@ -126,13 +126,13 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
         // On a line of its own and never broken, or mail programs would link a part of it.
         text += &format!("\n{}", link.url);
     }
-    let most_bytes = most_bytes - FOOTER_BYTES;
+    let max_bytes = max_bytes - FOOTER_BYTES;
 
     if !digest.unchecked.is_empty() {
         text += "\n\nCOULD NOT BE CHECKED\n";
         for (index, failed) in digest.unchecked.iter().enumerate() {
             let line = format!("\n{}:\n  {}\n", name(failed.profile.as_str()), digest::reason(failed));
-            if most_bytes / 2 < text.len() + line.len() {
+            if max_bytes / 2 < text.len() + line.len() {
                 text += &format!("\n... and {} more.\n", digest.unchecked.len() - index);
                 break;
             }
@@ -158,7 +158,7 @@ fn text(digest: &Digest, most_bytes: usize) -> (String, bool) {
             lines += &format!("\n{}\n", name(entry.profile().as_str()));
         }
         lines += &paragraph(entry, digest);
-        if most_bytes < text.len() + lines.len() {
+        if max_bytes < text.len() + lines.len() {
             break;
         }
         text += &lines;
@@ -211,7 +211,7 @@ fn paragraph(entry: &Entry, digest: &Digest) -> String {
 }
 
 fn name(outside: &str) -> String {
-    shorten(&one_line(outside), MOST_NAME).into_owned()
+    shorten(&one_line(outside), MAX_NAME).into_owned()
 }
 
 /// Breaks running text into short lines.
@@ -325,7 +325,7 @@ mod tests {
             .map(|(name, value)| name.len() + value.data_type.len() + value.string_value.len())
             .sum();
         let bytes = publication.message.len() + attributes;
-        assert!(bytes <= MOST_BYTES, "{bytes} bytes");
+        assert!(bytes <= MAX_BYTES, "{bytes} bytes");
         assert!(publication.attributes.len() <= 10);
         assert!(publication.attributes.values().all(|value| !value.string_value.is_empty()));
     }
@@ -377,7 +377,7 @@ mod tests {
                 let message: Value = serde_json::from_str(&publication.message).expect("JSON");
                 let shown = message["items"].as_array().map_or(0, Vec::len);
                 assert_eq!(shown as u64 + message["items_left_out"].as_u64().expect("a number"), 3_000);
-                assert!(MOST_BYTES - 4_096 < publication.message.len(), "{} bytes", publication.message.len());
+                assert!(MAX_BYTES - 4_096 < publication.message.len(), "{} bytes", publication.message.len());
             } else {
                 let message = &publication.message;
                 let shown = message.matches("campaign-").count();

@@ -13,12 +13,12 @@ use crate::net::{self, Deadline};
 use crate::run::result::RunResult;
 
 /// Bytes of a body: as many as SNS takes, so that one consumer can take either.
-const MOST_BYTES: usize = 262_144;
+const MAX_BYTES: usize = 262_144;
 
 /// Renders a digest: `result` is the run's result for this channel's profiles.
 #[must_use]
 pub fn render(digest: &Digest, result: &RunResult) -> Message {
-    let body = serde_json::from_str(&result.to_json_within(MOST_BYTES)).unwrap_or_default();
+    let body = serde_json::from_str(&result.to_json_within(MAX_BYTES)).unwrap_or_default();
     Message { body, entries: digest.entries.len() }
 }
 
@@ -47,7 +47,7 @@ pub async fn deliver(
         .header(HEADER_WEBHOOK_TIMESTAMP, timestamp)
         .header(HEADER_WEBHOOK_SIGNATURE, signature)
         .body(payload);
-    let answer = net::send(request, SEND_TIMEOUT, deadline, super::MOST_ANSWER_BYTES).await?;
+    let answer = net::send(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?;
     if answer.status.is_success() { Ok(()) } else { Err(SendError::refused("the webhook", &answer)) }
 }
 
@@ -58,7 +58,7 @@ pub async fn deliver(
 /// Says why there was no such answer.
 pub async fn check(http: &Client, url: &SecretUrl, deadline: Deadline) -> Result<(), SendError> {
     let request = http.head(url.expose().clone());
-    let answer = net::send(request, SEND_TIMEOUT, deadline, super::MOST_ANSWER_BYTES).await?;
+    let answer = net::send(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?;
     let is_up = !answer.status.is_server_error() || answer.status == StatusCode::NOT_IMPLEMENTED;
     if is_up { Ok(()) } else { Err(SendError::refused("the webhook", &answer)) }
 }

@@ -13,13 +13,13 @@ use crate::run::result::{ChannelResult, ItemResult, Outcome, RunResult};
 /// A window that is narrower has no room for columns: the name has a line of its own.
 const LEAST_FOR_COLUMNS: usize = 72;
 /// The most columns of a profile's name.
-const MOST_PROFILE: usize = 24;
+const MAX_PROFILE: usize = 24;
 /// The most characters of a name where nothing limits its columns.
-const MOST_NAME: usize = 160;
+const MAX_NAME: usize = 160;
 /// Files of one post that are shown.
-const MOST_POST_FILES: usize = 4;
+const MAX_POST_FILES: usize = 4;
 /// Profiles that standard error names.
-const MOST_COMPLAINTS: usize = 20;
+const MAX_COMPLAINTS: usize = 20;
 /// What sets a row in.
 const INDENT: &str = "  ";
 
@@ -93,7 +93,7 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: Lo
 
 /// `  ok      Acme Coffee`, or `  failed  Acme Coffee` and below it why.
 fn line(label: &str, well: &str, failed: Option<&str>, look: Look) -> String {
-    let label = fit(label, look.columns.saturating_sub(10).min(MOST_NAME)).into_owned();
+    let label = fit(label, look.columns.saturating_sub(10).min(MAX_NAME)).into_owned();
     match failed {
         None => format!("{INDENT}{}  {label}\n", look.green(&pad(well, 6))),
         Some(reason) => {
@@ -174,7 +174,7 @@ fn unchecked(result: &RunResult, look: Look) -> String {
     }
     let mut text = format!("\n{}\n", look.red("Could not be checked"));
     for failed in failed {
-        let name = fit(&one_line(failed.profile.as_str()), look.columns.saturating_sub(2).min(MOST_NAME)).into_owned();
+        let name = fit(&one_line(failed.profile.as_str()), look.columns.saturating_sub(2).min(MAX_NAME)).into_owned();
         text += &format!("{INDENT}{}\n", look.bold(&name));
         text += &set_in(&why(failed), 4, look);
     }
@@ -228,13 +228,13 @@ pub fn complaints(result: &RunResult) -> Vec<String> {
         lines.push("warning: another run is under way, so this one did nothing".to_owned());
     }
     let failed = &result.profiles.failed;
-    lines.extend(failed.iter().take(MOST_COMPLAINTS).map(|failed| {
+    lines.extend(failed.iter().take(MAX_COMPLAINTS).map(|failed| {
         let profile = one_line(failed.profile.as_str());
         let what = if failed.what == Part::Media { " could not be checked" } else { "" };
         format!("warning: {}{what}: {}", shorten(&profile, 100), digest::reason(failed))
     }));
-    if MOST_COMPLAINTS < failed.len() {
-        lines.push(format!("warning: and {} more", count(failed.len() - MOST_COMPLAINTS, "profile")));
+    if MAX_COMPLAINTS < failed.len() {
+        lines.push(format!("warning: and {} more", count(failed.len() - MAX_COMPLAINTS, "profile")));
     }
     lines
 }
@@ -311,11 +311,11 @@ impl Rows {
             name,
             urgency: Urgency::PostAtRisk,
         }));
-        for media in post.media.iter().take(MOST_POST_FILES) {
+        for media in post.media.iter().take(MAX_POST_FILES) {
             self.lines.push(Line::Below(lacking(media, result)));
         }
-        if MOST_POST_FILES < post.media.len() {
-            let more = count(post.media.len() - MOST_POST_FILES, "file");
+        if MAX_POST_FILES < post.media.len() {
+            let more = count(post.media.len() - MAX_POST_FILES, "file");
             self.lines.push(Line::Below(format!("and {more} more")));
         }
     }
@@ -328,10 +328,10 @@ impl Rows {
         };
         let distance = widest(|row| &row.distance).max("EXPIRES".len());
         let exact = widest(|row| &row.exact).max("UTC".len());
-        let profile = widest(|row| &row.profile).max("PROFILE".len()).min(MOST_PROFILE.min(self.look.columns / 5));
+        let profile = widest(|row| &row.profile).max("PROFILE".len()).min(MAX_PROFILE.min(self.look.columns / 5));
         let before = INDENT.len() + distance + 2 + exact + 2 + profile + 2;
         let cut = |name: &str, before: usize| {
-            let name = shorten(name, MOST_NAME);
+            let name = shorten(name, MAX_NAME);
             fit(&name, self.look.columns.saturating_sub(before)).into_owned()
         };
 

@@ -3,7 +3,7 @@
 //! The way of a document: [`Source`] → text → tree → [`reference::resolve`] → [`Config`]. Nothing behind this module
 //! sees a string that was not checked here.
 //!
-//! The document and every value in it may be kept in AWS. They are read together, within [`MOST_TO_READ`]; when they
+//! The document and every value in it may be kept in AWS. They are read together, within [`MAX_TO_READ`]; when they
 //! are read again is the business of [`crate::run::loaded`].
 
 mod environment;
@@ -40,13 +40,13 @@ use crate::net::redact::Redactor;
 pub const CONFIG_VARIABLE: &str = "MEDIA_ALERTS_CONFIG";
 
 /// The largest document that is read: some 20,000 profiles.
-const MOST_DOCUMENT_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_DOCUMENT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The time that reading a configuration may take: Lambda gives a function ten seconds to start in.
-pub const MOST_TO_READ: Duration = Duration::from_secs(8);
+pub const MAX_TO_READ: Duration = Duration::from_secs(8);
 
 /// Characters that a part of a URL may have and be no secret by itself.
-const MOST_WORD: usize = 11;
+const MAX_WORD: usize = 11;
 
 /// What the function is to do: checked, and with every reference resolved.
 #[derive(Debug)]
@@ -277,13 +277,13 @@ impl fmt::Debug for SecretUrl {
 }
 
 impl Config {
-    /// Reads the configuration that the environment names, by the deadline and within [`MOST_TO_READ`].
+    /// Reads the configuration that the environment names, by the deadline and within [`MAX_TO_READ`].
     ///
     /// # Errors
     ///
     /// Every fault that was found, each with its path in the document.
     pub async fn load(environment: &Environment, aws: &Aws, deadline: Deadline) -> Result<Self, InvalidConfiguration> {
-        let places = Places { environment, aws, deadline: deadline.min(Deadline::after(MOST_TO_READ)) };
+        let places = Places { environment, aws, deadline: deadline.min(Deadline::after(MAX_TO_READ)) };
         match Source::of(environment)? {
             None => {
                 let tree = environment::document(environment);
@@ -305,7 +305,7 @@ impl Config {
     #[cfg(test)]
     pub(crate) async fn read(text: &str, environment: &Environment) -> Result<Self, InvalidConfiguration> {
         let aws = &Aws::new(crate::net::client().expect("a client"), environment.clone());
-        let deadline = Deadline::after(MOST_TO_READ);
+        let deadline = Deadline::after(MAX_TO_READ);
         Self::of_document(parse::tree(text)?, Places { environment, aws, deadline }).await
     }
 
@@ -324,7 +324,7 @@ impl Config {
             let parts = url.0.path().split('/').chain([url.0.path().trim_matches('/')]);
             let parts = parts.chain(url.0.query()).chain(url.0.password());
             secrets.push(url.0.as_str().to_owned());
-            secrets.extend(parts.filter(|part| MOST_WORD < part.len()).map(ToOwned::to_owned));
+            secrets.extend(parts.filter(|part| MAX_WORD < part.len()).map(ToOwned::to_owned));
         };
         self.heartbeat.iter().for_each(&mut add_url);
         for channel in &self.channels {
@@ -408,8 +408,8 @@ fn region(config: &SdkConfig) -> String {
 async fn read_file(path: &std::path::Path) -> Result<String, String> {
     let named = path.display();
     let size = tokio::fs::metadata(path).await.map_err(|error| format!("{named} cannot be read: {error}"))?.len();
-    if MOST_DOCUMENT_BYTES < size {
-        return Err(format!("{named} has {size} bytes; the most that is read is {MOST_DOCUMENT_BYTES}"));
+    if MAX_DOCUMENT_BYTES < size {
+        return Err(format!("{named} has {size} bytes; the most that is read is {MAX_DOCUMENT_BYTES}"));
     }
     let bytes = tokio::fs::read(path).await.map_err(|error| format!("{named} cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|_| format!("{named} is not UTF-8 text"))

@@ -12,7 +12,7 @@ use crate::net::aws::{Aws, JsonService, Refusal};
 
 const PARAMETER_STORE: JsonService = JsonService::new("SSM", "ssm", "AmazonSSM");
 /// The most names that one call takes.
-const MOST_NAMES: usize = 10;
+const MAX_NAMES: usize = 10;
 /// How many calls are made side by side. By default an account may make 40 a second.
 const SIDE_BY_SIDE: usize = 8;
 
@@ -50,7 +50,7 @@ pub async fn read(
     let store = &Store { aws, region: super::region(aws.config().await), deadline };
     // Two versions of one parameter have the same name in an answer, so each is asked for by itself.
     let (selected, plain): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.contains(':'));
-    let batches = plain.chunks(MOST_NAMES).chain(selected.chunks(1)).map(|batch| store.read_batch(batch));
+    let batches = plain.chunks(MAX_NAMES).chain(selected.chunks(1)).map(|batch| store.read_batch(batch));
     stream::iter(batches).buffer_unordered(SIDE_BY_SIDE).flat_map(stream::iter).collect().await
 }
 

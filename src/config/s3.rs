@@ -5,7 +5,7 @@ use std::fmt;
 use aws_types::SdkConfig;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::MOST_DOCUMENT_BYTES;
+use super::MAX_DOCUMENT_BYTES;
 use super::lookup_error::LookupError;
 use crate::net::aws::{self, Aws, READ_TIMEOUT, Refusal};
 use crate::net::{self, Answer, Deadline, NetError};
@@ -79,8 +79,8 @@ impl Object {
         let region = super::region(config);
         let request = aws.http().get(self.url(config, &region)?);
         let request = aws::signed(aws, "s3", &region, request).await?;
-        let most_bytes = usize::try_from(MOST_DOCUMENT_BYTES).unwrap_or(usize::MAX);
-        match net::send(request, READ_TIMEOUT, deadline, most_bytes).await {
+        let max_bytes = usize::try_from(MAX_DOCUMENT_BYTES).unwrap_or(usize::MAX);
+        match net::send(request, READ_TIMEOUT, deadline, max_bytes).await {
             Ok(answer) if answer.status.is_success() => Ok(answer.body),
             Ok(answer) => Err(refusal(&answer)),
             Err(error @ NetError::TooLarge(_)) => Err(Refusal::of_answer(TOO_LARGE, &error.to_string(), 200)),
@@ -91,7 +91,7 @@ impl Object {
     fn refused(&self, refusal: &Refusal, region: &str) -> LookupError {
         let Self { bucket, key } = self;
         let reason = match refusal.code.as_deref().unwrap_or_default() {
-            TOO_LARGE => format!("has more than {MOST_DOCUMENT_BYTES} bytes, which is the most that is read"),
+            TOO_LARGE => format!("has more than {MAX_DOCUMENT_BYTES} bytes, which is the most that is read"),
             "NoSuchBucket" => "there is no such bucket".to_owned(),
             "NoSuchKey" => format!("there is no such object; put it there: aws s3 cp FILE 's3://{bucket}/{key}'"),
             "PermanentRedirect" | "AuthorizationHeaderMalformed" => {

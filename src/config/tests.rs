@@ -25,7 +25,7 @@ fn load(document: &str) -> Result<Config, InvalidConfiguration> {
 fn load_from(variables: &[(&str, &str)]) -> Result<Config, InvalidConfiguration> {
     let environment = Environment::of(variables.iter().copied());
     let aws = aws(environment.clone());
-    block_on(async { Config::load(&environment, &aws, Deadline::after(MOST_TO_READ)).await })
+    block_on(async { Config::load(&environment, &aws, Deadline::after(MAX_TO_READ)).await })
 }
 
 fn aws(environment: Environment) -> Aws {

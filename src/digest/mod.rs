@@ -346,7 +346,7 @@ impl Digest {
     /// What has become better: profiles that could be checked again, posts that are safe again.
     #[must_use]
     pub fn good_news(&self) -> Vec<String> {
-        const MOST: usize = 10;
+        const MAX: usize = 10;
         let mut lines = Vec::new();
         for (part, what) in [(Part::Media, "Checked again"), (Part::Posts, "Scheduled posts checked again")] {
             let names: Vec<_> = self
@@ -356,7 +356,7 @@ impl Digest {
                 .map(|(profile, _)| text::shorten(&text::one_line(profile.as_str()), 100).into_owned())
                 .collect();
             if !names.is_empty() {
-                lines.push(format!("{what}: {}.", text::list(&names, MOST)));
+                lines.push(format!("{what}: {}.", text::list(&names, MAX)));
             }
         }
         let posts: Vec<_> = self
@@ -368,7 +368,7 @@ impl Digest {
             })
             .collect();
         if !posts.is_empty() {
-            lines.push(format!("Scheduled posts that are safe again: {}.", text::list(&posts, MOST)));
+            lines.push(format!("Scheduled posts that are safe again: {}.", text::list(&posts, MAX)));
         }
         lines
     }
@@ -485,11 +485,11 @@ pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> String {
 /// Why a post will fail, one sentence a file, and how many more there are.
 #[must_use]
 pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
-    const MOST: usize = 3;
+    const MAX: usize = 3;
     let mut reasons: Vec<_> = post
         .media
         .iter()
-        .take(MOST)
+        .take(MAX)
         .map(|media| {
             let name = media.label();
             let name = text::shorten(&name, 80);
@@ -503,8 +503,8 @@ pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
             }
         })
         .collect();
-    if MOST < post.media.len() {
-        reasons.push(format!("and {} more", text::count(post.media.len() - MOST, "file")));
+    if MAX < post.media.len() {
+        reasons.push(format!("and {} more", text::count(post.media.len() - MAX, "file")));
     }
     reasons
 }

@@ -24,11 +24,11 @@ use crate::run::command::{Action, Command, InvalidEvent, within};
 use crate::run::result::{RunResult, json};
 
 /// The largest body that a command may have.
-const MOST_BODY_BYTES: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 /// What Lambda takes of a function's answer.
-pub const MOST_ANSWER_BYTES: usize = 6 * 1024 * 1024;
+pub const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 /// What the body of a report may take of that: the rest is for its headers.
-const MOST_REPORT_BYTES: usize = MOST_ANSWER_BYTES - 16 * 1024;
+const MAX_REPORT_BYTES: usize = MAX_ANSWER_BYTES - 16 * 1024;
 
 /// An answer in the shape that both payload formats take.
 #[derive(Debug, Serialize)]
@@ -131,10 +131,10 @@ impl Response {
             return Self::problem(409, "Another run is under way. It will be over in minutes; try again then.");
         }
         let status_code = status_code(result);
-        let with_body = |most_bytes| Self::new(status_code, "application/json", result.to_json_within(most_bytes));
-        let response = with_body(MOST_ANSWER_BYTES * 4 / 5);
+        let with_body = |max_bytes| Self::new(status_code, "application/json", result.to_json_within(max_bytes));
+        let response = with_body(MAX_ANSWER_BYTES * 4 / 5);
         // As text in the answer's own JSON, the body grows by its quotes: at most to twice its size.
-        if json(&response).len() <= MOST_ANSWER_BYTES { response } else { with_body(MOST_ANSWER_BYTES / 2 - 4096) }
+        if json(&response).len() <= MAX_ANSWER_BYTES { response } else { with_body(MAX_ANSWER_BYTES / 2 - 4096) }
     }
 }
 
@@ -170,7 +170,7 @@ impl Route {
 impl Report {
     fn respond(&self, result: &RunResult) -> Response {
         let status_code = status_code(result);
-        let rendered = report::render(result, self.format, &self.question, MOST_REPORT_BYTES, escaped_bytes);
+        let rendered = report::render(result, self.format, &self.question, MAX_REPORT_BYTES, escaped_bytes);
         let mut response = if self.format == Format::Html {
             let mut page = Response::page(status_code, rendered.body);
             let policy = html::content_security_policy(&rendered.picture_origins);
@@ -350,8 +350,8 @@ fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 
 fn alerts(request: &Request) -> Result<Command, Response> {
     let Some(body) = &request.body else { return Err(Response::problem(400, "The body is no valid base64.")) };
-    if MOST_BODY_BYTES < body.len() {
-        return Err(Response::problem(413, &format!("A command has at most {MOST_BODY_BYTES} bytes.")));
+    if MAX_BODY_BYTES < body.len() {
+        return Err(Response::problem(413, &format!("A command has at most {MAX_BODY_BYTES} bytes.")));
     }
     if body.trim_ascii().is_empty() {
         return Ok(Command::default());
@@ -510,7 +510,7 @@ mod tests {
         for format in ["json", "html", "csv", "ics"] {
             let response = answer(&request("/report", &[("format", format)], &[]), &found);
             let bytes = json(&response).len();
-            assert!(bytes <= MOST_ANSWER_BYTES && MOST_ANSWER_BYTES * 4 / 5 < bytes, "{format}: {bytes} bytes");
+            assert!(bytes <= MAX_ANSWER_BYTES && MAX_ANSWER_BYTES * 4 / 5 < bytes, "{format}: {bytes} bytes");
             assert!(0 < response.headers["x-left-out"].parse::<usize>().expect("a number"));
         }
         let text = "\"\\\n\r\t\u{1}é/\u{7f}";

@@ -36,7 +36,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const DAYS: i64 = 130;
 const MANY_DAYS: i64 = 320;
 /// How long the oracle lets a record live after its subject was last seen or expired: longer than it is kept.
-const MOST_KEPT_MS: i64 = 140 * DAY_MS;
+const MAX_KEPT_MS: i64 = 140 * DAY_MS;
 
 /// The steps of one run, at one of which it may crash.
 #[derive(Debug)]
@@ -837,7 +837,7 @@ impl World {
                     About::Post { .. } => self.now_ms + 60 * DAY_MS,
                     _ => self.now_ms,
                 };
-                self.alive.insert(about, until_ms + MOST_KEPT_MS);
+                self.alive.insert(about, until_ms + MAX_KEPT_MS);
             }
         }
     }

@@ -38,14 +38,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         return Err(error());
     }
     let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_s)).ok_or_else(error)?;
-    if seconds == 0 || MOST_S < seconds {
+    if seconds == 0 || MAX_S < seconds {
         return Err(error());
     }
     Ok(Duration::from_secs(seconds))
 }
 
 /// Ten thousand years: beyond every date that can be written, and within every clock's arithmetic.
-const MOST_S: u64 = 10_000 * 366 * 24 * 60 * 60;
+const MAX_S: u64 = 10_000 * 366 * 24 * 60 * 60;
 
 /// A text that is no duration.
 #[derive(Debug, thiserror::Error)]

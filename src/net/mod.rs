@@ -172,7 +172,7 @@ pub enum NetError {
     OutOfTime,
 }
 
-/// Sends one request and reads its answer, up to `most_bytes` of it.
+/// Sends one request and reads its answer, up to `max_bytes` of it.
 ///
 /// # Errors
 ///
@@ -181,9 +181,9 @@ pub async fn send(
     request: RequestBuilder,
     timeout: Duration,
     deadline: Deadline,
-    most_bytes: usize,
+    max_bytes: usize,
 ) -> Result<Answer, NetError> {
-    send_and_take(request, timeout, deadline, most_bytes, |_, _| false).await
+    send_and_take(request, timeout, deadline, max_bytes, |_, _| false).await
 }
 
 /// As [`send`], and offers each piece of the body to `take` as it arrives: a piece that it takes is not kept.
@@ -195,7 +195,7 @@ pub async fn send_and_take(
     request: RequestBuilder,
     timeout: Duration,
     deadline: Deadline,
-    most_bytes: usize,
+    max_bytes: usize,
     mut take: impl FnMut(StatusCode, &[u8]) -> bool,
 ) -> Result<Answer, NetError> {
     let exchange = async {
@@ -203,9 +203,9 @@ pub async fn send_and_take(
         let status = response.status();
         let retry_after = retry_after(response.headers(), Timestamp::now());
         let mut body = Vec::new();
-        let mut left = most_bytes;
+        let mut left = max_bytes;
         while let Some(piece) = response.chunk().await.map_err(|error| describe(error, timeout))? {
-            left = left.checked_sub(piece.len()).ok_or(NetError::TooLarge(most_bytes))?;
+            left = left.checked_sub(piece.len()).ok_or(NetError::TooLarge(max_bytes))?;
             if !take(status, &piece) {
                 body.extend_from_slice(&piece);
             }
@@ -269,7 +269,7 @@ impl Retry {
 }
 
 /// How many times a failed attempt is made again. Ayrshare suspends a profile after 1,000 answers of 429 in a day.
-const MOST_RETRIES: usize = 2;
+const MAX_RETRIES: usize = 2;
 
 /// Makes an attempt, and again while it fails in a way that passes: at most twice, with growing and jittered pauses or
 /// the one that was asked for, and never when the pause would outlast the deadline.
@@ -282,7 +282,7 @@ pub async fn retrying<T, E, F: Future<Output = Result<T, E>>>(
     attempt: impl FnMut() -> F,
     retry: impl Fn(&E) -> Retry,
 ) -> Result<T, E> {
-    retrying_at_most(MOST_RETRIES, deadline, attempt, retry).await
+    retrying_at_most(MAX_RETRIES, deadline, attempt, retry).await
 }
 
 /// As [`retrying`], as many times as is said: for a service that is ours to ask as often as we like.

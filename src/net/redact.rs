@@ -11,7 +11,7 @@ use crate::model::text::{byte_prefix, one_line, shorten};
 const REDACTED: &str = "[redacted]";
 /// Bytes of outside text that are looked at for a quotation: far more than is quoted, so that a secret that is cut in
 /// half at its end is not within the quotation.
-const MOST_BYTES: usize = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 
 /// Knows every secret of a configuration, and takes them out of text.
 #[derive(Clone, Default)]
@@ -54,7 +54,7 @@ impl Redactor {
     /// Outside text for a message: one line without a secret, of at most `most` characters.
     #[must_use]
     pub fn quote(&self, outside: &str, most: usize) -> String {
-        shorten(&self.redact(&one_line(byte_prefix(outside, MOST_BYTES))), most).into_owned()
+        shorten(&self.redact(&one_line(byte_prefix(outside, MAX_BYTES))), most).into_owned()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::run::result::RunResult;
 const STYLE: &str = include_str!("../../templates/page.css");
 const SCRIPT: &str = include_str!("../../templates/page.js");
 /// Hosts that the policy names: with more of them it allows pictures from everywhere over `https:`.
-const MOST_ORIGINS: usize = 20;
+const MAX_ORIGINS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "report.html", whitespace = "minimize")]
@@ -75,7 +75,7 @@ pub fn content_security_policy(picture_origins: &[String]) -> String {
     let [style, script] = &*HASHES;
     let pictures = match picture_origins {
         [] => "'none'".to_owned(),
-        origins if origins.len() <= MOST_ORIGINS => origins.join(" "),
+        origins if origins.len() <= MAX_ORIGINS => origins.join(" "),
         _ => "https:".to_owned(),
     };
     format!(

@@ -18,11 +18,11 @@ use crate::run::result::{ItemResult, RunResult};
 /// Octets of a line before it must be folded, its end not counted.
 const LINE: usize = 75;
 /// Characters of a name.
-const MOST_NAME: usize = 150;
+const MAX_NAME: usize = 150;
 /// Characters of a post's text.
-const MOST_TEXT: usize = 1_000;
+const MAX_TEXT: usize = 1_000;
 /// Profiles that are named where they could not be checked.
-const MOST_NAMES: usize = 20;
+const MAX_NAMES: usize = 20;
 
 /// Renders a result.
 #[must_use]
@@ -70,7 +70,7 @@ fn description(result: &RunResult) -> String {
         .collect();
     if !failed.is_empty() {
         let all = failed.len() + result.profiles.failed_left_out;
-        parts.push(format!("Could not be checked ({all}): {}.", list(&failed, MOST_NAMES)));
+        parts.push(format!("Could not be checked ({all}): {}.", list(&failed, MAX_NAMES)));
     }
     if 0 < result.media.undated {
         let (undated, is) = (result.media.undated, if result.media.undated == 1 { "is" } else { "are" });
@@ -90,7 +90,7 @@ impl Calendar {
     fn file(&mut self, item: &ItemResult) {
         let Some(expires_at) = item.expires_at else { return };
         let file = item_of(item);
-        let label = shorten(&file.label(), MOST_NAME).into_owned();
+        let label = shorten(&file.label(), MAX_NAME).into_owned();
         let profile = name(item.profile.as_str());
         let urgency = urgency(item);
         let verb = if urgency == Urgency::Expired { "Expired" } else { "Expires" };
@@ -134,13 +134,13 @@ impl Calendar {
         self.text("SUMMARY", &format!("Post will fail: {label} ({profile})"));
         let text = one_line(post.text.as_deref().unwrap_or_default());
         let platforms: Vec<_> = post.platforms.iter().map(|platform| name(platform)).collect();
-        let mut lines = vec![shorten(&text, MOST_TEXT).into_owned(), String::new(), format!("Profile: {profile}")];
+        let mut lines = vec![shorten(&text, MAX_TEXT).into_owned(), String::new(), format!("Profile: {profile}")];
         if !platforms.is_empty() {
-            lines.push(format!("For {}", list(&platforms, MOST_NAMES)));
+            lines.push(format!("For {}", list(&platforms, MAX_NAMES)));
         }
-        lines.extend(post.media.iter().take(MOST_NAMES).map(reason));
-        if MOST_NAMES < post.media.len() {
-            lines.push(format!("and {} more", count(post.media.len() - MOST_NAMES, "file")));
+        lines.extend(post.media.iter().take(MAX_NAMES).map(reason));
+        if MAX_NAMES < post.media.len() {
+            lines.push(format!("and {} more", count(post.media.len() - MAX_NAMES, "file")));
         }
         let (about, advice) = Urgency::PostAtRisk.advice();
         lines.push(format!("\n{about}: {advice}"));
@@ -204,7 +204,7 @@ fn reason(media: &MediaAtRisk) -> String {
 }
 
 fn name(outside: &str) -> String {
-    shorten(&one_line(outside), MOST_NAME).into_owned()
+    shorten(&one_line(outside), MAX_NAME).into_owned()
 }
 
 /// What makes an entry the same one in every report: what it is about, and not when.

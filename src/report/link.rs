@@ -23,7 +23,7 @@ const EACH: u8 = 1;
 /// A token that names the profiles as a whole; it ends when they change.
 const WHOLE: u8 = 2;
 /// Profiles that are named each: more would make a URL that chat programs and gateways cut.
-const MOST_NAMED: usize = 300;
+const MAX_NAMED: usize = 300;
 /// Bytes of a signature.
 const TAG_BYTES: usize = 32;
 /// Bytes of the version, the end and the channel.
@@ -64,8 +64,8 @@ impl Links {
     pub fn make(&self, channel: &Channel, now: Timestamp) -> Option<ReportLink> {
         let until = now.checked_add(self.ttl).unwrap_or(Timestamp::MAX);
         let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
-        let mut payload = Vec::with_capacity(HEAD_BYTES + 4 * MOST_NAMED + TAG_BYTES);
-        let is_named = channel.profiles.len() <= MOST_NAMED;
+        let mut payload = Vec::with_capacity(HEAD_BYTES + 4 * MAX_NAMED + TAG_BYTES);
+        let is_named = channel.profiles.len() <= MAX_NAMED;
         payload.push(if is_named { EACH } else { WHOLE });
         payload.extend(until.as_second().to_be_bytes());
         payload.extend(channel_mark(&channel.name));

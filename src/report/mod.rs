@@ -95,13 +95,13 @@ pub struct Rendered {
     pub picture_origins: Vec<String>,
 }
 
-/// Renders a result so that `size` says at most `most_bytes` of the text.
+/// Renders a result so that `size` says at most `max_bytes` of the text.
 #[must_use]
 pub fn render(
     result: &RunResult,
     format: Format,
     question: &Question,
-    most_bytes: usize,
+    max_bytes: usize,
     size: impl Fn(&str) -> usize,
 ) -> Rendered {
     let mut cut;
@@ -114,7 +114,7 @@ pub fn render(
             Format::Ics => (ics::render(shown), Vec::new()),
         };
         let bytes = size(&body);
-        let smaller = (most_bytes < bytes).then(|| shortened(shown, most_bytes, bytes)).flatten();
+        let smaller = (max_bytes < bytes).then(|| shortened(shown, max_bytes, bytes)).flatten();
         let Some(smaller) = smaller else {
             let fingerprint = fingerprint(shown, format, &body);
             let left_out = shown.items_left_out + shown.posts_left_out + shown.profiles.failed_left_out;
@@ -126,9 +126,9 @@ pub fn render(
 }
 
 /// A result with less in it: files go first, then posts, then what could not be checked. `None` when nothing is left.
-fn shortened(result: &RunResult, most_bytes: usize, bytes: usize) -> Option<RunResult> {
+fn shortened(result: &RunResult, max_bytes: usize, bytes: usize) -> Option<RunResult> {
     // A little less than the share that would fit if all were of one length, so that few rounds are needed.
-    let keep = |length: usize| (length * (most_bytes / 20) / (bytes / 19 + 1)).min(length - 1);
+    let keep = |length: usize| (length * (max_bytes / 20) / (bytes / 19 + 1)).min(length - 1);
     let mut cut = result.clone();
     if !cut.items.is_empty() {
         cut.items_left_out += drop_from(&mut cut.items, keep);

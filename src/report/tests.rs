@@ -184,11 +184,11 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]
-    fn a_limit_is_kept(survey in hostile_survey(), most_bytes in 60_000_usize..200_000) {
+    fn a_limit_is_kept(survey in hostile_survey(), max_bytes in 60_000_usize..200_000) {
         let whole = result(&survey);
         for format in Format::ALL {
-            let rendered = render(&whole, format, &question(), most_bytes, str::len);
-            prop_assert!(rendered.body.len() <= most_bytes, "{:?}: {}", format, rendered.body.len());
+            let rendered = render(&whole, format, &question(), max_bytes, str::len);
+            prop_assert!(rendered.body.len() <= max_bytes, "{:?}: {}", format, rendered.body.len());
         }
     }
 }

@@ -15,17 +15,17 @@ use crate::model::{Item, MediaAtRisk, MediaKind, Part, PostAtRisk, ProfileName, 
 use crate::run::result::{ItemResult, RunResult};
 
 /// Characters of a name.
-const MOST_NAME: usize = 160;
+const MAX_NAME: usize = 160;
 /// Characters of a post's text.
-const MOST_TEXT: usize = 500;
+const MAX_TEXT: usize = 500;
 /// Characters of a URL that is linked or shown: what browsers and servers take without trouble.
-const MOST_URL: usize = 2_000;
+const MAX_URL: usize = 2_000;
 /// Files of one post that are shown.
-const MOST_POST_FILES: usize = 8;
+const MAX_POST_FILES: usize = 8;
 /// Files and posts that a browser lays out all at once.
-const MOST_AT_ONCE: usize = 200;
+const MAX_AT_ONCE: usize = 200;
 /// Profiles that are named in a sentence.
-const MOST_NAMES: usize = 5;
+const MAX_NAMES: usize = 5;
 /// Days that the picture of the coming weeks shows at least, and at most.
 const DAYS: std::ops::RangeInclusive<usize> = 7..=28;
 
@@ -183,7 +183,7 @@ impl View {
             headline: headline(result, question),
             checked: Moment::new(now),
             coverage: coverage(result),
-            narrowed_to: list(&question.profiles.iter().map(|profile| name(profile)).collect::<Vec<_>>(), MOST_NAMES),
+            narrowed_to: list(&question.profiles.iter().map(|profile| name(profile)).collect::<Vec<_>>(), MAX_NAMES),
             all_clear: None,
             unchecked: failed
                 .iter()
@@ -199,7 +199,7 @@ impl View {
             profiles: profiles.lines(result, question),
             sections: sections(result, &profiles, now),
             left_out: left_out(result),
-            is_long: MOST_AT_ONCE < result.items.len() + result.posts_at_risk.len(),
+            is_long: MAX_AT_ONCE < result.items.len() + result.posts_at_risk.len(),
             formats: formats(question),
         };
         if view.sections.is_empty() && failed.is_empty() && view.left_out.is_none() {
@@ -409,13 +409,13 @@ fn post_card(post: &PostAtRisk, number: usize, now: Timestamp) -> PostCard {
     let text = one_line(post.text.as_deref().unwrap_or_default());
     let platforms: Vec<_> =
         post.platforms.iter().map(|platform| shorten(&one_line(platform), 40).into_owned()).collect();
-    let more = post.media.len().saturating_sub(MOST_POST_FILES);
+    let more = post.media.len().saturating_sub(MAX_POST_FILES);
     PostCard {
         id: post_id(number),
-        label: if text.is_empty() { "A post without text".to_owned() } else { shorten(&text, MOST_TEXT).into_owned() },
-        platforms: list(&platforms, MOST_NAMES),
+        label: if text.is_empty() { "A post without text".to_owned() } else { shorten(&text, MAX_TEXT).into_owned() },
+        platforms: list(&platforms, MAX_NAMES),
         due: post.scheduled_at.map(|due| (distance(due.duration_since(now)), Moment::new(due))),
-        files: post.media.iter().take(MOST_POST_FILES).map(|media| post_file(media, now)).collect(),
+        files: post.media.iter().take(MAX_POST_FILES).map(|media| post_file(media, now)).collect(),
         more_files: (0 < more).then(|| format!("and {} more", count(more, "file"))),
     }
 }
@@ -441,7 +441,7 @@ fn file_card(item: &ItemResult, posts: &HashMap<&str, usize>, now: Timestamp) ->
     let (sign, kind) = sign(item.kind);
     let needed = item.posts_at_risk.len();
     FileCard {
-        name: shorten(&file.label(), MOST_NAME).into_owned(),
+        name: shorten(&file.label(), MAX_NAME).into_owned(),
         picture: url.clone().filter(|url| item.state != State::Expired && is_picture(item.kind, url)),
         url,
         kind,
@@ -464,7 +464,7 @@ fn post_id(number: usize) -> String {
 
 fn link(url: Option<&str>) -> Option<String> {
     let url: String = safe_url(url?)?.into();
-    (url.len() <= MOST_URL).then_some(url)
+    (url.len() <= MAX_URL).then_some(url)
 }
 
 /// Whether it is a picture of a kind that browsers show.
@@ -604,7 +604,7 @@ fn number(number: usize) -> String {
 }
 
 fn name(outside: &str) -> String {
-    shorten(&one_line(outside), MOST_NAME).into_owned()
+    shorten(&one_line(outside), MAX_NAME).into_owned()
 }
 
 /// The text with a capital at its beginning.

@@ -38,13 +38,13 @@ use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::{Scan, Survey};
 
 /// Kept free at the end of a run, to answer in.
-const MOST_TO_ANSWER: Duration = Duration::from_secs(1);
+const MAX_TO_ANSWER: Duration = Duration::from_secs(1);
 /// Kept free after the looking, to send in.
-const MOST_TO_SEND: Duration = Duration::from_secs(15);
+const MAX_TO_SEND: Duration = Duration::from_secs(15);
 /// What one look into the ledger may take.
-const MOST_FOR_LEDGER: Duration = Duration::from_secs(5);
+const MAX_FOR_LEDGER: Duration = Duration::from_secs(5);
 /// Kept free at the very end, for whatever comes after the sending.
-const MOST_FOR_THE_END: Duration = Duration::from_millis(300);
+const MAX_FOR_THE_END: Duration = Duration::from_millis(300);
 /// The pause between two messages to one channel: Slack takes about one a second.
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(1_100);
 
@@ -113,10 +113,10 @@ impl<'a, E: Edge> Run<'a, E> {
         deadline: Deadline,
     ) -> Self {
         let time = deadline.remaining();
-        let send_until = deadline.earlier_by(MOST_TO_ANSWER.min(time / 10));
-        let to_send = if plan.action == Action::Report { Duration::ZERO } else { MOST_TO_SEND.min(time * 2 / 5) };
+        let send_until = deadline.earlier_by(MAX_TO_ANSWER.min(time / 10));
+        let to_send = if plan.action == Action::Report { Duration::ZERO } else { MAX_TO_SEND.min(time * 2 / 5) };
         let scan_until = send_until.earlier_by(to_send);
-        let deadline = deadline.earlier_by(MOST_FOR_THE_END.min(time / 20));
+        let deadline = deadline.earlier_by(MAX_FOR_THE_END.min(time / 20));
         Self { id, now, plan, config, ledger, edge, scan_until, send_until, deadline, ledger_error: Mutex::default() }
     }
 
@@ -156,7 +156,7 @@ impl<'a, E: Edge> Run<'a, E> {
         let Some(ledger) = self.ledger() else { return self.alert(None).await };
         let ends_at = self.now.checked_add(self.deadline.remaining()).unwrap_or(Timestamp::MAX);
         // A ledger that hangs must not cost the looking its time.
-        let until = self.scan_until.within(MOST_FOR_LEDGER.min(self.scan_until.remaining() / 4));
+        let until = self.scan_until.within(MAX_FOR_LEDGER.min(self.scan_until.remaining() / 4));
         match ledger.lease(&self.id, self.now, ends_at, until).await {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
@@ -401,7 +401,7 @@ impl<'a, E: Edge> Run<'a, E> {
     /// What a channel has confirmed; empty without a ledger.
     async fn read_memory(&self, channel: &Channel) -> Result<Memory, ()> {
         let Some(ledger) = self.ledger() else { return Err(()) };
-        let until = self.send_until.within(MOST_FOR_LEDGER.min(self.send_until.remaining() / 3));
+        let until = self.send_until.within(MAX_FOR_LEDGER.min(self.send_until.remaining() / 3));
         ledger.read(&channel.name, self.now, until).await.map_err(|error| self.note_ledger_error(&error))
     }
 

@@ -189,13 +189,13 @@ impl RunResult {
         }
     }
 
-    /// This result as JSON of at most `most_bytes`: what does not fit is cut from the ends of its lists and counted.
+    /// This result as JSON of at most `max_bytes`: what does not fit is cut from the ends of its lists and counted.
     ///
     /// Failed profiles come first, then posts, then items, because the gravest must not be what is left out.
     #[must_use]
-    pub fn to_json_within(&self, most_bytes: usize) -> String {
+    pub fn to_json_within(&self, max_bytes: usize) -> String {
         let whole = json(self);
-        if whole.len() <= most_bytes {
+        if whole.len() <= max_bytes {
             return whole;
         }
         let mut cut = self.clone();
@@ -203,7 +203,7 @@ impl RunResult {
         cut.posts_at_risk.clear();
         cut.profiles.failed.clear();
         // The three counters, with their names and the largest numbers.
-        let mut room = most_bytes.saturating_sub(json(&cut).len() + 3 * 40);
+        let mut room = max_bytes.saturating_sub(json(&cut).len() + 3 * 40);
         cut.profiles.failed = prefix_within(&self.profiles.failed, &mut room);
         cut.posts_at_risk = prefix_within(&self.posts_at_risk, &mut room);
         cut.items = prefix_within(&self.items, &mut room);

@@ -17,7 +17,7 @@ use crate::scan::select::Rules;
 use crate::scan::survey::{Scan, Survey};
 
 /// Characters of the reason why a channel failed.
-const MOST_REASON: usize = 400;
+const MAX_REASON: usize = 400;
 
 /// The services that a configuration names.
 #[derive(Clone, Copy)]
@@ -93,7 +93,7 @@ impl<'a> Network<'a> {
 
     /// The reason of an error, without what a service repeated of our secrets.
     fn reason(&self, error: &SendError) -> String {
-        self.renewal.renewed().unwrap_or(self.ready).clients.redactor.quote(&error.reason, MOST_REASON)
+        self.renewal.renewed().unwrap_or(self.ready).clients.redactor.quote(&error.reason, MAX_REASON)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// What Lambda takes of an answer.
-const MOST_ANSWER_BYTES: usize = 6 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
 /// When Lambda ends an invocation.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +134,7 @@ impl RuntimeApi {
         outcome: impl Fn(Value) -> Outcome,
     ) -> Answer {
         self.said.push(String::from_utf8_lossy(&request.body).into_owned());
-        if MOST_ANSWER_BYTES < request.body.len() {
+        if MAX_ANSWER_BYTES < request.body.len() {
             violations.add(request, "it is more than Lambda takes");
         }
         match (self.waiting.remove(id), request.json()) {

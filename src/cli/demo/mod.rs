@@ -34,7 +34,7 @@ const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry-alerts";
 /// The event that wakes the function, and where it is in the repository.
 const EVENT: (&str, &str) = ("events/scheduled.json", include_str!("../../../events/scheduled.json"));
 /// Characters of a link that a terminal still takes well.
-const MOST_LINK: usize = 2_000;
+const MAX_LINK: usize = 2_000;
 
 /// Why the demo did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -229,7 +229,7 @@ impl Shown<'_> {
         for (name, what) in written {
             text += &format!("  {name:<24}{}\n", look.faint(what));
         }
-        for link in links.iter().filter(|link| link.len() <= MOST_LINK) {
+        for link in links.iter().filter(|link| link.len() <= MAX_LINK) {
             text += &format!("\n  {link}\n");
         }
         Ok(text)

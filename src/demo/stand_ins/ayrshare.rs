@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
 
 /// Requests that Ayrshare takes for one profile within five minutes, which is longer than any test.
-const MOST_REQUESTS: usize = 300;
+const MAX_REQUESTS: usize = 300;
 /// Posts in one answer.
-const MOST_POSTS: usize = 1_000;
+const MAX_POSTS: usize = 1_000;
 /// Posts in one answer when nothing is said.
 const DEFAULT_POSTS: usize = 25;
 /// How long a listed file lives. Ayrshare documents several lifetimes, and nothing may depend on any of them.
@@ -149,7 +149,7 @@ impl Service for Ayrshare {
         };
         let count = self.requests.entry((key.clone(), call)).or_default();
         *count += 1;
-        if *count == MOST_REQUESTS + 1 {
+        if *count == MAX_REQUESTS + 1 {
             violations.add(request, "it is more than the rate limit of a profile");
         }
         let query = match call {
@@ -254,8 +254,8 @@ impl HistoryQuery {
         }
         let limit = match given.remove("limit").map(str::parse) {
             None => DEFAULT_POSTS,
-            Some(Ok(limit @ 1..=MOST_POSTS)) => limit,
-            Some(_) => return Err(format!("`limit` is no number from 1 to {MOST_POSTS}")),
+            Some(Ok(limit @ 1..=MAX_POSTS)) => limit,
+            Some(_) => return Err(format!("`limit` is no number from 1 to {MAX_POSTS}")),
         };
         let last_days = given.remove("lastDays");
         let date = |text: &str| text.parse::<Timestamp>().map_err(|_| format!("`{text}` is no date"));

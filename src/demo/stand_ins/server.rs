@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// The largest request that a stand-in reads: more than Lambda takes of an answer.
-const MOST_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a service does with a request.
 pub trait Service: Send + 'static {
@@ -133,7 +133,7 @@ async fn answer<S: Service>(State(shared): State<Arc<Shared<S>>>, request: axum:
     let _one_more = OneMore::new(&shared.at_once, &shared.most_at_once);
     let (head, body) = request.into_parts();
     // Whoever goes away in the middle of a request gets no answer.
-    let body = body::to_bytes(body, MOST_REQUEST_BYTES).await.unwrap_or_default();
+    let body = body::to_bytes(body, MAX_REQUEST_BYTES).await.unwrap_or_default();
     let request = Request {
         method: head.method,
         path: head.uri.path().to_owned(),

@@ -12,11 +12,11 @@ use crate::model::text::units;
 /// The path of the webhook: whoever knows it can post.
 const PATH: &str = "/services/T00STANDIN/B00STANDIN/yX3kq0VtMPb7sLr2hGdN9wZc";
 /// Characters of all texts and URLs of the blocks together. What Slack refuses is measured and not documented.
-const MOST_IN_BLOCKS: usize = 9_000;
+const MAX_IN_BLOCKS: usize = 9_000;
 /// Characters that the plain text should stay below.
-const MOST_TEXT: usize = 4_000;
+const MAX_TEXT: usize = 4_000;
 /// Characters of a URL.
-const MOST_URL: usize = 3_000;
+const MAX_URL: usize = 3_000;
 /// How the URL of a page on its reader's own machine begins.
 const LOCAL: &str = "http://127.0.0.1:";
 
@@ -125,7 +125,7 @@ fn check(body: &Map<String, Value>) -> Checked {
     }
     let text = body.get("text").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
     let text = text.ok_or(Objection { answer: "no_text", what: "it has no text for notifications".to_owned() })?;
-    length("text", text, MOST_TEXT)?;
+    length("text", text, MAX_TEXT)?;
     markup("text", text)?;
     let blocks = body.get("blocks").and_then(Value::as_array).ok_or("it has no blocks")?;
     if !(1..=50).contains(&blocks.len()) {
@@ -136,7 +136,7 @@ fn check(body: &Map<String, Value>) -> Checked {
             .map_err(|objection| Objection { what: format!("blocks[{index}]: {}", objection.what), ..objection })?;
     }
     let all: usize = blocks.iter().map(characters).sum();
-    if MOST_IN_BLOCKS < all {
+    if MAX_IN_BLOCKS < all {
         return Err(Objection { answer: "msg_blocks_too_long", what: format!("its blocks have {all} characters") });
     }
     Ok(())
@@ -220,7 +220,7 @@ fn button(button: &Value) -> Checked {
 
 fn https(url: &Value) -> Checked {
     let text = url.as_str().ok_or("it has no URL")?;
-    length("URL", text, MOST_URL)?;
+    length("URL", text, MAX_URL)?;
     match Url::parse(text) {
         Ok(url) if url.scheme() == "https" => Ok(()),
         _ => Err(format!("`{text}` is no https URL").into()),

@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
 
 /// Bytes of a message with its attributes.
-const MOST_BYTES: usize = 262_144;
+const MAX_BYTES: usize = 262_144;
 /// Attributes that a message keeps on its way through raw delivery to SQS.
-const MOST_ATTRIBUTES: usize = 10;
+const MAX_ATTRIBUTES: usize = 10;
 /// The version of the API that every request names.
 const VERSION: &str = "2010-03-31";
 /// The headers of the SDK: its signature, and what it says of itself.
@@ -228,10 +228,10 @@ fn check(publication: &Publication) -> Result<(), String> {
     let attributes: usize =
         publication.attributes.iter().map(|(name, (kind, value))| name.len() + kind.len() + value.len()).sum();
     let bytes = publication.message.len() + attributes;
-    if MOST_BYTES < bytes {
+    if MAX_BYTES < bytes {
         return Err(format!("Message too long: {bytes} bytes with its attributes"));
     }
-    if MOST_ATTRIBUTES < publication.attributes.len() {
+    if MAX_ATTRIBUTES < publication.attributes.len() {
         return Err(format!("it has {} attributes", publication.attributes.len()));
     }
     let ids = [&publication.group_id, &publication.deduplication_id];
@@ -303,7 +303,7 @@ mod tests {
         assert!(checked(&[("Message", "a"), ("Subject", "2 files")]).is_ok());
         assert!(checked(&attribute("profiles", "String.Array", "[\"A\"]")).is_ok());
 
-        let long = "é".repeat(MOST_BYTES / 2 + 1);
+        let long = "é".repeat(MAX_BYTES / 2 + 1);
         let subject = "a".repeat(100);
         for wrong in [
             &[("Message", "")][..],
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_attributes_count_as_bytes_of_the_message() {
-        let message = "a".repeat(MOST_BYTES - "severityString7d".len());
+        let message = "a".repeat(MAX_BYTES - "severityString7d".len());
         let with = |message: &str| {
             checked(&[
                 ("Message", message),

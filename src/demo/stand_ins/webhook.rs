@@ -11,7 +11,7 @@ use super::server::{Answer, Reply, Request, Script, Server, Service, Violations}
 /// The path of the endpoint; the token in it makes it worth keeping secret.
 const PATH: &str = "/hooks/media-c2f7be11";
 /// The largest body that the function promises.
-const MOST_BYTES: usize = 262_144;
+const MAX_BYTES: usize = 262_144;
 
 /// Takes signed webhooks.
 pub struct WebhookReceiver {
@@ -95,7 +95,7 @@ impl WebhookReceiver {
         if request.header("content-type") != Some("application/json") {
             return Err("the content type is not application/json".to_owned());
         }
-        if MOST_BYTES < request.body.len() {
+        if MAX_BYTES < request.body.len() {
             return Err(format!("the body has {} bytes", request.body.len()));
         }
         Webhook::new(&self.secret)

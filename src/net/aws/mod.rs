@@ -35,7 +35,7 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// The region that AWS is asked in when nothing says which.
 pub const DEFAULT_REGION: &str = "us-east-1";
 /// How often a failed attempt to read something is made again. Reading changes nothing, and AWS throttles for moments.
-const MOST_RETRIES: usize = 4;
+const MAX_RETRIES: usize = 4;
 
 /// AWS as the surroundings give it: region, endpoints and credentials, read once and only when something needs them.
 #[derive(Debug)]
@@ -213,7 +213,7 @@ where
         until.bound(attempt()).await.unwrap_or_else(|| Err(Refusal::no_answer("it did not answer in time")))
     };
     let retry = |refusal: &Refusal| if refusal.is_passing { Retry::Backoff } else { Retry::Never };
-    net::retrying_at_most(MOST_RETRIES, deadline, attempt, retry).await
+    net::retrying_at_most(MAX_RETRIES, deadline, attempt, retry).await
 }
 
 /// Lets the SDK send its requests through reqwest.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::model::ScheduledPost;
 
 /// The posts that Ayrshare returns at most.
-pub const MOST_POSTS: usize = 1_000;
+pub const MAX_POSTS: usize = 1_000;
 
 /// The statuses of posts that will still need their media.
 pub const STATUSES: [&str; 3] = ["pending", "paused", "awaiting approval"];

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use crate::model::{File, Media};
 
 /// The longest text that a field may hold; a longer one counts as missing, so that one file never fills a message.
-const MOST_TEXT_BYTES: usize = 16 * 1024;
+const MAX_TEXT_BYTES: usize = 16 * 1024;
 /// The largest file entry that is waited for: what is longer is no list of media, and must not fill the memory.
-const MOST_FILE_BYTES: usize = 1024 * 1024;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// Reads a gallery as it arrives, piece by piece, and hands it on file by file: no more of it is kept than one file.
 ///
@@ -99,8 +99,8 @@ impl Reader {
                 (Next::FileOrEnd | Next::File, _) => {
                     let file = file(&text[at..], &mut each);
                     let Some(length) = file.map_err(|error| format!("file {}: {error}", self.files + 1))? else {
-                        if MOST_FILE_BYTES < self.rest.len() - at {
-                            return Err(format!("file {} is larger than {MOST_FILE_BYTES} bytes", self.files + 1));
+                        if MAX_FILE_BYTES < self.rest.len() - at {
+                            return Err(format!("file {} is larger than {MAX_FILE_BYTES} bytes", self.files + 1));
                         }
                         break;
                     };
@@ -291,7 +291,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 struct TextVisitor;
 
 fn is_text(text: &str) -> bool {
-    !text.chars().all(char::is_whitespace) && text.len() <= MOST_TEXT_BYTES
+    !text.chars().all(char::is_whitespace) && text.len() <= MAX_TEXT_BYTES
 }
 
 impl<'de> Visitor<'de> for TextVisitor {
@@ -484,7 +484,7 @@ mod tests {
 
     #[test]
     fn an_entry_without_an_end_is_not_waited_for() {
-        let endless = format!(r#"[{{}},{{"id":"{}"#, "a".repeat(3 * MOST_FILE_BYTES));
+        let endless = format!(r#"[{{}},{{"id":"{}"#, "a".repeat(3 * MAX_FILE_BYTES));
         assert_eq!(in_pieces(&endless, 16 * 1024).unwrap_err(), "file 2 is larger than 1048576 bytes");
     }
 }

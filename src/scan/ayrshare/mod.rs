@@ -27,14 +27,14 @@ use crate::net::{self, Answer, Deadline, NetError, Retry};
 use media::ListedFile;
 
 /// The most of one answer that is read: a gallery of 150,000 files.
-const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
 /// is enough for 30,000 posts.
-const MOST_HISTORY_REQUESTS: usize = 60;
+const MAX_HISTORY_REQUESTS: usize = 60;
 
 /// Characters of Ayrshare's own words in a message.
-const MOST_QUOTED: usize = 300;
+const MAX_QUOTED: usize = 300;
 
 /// Ayrshare's code for "the API key is not valid", with any HTTP status.
 const CODE_UNAUTHORIZED: i64 = 102;
@@ -121,9 +121,9 @@ impl Ayrshare<'_> {
         while let Some(span) = spans.pop() {
             requests += 1;
             let answer = self.posts_in_span(status, span, profile_key, deadline).await?;
-            if answer.len() < history::MOST_POSTS {
+            if answer.len() < history::MAX_POSTS {
                 posts.extend(answer.into_iter().filter(history::Post::is_wanted).map(|post| post.post));
-            } else if let Some((first, second)) = span.split(&answer).filter(|_| requests < MOST_HISTORY_REQUESTS) {
+            } else if let Some((first, second)) = span.split(&answer).filter(|_| requests < MAX_HISTORY_REQUESTS) {
                 spans.extend([second, first]);
             } else {
                 let message = format!("there are more scheduled posts than {requests} requests can list");
@@ -141,7 +141,7 @@ impl Ayrshare<'_> {
         deadline: Deadline,
     ) -> Result<Vec<history::Post>, Failure> {
         let (start, end) = (whole_second(span.start), whole_second(span.end));
-        let limit = history::MOST_POSTS.to_string();
+        let limit = history::MAX_POSTS.to_string();
         let query =
             [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
         let attempt = || async {
@@ -182,7 +182,7 @@ impl Ayrshare<'_> {
         if let Some(key) = profile_key {
             request = request.header("Profile-Key", key.expose_secret());
         }
-        net::send_and_take(request, self.timeout, deadline, MOST_BODY_BYTES, take)
+        net::send_and_take(request, self.timeout, deadline, MAX_BODY_BYTES, take)
             .await
             .map_err(|error| Attempt::unanswered(&error, &format!("GET /{path}")))
     }
@@ -230,7 +230,7 @@ impl Ayrshare<'_> {
     }
 
     fn outside_text(&self, text: &str) -> String {
-        self.redactor.quote(text, MOST_QUOTED)
+        self.redactor.quote(text, MAX_QUOTED)
     }
 }
 

@@ -10,7 +10,7 @@ use super::program::{self, Program, Scratch, command, tool};
 
 const ADDRESS: &str = "127.0.0.1";
 /// How long an invocation may take, the first compilation by `cargo lambda watch` included.
-const MOST_TO_ANSWER: Duration = Duration::from_mins(4);
+const MAX_TO_ANSWER: Duration = Duration::from_mins(4);
 
 /// Environment variables for the function.
 pub type Variables = Vec<(String, String)>;
@@ -74,9 +74,9 @@ impl Lambda {
             .arg(event)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         let invoke = tokio::process::Command::from(invoke).kill_on_drop(true).output();
-        let output = tokio::time::timeout(MOST_TO_ANSWER, invoke)
+        let output = tokio::time::timeout(MAX_TO_ANSWER, invoke)
             .await
-            .unwrap_or_else(|_| panic!("{} has no answer after {MOST_TO_ANSWER:?}:\n{}", event.display(), self.log()))
+            .unwrap_or_else(|_| panic!("{} has no answer after {MAX_TO_ANSWER:?}:\n{}", event.display(), self.log()))
             .expect("cargo lambda invoke to start");
         let (said, complained) = (text(&output.stdout), text(&output.stderr));
         if output.status.success() {

@@ -12,7 +12,7 @@ use super::binary;
 /// Where `make tools` puts the tools.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin");
 /// How long a program may take to end once it is asked to.
-const MOST_TO_END: Duration = Duration::from_secs(10);
+const MAX_TO_END: Duration = Duration::from_secs(10);
 
 /// A program that runs beside a test. It ends when this is dropped, and what it started with it.
 pub struct Program {
@@ -58,7 +58,7 @@ impl Drop for Program {
         // The polite way first: a program that is killed leaves what it started behind.
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().is_ok_and(|status| status.success());
         let began = Instant::now();
-        while asked && began.elapsed() < MOST_TO_END && matches!(self.child.try_wait(), Ok(None)) {
+        while asked && began.elapsed() < MAX_TO_END && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(20));
         }
         let _ = self.child.kill();
