@@ -10,7 +10,6 @@ use jiff::{SignedDuration, Timestamp};
 use media_expiry_alerts::config::Config;
 use media_expiry_alerts::http::request::Request;
 use media_expiry_alerts::http::{self, Response};
-use media_expiry_alerts::model::Status;
 use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{
     FailedProfile, Failure, FailureKind, Item, Media, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State,
@@ -20,8 +19,8 @@ use media_expiry_alerts::net::environment::Environment;
 use media_expiry_alerts::net::{self, Deadline};
 use media_expiry_alerts::report::link::Links;
 use media_expiry_alerts::run::command::Action;
-use media_expiry_alerts::run::result::{ItemResult, ProfilesResult, RunResult};
-use media_expiry_alerts::scan::survey::MediaCounts;
+use media_expiry_alerts::run::result::RunResult;
+use media_expiry_alerts::scan::survey::{Survey, SurveyedProfile};
 
 const HOUR: i64 = 60;
 const DAY: i64 = 24 * HOUR;
@@ -71,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             };
             write(&directory, &format!("{name}.{format}"), &response)?;
         }
-        std::fs::write(directory.join(format!("{name}.result.json")), serde_json::to_string(result)?)?;
+        std::fs::write(directory.join(format!("{name}.result.json")), result.to_json())?;
     }
 
     let links = Links::of(&config.http).ok_or("no links")?;
@@ -120,7 +119,6 @@ struct File<'a> {
     /// How many minutes from now the file expires.
     minutes: Option<i64>,
     bytes: u64,
-    posts: &'a [&'a str],
 }
 
 fn file<'a>(profile: &'a str, name: &'a str, minutes: Option<i64>) -> File<'a> {
@@ -128,10 +126,10 @@ fn file<'a>(profile: &'a str, name: &'a str, minutes: Option<i64>) -> File<'a> {
     let seed = name.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
     let url =
         format!("https://images.ayrshare.com/acme/{:08x}-0000-4000-8000-000000000000.{extension}", seed % (1 << 32));
-    File { profile, name, url, minutes, bytes: seed % 9_000_000 + 40_000, posts: &[] }
+    File { profile, name, url, minutes, bytes: seed % 9_000_000 + 40_000 }
 }
 
-fn item(now: Timestamp, file: File<'_>) -> ItemResult {
+fn item(now: Timestamp, file: File<'_>) -> Item {
     let thresholds = ["14d", "7d", "3d", "1d"].into_iter().filter_map(|text| Threshold::parse(text).ok());
     let (state, threshold) = match file.minutes {
         None => (State::Undated, None),
@@ -142,19 +140,19 @@ fn item(now: Timestamp, file: File<'_>) -> ItemResult {
             (State::Expiring, entered)
         }
     };
-    let id = file.url.rsplit('/').next().map(|end| end.replace('.', "-"));
     let media = Media {
-        id,
+        id: id_of(&file.url),
         file_name: Some(file.name.to_owned()),
         url: Some(file.url),
         size_bytes: Some(file.bytes),
         created_at: Some(now - SignedDuration::from_hours(24 * 30)),
         expires_at: file.minutes.map(|minutes| now + SignedDuration::from_mins(minutes)),
     };
-    let item = Item { profile: ProfileName::new(file.profile), media, state, threshold };
-    let mut result = ItemResult::new(&item, now);
-    result.posts_at_risk = file.posts.iter().map(|id| (*id).to_owned()).collect();
-    result
+    Item { profile: ProfileName::new(file.profile), media, state, threshold }
+}
+
+fn id_of(url: &str) -> Option<String> {
+    url.rsplit('/').next().map(|end| end.replace('.', "-"))
 }
 
 fn failure(profile: &str, what: Part) -> FailedProfile {
@@ -165,35 +163,35 @@ fn failure(profile: &str, what: Part) -> FailedProfile {
 
 fn result(
     now: Timestamp,
-    mut items: Vec<ItemResult>,
+    mut items: Vec<Item>,
     posts_at_risk: Vec<PostAtRisk>,
     failed: Vec<FailedProfile>,
 ) -> RunResult {
-    items.sort_by_key(|item| item.expires_at.unwrap_or(Timestamp::MAX));
-    let in_state = |state: State| items.iter().filter(|item| item.state == state).count();
-    let unread = failed.iter().filter(|failed| failed.what == Part::Media).count();
-    let configured = 5.max(unread);
+    items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
+    let mut profiles: Vec<SurveyedProfile> = Vec::new();
+    let names = items.iter().map(|item| &item.profile).chain(failed.iter().map(|failed| &failed.profile));
+    let others: Vec<_> = (1..=5).map(|index| ProfileName::new(&format!("Other {index}"))).collect();
+    for name in names.chain(&others) {
+        let is_other = others.contains(name);
+        if profiles.iter().all(|profile| profile.name != *name) && !(is_other && 5 <= profiles.len()) {
+            let failure = |what: Part| {
+                let is_it = |failed: &&FailedProfile| failed.profile == *name && failed.what == what;
+                failed.iter().find(is_it).map(|failed| failed.failure.clone())
+            };
+            let posts = Some(failure(Part::Posts).map_or(Ok(()), Err));
+            profiles.push(SurveyedProfile {
+                name: name.clone(),
+                listed: 100,
+                ignored: 1,
+                failed: failure(Part::Media),
+                posts,
+            });
+        }
+    }
+    let survey = Survey { now, profiles, items, posts_at_risk };
     RunResult {
-        run_id: "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11".to_owned(),
-        action: Action::Report,
-        dry_run: false,
-        started_at: now,
         duration_ms: 412,
-        status: if failed.is_empty() { Status::Ok } else { Status::Partial },
-        media: MediaCounts {
-            listed: items.len() + 486,
-            expiring: in_state(State::Expiring),
-            expired: in_state(State::Expired),
-            undated: in_state(State::Undated),
-            ignored: 3,
-        },
-        profiles: ProfilesResult { configured, checked: configured - unread, failed, failed_left_out: 0 },
-        items,
-        items_left_out: 0,
-        posts_at_risk,
-        posts_left_out: 0,
-        channels: Vec::new(),
-        ledger_error: None,
+        ..RunResult::of_survey(survey, "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11", Action::Report)
     }
 }
 
@@ -235,12 +233,10 @@ fn usual(now: Timestamp, moved: i64) -> RunResult {
         file(tokyo, "قائمة الشتاء.png", Some(11 * DAY)),
         file(tokyo, "summer-leftover.gif", Some(-2 * DAY)),
     ];
-    let needed_by = |name: &str| -> &'static [&'static str] {
-        match name {
-            "black-friday-teaser-v3-final.mp4" => &["post-1"],
-            "loyalty-card-front.webp" | "loyalty-card-back.webp" => &["post-2"],
-            _ => &[],
-        }
+    let owned = |owner: &str, media: MediaAtRisk| MediaAtRisk {
+        owner: Some(ProfileName::new(owner)),
+        id: id_of(&media.url),
+        ..media
     };
     let url_of =
         |name: &str| files.iter().find(|file| file.name == name).map(|file| file.url.clone()).unwrap_or_default();
@@ -254,11 +250,14 @@ fn usual(now: Timestamp, moved: i64) -> RunResult {
             ),
             platforms: vec!["instagram".to_owned(), "tiktok".to_owned(), "youtube".to_owned()],
             scheduled_at: Some(now + SignedDuration::from_hours(17)),
-            media: vec![at_risk(
-                now,
-                &url_of("black-friday-teaser-v3-final.mp4"),
-                Some("black-friday-teaser-v3-final.mp4"),
-                Some(9 * HOUR + moved),
+            media: vec![owned(
+                head_office,
+                at_risk(
+                    now,
+                    &url_of("black-friday-teaser-v3-final.mp4"),
+                    Some("black-friday-teaser-v3-final.mp4"),
+                    Some(9 * HOUR + moved),
+                ),
             )],
         },
         PostAtRisk {
@@ -268,26 +267,31 @@ fn usual(now: Timestamp, moved: i64) -> RunResult {
             platforms: vec!["facebook".to_owned(), "instagram".to_owned()],
             scheduled_at: Some(now + SignedDuration::from_hours(24 * 6)),
             media: vec![
-                at_risk(
-                    now,
-                    &url_of("loyalty-card-front.webp"),
-                    Some("loyalty-card-front.webp"),
-                    Some(5 * DAY + moved),
+                owned(
+                    acme,
+                    at_risk(
+                        now,
+                        &url_of("loyalty-card-front.webp"),
+                        Some("loyalty-card-front.webp"),
+                        Some(5 * DAY + moved),
+                    ),
                 ),
-                at_risk(
-                    now,
-                    &url_of("loyalty-card-back.webp"),
-                    Some("loyalty-card-back.webp"),
-                    Some(5 * DAY + HOUR + moved),
+                owned(
+                    acme,
+                    at_risk(
+                        now,
+                        &url_of("loyalty-card-back.webp"),
+                        Some("loyalty-card-back.webp"),
+                        Some(5 * DAY + HOUR + moved),
+                    ),
                 ),
                 at_risk(now, "https://images.ayrshare.com/acme/stamp-close-up.jpg", None, None),
             ],
         },
     ];
     let items = files.into_iter().map(|file| {
-        let posts = needed_by(file.name);
         let minutes = file.minutes.map(|minutes| minutes + moved);
-        item(now, File { minutes, posts, ..file })
+        item(now, File { minutes, ..file })
     });
     let items = items.collect();
     result(now, items, posts, vec![failure("North Gym", Part::Media), failure(harbour, Part::Posts)])
@@ -336,8 +340,7 @@ fn hostile(now: Timestamp) -> RunResult {
     let items = names.iter().enumerate().map(|(index, name)| {
         let minutes = [Some(30), Some(2 * DAY), Some(-HOUR), None, Some(10 * DAY)][index % 5];
         let mut made = item(now, File { url: urls[index].to_owned(), ..file(profiles[index % 4], name, minutes) });
-        made.id = Some(format!("{index}-{script}"));
-        made.posts_at_risk = vec!["\" onclick=\"window.broken = 1".to_owned()];
+        made.media.id = Some(format!("{index}-{script}"));
         made
     });
     let posts = names.iter().enumerate().map(|(index, name)| PostAtRisk {
@@ -349,7 +352,12 @@ fn hostile(now: Timestamp) -> RunResult {
             .then(|| now + SignedDuration::from_hours(7 * i64::try_from(index).unwrap_or_default())),
         media: urls
             .iter()
-            .map(|url| at_risk(now, url, Some(names[13 - index % 14]), (index % 2 == 0).then_some(HOUR)))
+            .enumerate()
+            .map(|(place, url)| MediaAtRisk {
+                owner: (index == 0).then(|| ProfileName::new(profiles[place % 4])),
+                id: (index == 0).then(|| format!("{place}-{script}")),
+                ..at_risk(now, url, Some(names[13 - index % 14]), (index % 2 == 0).then_some(HOUR))
+            })
             .collect(),
     });
     let failed = vec![failure(script, Part::Posts), failure("\u{202E}<b>Down</b>", Part::Media)];

@@ -24,6 +24,15 @@ pub struct Message {
     pub entries: usize,
 }
 
+/// The run's result for the profiles of a channel, as those channels get it that take JSON.
+#[derive(Clone, Copy)]
+pub struct RunJson<'a> {
+    /// The run.
+    pub run_id: &'a str,
+    /// Writes the result within so many bytes, and says whether something was left out.
+    pub within: &'a dyn Fn(usize) -> (String, bool),
+}
+
 /// Why a channel did not confirm a message.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]

@@ -345,7 +345,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::run::fixtures::{digest, hostile_survey, report_link, survey, survey_of};
+    use crate::digest::fixtures::{digest, hostile_survey, report_link, survey, survey_of};
 
     /// Slack's documented limits, which every message is held against.
     fn check_limits(body: &Value) {

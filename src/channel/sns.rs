@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Message, SendError, amazon_q};
+use super::{Message, RunJson, SendError, amazon_q};
 use crate::config::{SnsFormat, TopicArn};
 use crate::digest::{self, Digest, Entry, Subject};
-use crate::model::text::{self, byte_prefix, one_line, shorten};
+use crate::model::text::{self, byte_prefix, json, one_line, shorten};
 use crate::net::{self, Deadline, Retry};
-use crate::run::result::{RunResult, json};
 
 /// Bytes of a message with its attributes.
 const MAX_BYTES: usize = 262_144;
@@ -58,7 +57,7 @@ impl Attribute {
 
 /// Renders a digest as one publication. `result` is the run's result for this channel's profiles.
 #[must_use]
-pub fn render(digest: &Digest, format: SnsFormat, result: &RunResult) -> Message {
+pub fn render(digest: &Digest, format: SnsFormat, result: RunJson<'_>) -> Message {
     let (mut attributes, profiles_cut) = attributes(digest);
     let taken: usize = attributes
         .iter()
@@ -67,12 +66,8 @@ pub fn render(digest: &Digest, format: SnsFormat, result: &RunResult) -> Message
     let room = MAX_BYTES - FOOTER_BYTES / 4 - taken;
     let (message, message_cut) = match format {
         SnsFormat::Text => text(digest, room),
-        SnsFormat::Json => {
-            let message = result.to_json_within(room);
-            let is_cut = message.len() < json(result).len();
-            (message, is_cut)
-        }
-        SnsFormat::AmazonQ => amazon_q::render(digest, &result.run_id),
+        SnsFormat::Json => (result.within)(room),
+        SnsFormat::AmazonQ => amazon_q::render(digest, result.run_id),
     };
     if profiles_cut || message_cut {
         attributes.insert("truncated".to_owned(), Attribute::new("String", &"true"));
@@ -304,11 +299,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::run::fixtures::{digest, hostile_survey, result, survey, survey_of};
+    use crate::digest::fixtures::{digest, hostile_survey, survey, survey_of};
     use crate::scan::survey::Survey;
 
+    fn rendered(digest: &Digest, survey: &Survey, format: SnsFormat) -> Message {
+        let result = crate::run::result::tests::result(survey.clone());
+        let within = |max_bytes: usize| {
+            let json = result.to_json_within(max_bytes);
+            (json.text, json.is_cut)
+        };
+        render(digest, format, RunJson { run_id: &result.run_id, within: &within })
+    }
+
     fn publication(survey: &Survey, format: SnsFormat) -> Publication {
-        let message = render(&digest(survey), format, &result(survey));
+        let message = rendered(&digest(survey), survey, format);
         Publication::deserialize(&message.body).expect("a publication")
     }
 
@@ -359,7 +363,7 @@ mod tests {
         let mut digest = digest(&survey());
         let url = "https://reports.example/r/token".to_owned();
         digest.report_link = Some(crate::digest::ReportLink { url, until: digest.now });
-        let message = |format: SnsFormat| render(&digest, format, &result(&survey())).body["message"].to_string();
+        let message = |format: SnsFormat| rendered(&digest, &survey(), format).body["message"].to_string();
         let mail = message(SnsFormat::Text);
         assert!(mail.contains("until 2026-11-23 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
         let chat = message(SnsFormat::AmazonQ);

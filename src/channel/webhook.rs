@@ -6,19 +6,18 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 
-use super::{Message, SEND_TIMEOUT, SendError};
+use super::{Message, RunJson, SEND_TIMEOUT, SendError};
 use crate::config::SecretUrl;
 use crate::digest::Digest;
 use crate::net::{self, Deadline};
-use crate::run::result::RunResult;
 
 /// Bytes of a body: as many as SNS takes, so that one consumer can take either.
 const MAX_BYTES: usize = 262_144;
 
 /// Renders a digest: `result` is the run's result for this channel's profiles.
 #[must_use]
-pub fn render(digest: &Digest, result: &RunResult) -> Message {
-    let body = serde_json::from_str(&result.to_json_within(MAX_BYTES)).unwrap_or_default();
+pub fn render(digest: &Digest, result: RunJson<'_>) -> Message {
+    let body = serde_json::from_str(&(result.within)(MAX_BYTES).0).unwrap_or_default();
     Message { body, entries: digest.entries.len() }
 }
 

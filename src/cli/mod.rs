@@ -32,9 +32,9 @@ use crate::config::{CONFIG_VARIABLE, InvalidConfiguration};
 use crate::model::Status;
 use crate::model::text::one_line;
 use crate::net::environment::Environment;
-use crate::report::{self, Format};
+use crate::report::Format;
 use crate::run::command::{Action, Command};
-use crate::run::result::{RunResult, json};
+use crate::run::result::RunResult;
 
 /// How a program ends, for whoever called it. The help and the README list these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ async fn carry_out(setup: &Setup, command: &Command, environment: Environment) -
 fn show(done: &Done, format: ResultFormat, table: impl Fn(&Done) -> String) -> Result<Exit, Refusal> {
     let text = match format {
         ResultFormat::Table => table(done),
-        ResultFormat::Json => format!("{}\n", json(&done.result)),
+        ResultFormat::Json => format!("{}\n", done.result.to_json()),
     };
     print_out(&text)?;
     complain_of(&done.result, format == ResultFormat::Table);
@@ -205,7 +205,7 @@ async fn report(args: &ReportArgs, environment: Environment, look: Look) -> Resu
     let text = match format.rendered() {
         None => table::report(result, question, look),
         Some(format) => {
-            let mut text = report::render(result, format, question, usize::MAX, str::len).body;
+            let mut text = result.report(format, question, usize::MAX, str::len).body;
             if !text.ends_with('\n') {
                 text.push('\n');
             }
@@ -224,7 +224,7 @@ async fn report(args: &ReportArgs, environment: Environment, look: Look) -> Resu
     }
     complain_of(result, file.is_none() && format == ReportFormat::Table);
     let exit = Exit::of(result);
-    let is_due = !result.items.is_empty() || !result.posts_at_risk.is_empty();
+    let is_due = !result.survey.items.is_empty() || !result.survey.posts_at_risk.is_empty();
     Ok(if args.exit_code && is_due && exit == Exit::Ok { Exit::Due } else { exit })
 }
 

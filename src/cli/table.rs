@@ -1,14 +1,15 @@
 //! What people read in a terminal. Pure: a result in, text out, as wide as the window.
 
+use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::cli::terminal::{Look, fit, pad, slack_message, wrap};
 use crate::digest::{self, Urgency};
 use crate::model::Status;
 use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
-use crate::model::{FailedProfile, Failure, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
-use crate::report::{self, Question};
-use crate::run::result::{ChannelResult, ItemResult, Outcome, RunResult};
+use crate::model::{FailedProfile, Failure, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
+use crate::report::{self, Question, Report};
+use crate::run::result::{ChannelResult, Outcome, RunResult};
 
 /// A window that is narrower has no room for columns: the name has a line of its own.
 const LEAST_FOR_COLUMNS: usize = 72;
@@ -25,22 +26,23 @@ const INDENT: &str = "  ";
 
 /// What a report shows: the most urgent first, and at the end, where a terminal stops, what could not be checked.
 pub fn report(result: &RunResult, question: &Question, look: Look) -> String {
-    let mut rows = Rows::new(look);
-    if !result.posts_at_risk.is_empty() {
-        rows.heading(&Urgency::PostAtRisk, result.posts_at_risk.len());
+    let survey = &result.survey;
+    let mut rows = Rows::new(look, survey.now);
+    if !survey.posts_at_risk.is_empty() {
+        rows.heading(&Urgency::PostAtRisk, survey.posts_at_risk.len());
         rows.columns(["DUE", "UTC", "PROFILE", "POST"]);
-        for post in &result.posts_at_risk {
-            rows.post(post, result);
+        for post in &survey.posts_at_risk {
+            rows.post(post);
         }
     }
-    let sections = result.items.chunk_by(|a, b| report::urgency(a) == report::urgency(b));
+    let sections = survey.items.chunk_by(|a, b| Urgency::of_item(a) == Urgency::of_item(b));
     for (index, section) in sections.enumerate() {
-        rows.heading(&report::urgency(&section[0]), section.len());
+        rows.heading(&Urgency::of_item(&section[0]), section.len());
         if index == 0 {
             rows.columns(["EXPIRES", "UTC", "PROFILE", "FILE"]);
         }
         for item in section {
-            rows.item(item, result);
+            rows.item(item);
         }
     }
     let mut text = rows.text();
@@ -72,8 +74,9 @@ pub fn sent(result: &RunResult, question: &Question, look: Look) -> String {
 /// What a check proved: each profile, each channel, the ledger.
 pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: Look) -> String {
     let mut text = format!("{}\n", look.bold("Profiles"));
+    let failures = result.survey.failed();
     for profile in profiles {
-        let failed = result.profiles.failed.iter().find(|failed| failed.profile.as_str() == profile);
+        let failed = failures.iter().find(|failed| failed.profile.as_str() == profile);
         let reason = failed.map(why);
         text += &line(&one_line(profile), "ok", reason.as_deref(), look);
     }
@@ -168,12 +171,12 @@ fn payloads(channel: &ChannelResult, look: Look) -> String {
 
 /// What could not be looked at. Silence about it would say that all is well.
 fn unchecked(result: &RunResult, look: Look) -> String {
-    let failed = &result.profiles.failed;
+    let failed = result.survey.failed();
     if failed.is_empty() {
         return String::new();
     }
     let mut text = format!("\n{}\n", look.red("Could not be checked"));
-    for failed in failed {
+    for failed in &failed {
         let name = fit(&one_line(failed.profile.as_str()), look.columns.saturating_sub(2).min(MAX_NAME)).into_owned();
         text += &format!("{INDENT}{}\n", look.bold(&name));
         text += &set_in(&why(failed), 4, look);
@@ -199,20 +202,22 @@ fn ledger(result: &RunResult, look: Look) -> String {
 
 /// The last lines, where nobody misses them.
 fn totals(result: &RunResult, question: &Question, look: Look) -> String {
-    let headline = format!("{}.", report::headline(result, question));
-    let coverage = format!("Looked at {} on {}.", report::coverage(result), utc(result.started_at));
+    let survey = &result.survey;
+    let report = Report::new(survey);
+    let headline = format!("{}.", report::headline(&report, question));
+    let coverage = format!("Looked at {} on {}.", report::coverage(&report), utc(survey.now));
     let lines = |text: &str| wrap(text, sentence(look)).join("\n");
-    let is_clear = result.items.is_empty() && result.posts_at_risk.is_empty() && result.profiles.failed.is_empty();
+    let is_clear = survey.items.is_empty() && survey.posts_at_risk.is_empty() && report.failed.is_empty();
     let headline = lines(&headline);
     let headline = if is_clear { look.green(&headline) } else { look.bold(&headline) };
     let mut text = format!("\n{headline}\n{}\n", look.faint(&lines(&coverage)));
-    let unread = result.profiles.configured.saturating_sub(result.profiles.checked);
+    let unread = survey.configured().saturating_sub(survey.checked());
     if 0 < unread {
-        let all = count(result.profiles.configured, "profile");
+        let all = count(survey.configured(), "profile");
         let warning = format!("{unread} of {all} could not be checked: more may expire than is shown here.");
         text += &format!("{}\n", look.red(&lines(&warning)));
-    } else if !result.profiles.failed.is_empty() {
-        let of = count(result.profiles.failed.len(), "profile");
+    } else if !report.failed.is_empty() {
+        let of = count(report.failed.len(), "profile");
         let warning = format!("The scheduled posts of {of} could not be checked: more may fail than is shown here.");
         text += &format!("{}\n", look.red(&lines(&warning)));
     }
@@ -227,7 +232,7 @@ pub fn complaints(result: &RunResult) -> Vec<String> {
     } else if result.is_busy() {
         lines.push("warning: another run is under way, so this one did nothing".to_owned());
     }
-    let failed = &result.profiles.failed;
+    let failed = result.survey.failed();
     lines.extend(failed.iter().take(MAX_COMPLAINTS).map(|failed| {
         let profile = one_line(failed.profile.as_str());
         let what = if failed.what == Part::Media { " could not be checked" } else { "" };
@@ -242,6 +247,7 @@ pub fn complaints(result: &RunResult) -> Vec<String> {
 /// Rows of four columns, which all sections share.
 struct Rows {
     look: Look,
+    now: Timestamp,
     lines: Vec<Line>,
 }
 
@@ -262,8 +268,8 @@ struct Row {
 }
 
 impl Rows {
-    fn new(look: Look) -> Self {
-        Self { look, lines: Vec::new() }
+    fn new(look: Look, now: Timestamp) -> Self {
+        Self { look, now, lines: Vec::new() }
     }
 
     fn heading(&mut self, urgency: &Urgency, rows: usize) {
@@ -278,9 +284,8 @@ impl Rows {
         self.lines.push(Line::Columns(names));
     }
 
-    fn item(&mut self, item: &ItemResult, result: &RunResult) {
-        let file = report::item_of(item);
-        let left = file.remaining(result.started_at);
+    fn item(&mut self, item: &Item) {
+        let left = item.remaining(self.now);
         self.lines.push(Line::Row(Row {
             distance: match left {
                 // What expires at this very moment has expired.
@@ -288,15 +293,15 @@ impl Rows {
                 Some(left) => distance(left),
                 None => "nobody knows".to_owned(),
             },
-            exact: item.expires_at.map(exact).unwrap_or_default(),
+            exact: item.media.expires_at.map(exact).unwrap_or_default(),
             profile: one_line(item.profile.as_str()),
-            name: file.label(),
-            urgency: report::urgency(item),
+            name: item.label(),
+            urgency: Urgency::of_item(item),
         }));
     }
 
-    fn post(&mut self, post: &PostAtRisk, result: &RunResult) {
-        let now = result.started_at;
+    fn post(&mut self, post: &PostAtRisk) {
+        let now = self.now;
         let text = one_line(post.text.as_deref().unwrap_or_default());
         let platforms: Vec<_> = post.platforms.iter().map(|platform| one_line(platform)).collect();
         let platforms = list(&platforms, 5);
@@ -312,7 +317,7 @@ impl Rows {
             urgency: Urgency::PostAtRisk,
         }));
         for media in post.media.iter().take(MAX_POST_FILES) {
-            self.lines.push(Line::Below(lacking(media, result)));
+            self.lines.push(Line::Below(lacking(media, now)));
         }
         if MAX_POST_FILES < post.media.len() {
             let more = count(post.media.len() - MAX_POST_FILES, "file");
@@ -384,20 +389,20 @@ impl Rows {
 }
 
 /// Why a post will fail: the state first, because the name may be cut.
-fn lacking(media: &MediaAtRisk, result: &RunResult) -> String {
+fn lacking(media: &MediaAtRisk, now: Timestamp) -> String {
     let label = media.label();
     let label = if label.is_empty() { "a file without a name" } else { &label };
     match (media.reason, media.expires_at) {
         (RiskReason::AlreadyGone, _) => format!("gone already: {label}"),
         (RiskReason::ExpiresBeforePost, Some(at)) => {
-            format!("expires {}: {label}", distance(at.duration_since(result.started_at)))
+            format!("expires {}: {label}", distance(at.duration_since(now)))
         }
         (RiskReason::ExpiresBeforePost, None) => format!("expires before it is due: {label}"),
     }
 }
 
 /// A moment in UTC, which the column's head says.
-fn exact(at: jiff::Timestamp) -> String {
+fn exact(at: Timestamp) -> String {
     utc(at).trim_end_matches(" UTC").to_owned()
 }
 
@@ -411,9 +416,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::digest::fixtures::{hostile_survey, survey, survey_of};
     use crate::model::threshold::Threshold;
     use crate::run::command::Action;
-    use crate::run::fixtures::{hostile_survey, result, survey, survey_of};
+    use crate::run::result::tests::result;
 
     fn question() -> Question {
         Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: true }
@@ -437,33 +443,33 @@ mod tests {
 
     #[test]
     fn a_report_of_everything() {
-        insta::assert_snapshot!("a_table_of_everything", report(&result(&survey()), &question(), look(90)));
-        insta::assert_snapshot!("a_narrow_table_of_everything", report(&result(&survey()), &question(), look(40)));
+        insta::assert_snapshot!("a_table_of_everything", report(&result(survey()), &question(), look(90)));
+        insta::assert_snapshot!("a_narrow_table_of_everything", report(&result(survey()), &question(), look(40)));
     }
 
     #[test]
     fn a_report_of_nothing_says_what_it_is_about() {
         let nothing = survey_of(0);
-        let text = report(&result(&nothing), &question(), look(80));
+        let text = report(&result(nothing.clone()), &question(), look(80));
         let expected = "\nAll clear: no file expires within 7 days.\n\
                         Looked at the profile, 40 files (1 ignored) on 2026-11-23 06:00 UTC.\n";
         assert_eq!(text, expected);
 
-        let mut nobody = result(&nothing);
-        nobody.profiles.checked = 0;
+        let mut nobody = result(nothing);
+        nobody.survey.profiles[0].failed = Some(result(survey()).survey.failed()[0].failure.clone());
         let text = report(&nobody, &question(), look(80));
         assert!(!text.contains("All clear") && text.contains("1 of 1 profile could not be checked"), "{text}");
     }
 
     #[test]
     fn colours_are_for_terminals() {
-        let text = report(&result(&survey()), &question(), Look { is_styled: true, columns: 90 });
+        let text = report(&result(survey()), &question(), Look { is_styled: true, columns: 90 });
         assert!(text.contains("\u{1b}[1;31mCould not be checked\u{1b}[0m"), "{text}");
     }
 
     #[test]
     fn each_channel_has_its_line() {
-        let mut result = result(&survey());
+        let mut result = result(survey());
         result.channels = vec![
             ChannelResult { announced: 1_204, messages: 2, ..told(Outcome::Delivered) },
             ChannelResult { error: Some("Slack answered 404 Not Found: no_service".into()), ..told(Outcome::Failed) },
@@ -485,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_check_names_everything_that_it_tried() {
-        let mut result = result(&survey());
+        let mut result = result(survey());
         result.action = Action::Check;
         result.channels = vec![told(Outcome::Reachable)];
         let profiles = ["Head office", "Acme Coffee", "Café 東京"].map(ToOwned::to_owned);
@@ -494,9 +500,11 @@ mod tests {
 
     #[test]
     fn complaints_are_few() {
-        let mut result = result(&survey());
+        let mut result = result(survey());
         result.status = Status::Failed;
-        result.profiles.failed = vec![result.profiles.failed[0].clone(); 22];
+        let failing =
+            result.survey.profiles.iter().find(|profile| profile.failed.is_some()).expect("one that fails").clone();
+        result.survey.profiles = vec![failing; 22];
         let lines = complaints(&result);
         assert_eq!(lines.len(), 22, "{lines:?}");
         assert!(lines[0].starts_with("error: the run failed: "), "{lines:?}");
@@ -512,7 +520,7 @@ mod tests {
 
         #[test]
         fn nothing_from_outside_leaves_its_line_or_the_window(survey in hostile_survey(), columns in 40_usize..160) {
-            let mut result = result(&survey);
+            let mut result = result(survey.clone());
             result.channels = vec![ChannelResult { payloads: vec![json!({"a": "\u{1b}[31m\u{202E}"})], ..told(Outcome::DryRun) }];
             for text in [report(&result, &question(), look(columns)), sent(&result, &question(), look(columns))] {
                 for line in text.lines() {

@@ -466,7 +466,9 @@ mod tests {
 
     #[test]
     fn every_emoji_of_a_digest_is_known() {
-        for message in crate::channel::slack::render(&crate::run::fixtures::digest(&crate::run::fixtures::survey())) {
+        for message in
+            crate::channel::slack::render(&crate::digest::fixtures::digest(&crate::digest::fixtures::survey()))
+        {
             let shown = slack_message(&message.body, PLAIN);
             let raw = shown
                 .split(':')

@@ -3,6 +3,8 @@
 //! How a channel says it is in [`crate::channel`], one module each.
 
 pub mod announce;
+#[cfg(test)]
+pub(crate) mod fixtures;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -121,6 +123,16 @@ pub enum Urgency {
 }
 
 impl Urgency {
+    /// The section of a file at the tightest threshold that it has entered.
+    #[must_use]
+    pub fn of_item(item: &Item) -> Self {
+        match (item.state, &item.threshold) {
+            (State::Expired, _) => Self::Expired,
+            (State::Expiring, Some(threshold)) => Self::Within(threshold.clone()),
+            (State::Expiring | State::Undated, _) => Self::Undated,
+        }
+    }
+
     /// The heading of its section.
     #[must_use]
     pub fn heading(&self) -> String {

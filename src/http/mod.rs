@@ -18,10 +18,11 @@ use crate::config::{Config, InvalidConfiguration};
 use crate::http::request::Request;
 use crate::model::ProfileName;
 use crate::model::Status;
+use crate::model::text::json;
 use crate::report::link::{LinkError, Links};
-use crate::report::{self, Format, Question, html};
+use crate::report::{Format, Question, html};
 use crate::run::command::{Action, Command, InvalidEvent, within};
-use crate::run::result::{RunResult, json};
+use crate::run::result::RunResult;
 
 /// The largest body that a command may have.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -131,7 +132,7 @@ impl Response {
             return Self::problem(409, "Another run is under way. It will be over in minutes; try again then.");
         }
         let status_code = status_code(result);
-        let with_body = |max_bytes| Self::new(status_code, "application/json", result.to_json_within(max_bytes));
+        let with_body = |max_bytes| Self::new(status_code, "application/json", result.to_json_within(max_bytes).text);
         let response = with_body(MAX_ANSWER_BYTES * 4 / 5);
         // As text in the answer's own JSON, the body grows by its quotes: at most to twice its size.
         if json(&response).len() <= MAX_ANSWER_BYTES { response } else { with_body(MAX_ANSWER_BYTES / 2 - 4096) }
@@ -170,7 +171,7 @@ impl Route {
 impl Report {
     fn respond(&self, result: &RunResult) -> Response {
         let status_code = status_code(result);
-        let rendered = report::render(result, self.format, &self.question, MAX_REPORT_BYTES, escaped_bytes);
+        let rendered = result.report(self.format, &self.question, MAX_REPORT_BYTES, escaped_bytes);
         let mut response = if self.format == Format::Html {
             let mut page = Response::page(status_code, rendered.body);
             let policy = html::content_security_policy(&rendered.picture_origins);
@@ -184,7 +185,7 @@ impl Report {
             response.headers.insert("x-left-out", rendered.left_out.to_string());
         }
         if matches!(self.format, Format::Csv | Format::Ics) {
-            let (day, name) = (result.started_at.strftime("%Y-%m-%d"), self.format.name());
+            let (day, name) = (result.survey.now.strftime("%Y-%m-%d"), self.format.name());
             let disposition = format!("attachment; filename=\"media-expiry-{day}.{name}\"");
             response.headers.insert("content-disposition", disposition);
             // A table cannot say what could not be looked at.
@@ -376,8 +377,9 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
+    use crate::digest::fixtures::{now, survey, survey_of};
     use crate::net::environment::Environment;
-    use crate::run::fixtures::{now, result, survey, survey_of};
+    use crate::run::result::tests::result;
 
     const DOCUMENT: &str = r#"
         ayrshare = {api_key = "KEY"}
@@ -438,7 +440,7 @@ mod tests {
             ("ics", "text/calendar; charset=utf-8"),
         ] {
             let response =
-                answer(&request("/report", &[("format", format)], &[("accept", "image/png")]), &result(&survey()));
+                answer(&request("/report", &[("format", format)], &[("accept", "image/png")]), &result(survey()));
             assert_eq!((response.status_code, response.is_base64_encoded), (200, false));
             assert_eq!(response.headers["content-type"], expected);
             assert_eq!(response.headers["cache-control"], "private, no-cache");
@@ -453,23 +455,22 @@ mod tests {
     #[test]
     fn pictures_come_from_the_hosts_of_the_files_alone() {
         let html = request("/report", &[("format", "html")], &[]);
-        let mut found = result(&survey());
+        let mut found = result(survey());
         let policy = |result: &RunResult| answer(&html, result).headers["content-security-policy"].clone();
         assert!(policy(&found).contains("; img-src https://images.ayrshare.com; style-src 'sha256-"));
-        found.items.clear();
-        found.posts_at_risk.clear();
+        found.survey.items.clear();
+        found.survey.posts_at_risk.clear();
         assert!(policy(&found).contains("; img-src 'none'; "));
-        found = result(&survey_of(60));
-        for (index, item) in found.items.iter_mut().enumerate() {
-            item.url = Some(format!("https://host-{index}.example/a.png"));
-            item.kind = crate::model::MediaKind::Image;
+        found = result(survey_of(60));
+        for (index, item) in found.survey.items.iter_mut().enumerate() {
+            item.media.url = Some(format!("https://host-{index}.example/a.png"));
         }
         assert!(policy(&found).contains("; img-src https:; "));
     }
 
     #[test]
     fn an_unchanged_report_is_not_sent_again() {
-        let found = result(&survey());
+        let found = result(survey());
         let tag = answer(&request("/report", &[], &[("accept", "text/html")]), &found).headers["etag"].clone();
         let ask = |accept: &str, tag: &str| {
             answer(&request("/report", &[], &[("accept", accept), ("if-none-match", tag)]), &found)
@@ -489,8 +490,8 @@ mod tests {
     #[test]
     fn gzip_is_given_where_it_is_asked_for_and_can_pass() {
         let gzip = request("/report", &[("format", "html")], &[("accept-encoding", "gzip, br")]);
-        let plain = answer(&request("/report", &[("format", "html")], &[]), &result(&survey()));
-        let packed = answer(&gzip, &result(&survey()));
+        let plain = answer(&request("/report", &[("format", "html")], &[]), &result(survey()));
+        let packed = answer(&gzip, &result(survey()));
         assert_eq!((packed.headers["content-encoding"].as_str(), packed.is_base64_encoded), ("gzip", true));
         assert_eq!(packed.headers["etag"], plain.headers["etag"]);
         let mut body = String::new();
@@ -499,14 +500,14 @@ mod tests {
         assert_eq!(body, plain.body);
         // Behind a REST API nobody can know whether base64 is decoded.
         let rest = Request { takes_binary: false, ..gzip };
-        assert!(!answer(&rest, &result(&survey())).is_base64_encoded);
+        assert!(!answer(&rest, &result(survey())).is_base64_encoded);
     }
 
     #[test]
     fn an_answer_is_never_larger_than_lambda_takes() {
-        let mut found = result(&survey_of(4_000));
+        let mut found = result(survey_of(4_000));
         let url = format!("https://images.ayrshare.com/{}{}.png", "\"".repeat(300), "a".repeat(900));
-        found.items.iter_mut().for_each(|item| item.url = Some(url.clone()));
+        found.survey.items.iter_mut().for_each(|item| item.media.url = Some(url.clone()));
         for format in ["json", "html", "csv", "ics"] {
             let response = answer(&request("/report", &[("format", format)], &[]), &found);
             let bytes = json(&response).len();
@@ -561,7 +562,7 @@ mod tests {
             assert_eq!(route.command.channels, Some(vec!["office".to_owned()]));
             assert_eq!((route.command.action, route.command.dry_run), (Action::Report, false));
             assert_eq!(route.command.within.as_ref().map(crate::model::threshold::Threshold::label), within);
-            let page = route.respond(&result(&survey()));
+            let page = route.respond(&result(survey()));
             assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
             assert!(!page.body.contains("format="), "no other format is behind a link");
         }

@@ -16,6 +16,7 @@ use crate::config::{InvalidConfiguration, MAX_TO_READ};
 use crate::http::{self, Response};
 use crate::lambda::event::Event;
 use crate::model::Status;
+use crate::model::text::json;
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
@@ -23,7 +24,7 @@ use crate::run::command::{InvalidEvent, Plan};
 use crate::run::execute::{MAX_RUN, beat, now, run};
 use crate::run::loaded::{Origin, Ready, Renewal};
 use crate::run::metrics::{self, Source};
-use crate::run::result::{RunResult, json};
+use crate::run::result::RunResult;
 use crate::run::services::Network;
 
 /// The time of a run behind API Gateway, which gives up after 29 seconds.
@@ -116,7 +117,7 @@ impl Function {
                 if result.status == Status::Failed {
                     return Err(FunctionError::RunFailed(result.failure_in_words()));
                 }
-                Ok(raw(result.to_json_within(http::MAX_ANSWER_BYTES)))
+                Ok(raw(result.to_json_within(http::MAX_ANSWER_BYTES).text))
             }
             Event::Http(request) => {
                 let route = http::route(&request, &ready.config, call.now);

@@ -2,9 +2,9 @@
 
 use csv::{Terminator, WriterBuilder};
 
+use super::Report;
 use crate::model::text::{one_line, thousands};
-use crate::model::{MediaKind, State};
-use crate::run::result::{ItemResult, RunResult};
+use crate::model::{Item, MediaKind, State};
 
 const COLUMNS: [&str; 11] = [
     "profile",
@@ -20,17 +20,17 @@ const COLUMNS: [&str; 11] = [
     "posts_at_risk",
 ];
 
-/// Renders the files of a result, one a line. Where a size limit left some out, a last line says how many.
+/// Renders the files of a report, one a line. Where a size limit left some out, a last line says how many.
 #[must_use]
-pub fn render(result: &RunResult) -> String {
+pub fn render(report: &Report<'_>) -> String {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     // Writing to memory cannot fail, and every record has as many fields as the first.
     let _ = writer.write_record(COLUMNS);
-    for item in &result.items {
-        let _ = writer.write_record(record(item));
+    for item in report.items {
+        let _ = writer.write_record(record(item, report));
     }
-    if 0 < result.items_left_out {
-        let left_out = thousands(i64::try_from(result.items_left_out).unwrap_or(i64::MAX));
+    if 0 < report.items_left_out() {
+        let left_out = thousands(i64::try_from(report.items_left_out()).unwrap_or(i64::MAX));
         let mut note = [const { String::new() }; COLUMNS.len()];
         note[0] = format!("… and {left_out} more that there is no room for: ask for fewer with `profile` or `within`");
         let _ = writer.write_record(note);
@@ -39,21 +39,23 @@ pub fn render(result: &RunResult) -> String {
     format!("\u{FEFF}{}", String::from_utf8(bytes).unwrap_or_default())
 }
 
-fn record(item: &ItemResult) -> [String; COLUMNS.len()] {
+fn record(item: &Item, report: &Report<'_>) -> [String; COLUMNS.len()] {
     let number = |number: Option<String>| number.unwrap_or_default();
+    let media = &item.media;
+    let left = item.remaining(report.survey.now).map(|left| left.as_millis().div_euclid(1000));
     let text = |text: &Option<String>| text.as_deref().map(cell).unwrap_or_default();
     [
         cell(item.profile.as_str()),
         state(item.state).to_owned(),
         item.threshold.as_ref().map(ToString::to_string).unwrap_or_default(),
-        number(item.expires_at.map(|at| at.to_string())),
-        number(item.expires_in_s.map(|seconds| seconds.to_string())),
-        text(&item.file_name),
-        kind(item.kind).to_owned(),
-        number(item.size_bytes.map(|bytes| bytes.to_string())),
-        text(&item.id),
-        text(&item.url),
-        cell(&item.posts_at_risk.join(" ")),
+        number(media.expires_at.map(|at| at.to_string())),
+        number(left.map(|seconds| seconds.to_string())),
+        text(&media.file_name),
+        kind(media.kind()).to_owned(),
+        number(media.size_bytes.map(|bytes| bytes.to_string())),
+        text(&media.id),
+        text(&media.url),
+        cell(&report.posts_by_media.of(item).join(" ")),
     ]
 }
 

@@ -8,9 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::Question;
 use super::view::View;
-use crate::run::result::RunResult;
+use super::{Question, Report};
 
 const STYLE: &str = include_str!("../../templates/page.css");
 const SCRIPT: &str = include_str!("../../templates/page.js");
@@ -33,10 +32,10 @@ struct MessagePage {
     text: &'static str,
 }
 
-/// Renders the page of a result; the second value says from which origins it shows pictures.
+/// Renders the page; the second value says from which origins it shows pictures.
 #[must_use]
-pub fn render(result: &RunResult, question: &Question) -> (String, Vec<String>) {
-    let view = View::new(result, question);
+pub fn render(report: &Report<'_>, question: &Question) -> (String, Vec<String>) {
+    let view = View::new(report, question);
     let origins: BTreeSet<_> = view.pictures().filter_map(|url| origin(url)).collect();
     let page = ReportPage { style: STYLE, script: SCRIPT, view: &view };
     // Writing to memory cannot fail.

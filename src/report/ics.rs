@@ -9,11 +9,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::{hex, item_of, safe_url, urgency};
+use super::{Report, hex, safe_url};
 use crate::digest::{self, Urgency};
 use crate::model::text::{count, list, one_line, shorten, utc};
-use crate::model::{MediaAtRisk, PostAtRisk, RiskReason};
-use crate::run::result::{ItemResult, RunResult};
+use crate::model::{Item, MediaAtRisk, PostAtRisk, RiskReason};
 
 /// Octets of a line before it must be folded, its end not counted.
 const LINE: usize = 75;
@@ -24,10 +23,10 @@ const MAX_TEXT: usize = 1_000;
 /// Profiles that are named where they could not be checked.
 const MAX_NAMES: usize = 20;
 
-/// Renders a result.
+/// Renders a report.
 #[must_use]
-pub fn render(result: &RunResult) -> String {
-    let mut calendar = Calendar { text: String::new(), stamp: stamp(result.started_at), uids: HashMap::new() };
+pub fn render(report: &Report<'_>) -> String {
+    let mut calendar = Calendar { text: String::new(), stamp: stamp(report.survey.now), uids: HashMap::new() };
     calendar.line("BEGIN", "VCALENDAR");
     calendar.line("VERSION", "2.0");
     calendar.line("PRODID", concat!("-//", env!("CARGO_PKG_NAME"), "//", env!("CARGO_PKG_VERSION"), "//EN"));
@@ -36,20 +35,20 @@ pub fn render(result: &RunResult) -> String {
         calendar.text(name, "Media that expires");
     }
     for name in ["DESCRIPTION", "X-WR-CALDESC"] {
-        calendar.text(name, &description(result));
+        calendar.text(name, &description(report));
     }
     calendar.line("REFRESH-INTERVAL;VALUE=DURATION", "PT6H");
     calendar.line("X-PUBLISHED-TTL", "PT6H");
-    for post in &result.posts_at_risk {
-        calendar.post(post, result.started_at);
+    for post in report.posts {
+        calendar.post(post, report.survey.now);
     }
-    for item in &result.items {
-        calendar.file(item);
+    for item in report.items {
+        calendar.file(item, report.posts_by_media.of(item).len());
     }
-    let left_out = result.items_left_out + result.posts_left_out;
+    let left_out = report.items_left_out() + report.posts_left_out();
     if 0 < left_out {
         calendar.begin(&uid("left-out", &[]));
-        calendar.day(result.started_at);
+        calendar.day(report.survey.now);
         calendar.text("SUMMARY", &format!("{} more that there is no room for", count(left_out, "item")));
         calendar.text("DESCRIPTION", "Ask for fewer with the parameters `profile` or `within`.");
         calendar.end();
@@ -59,21 +58,20 @@ pub fn render(result: &RunResult) -> String {
 }
 
 /// What a calendar has no entry for: files without a date, and what could not be checked.
-fn description(result: &RunResult) -> String {
+fn description(report: &Report<'_>) -> String {
     let mut parts =
-        vec![format!("Checked {} of {}.", result.profiles.checked, count(result.profiles.configured, "profile"))];
-    let failed: Vec<_> = result
-        .profiles
+        vec![format!("Checked {} of {}.", report.survey.checked(), count(report.survey.configured(), "profile"))];
+    let failed: Vec<_> = report
         .failed
         .iter()
         .map(|failed| format!("{} ({})", name(failed.profile.as_str()), digest::reason(failed)))
         .collect();
     if !failed.is_empty() {
-        let all = failed.len() + result.profiles.failed_left_out;
+        let all = failed.len() + report.failed_left_out();
         parts.push(format!("Could not be checked ({all}): {}.", list(&failed, MAX_NAMES)));
     }
-    if 0 < result.media.undated {
-        let (undated, is) = (result.media.undated, if result.media.undated == 1 { "is" } else { "are" });
+    if 0 < report.media.undated {
+        let (undated, is) = (report.media.undated, if report.media.undated == 1 { "is" } else { "are" });
         parts.push(format!("{} without an expiry date {is} not in here.", count(undated, "file")));
     }
     parts.join(" ")
@@ -87,16 +85,16 @@ struct Calendar {
 }
 
 impl Calendar {
-    fn file(&mut self, item: &ItemResult) {
-        let Some(expires_at) = item.expires_at else { return };
-        let file = item_of(item);
-        let label = shorten(&file.label(), MAX_NAME).into_owned();
+    fn file(&mut self, item: &Item, needed_by: usize) {
+        let media = &item.media;
+        let Some(expires_at) = media.expires_at else { return };
+        let label = shorten(&item.label(), MAX_NAME).into_owned();
         let profile = name(item.profile.as_str());
-        let urgency = urgency(item);
+        let urgency = Urgency::of_item(item);
         let verb = if urgency == Urgency::Expired { "Expired" } else { "Expires" };
-        let created_at = item.created_at.map(|at| at.to_string());
-        let named = [item.file_name.as_deref(), created_at.as_deref()].map(Option::unwrap_or_default);
-        let key = match (&item.id, &item.url) {
+        let created_at = media.created_at.map(|at| at.to_string());
+        let named = [media.file_name.as_deref(), created_at.as_deref()].map(Option::unwrap_or_default);
+        let key = match (&media.id, &media.url) {
             (Some(id), _) => uid("file", &[item.profile.as_str(), id]),
             (None, Some(url)) => uid("file-at", &[item.profile.as_str(), url]),
             (None, None) => uid("file-named", &[item.profile.as_str(), named[0], named[1]]),
@@ -105,13 +103,13 @@ impl Calendar {
         self.moment(expires_at);
         self.text("SUMMARY", &format!("{verb}: {label} ({profile})"));
         let mut description = format!("{label}\n{verb} {}\nProfile: {profile}", utc(expires_at));
-        if !item.posts_at_risk.is_empty() {
-            description += &format!("\n{} will fail without it.", count(item.posts_at_risk.len(), "scheduled post"));
+        if 0 < needed_by {
+            description += &format!("\n{} will fail without it.", count(needed_by, "scheduled post"));
         }
         let (about, advice) = urgency.advice();
         description += &format!("\n\n{about}: {advice}");
         self.text("DESCRIPTION", &description);
-        if let Some(url) = item.url.as_deref().and_then(safe_url) {
+        if let Some(url) = media.url.as_deref().and_then(safe_url) {
             self.line("URL", url.as_str());
         }
         self.text("CATEGORIES", "Media expiry");

@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::config::{ChannelKind, SnsFormat, TopicArn};
-    use crate::run::fixtures::{now, thresholds};
+    use crate::digest::fixtures::{now, thresholds};
 
     const SECRET: &str = "0123456789abcdef";
 

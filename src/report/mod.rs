@@ -1,6 +1,6 @@
 //! The report that a person looks at or takes along: a page, a table, a calendar. Pure.
 //!
-//! Each format is a module of its own that makes text of a [`RunResult`]; this one cuts what is too long for an answer.
+//! Each format is a module of its own that makes text of a [`Report`]; this one leaves out what is too long for an answer.
 
 pub mod csv;
 pub mod html;
@@ -11,12 +11,13 @@ mod view;
 #[cfg(feature = "cli")]
 pub(crate) use view::{coverage, headline};
 
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::Urgency;
-use crate::model::threshold::Threshold;
-use crate::model::{Item, Media};
-use crate::run::result::{ItemResult, RunResult, json};
+use crate::model::{FailedProfile, Item, PostAtRisk, Threshold};
+use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
 /// The formats of a report, the one first that is given when the caller does not care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,111 +96,139 @@ pub struct Rendered {
     pub picture_origins: Vec<String>,
 }
 
-/// Renders a result so that `size` says at most `max_bytes` of the text.
+/// What a report shows of a survey: all of it, or the beginnings of its lists where a size limit leaves no room for more.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// What was found.
+    pub survey: &'a Survey,
+    /// What could not be checked, as far as it is shown.
+    pub failed: Vec<FailedProfile>,
+    /// The posts at risk that are shown.
+    pub posts: &'a [PostAtRisk],
+    /// The files that are shown.
+    pub items: &'a [Item],
+    /// How many files there are, of what kind.
+    pub media: MediaCounts,
+    /// The posts that will fail because of a file.
+    pub posts_by_media: PostsByMedia<'a>,
+    all_failed: usize,
+}
+
+impl<'a> Report<'a> {
+    /// A report of everything.
+    #[must_use]
+    pub fn new(survey: &'a Survey) -> Self {
+        let failed = survey.failed();
+        Self {
+            survey,
+            all_failed: failed.len(),
+            failed,
+            posts: &survey.posts_at_risk,
+            items: &survey.items,
+            media: survey.counts(),
+            posts_by_media: survey.posts_by_media(),
+        }
+    }
+
+    /// How many files are not shown.
+    #[must_use]
+    pub fn items_left_out(&self) -> usize {
+        self.survey.items.len() - self.items.len()
+    }
+
+    /// How many posts at risk are not shown.
+    #[must_use]
+    pub fn posts_left_out(&self) -> usize {
+        self.survey.posts_at_risk.len() - self.posts.len()
+    }
+
+    /// How many profiles that could not be checked are not shown.
+    #[must_use]
+    pub fn failed_left_out(&self) -> usize {
+        self.all_failed - self.failed.len()
+    }
+
+    /// Shows less, because this made `bytes` of text where `max_bytes` are allowed: files go first, then posts, then
+    /// what could not be checked. Returns false when nothing is left to leave out.
+    fn shorten(&mut self, max_bytes: usize, bytes: usize) -> bool {
+        // A little less than the share that would fit if all entries had the same length, so that few rounds are needed.
+        let keep = |length: usize| (length * (max_bytes / 20) / (bytes / 19 + 1)).min(length - 1);
+        if !self.items.is_empty() {
+            self.items = &self.items[..keep(self.items.len())];
+        } else if !self.posts.is_empty() {
+            self.posts = &self.posts[..keep(self.posts.len())];
+        } else if !self.failed.is_empty() {
+            self.failed.truncate(keep(self.failed.len()));
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+/// Renders a survey so that `size` counts at most `max_bytes` of the text. `to_json` writes the JSON of what is shown,
+/// and `known` is what that JSON tells beside the survey.
 #[must_use]
 pub fn render(
-    result: &RunResult,
+    survey: &Survey,
     format: Format,
     question: &Question,
     max_bytes: usize,
     size: impl Fn(&str) -> usize,
+    to_json: &dyn Fn(&Report<'_>) -> String,
+    known: &str,
 ) -> Rendered {
-    let mut cut;
-    let mut shown = result;
+    let mut report = Report::new(survey);
     loop {
         let (body, picture_origins) = match format {
-            Format::Json => (json(shown), Vec::new()),
-            Format::Html => html::render(shown, question),
-            Format::Csv => (csv::render(shown), Vec::new()),
-            Format::Ics => (ics::render(shown), Vec::new()),
+            Format::Json => (to_json(&report), Vec::new()),
+            Format::Html => html::render(&report, question),
+            Format::Csv => (csv::render(&report), Vec::new()),
+            Format::Ics => (ics::render(&report), Vec::new()),
         };
         let bytes = size(&body);
-        let smaller = (max_bytes < bytes).then(|| shortened(shown, max_bytes, bytes)).flatten();
-        let Some(smaller) = smaller else {
-            let fingerprint = fingerprint(shown, format, &body);
-            let left_out = shown.items_left_out + shown.posts_left_out + shown.profiles.failed_left_out;
+        if bytes <= max_bytes || !report.shorten(max_bytes, bytes) {
+            let left_out = report.items_left_out() + report.posts_left_out() + report.failed_left_out();
+            let fingerprint = match format {
+                Format::Html => fingerprint_of_page(&body, survey.now),
+                _ => fingerprint_of_content(&report, format, known),
+            };
             return Rendered { body, fingerprint, left_out, picture_origins };
-        };
-        cut = smaller;
-        shown = &cut;
+        }
     }
 }
 
-/// A result with less in it: files go first, then posts, then what could not be checked. `None` when nothing is left.
-fn shortened(result: &RunResult, max_bytes: usize, bytes: usize) -> Option<RunResult> {
-    // A little less than the share that would fit if all were of one length, so that few rounds are needed.
-    let keep = |length: usize| (length * (max_bytes / 20) / (bytes / 19 + 1)).min(length - 1);
-    let mut cut = result.clone();
-    if !cut.items.is_empty() {
-        cut.items_left_out += drop_from(&mut cut.items, keep);
-    } else if !cut.posts_at_risk.is_empty() {
-        cut.posts_left_out += drop_from(&mut cut.posts_at_risk, keep);
-    } else if !cut.profiles.failed.is_empty() {
-        cut.profiles.failed_left_out += drop_from(&mut cut.profiles.failed, keep);
-    } else {
-        return None;
-    }
-    Some(cut)
-}
-
-fn drop_from<T>(list: &mut Vec<T>, keep: impl Fn(usize) -> usize) -> usize {
-    let before = list.len();
-    list.truncate(keep(before));
-    before - list.len()
-}
-
-/// A hash of the content. What differs between two runs that found the same is left out: their ids, how long they took
-/// and the moment itself. The words on the page ("in 5 hours") count; the seconds that follow from the moment do not.
-fn fingerprint(result: &RunResult, format: Format, body: &str) -> String {
-    let mut hash = Sha256::new();
-    hash.update(format.name());
-    hash.update(env!("CARGO_PKG_VERSION"));
-    if format == Format::Html {
-        let moment = crate::model::text::utc(result.started_at);
-        body.split(&result.started_at.to_string()).flat_map(|text| text.split(&moment)).for_each(|text| {
-            hash.update(text);
-        });
-    } else {
-        let mut stable = result.clone();
-        stable.run_id.clear();
-        stable.duration_ms = 0;
-        stable.started_at = jiff::Timestamp::UNIX_EPOCH;
-        stable.items.iter_mut().for_each(|item| item.expires_in_s = None);
-        hash.update(json(&stable));
-    }
+/// A hash of a page. The words on it ("in 5 hours") count; the moment of the scan does not.
+fn fingerprint_of_page(body: &str, now: Timestamp) -> String {
+    let mut hash = fingerprint(Format::Html);
+    let moment = crate::model::text::utc(now);
+    body.split(&now.to_string()).flat_map(|text| text.split(&moment)).for_each(|text| hash.update(text));
     hex(&hash.finalize()[..16])
+}
+
+/// A hash of what is shown. It leaves out what differs between two runs that found the same.
+fn fingerprint_of_content(report: &Report<'_>, format: Format, known: &str) -> String {
+    struct Sink(Sha256);
+    impl fmt::Write for Sink {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.update(text);
+            Ok(())
+        }
+    }
+    let mut sink = Sink(fingerprint(format));
+    let Report { survey, failed, posts, items, .. } = report;
+    // Hashing cannot fail.
+    let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, known));
+    hex(&sink.0.finalize()[..16])
+}
+
+fn fingerprint(format: Format) -> Sha256 {
+    Sha256::new().chain_update(format.name()).chain_update(env!("CARGO_PKG_VERSION"))
 }
 
 /// Bytes as hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The file that an element of a result is about.
-pub(crate) fn item_of(result: &ItemResult) -> Item {
-    Item {
-        profile: result.profile.clone(),
-        media: Media {
-            id: result.id.clone(),
-            file_name: result.file_name.clone(),
-            url: result.url.clone(),
-            size_bytes: result.size_bytes,
-            created_at: result.created_at,
-            expires_at: result.expires_at,
-        },
-        state: result.state,
-        threshold: result.threshold.clone(),
-    }
-}
-
-/// The section that a file stands in.
-pub(crate) fn urgency(item: &ItemResult) -> Urgency {
-    use crate::model::State;
-    match (item.state, &item.threshold) {
-        (State::Expired, _) => Urgency::Expired,
-        (State::Expiring, Some(threshold)) => Urgency::Within(threshold.clone()),
-        (State::Expiring | State::Undated, _) => Urgency::Undated,
-    }
 }
 
 /// An outside URL, if it is one that may become a link: `https:`, with a host and without a user, which would make it

@@ -8,11 +8,10 @@ use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
 
-use super::{Question, item_of, safe_url, urgency};
+use super::{Question, Report, safe_url};
 use crate::digest::{self, Urgency};
 use crate::model::text::{self, count, distance, list, one_line, shorten, thousands, utc};
 use crate::model::{Item, MediaAtRisk, MediaKind, Part, PostAtRisk, ProfileName, RiskReason, State};
-use crate::run::result::{ItemResult, RunResult};
 
 /// Characters of a name.
 const MAX_NAME: usize = 160;
@@ -174,15 +173,15 @@ impl Group {
 
 impl View {
     /// What is said of a result.
-    pub fn new(result: &RunResult, question: &Question) -> Self {
-        let now = result.started_at;
-        let profiles = Profiles::of(result);
-        let failed = &result.profiles.failed;
-        let all_failed = failed.len() + result.profiles.failed_left_out;
+    pub fn new(report: &Report<'_>, question: &Question) -> Self {
+        let now = report.survey.now;
+        let profiles = Profiles::of(report);
+        let failed = &report.failed;
+        let all_failed = failed.len() + report.failed_left_out();
         let mut view = Self {
-            headline: headline(result, question),
+            headline: headline(report, question),
             checked: Moment::new(now),
-            coverage: coverage(result),
+            coverage: coverage(report),
             narrowed_to: list(&question.profiles.iter().map(|profile| name(profile)).collect::<Vec<_>>(), MAX_NAMES),
             all_clear: None,
             unchecked: failed
@@ -193,20 +192,20 @@ impl View {
                 })
                 .collect(),
             more_unchecked: (failed.len() < all_failed)
-                .then(|| format!("And {} more.", count(result.profiles.failed_left_out, "profile"))),
+                .then(|| format!("And {} more.", count(report.failed_left_out(), "profile"))),
             totals: Vec::new(),
-            days: days(result, question),
-            profiles: profiles.lines(result, question),
-            sections: sections(result, &profiles, now),
-            left_out: left_out(result),
-            is_long: MAX_AT_ONCE < result.items.len() + result.posts_at_risk.len(),
+            days: days(report, question),
+            profiles: profiles.lines(report, question),
+            sections: sections(report, &profiles, now),
+            left_out: left_out(report),
+            is_long: MAX_AT_ONCE < report.items.len() + report.posts.len(),
             formats: formats(question),
         };
         if view.sections.is_empty() && failed.is_empty() && view.left_out.is_none() {
-            let checked = if result.profiles.configured == 1 { "The profile was" } else { "Every profile was" };
+            let checked = if report.survey.configured() == 1 { "The profile was" } else { "Every profile was" };
             view.all_clear = Some(format!("{checked} checked. There is nothing to do."));
         }
-        view.totals = totals(result, &view.sections);
+        view.totals = totals(report, &view.sections);
         view
     }
 }
@@ -218,14 +217,14 @@ struct Profiles<'a> {
 }
 
 impl<'a> Profiles<'a> {
-    fn of(result: &'a RunResult) -> Self {
+    fn of(report: &'a Report<'a>) -> Self {
         let mut profiles = Self { order: Vec::new(), index: HashMap::new() };
-        let named = result
-            .posts_at_risk
+        let named = report
+            .posts
             .iter()
             .map(|post| &post.profile)
-            .chain(result.items.iter().map(|item| &item.profile))
-            .chain(result.profiles.failed.iter().map(|failed| &failed.profile));
+            .chain(report.items.iter().map(|item| &item.profile))
+            .chain(report.failed.iter().map(|failed| &failed.profile));
         for profile in named {
             profiles.index.entry(profile).or_insert_with(|| {
                 profiles.order.push(profile);
@@ -235,7 +234,7 @@ impl<'a> Profiles<'a> {
         profiles
     }
 
-    fn lines(&self, result: &RunResult, question: &Question) -> Vec<ProfileLine> {
+    fn lines(&self, report: &Report<'_>, question: &Question) -> Vec<ProfileLine> {
         let mut lines: Vec<_> = self
             .order
             .iter()
@@ -249,10 +248,10 @@ impl<'a> Profiles<'a> {
                 is_unchecked: false,
             })
             .collect();
-        for post in &result.posts_at_risk {
+        for post in report.posts {
             lines[self.index[&post.profile]].posts += 1;
         }
-        for item in &result.items {
+        for item in report.items {
             let line = &mut lines[self.index[&item.profile]];
             match item.state {
                 State::Expired => line.expired += 1,
@@ -260,7 +259,7 @@ impl<'a> Profiles<'a> {
                 State::Undated => line.undated += 1,
             }
         }
-        for failed in result.profiles.failed.iter().filter(|failed| failed.what == Part::Media) {
+        for failed in report.failed.iter().filter(|failed| failed.what == Part::Media) {
             lines[self.index[&failed.profile]].is_unchecked = true;
         }
         lines
@@ -268,11 +267,11 @@ impl<'a> Profiles<'a> {
 }
 
 /// A result in one line.
-pub(crate) fn headline(result: &RunResult, question: &Question) -> String {
-    let unread = result.profiles.configured.saturating_sub(result.profiles.checked);
-    let posts = result.posts_at_risk.len() + result.posts_left_out;
-    let media = &result.media;
-    let widest = result.items.iter().filter_map(|item| item.threshold.as_ref()).max();
+pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
+    let unread = report.survey.configured().saturating_sub(report.survey.checked());
+    let posts = report.posts.len() + report.posts_left_out();
+    let media = &report.media;
+    let widest = report.items.iter().filter_map(|item| item.threshold.as_ref()).max();
     let within = |threshold: Option<&crate::model::threshold::Threshold>| {
         threshold.map(|threshold| format!(" within {}", text::duration(threshold.span()))).unwrap_or_default()
     };
@@ -299,31 +298,31 @@ pub(crate) fn headline(result: &RunResult, question: &Question) -> String {
         return list(&parts, parts.len());
     }
     if 0 < unread {
-        return format!("{unread} of {} could not be checked", count(result.profiles.configured, "profile"));
+        return format!("{unread} of {} could not be checked", count(report.survey.configured(), "profile"));
     }
-    if !result.profiles.failed.is_empty() {
+    if !report.failed.is_empty() {
         return "No file expires, but scheduled posts could not be checked".to_owned();
     }
     format!("All clear: no file expires{}", within(question.horizon.as_ref()))
 }
 
 /// How much was looked at.
-pub(crate) fn coverage(result: &RunResult) -> String {
-    let (checked, all) = (result.profiles.checked, result.profiles.configured);
+pub(crate) fn coverage(report: &Report<'_>) -> String {
+    let (checked, all) = (report.survey.checked(), report.survey.configured());
     let profiles = match (checked, all) {
         (1, 1) => "the profile".to_owned(),
         (checked, all) if checked == all => format!("all {}", count(all, "profile")),
         (checked, all) => format!("{checked} of {}", count(all, "profile")),
     };
-    let ignored = match result.media.ignored {
+    let ignored = match report.media.ignored {
         0 => String::new(),
         ignored => format!(" ({} ignored)", number(ignored)),
     };
-    format!("{profiles}, {}{ignored}", count(result.media.listed, "file"))
+    format!("{profiles}, {}{ignored}", count(report.media.listed, "file"))
 }
 
-fn left_out(result: &RunResult) -> Option<String> {
-    let parts: Vec<_> = [(result.posts_left_out, "scheduled post"), (result.items_left_out, "file")]
+fn left_out(report: &Report<'_>) -> Option<String> {
+    let parts: Vec<_> = [(report.posts_left_out(), "scheduled post"), (report.items_left_out(), "file")]
         .into_iter()
         .filter(|(number, _)| 0 < *number)
         .map(|(number, noun)| count(number, noun))
@@ -337,38 +336,38 @@ fn left_out(result: &RunResult) -> Option<String> {
     })
 }
 
-fn totals(result: &RunResult, sections: &[Section]) -> Vec<Total> {
+fn totals(report: &Report<'_>, sections: &[Section]) -> Vec<Total> {
     let mut totals = Vec::new();
     let mut add = |all: usize, label: String, tone: &'static str, id: &str| {
         let section = sections.iter().find(|section| section.id == id).map(|section| section.id.clone());
         let tone = if all == 0 { "none" } else { tone };
         totals.push(Total { number: number(all), label, tone, section: section.unwrap_or_default() });
     };
-    let posts = result.posts_at_risk.len() + result.posts_left_out;
+    let posts = report.posts.len() + report.posts_left_out();
     add(posts, if posts == 1 { "post will fail" } else { "posts will fail" }.to_owned(), "risk", "posts");
-    add(result.media.expired, "expired".to_owned(), "expired", "expired");
+    add(report.media.expired, "expired".to_owned(), "expired", "expired");
     let mut within: BTreeMap<_, usize> = BTreeMap::new();
-    for threshold in result.items.iter().filter_map(|item| item.threshold.as_ref()) {
+    for threshold in report.items.iter().filter_map(|item| item.threshold.as_ref()) {
         *within.entry(threshold).or_default() += 1;
     }
-    if result.items_left_out == 0 {
+    if report.items_left_out() == 0 {
         for (threshold, all) in &within {
             let urgency = Urgency::Within((*threshold).clone());
             let label = format!("within {}", text::duration(threshold.span()));
             add(*all, label, tone(&urgency), &id(&urgency));
         }
     }
-    if within.is_empty() || 0 < result.items_left_out {
-        add(result.media.expiring, "expiring".to_owned(), "later", "");
+    if within.is_empty() || 0 < report.items_left_out() {
+        add(report.media.expiring, "expiring".to_owned(), "later", "");
     }
-    if 0 < result.media.undated {
-        add(result.media.undated, "without a date".to_owned(), "undated", "undated");
+    if 0 < report.media.undated {
+        add(report.media.undated, "without a date".to_owned(), "undated", "undated");
     }
     totals
 }
 
-fn sections(result: &RunResult, profiles: &Profiles<'_>, now: Timestamp) -> Vec<Section> {
-    let posts = result.posts_at_risk.iter().enumerate();
+fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec<Section> {
+    let posts = report.posts.iter().enumerate();
     let numbers = posts.filter_map(|(number, post)| Some((post.id.as_deref()?, number))).collect();
     let mut sections: BTreeMap<Urgency, Vec<Group>> = BTreeMap::new();
     let mut places: BTreeMap<(Urgency, usize), usize> = BTreeMap::new();
@@ -381,11 +380,13 @@ fn sections(result: &RunResult, profiles: &Profiles<'_>, now: Timestamp) -> Vec<
         });
         add(&mut groups[place]);
     };
-    for (number, post) in result.posts_at_risk.iter().enumerate() {
+    for (number, post) in report.posts.iter().enumerate() {
         group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, now)));
     }
-    for item in &result.items {
-        group(urgency(item), &item.profile, &mut |group| group.files.push(file_card(item, &numbers, now)));
+    for item in report.items {
+        group(Urgency::of_item(item), &item.profile, &mut |group| {
+            group.files.push(file_card(item, report.posts_by_media.of(item), &numbers, now))
+        });
     }
     let mut last_advice = "";
     let section = |(urgency, groups): (Urgency, Vec<Group>)| {
@@ -435,23 +436,23 @@ fn post_file(media: &MediaAtRisk, now: Timestamp) -> PostFile {
     }
 }
 
-fn file_card(item: &ItemResult, posts: &HashMap<&str, usize>, now: Timestamp) -> FileCard {
-    let file: Item = item_of(item);
-    let url = link(item.url.as_deref());
-    let (sign, kind) = sign(item.kind);
-    let needed = item.posts_at_risk.len();
+fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, now: Timestamp) -> FileCard {
+    let media = &item.media;
+    let url = link(media.url.as_deref());
+    let (sign, kind) = sign(media.kind());
+    let needed = needed_by.len();
     FileCard {
-        name: shorten(&file.label(), MAX_NAME).into_owned(),
-        picture: url.clone().filter(|url| item.state != State::Expired && is_picture(item.kind, url)),
+        name: shorten(&item.label(), MAX_NAME).into_owned(),
+        picture: url.clone().filter(|url| item.state != State::Expired && is_picture(media.kind(), url)),
         url,
         kind,
         sign,
-        size: item.size_bytes.map(bytes),
+        size: media.size_bytes.map(bytes),
         verb: if item.state == State::Expired { "Expired" } else { "Expires" },
-        expires: item.expires_at.map(|at| (distance(at.duration_since(now)), Moment::new(at))),
+        expires: media.expires_at.map(|at| (distance(at.duration_since(now)), Moment::new(at))),
         needed_by: (0 < needed).then(|| {
             let verb = if needed == 1 { "needs" } else { "need" };
-            let first = item.posts_at_risk.iter().find_map(|id| posts.get(id.as_str())).map(|number| post_id(*number));
+            let first = needed_by.iter().find_map(|id| posts.get(id.as_str())).map(|number| post_id(*number));
             (format!("{} {verb} it and will fail", count(needed, "scheduled post")), first)
         }),
     }
@@ -502,17 +503,17 @@ fn tone(urgency: &Urgency) -> &'static str {
     }
 }
 
-fn days(result: &RunResult, question: &Question) -> Option<Days> {
+fn days(report: &Report<'_>, question: &Question) -> Option<Days> {
     let date = |at: Timestamp| Offset::UTC.to_datetime(at).date();
-    let today = date(result.started_at);
+    let today = date(report.survey.now);
     let offset = |at: Timestamp| usize::try_from((date(at) - today).get_days()).ok();
-    let expiring: Vec<_> = result
+    let expiring: Vec<_> = report
         .items
         .iter()
         .filter(|item| item.state == State::Expiring)
-        .filter_map(|item| Some((offset(item.expires_at?)?, item.threshold.clone())))
+        .filter_map(|item| Some((offset(item.media.expires_at?)?, item.threshold.clone())))
         .collect();
-    let posts: Vec<_> = result.posts_at_risk.iter().filter_map(|post| offset(post.scheduled_at?)).collect();
+    let posts: Vec<_> = report.posts.iter().filter_map(|post| offset(post.scheduled_at?)).collect();
     let last = expiring.iter().map(|(day, _)| *day).max()?;
     let horizon = question.horizon.as_ref().map_or(usize::MAX, |horizon| {
         usize::try_from(horizon.span().as_secs().div_ceil(24 * 60 * 60)).unwrap_or(usize::MAX)

@@ -48,19 +48,20 @@ pub(crate) fn now() -> Timestamp {
 }
 
 fn log(result: &RunResult) {
+    let media = result.survey.counts();
     let announced: usize = result.channels.iter().map(|channel| channel.announced).sum();
     tracing::info!(
         action = ?result.action,
         status = ?result.status,
         dry_run = result.dry_run,
         duration_ms = result.duration_ms,
-        listed = result.media.listed,
-        expiring = result.media.expiring,
-        expired = result.media.expired,
-        undated = result.media.undated,
+        listed = media.listed,
+        expiring = media.expiring,
+        expired = media.expired,
+        undated = media.undated,
         announced,
         "checked {} of {} profiles",
-        result.profiles.checked,
-        result.profiles.configured,
+        result.survey.checked(),
+        result.configured,
     );
 }

@@ -25,18 +25,20 @@ pub struct Source<'a> {
 #[must_use]
 pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> String {
     let count = |outcome: Outcome| result.channels.iter().filter(|channel| channel.outcome == outcome).count();
-    let unchecked = result.profiles.configured - result.profiles.checked;
+    let media = result.survey.counts();
+    let checked = result.survey.checked();
+    let unchecked = result.configured - checked;
     embed(
         &result.run_id,
         source,
         now,
         &[
-            ("ProfilesChecked", result.profiles.checked as u64),
+            ("ProfilesChecked", checked as u64),
             ("ProfilesFailed", unchecked as u64),
-            ("MediaListed", result.media.listed as u64),
-            ("MediaExpiring", result.media.expiring as u64),
-            ("MediaExpired", result.media.expired as u64),
-            ("PostsAtRisk", result.posts_at_risk.len() as u64),
+            ("MediaListed", media.listed as u64),
+            ("MediaExpiring", media.expiring as u64),
+            ("MediaExpired", media.expired as u64),
+            ("PostsAtRisk", result.survey.posts_at_risk.len() as u64),
             ("AlertsDelivered", count(Outcome::Delivered) as u64),
             ("DeliveryFailures", count(Outcome::Failed) as u64),
             ("RunsCompleted", u64::from(result.status != Status::Failed)),

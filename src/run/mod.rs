@@ -3,8 +3,6 @@
 pub mod clients;
 pub mod command;
 pub mod execute;
-#[cfg(test)]
-pub(crate) mod fixtures;
 mod heartbeat;
 pub mod loaded;
 pub mod metrics;
@@ -20,7 +18,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::channel::{self, Message};
+use crate::channel::{self, Message, RunJson};
 use crate::config::Repeat;
 use crate::config::{Channel, ChannelKind, Config, Profile, WhenEmpty};
 use crate::digest::Digest;
@@ -185,21 +183,19 @@ impl<'a, E: Edge> Run<'a, E> {
         let survey = self.look().await;
         let served = self.side_by_side(|channel| self.announce(channel, &survey, lease)).await;
         let (channels, memories): (Vec<_>, Vec<_>) = served.into_iter().unzip();
-        let mut result = self.result(&survey, &self.by_channel(memories));
-        result.channels = channels;
-        result
+        RunResult { channels, ..self.result(survey, &self.by_channel(memories)) }
     }
 
     async fn report(&self) -> RunResult {
         let survey = self.look().await;
         let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
-        self.result(&survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()))
+        self.result(survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()))
     }
 
     async fn check(&self) -> RunResult {
         let survey = self.look().await;
         let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
-        let mut result = self.result(&survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()));
+        let mut result = self.result(survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()));
         result.channels = self.side_by_side(|channel| self.prove(channel)).await;
         if let Some(ledger) = self.ledger
             && let Err(error) = ledger.check(self.send_until).await
@@ -210,8 +206,8 @@ impl<'a, E: Edge> Run<'a, E> {
     }
 
     async fn test(&self) -> RunResult {
-        let mut result = self.result(&Survey::new(self.now, Vec::new()), &BTreeMap::new());
-        result.profiles.configured = self.plan.profiles.len();
+        let mut result = self.result(Survey::new(self.now, Vec::new()), &BTreeMap::new());
+        result.configured = self.plan.profiles.len();
         result.status = Status::Ok;
         result.channels = self.side_by_side(|channel| self.send_sample(channel)).await;
         result
@@ -219,8 +215,8 @@ impl<'a, E: Edge> Run<'a, E> {
 
     /// The result of a run that found another one under way.
     fn busy(&self) -> RunResult {
-        let mut result = self.result(&Survey::new(self.now, Vec::new()), &BTreeMap::new());
-        result.profiles.configured = self.plan.profiles.len();
+        let mut result = self.result(Survey::new(self.now, Vec::new()), &BTreeMap::new());
+        result.configured = self.plan.profiles.len();
         result.status = Status::Partial;
         result.channels = self.plan.channels.iter().map(|channel| outcome(channel, Outcome::Busy)).collect();
         result
@@ -270,16 +266,13 @@ impl<'a, E: Edge> Run<'a, E> {
     }
 
     /// What was found, as a result without channels; `memories` are those of the channels that have one.
-    fn result(&self, survey: &Survey, memories: &BTreeMap<&str, Memory>) -> RunResult {
-        let mut result =
-            RunResult { dry_run: self.plan.dry_run, ..RunResult::of_survey(survey, &self.id, self.plan.action) };
-        if !memories.is_empty() {
+    fn result(&self, survey: Survey, memories: &BTreeMap<&str, Memory>) -> RunResult {
+        let announced = (!memories.is_empty()).then(|| {
             let thresholds = self.all_thresholds();
-            for (result, item) in result.items.iter_mut().zip(&survey.items) {
-                result.announced = Some(announced(item, memories, &thresholds));
-            }
-        }
-        result
+            survey.items.iter().map(|item| announced(item, memories, &thresholds)).collect()
+        });
+        let result = RunResult::of_survey(survey, &self.id, self.plan.action);
+        RunResult { dry_run: self.plan.dry_run, announced, ..result }
     }
 
     /// Tells one channel what is new to it; the memory is that of the channel afterwards.
@@ -318,8 +311,10 @@ impl<'a, E: Edge> Run<'a, E> {
         if digest.is_empty() && !says_all_clear {
             return (outcome(channel, Outcome::NothingDue), memory);
         }
-        let memories = memory.iter().map(|memory| (channel.name.as_str(), memory.clone())).collect();
-        let messages = render(channel, digest, &self.result(&survey.of_profiles(&profiles), &memories));
+        let messages = render(channel, digest, &self.id, &|| {
+            let memories = memory.iter().map(|memory| (channel.name.as_str(), memory.clone())).collect();
+            self.result(survey.of_profiles(&profiles), &memories)
+        });
         if self.plan.dry_run {
             return (rendered(channel, &messages), memory);
         }
@@ -349,7 +344,7 @@ impl<'a, E: Edge> Run<'a, E> {
         let survey = sample(self.now, &profiles, &thresholds);
         let report_link = self.report_link(channel);
         let digest = Digest { is_test: true, report_link, ..Digest::new(&survey, &profiles, &thresholds) };
-        let messages = render(channel, &digest, &self.result(&survey, &BTreeMap::new()));
+        let messages = render(channel, &digest, &self.id, &|| self.result(survey.clone(), &BTreeMap::new()));
         if self.plan.dry_run {
             return rendered(channel, &messages);
         }
@@ -450,7 +445,13 @@ fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> 
     survey
 }
 
-fn render(channel: &Channel, digest: &Digest, result: &RunResult) -> Vec<Message> {
+/// The messages of a digest. Only the channels that take JSON ask for the run's result.
+fn render(channel: &Channel, digest: &Digest, run_id: &str, result: &dyn Fn() -> RunResult) -> Vec<Message> {
+    let within = |max_bytes: usize| {
+        let json = result().to_json_within(max_bytes);
+        (json.text, json.is_cut)
+    };
+    let result = RunJson { run_id, within: &within };
     match &channel.kind {
         ChannelKind::Slack { .. } => channel::slack::render(digest),
         ChannelKind::Sns { format, .. } => vec![channel::sns::render(digest, *format, result)],

@@ -1,19 +1,20 @@
-//! The result of a run: what the function answers, what `webhook` channels and SNS topics with `format = "json"` get.
+//! The result of a run, and its JSON: what the function answers, and what `webhook` channels and SNS topics with
+//! `format = "json"` get.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::model::text;
-use crate::model::threshold::Threshold;
-use crate::model::{FailedProfile, Item, MediaKind, PostAtRisk, ProfileName, State, Status};
-use crate::run::command::Action;
-use crate::scan::survey::{MediaCounts, Survey};
+use super::command::Action;
+use crate::model::text::{self, json};
+use crate::model::{FailedProfile, Item, MediaKind, PostAtRisk, ProfileName, State, Status, Threshold};
+use crate::report::{self, Format, Question, Rendered, Report};
+use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
 /// Everything that a run found and did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct RunResult {
     /// Unique to the run; on every log line of it.
     pub run_id: String,
@@ -21,100 +22,20 @@ pub struct RunResult {
     pub action: Action,
     /// Whether messages were only rendered.
     pub dry_run: bool,
-    /// The moment that every "in 2 days" of the run counts from.
-    pub started_at: Timestamp,
     /// How long the run took, in milliseconds.
     pub duration_ms: u64,
     /// How it went.
     pub status: Status,
-    /// Which profiles were looked at.
-    pub profiles: ProfilesResult,
-    /// How many files were seen.
-    pub media: MediaCounts,
-    /// The files that matter, the most urgent first.
-    pub items: Vec<ItemResult>,
-    /// How many of `items` a size limit left out, from the end.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub items_left_out: usize,
-    /// The scheduled posts that will fail, the earliest first.
-    pub posts_at_risk: Vec<PostAtRisk>,
-    /// How many of `posts_at_risk` a size limit left out, from the end.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub posts_left_out: usize,
+    /// How many profiles the run was to check.
+    pub configured: usize,
+    /// What the run found. Every "in 2 days" counts from its `now`.
+    pub survey: Survey,
+    /// With a ledger, for each item of the survey: the tightest threshold that each channel has confirmed.
+    pub announced: Option<Vec<BTreeMap<String, String>>>,
     /// What became of each channel.
     pub channels: Vec<ChannelResult>,
     /// Why the ledger could not be used, if it could not.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger_error: Option<String>,
-}
-
-/// Which profiles were looked at.
-#[derive(Clone, Debug, Serialize)]
-pub struct ProfilesResult {
-    /// How many the run was to look at.
-    pub configured: usize,
-    /// Whose galleries were read.
-    pub checked: usize,
-    /// What could not be looked at.
-    pub failed: Vec<FailedProfile>,
-    /// How many of `failed` a size limit left out, from the end.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub failed_left_out: usize,
-}
-
-/// A file that matters.
-#[derive(Clone, Debug, Serialize)]
-pub struct ItemResult {
-    /// Whose gallery it is in.
-    pub profile: ProfileName,
-    /// Ayrshare's id.
-    pub id: Option<String>,
-    /// Its name.
-    pub file_name: Option<String>,
-    /// Where it is served.
-    pub url: Option<String>,
-    /// What kind of file it is.
-    pub kind: MediaKind,
-    /// Its size in bytes.
-    pub size_bytes: Option<u64>,
-    /// When it was uploaded.
-    pub created_at: Option<Timestamp>,
-    /// When it expires.
-    pub expires_at: Option<Timestamp>,
-    /// How many whole seconds that is from the start of the run; negative once it is over.
-    pub expires_in_s: Option<i64>,
-    /// How it stands.
-    pub state: State,
-    /// The tightest threshold that it has entered.
-    pub threshold: Option<Threshold>,
-    /// The ids of the scheduled posts that will fail because of it.
-    pub posts_at_risk: Vec<String>,
-    /// With a ledger: the tightest threshold that each channel has confirmed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub announced: Option<BTreeMap<String, String>>,
-}
-
-impl ItemResult {
-    /// What a run at `now` says of `item`.
-    #[must_use]
-    pub fn new(item: &Item, now: Timestamp) -> Self {
-        let media = &item.media;
-        Self {
-            profile: item.profile.clone(),
-            id: media.id.clone(),
-            file_name: media.file_name.clone(),
-            url: media.url.clone(),
-            kind: media.kind(),
-            size_bytes: media.size_bytes,
-            created_at: media.created_at,
-            expires_at: media.expires_at,
-            expires_in_s: item.remaining(now).map(|left| left.as_millis().div_euclid(1000).try_into().unwrap_or(0)),
-            state: item.state,
-            threshold: item.threshold.clone(),
-            posts_at_risk: Vec::new(),
-            announced: None,
-        }
-    }
 }
 
 /// What became of a channel.
@@ -157,76 +78,102 @@ pub enum Outcome {
 }
 
 impl RunResult {
-    /// What was found, before anything was said to anybody.
+    /// The result of a run that has found `survey` and told nobody yet.
     #[must_use]
-    pub fn of_survey(survey: &Survey, run_id: &str, action: Action) -> Self {
-        let posts = survey.posts_by_media();
-        let item_result = |item: &Item| {
-            let id = item.media.id.as_deref();
-            let posts_at_risk = id.and_then(|id| posts.get(&(&item.profile, id))).cloned().unwrap_or_default();
-            ItemResult { posts_at_risk, ..ItemResult::new(item, survey.now) }
-        };
+    pub fn of_survey(survey: Survey, run_id: &str, action: Action) -> Self {
         Self {
             run_id: run_id.to_owned(),
             action,
             dry_run: false,
-            started_at: survey.now,
             duration_ms: 0,
             status: survey.status(),
-            profiles: ProfilesResult {
-                configured: survey.configured(),
-                checked: survey.checked(),
-                failed: survey.failed(),
-                failed_left_out: 0,
-            },
-            media: survey.counts(),
-            items: survey.items.iter().map(item_result).collect(),
-            items_left_out: 0,
-            posts_at_risk: survey.posts_at_risk.clone(),
-            posts_left_out: 0,
+            configured: survey.configured(),
+            survey,
+            announced: None,
             channels: Vec::new(),
             ledger_error: None,
         }
+    }
+
+    /// The whole result as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let failed = self.survey.failed();
+        json(&ResultJson::new(self, &Shown::all_of(&self.survey, &failed)))
     }
 
     /// This result as JSON of at most `max_bytes`: what does not fit is cut from the ends of its lists and counted.
     ///
     /// Failed profiles come first, then posts, then items, because the gravest must not be what is left out.
     #[must_use]
-    pub fn to_json_within(&self, max_bytes: usize) -> String {
-        let whole = json(self);
+    pub fn to_json_within(&self, max_bytes: usize) -> FittedJson {
+        let whole = self.to_json();
         if whole.len() <= max_bytes {
-            return whole;
+            return FittedJson { text: whole, is_cut: false };
         }
-        let mut cut = self.clone();
-        cut.items.clear();
-        cut.posts_at_risk.clear();
-        cut.profiles.failed.clear();
-        // The three counters, with their names and the largest numbers.
-        let mut room = max_bytes.saturating_sub(json(&cut).len() + 3 * 40);
-        cut.profiles.failed = prefix_within(&self.profiles.failed, &mut room);
-        cut.posts_at_risk = prefix_within(&self.posts_at_risk, &mut room);
-        cut.items = prefix_within(&self.items, &mut room);
-        cut.profiles.failed_left_out += self.profiles.failed.len() - cut.profiles.failed.len();
-        cut.posts_left_out += self.posts_at_risk.len() - cut.posts_at_risk.len();
-        cut.items_left_out += self.items.len() - cut.items.len();
-        json(&cut)
+        let failed = self.survey.failed();
+        let all = Shown::all_of(&self.survey, &failed);
+        let nothing = Shown { failed: &[], posts: &[], items: &[] };
+        // The counts of what is left out are in `nothing` already; they only become shorter.
+        let mut room = max_bytes.saturating_sub(json(&ResultJson::new(self, &nothing)).len());
+        let posts = self.survey.posts_by_media();
+        let item_bytes = |(index, item): (usize, &Item)| json(&self.item_json(index, item, &posts)).len();
+        let shown = Shown {
+            failed: &all.failed[..fitting(all.failed.iter().map(|failed| json(failed).len()), &mut room)],
+            posts: &all.posts[..fitting(all.posts.iter().map(|post| json(post).len()), &mut room)],
+            items: &all.items[..fitting(all.items.iter().enumerate().map(item_bytes), &mut room)],
+        };
+        FittedJson { text: json(&ResultJson::new(self, &shown)), is_cut: true }
+    }
+
+    /// The report of this result in `format`, of at most `max_bytes` as `size` counts them.
+    #[must_use]
+    pub fn report(
+        &self,
+        format: Format,
+        question: &Question,
+        max_bytes: usize,
+        size: impl Fn(&str) -> usize,
+    ) -> Rendered {
+        let to_json = |report: &Report<'_>| {
+            let shown = Shown { failed: &report.failed, posts: report.posts, items: report.items };
+            json(&ResultJson::new(self, &shown))
+        };
+        let known = json(&self.announced);
+        report::render(&self.survey, format, question, max_bytes, size, &to_json, &known)
+    }
+
+    fn item_json<'a>(&'a self, index: usize, item: &'a Item, posts: &'a PostsByMedia<'_>) -> ItemJson<'a> {
+        let media = &item.media;
+        let left = item.remaining(self.survey.now);
+        ItemJson {
+            profile: &item.profile,
+            id: media.id.as_deref(),
+            file_name: media.file_name.as_deref(),
+            url: media.url.as_deref(),
+            kind: media.kind(),
+            size_bytes: media.size_bytes,
+            created_at: media.created_at,
+            expires_at: media.expires_at,
+            expires_in_s: left.map(|left| left.as_millis().div_euclid(1000).try_into().unwrap_or(0)),
+            state: item.state,
+            threshold: item.threshold.as_ref(),
+            posts_at_risk: posts.of(item),
+            announced: self.announced.as_ref().and_then(|announced| announced.get(index)),
+        }
     }
 
     /// Says in one line why a run failed: which profiles, which channels.
     #[must_use]
     pub fn failure_in_words(&self) -> String {
         let mut parts = Vec::new();
-        if self.profiles.checked == 0 && self.action != Action::Test {
+        if self.survey.checked() == 0 && self.action != Action::Test {
             parts.push("no profile could be checked".to_owned());
         }
-        if !self.profiles.failed.is_empty() {
-            let failed: Vec<_> = self
-                .profiles
-                .failed
-                .iter()
-                .map(|failed| format!("{} ({})", failed.profile, failed.failure.kind.as_str()))
-                .collect();
+        let failed = self.survey.failed();
+        if !failed.is_empty() {
+            let failed: Vec<_> =
+                failed.iter().map(|failed| format!("{} ({})", failed.profile, failed.failure.kind.as_str())).collect();
             parts.push(format!("profiles that failed: {}", text::list(&failed, 20)));
         }
         let channels: Vec<_> = self
@@ -249,21 +196,212 @@ impl RunResult {
     }
 }
 
-fn prefix_within<T: Serialize + Clone>(list: &[T], room: &mut usize) -> Vec<T> {
-    let fitting = list.iter().take_while(|element| {
-        let left = room.checked_sub(json(element).len() + 1);
-        *room = left.unwrap_or(*room);
-        left.is_some()
-    });
-    fitting.cloned().collect()
+/// JSON that was made to fit.
+#[derive(Clone, Debug)]
+pub struct FittedJson {
+    /// The JSON.
+    pub text: String,
+    /// Whether something was left out.
+    pub is_cut: bool,
 }
 
-/// The value as JSON. The types of this crate always can be written as such.
-pub(crate) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+/// How many elements of these sizes fit into `room`, which becomes smaller by them.
+fn fitting(sizes: impl Iterator<Item = usize>, room: &mut usize) -> usize {
+    let fits = |size: usize| {
+        // A comma separates it from the next.
+        let left = room.checked_sub(size + 1)?;
+        *room = left;
+        Some(())
+    };
+    sizes.map_while(fits).count()
+}
+
+/// The beginnings of the lists that a JSON result shows.
+struct Shown<'a> {
+    failed: &'a [FailedProfile],
+    posts: &'a [PostAtRisk],
+    items: &'a [Item],
+}
+
+impl<'a> Shown<'a> {
+    fn all_of(survey: &'a Survey, failed: &'a [FailedProfile]) -> Self {
+        Self { failed, posts: &survey.posts_at_risk, items: &survey.items }
+    }
+}
+
+/// A result as it is written in JSON.
+#[derive(Serialize)]
+struct ResultJson<'a> {
+    run_id: &'a str,
+    action: Action,
+    dry_run: bool,
+    started_at: Timestamp,
+    duration_ms: u64,
+    status: Status,
+    profiles: ProfilesJson<'a>,
+    media: MediaCounts,
+    items: ItemsJson<'a>,
+    #[serde(skip_serializing_if = "is_zero")]
+    items_left_out: usize,
+    posts_at_risk: &'a [PostAtRisk],
+    #[serde(skip_serializing_if = "is_zero")]
+    posts_left_out: usize,
+    channels: &'a [ChannelResult],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger_error: Option<&'a str>,
+}
+
+impl<'a> ResultJson<'a> {
+    fn new(result: &'a RunResult, shown: &Shown<'a>) -> Self {
+        let survey = &result.survey;
+        Self {
+            run_id: &result.run_id,
+            action: result.action,
+            dry_run: result.dry_run,
+            started_at: survey.now,
+            duration_ms: result.duration_ms,
+            status: result.status,
+            profiles: ProfilesJson {
+                configured: result.configured,
+                checked: survey.checked(),
+                failed: shown.failed,
+                failed_left_out: survey.failed().len() - shown.failed.len(),
+            },
+            media: survey.counts(),
+            items: ItemsJson { result, items: shown.items },
+            items_left_out: survey.items.len() - shown.items.len(),
+            posts_at_risk: shown.posts,
+            posts_left_out: survey.posts_at_risk.len() - shown.posts.len(),
+            channels: &result.channels,
+            ledger_error: result.ledger_error.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ProfilesJson<'a> {
+    configured: usize,
+    checked: usize,
+    failed: &'a [FailedProfile],
+    #[serde(skip_serializing_if = "is_zero")]
+    failed_left_out: usize,
+}
+
+/// Items, written one by one: a result may have hundreds of thousands.
+struct ItemsJson<'a> {
+    result: &'a RunResult,
+    items: &'a [Item],
+}
+
+impl Serialize for ItemsJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let posts = self.result.survey.posts_by_media();
+        serializer
+            .collect_seq(self.items.iter().enumerate().map(|(index, item)| self.result.item_json(index, item, &posts)))
+    }
+}
+
+#[derive(Serialize)]
+struct ItemJson<'a> {
+    profile: &'a ProfileName,
+    id: Option<&'a str>,
+    file_name: Option<&'a str>,
+    url: Option<&'a str>,
+    kind: MediaKind,
+    size_bytes: Option<u64>,
+    created_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    /// Negative once it has expired.
+    expires_in_s: Option<i64>,
+    state: State,
+    threshold: Option<&'a Threshold>,
+    posts_at_risk: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    announced: Option<&'a BTreeMap<String, String>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::digest::fixtures::{survey, survey_of};
+
+    /// The result of an alert run that found `survey`.
+    pub(crate) fn result(survey: Survey) -> RunResult {
+        let result = RunResult::of_survey(survey, "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11", Action::Alert);
+        RunResult { duration_ms: 412, ..result }
+    }
+
+    fn parsed(json: &str) -> Value {
+        serde_json::from_str(json).expect("JSON")
+    }
+
+    #[test]
+    fn json_has_every_list_of_the_survey() {
+        let json = parsed(&result(survey()).to_json());
+        let lengths = ["items", "posts_at_risk"].map(|list| json[list].as_array().map(Vec::len));
+        assert_eq!(lengths, [Some(7), Some(1)]);
+        assert_eq!(json["profiles"]["failed"][0]["profile"], "Acme Coffee");
+        assert_eq!(json["items"][0]["expires_in_s"], -10_800);
+        assert!(json["items"][0].get("announced").is_none(), "there is no ledger");
+    }
+
+    #[test]
+    fn announced_belongs_to_the_item_at_its_place() {
+        let announced = |label: &str| BTreeMap::from([("team".to_owned(), label.to_owned())]);
+        let mut result = result(survey_of(2));
+        result.announced = Some(vec![announced("7d"), announced("1d")]);
+        let json = parsed(&result.to_json());
+        assert_eq!(
+            (&json["items"][0]["announced"]["team"], &json["items"][1]["announced"]["team"]),
+            (&"7d".into(), &"1d".into())
+        );
+    }
+
+    #[test]
+    fn a_size_limit_cuts_items_first_and_counts_them() {
+        let whole = result(survey_of(1_000));
+        let json = whole.to_json_within(20_000);
+        assert!(json.is_cut && json.text.len() <= 20_000 && 19_000 < json.text.len(), "{}", json.text.len());
+        let json = parsed(&json.text);
+        let shown = json["items"].as_array().expect("items").len();
+        assert_eq!(json["items_left_out"], 1_000 - shown);
+        assert_eq!(json["items"][0], parsed(&whole.to_json())["items"][0]);
+
+        let mut graver = result(survey());
+        graver.survey.posts_at_risk = vec![graver.survey.posts_at_risk[0].clone(); 20];
+        let json = parsed(&graver.to_json_within(6_000).text);
+        assert_eq!(json["profiles"]["failed"].as_array().map(Vec::len), Some(1));
+        assert!(json["posts_left_out"].as_u64().is_some_and(|left_out| 0 < left_out), "{json}");
+        assert!(json["items"].as_array().is_some_and(Vec::is_empty), "{json}");
+        assert!(!graver.to_json_within(usize::MAX).is_cut);
+    }
+
+    #[test]
+    fn a_failure_names_profiles_channels_and_the_ledger() {
+        let mut failed = result(survey());
+        let channel = |outcome: Outcome| ChannelResult {
+            name: "team".to_owned(),
+            kind: "slack",
+            outcome,
+            announced: 0,
+            messages: 0,
+            error: Some("Slack answered 404: no_service".to_owned()),
+            payloads: Vec::new(),
+        };
+        failed.channels = vec![channel(Outcome::Failed), channel(Outcome::Delivered)];
+        failed.ledger_error = Some("no such table".to_owned());
+        assert_eq!(
+            failed.failure_in_words(),
+            "profiles that failed: Acme Coffee (forbidden); channels that failed: team (Slack answered 404: no_service); \
+             the ledger failed: no such table",
+        );
+        assert!(!failed.is_busy());
+        failed.channels = vec![channel(Outcome::Busy)];
+        assert!(failed.is_busy());
+    }
 }

@@ -146,22 +146,22 @@ impl Survey {
         self.profiles.iter().filter_map(failed).collect()
     }
 
-    /// The ids of the posts at risk, by the profile and the id of the file that they will lack.
+    /// The ids of the posts at risk, by the file that they will lack.
     #[must_use]
-    pub fn posts_by_media(&self) -> HashMap<(&ProfileName, &str), Vec<String>> {
-        let mut posts: HashMap<_, Vec<String>> = HashMap::new();
+    pub fn posts_by_media(&self) -> PostsByMedia<'_> {
+        let mut posts: HashMap<_, HashMap<_, Vec<String>>> = HashMap::new();
         for post in &self.posts_at_risk {
             let Some(id) = &post.id else { continue };
             for media in &post.media {
                 if let (Some(owner), Some(media)) = (&media.owner, &media.id) {
-                    let posts = posts.entry((owner, media.as_str())).or_default();
+                    let posts = posts.entry(owner).or_default().entry(media.as_str()).or_default();
                     if posts.last() != Some(id) {
                         posts.push(id.clone());
                     }
                 }
             }
         }
-        posts
+        PostsByMedia(posts)
     }
 
     /// How many files were seen.
@@ -187,6 +187,19 @@ impl Survey {
         } else {
             Status::Ok
         }
+    }
+}
+
+/// Which scheduled posts will fail because of a file.
+#[derive(Clone, Debug)]
+pub struct PostsByMedia<'a>(HashMap<&'a ProfileName, HashMap<&'a str, Vec<String>>>);
+
+impl PostsByMedia<'_> {
+    /// The ids of the posts that will lack `item`.
+    #[must_use]
+    pub fn of(&self, item: &Item) -> &[String] {
+        let posts = item.media.id.as_deref().and_then(|id| self.0.get(&item.profile)?.get(id));
+        posts.map_or(&[], Vec::as_slice)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::net::environment::Environment;
 
 use crate::cli::run::{self, NoRun};
 use crate::cli::terminal::{self, Look};
-use crate::report::{self, Format};
+use crate::report::Format;
 use crate::run::command::{Action, Command};
 
 use crate::demo::data;
@@ -86,7 +86,7 @@ pub async fn run(directory: &Path, look: Look, serve: Option<u16>, out: &mut imp
     services.check()?;
 
     output.write("result.json", &pretty(&first))?;
-    let html = report::render(&report.result, Format::Html, &report.question, usize::MAX, str::len);
+    let html = report.result.report(Format::Html, &report.question, usize::MAX, str::len);
     output.write("report.html", &html.body)?;
     let shown = Shown { look, first: &first, again: &again, took };
     let mut text = shown.text(&messages, &publications, &output)?;

@@ -7,8 +7,6 @@ use crate::digest::Digest;
 use crate::digest::ReportLink;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
-use crate::run::command::Action;
-use crate::run::result::RunResult;
 use crate::scan::select::Gallery;
 use crate::scan::survey::{Scan, Survey};
 
@@ -105,11 +103,6 @@ pub fn digest(survey: &Survey) -> Digest {
 pub fn report_link() -> ReportLink {
     let url = format!("https://reports.example.com/prod/r/{}", "A".repeat(1_700));
     ReportLink { url, until: now() + SignedDuration::from_hours(7 * 24) }
-}
-
-pub fn result(survey: &Survey) -> RunResult {
-    let result = RunResult::of_survey(survey, "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11", Action::Alert);
-    RunResult { duration_ms: 412, ..result }
 }
 
 /// Texts as they come from outside: markup, mentions, every script, no end.
