@@ -1,10 +1,13 @@
-# `make` lists what there is. `make test` is the gate: a fresh clone passes it from nothing.
+# `make` lists what there is. `make test` and `make guard` are what a change must pass; a fresh clone passes them from nothing.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
-# The stages of `test` follow one another, so that the first failure is the last thing on the screen.
+# Stages follow one another, so that the first failure is the last thing on the screen. Only what they wait for is made side
+# by side.
+ifneq ($(MAKECMDGOALS),ready)
 .NOTPARALLEL:
+endif
 
 PYTHON ?= python3
 # How many simulated worlds the ledger must live through without losing or repeating anything.
@@ -14,6 +17,11 @@ TOOLS := $(VENV)/.installed
 GUNGRAUN := $(VENV)/bin/gungraun-runner
 # Wheels only: what would have to be compiled is a surprise.
 PIP := PIP_ONLY_BINARY=:all: $(VENV)/bin/pip --quiet --disable-pip-version-check
+# What is deployed, and the variable by which the tests find it.
+BOOTSTRAP := target/lambda/media-expiry-alerts/bootstrap
+DEPLOYED := FUNCTION_BINARY=$(BOOTSTRAP)
+# Counts and simulations of an optimized build, on the dependencies that the tests have built.
+OPTIMIZED := --config .cargo/optimized.toml
 # What `make bench` builds and installs beside the function.
 BENCH := target/bench
 DRIVER := --locked --manifest-path benches/Cargo.toml --target-dir target/bench/rust --profile driver --package side_by_side
@@ -31,10 +39,35 @@ help: ## List what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: test
-test: lint unit instructions simulation release size integration stack browser ## Run every check and every test there is: the gate
+test: builds unit integration stack browser ## Run every test there is
+
+.PHONY: guard
+guard: lint instructions simulation size ## Run every other check: the source, and what the function costs
 
 .PHONY: lint
-lint: format clippy docs deny ## Run the checks that run no code
+lint: format clippy docs deny template ## Run the checks that run no code
+
+# The release build ends with one long step on one core, and installing waits for the network: the rest fills the gaps.
+.PHONY: builds
+builds: ## Build and install all that `make test` needs, side by side
+	$(call stage,builds and tools,$(MAKE) --jobs --no-print-directory ready)
+
+.PHONY: ready
+ready: release test-builds stack-tools browser-tools
+
+# `cargo lambda watch` builds the function too, as it is deployed but for the optimizing.
+.PHONY: test-builds
+test-builds:
+	$(call stage,test builds,cargo test --locked --no-run --tests --test tools --examples && \
+		cargo build --locked --bin media-expiry-alerts)
+
+.PHONY: stack-tools
+stack-tools:
+	$(call stage,tools of the stack,tests/stack/run --install stack)
+
+.PHONY: browser-tools
+browser-tools:
+	$(call stage,tools of the browser,tests/browser/run --install)
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -63,20 +96,23 @@ docs: ## Build the documentation, private items too
 deny: $(TOOLS) ## Hold the dependencies against deny.toml
 	$(call stage,dependencies,cargo deny --locked check bans licenses sources)
 
-.PHONY: unit
-unit: $(TOOLS) ## Run the tests that need nothing but Rust
-	$(call stage,tests,cargo nextest run --locked --no-fail-fast && cargo test --quiet --locked --doc)
+.PHONY: template
+template: ## Hold template.yaml against the linters of AWS and others
+	$(call stage,template,tests/stack/run test_linters.py)
 
-# Optimised, because a world takes a fifth of the time then. What it is linked with is what `instructions` counts.
+.PHONY: unit
+unit: $(TOOLS) release ## Run the tests that need nothing but Rust
+	$(call stage,tests,$(DEPLOYED) cargo nextest run --locked --no-fail-fast && cargo test --quiet --locked --doc)
+
 .PHONY: simulation
 simulation: $(TOOLS) ## Let the ledger live through SIMULATION_SEEDS worlds
-	$(call stage,simulation,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked --cargo-profile bench --lib \
+	$(call stage,simulation,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked $(OPTIMIZED) --lib \
 		--no-fail-fast -E 'test(simulation)')
 
 .PHONY: instructions
 instructions: $(GUNGRAUN) ## Count the core's instructions, and fail where they are 5 % more than is recorded
 	@command -v valgrind >/dev/null || tools/packages valgrind || { echo 'install valgrind first' >&2; exit 1; }
-	$(call stage,instructions,cargo bench --locked --quiet --bench instructions)
+	$(call stage,instructions,cargo bench --locked --quiet --profile dev $(OPTIMIZED) --bench instructions)
 
 # The runner must be of the same version as the library. It only starts valgrind, and needs no optimising.
 $(GUNGRAUN): Cargo.lock | $(TOOLS)
@@ -85,7 +121,7 @@ $(GUNGRAUN): Cargo.lock | $(TOOLS)
 
 .PHONY: size
 size: release ## Hold the size of what is deployed against its budget
-	$(call stage,size,$(PYTHON) tools/size.py target/lambda/media-expiry-alerts/bootstrap)
+	$(call stage,size,$(PYTHON) tools/size.py $(BOOTSTRAP))
 
 .PHONY: release
 release: $(TOOLS) ## Build what is deployed, into target/lambda/
@@ -93,12 +129,11 @@ release: $(TOOLS) ## Build what is deployed, into target/lambda/
 
 .PHONY: integration
 integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
-	$(call stage,debug build as cargo lambda watch makes it,cargo build --locked --bin media-expiry-alerts)
-	$(call stage,tests with tools,cargo nextest run --locked --no-fail-fast --test tools)
+	$(call stage,tests with tools,$(DEPLOYED) cargo nextest run --locked --no-fail-fast --test tools)
 
 .PHONY: stack
 stack: release ## Prove template.yaml without an AWS account, and run the release build in it
-	$(call stage,the stack,FUNCTION_BINARY=target/lambda/media-expiry-alerts/bootstrap tests/stack/run)
+	$(call stage,the stack,$(DEPLOYED) tests/stack/run --ignore=test_linters.py)
 
 .PHONY: bench
 bench: release bench-peers ## Measure the function beside its peers: a table, and which figures are reached
