@@ -140,10 +140,9 @@ impl<'a, E: Edge> Run<'a, E> {
 
     async fn alert_under_lease(&self) -> RunResult {
         let Some(ledger) = self.ledger() else { return self.alert(None).await };
-        let ends_at = self.now.checked_add(self.deadline.remaining()).unwrap_or(Timestamp::MAX);
         // A ledger that hangs must not cost the looking its time.
         let until = self.scan_until.within(MOST_FOR_LEDGER.min(self.scan_until.remaining() / 4));
-        match ledger.lease(&self.id, self.now, ends_at, until).await {
+        match ledger.lease(&self.id, self.now, until).await {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
                     tracing::error!("{note}");

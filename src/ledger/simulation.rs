@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::{Change, DynamoDbLedger, Key, Lease, Ledger, LedgerError, Memory};
+use super::{Change, DynamoDbLedger, Key, LEASE_TTL, Lease, Ledger, LedgerError, Memory};
 use crate::aws::{Aws, JsonClient};
 use crate::command::Command;
 use crate::config::{Channel, Config, Profile};
@@ -105,22 +105,24 @@ impl InProcessLedger {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn lease(
-        &self,
-        owner: &str,
-        now: Timestamp,
-        ends_at: Timestamp,
-    ) -> Result<Option<Lease>, LedgerError> {
+    pub(super) async fn lease(&self, owner: &str, now: Timestamp) -> Result<Option<Lease>, LedgerError> {
         self.fault().await?;
         {
             let mut store = self.store();
             if store.lease.as_ref().is_some_and(|(_, end)| now < *end) {
                 return Ok(None);
             }
-            store.lease = Some((owner.to_owned(), ends_at));
+            store.lease = Some((owner.to_owned(), now + LEASE_TTL));
         }
         self.steps.step().await;
         Ok(Some(Lease { owner: owner.to_owned(), _file: None, note: None }))
+    }
+
+    pub(super) async fn renew(&self, lease: &Lease, now: Timestamp) -> Result<bool, LedgerError> {
+        self.fault().await?;
+        let mut store = self.store();
+        let held = store.lease.as_mut().filter(|(owner, _)| *owner == lease.owner);
+        Ok(held.map(|(_, ends_at)| *ends_at = now + LEASE_TTL).is_some())
     }
 
     pub(super) async fn release(&self, lease: &Lease) -> Result<(), LedgerError> {
