@@ -187,7 +187,7 @@ impl<'a, E: Edge> Run<'a, E> {
         let mut result = self.result(&survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()));
         result.channels = self.side_by_side(|channel| self.prove(channel)).await;
         if let Some(ledger) = self.ledger
-            && let Err(error) = ledger.check(self.send_until).await
+            && let Err(error) = ledger.check(self.now, self.send_until).await
         {
             self.note_ledger_error(&error);
         }

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use aws_types::SdkConfig;
 use futures_util::{StreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::memory::{hash, is_hash};
 use super::{Change, Key, LEASE_TTL, Lease, LedgerError, Level, MAX_CLOCK_SKEW, Memory, Record, later};
@@ -32,6 +33,10 @@ const DYNAMODB: JsonService = JsonService {
 };
 /// The partition and sort key of the lease.
 const LEASE: (&str, &str) = ("lease", "run");
+/// The partition of the records that a check writes.
+const CHECK_PARTITION: &str = "check";
+/// How long such a record is kept when it cannot be deleted.
+const CHECK_KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// What the partition key of a channel begins with.
 const PARTITION_PREFIX: &str = "channel#";
 /// What DynamoDB takes as a partition key.
@@ -84,7 +89,7 @@ impl DynamoDbLedger {
             ":owner": Attribute::text(owner),
         });
         let is_ours = self.call_if("PutItem", &put, deadline).await?;
-        Ok(is_ours.then(|| Lease { owner: owner.to_owned(), _file: None, note: None }))
+        Ok(is_ours.then(|| Lease { owner: owner.to_owned(), lock: None, note: None }))
     }
 
     pub(super) async fn renew(&self, lease: &Lease, now: Timestamp, deadline: Deadline) -> Result<bool, LedgerError> {
@@ -204,10 +209,33 @@ impl DynamoDbLedger {
         net::retrying_at_most(MAX_RETRIES, deadline, write, retry).await
     }
 
-    pub(super) async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
-        let describe = json!({"TableName": self.table});
-        let described: Described = self.call("DescribeTable", &describe, deadline).await?;
-        if described.table.has_our_keys() { Ok(()) } else { Err(LedgerError::WrongKeys { table: self.table.clone() }) }
+    /// Writes, reads and deletes one record, by every operation that a run uses. A record that is left behind, because
+    /// deleting is not allowed, is cleared away by its TTL.
+    pub(super) async fn check(&self, now: Timestamp, deadline: Deadline) -> Result<(), LedgerError> {
+        let id = Uuid::new_v4().to_string();
+        let key = || ItemKey { pk: Attribute::text(CHECK_PARTITION), sk: Attribute::text(&id) };
+        let record = Record { keep_until: later(now, CHECK_KEPT), ..Record::new(Level::SEEN, now, None) };
+        let put = json!({"TableName": self.table, "Item": Item::new(key(), &record)});
+        self.call::<IgnoredAny>("PutItem", &put, deadline).await?;
+        let request = WriteRequest::PutRequest { item: Box::new(Item::new(key(), &record)) };
+        let request = to_raw_value(&request).map_err(|error| unwritable(&error));
+        let written = match request {
+            Ok(request) => self.write_requests(vec![request], deadline).await,
+            Err(refusal) => Err(refusal),
+        };
+        written.map_err(|refusal| self.error("BatchWriteItem", &refusal, deadline))?;
+
+        let query = json!({
+            "TableName": self.table,
+            "ConsistentRead": true,
+            "KeyConditionExpression": "pk = :pk AND sk = :sk",
+            "ExpressionAttributeValues": {":pk": Attribute::text(CHECK_PARTITION), ":sk": Attribute::text(&id)},
+        });
+        let found: Counted = self.call("Query", &query, deadline).await?;
+        let delete = json!({"TableName": self.table, "Key": key()});
+        self.call::<IgnoredAny>("DeleteItem", &delete, deadline).await?;
+        let place = || format!("the ledger table {}", self.table);
+        if found.count == 1 { Ok(()) } else { Err(LedgerError::NotKept { place: place() }) }
     }
 
     /// Makes a call with a condition, and says whether the condition held.
@@ -489,32 +517,11 @@ fn records<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Key, Recor
     deserializer.deserialize_seq(Records)
 }
 
-/// The answer of `DescribeTable`.
+/// The answer of `Query` when only the number of items counts.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Described {
-    table: Table,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Table {
-    #[serde(default)]
-    key_schema: Vec<Map<String, Value>>,
-    #[serde(default)]
-    attribute_definitions: Vec<Map<String, Value>>,
-}
-
-impl Table {
-    fn has_our_keys(&self) -> bool {
-        let has = |list: &[Map<String, Value>], name: &str, field: &str, value: &str| {
-            list.iter()
-                .any(|one| one.get("AttributeName") == Some(&name.into()) && one.get(field) == Some(&value.into()))
-        };
-        [("pk", "HASH"), ("sk", "RANGE")].iter().all(|(name, kind)| {
-            has(&self.key_schema, name, "KeyType", kind) && has(&self.attribute_definitions, name, "AttributeType", "S")
-        })
-    }
+struct Counted {
+    count: u64,
 }
 
 #[cfg(test)]
@@ -792,9 +799,27 @@ mod tests {
         let (ledger, _) =
             ledger(|_, _| error("ConditionalCheckFailedException", "The conditional request failed")).await;
         assert!(ledger.lease("one", now(), soon()).await.expect("an answer").is_none());
-        let lease = Lease { owner: "one".to_owned(), _file: None, note: None };
+        let lease = Lease { owner: "one".to_owned(), lock: None, note: None };
         assert_eq!(ledger.renew(&lease, now(), soon()).await, Ok(false));
         assert_eq!(ledger.release(lease, soon()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_check_tries_every_operation_that_a_run_needs() {
+        for denied in ["PutItem", "BatchWriteItem", "Query", "DeleteItem"] {
+            let (ledger, _) = ledger(move |operation, _| {
+                if operation == denied { error("AccessDeniedException", "no") } else { (200, json!({"Count": 1})) }
+            })
+            .await;
+            let action = format!("dynamodb:{denied}");
+            assert_eq!(
+                ledger.check(now(), soon()).await,
+                Err(LedgerError::Denied { table: "table".to_owned(), action })
+            );
+        }
+        let (forgetful, _) = ledger(|_, _| (200, json!({"Count": 0}))).await;
+        let place = "the ledger table table".to_owned();
+        assert_eq!(forgetful.check(now(), soon()).await, Err(LedgerError::NotKept { place }));
     }
 
     #[test]

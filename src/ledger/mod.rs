@@ -46,7 +46,7 @@ pub enum Ledger {
 pub struct Lease {
     owner: String,
     /// The lock of a file ledger: open, and so held, for as long as the lease is.
-    _file: Option<std::fs::File>,
+    lock: Option<std::fs::File>,
     /// What happened to the ledger that people should hear of.
     pub note: Option<String>,
 }
@@ -151,15 +151,15 @@ impl Ledger {
         }
     }
 
-    /// Proves that the ledger is there and of the right shape, and changes nothing.
+    /// Proves that the ledger can be used: writes, reads and deletes one record.
     ///
     /// # Errors
     ///
     /// Says what is wrong, and what mends it.
-    pub async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
+    pub async fn check(&self, now: Timestamp, deadline: Deadline) -> Result<(), LedgerError> {
         match self {
-            Self::DynamoDb(ledger) => ledger.check(deadline).await,
-            Self::File(ledger) => ledger.check(),
+            Self::DynamoDb(ledger) => ledger.check(now, deadline).await,
+            Self::File(ledger) => ledger.check(now),
             #[cfg(test)]
             Self::InProcess(_) => Ok(()),
         }

@@ -115,7 +115,7 @@ impl InProcessLedger {
             store.lease = Some((owner.to_owned(), now + LEASE_TTL));
         }
         self.steps.step().await;
-        Ok(Some(Lease { owner: owner.to_owned(), _file: None, note: None }))
+        Ok(Some(Lease { owner: owner.to_owned(), lock: None, note: None }))
     }
 
     pub(super) async fn renew(&self, lease: &Lease, now: Timestamp) -> Result<bool, LedgerError> {

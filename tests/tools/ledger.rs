@@ -236,12 +236,43 @@ async fn a_record_that_the_table_refuses_stops_no_other() {
     assert_eq!(ledger.read("team", now, soon()).await.map(|memory| memory.len()).ok(), Some(39));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_needs_what_a_run_needs_and_leaves_nothing() {
+    let moto = Moto::start().await;
+    moto.create_table("ledger", ["pk", "sk"]).await;
+    moto.create_table("other-keys", ["id", "range"]).await;
+    let hash_only = json!({
+        "TableName": "hash-only",
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    });
+    moto.call("dynamodb", "DynamoDB_20120810.CreateTable", &hash_only).await;
+    let now = Timestamp::now();
+    let check = async |table: &str| ledger(&moto, table).await.check(now, soon()).await;
+    assert_eq!(check("ledger").await, Ok(()));
+    let left = moto.call("dynamodb", "DynamoDB_20120810.Scan", &json!({"TableName": "ledger"})).await;
+    assert_eq!(left["Count"], 0, "{left}");
+    for table in ["other-keys", "hash-only"] {
+        assert_eq!(check(table).await, Err(LedgerError::WrongKeys { table: table.to_owned() }));
+    }
+    assert_eq!(check("not-there").await, Err(LedgerError::NoTable { table: "not-there".to_owned() }));
+
+    let actions = ["dynamodb:PutItem", "dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:DeleteItem"];
+    let variables = moto.allow_only(&actions).await;
+    assert_eq!(ledger_of(variables, "ledger").await.check(now, soon()).await, Ok(()));
+}
+
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(30))
 }
 
 async fn ledger(moto: &Moto, table: &str) -> Ledger {
-    let aws = Aws::new(net::client().expect("a client"), Environment::of(moto.variables()));
+    ledger_of(moto.variables(), table).await
+}
+
+async fn ledger_of(variables: Vec<(String, String)>, table: &str) -> Ledger {
+    let aws = Aws::new(net::client().expect("a client"), Environment::of(variables));
     let client = DynamoDbLedger::client(aws.http().clone(), aws.config().await);
     Ledger::DynamoDb(DynamoDbLedger::new(client, table.to_owned()))
 }
