@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use aws_types::SdkConfig;
 use futures_util::{StreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
-use super::{Change, Key, Lease, LedgerError, Memory, Record};
-use crate::model::{Level, ProfileName};
+use super::record::{hash, is_hash};
+use super::{Change, Key, LEASE_TTL, Lease, LedgerError, MAX_CLOCK_SKEW, Memory, Record, later};
+use crate::model::Level;
+use crate::model::ProfileName;
 use crate::net::aws::{DEFAULT_REGION, JsonClient, JsonService, Refusal};
 use crate::net::{self, Deadline, Retry};
 
@@ -31,6 +34,14 @@ const DYNAMODB: JsonService = JsonService {
 };
 /// The partition and sort key of the lease.
 const LEASE: (&str, &str) = ("lease", "run");
+/// The partition of the records that a check writes.
+const CHECK_PARTITION: &str = "check";
+/// How long such a record is kept when it cannot be deleted.
+const CHECK_KEPT: SignedDuration = SignedDuration::from_hours(1);
+/// What the partition key of a channel begins with.
+const PARTITION_PREFIX: &str = "channel#";
+/// What DynamoDB takes as a partition key.
+const MAX_PARTITION_KEY_BYTES: usize = 2_048;
 /// The most items that one `BatchWriteItem` takes.
 const MAX_BATCH: usize = 25;
 /// How many batches are written at the same time.
@@ -63,10 +74,36 @@ impl DynamoDbLedger {
         &self,
         owner: &str,
         now: Timestamp,
-        ends_at: Timestamp,
         deadline: Deadline,
     ) -> Result<Option<Lease>, LedgerError> {
-        let put = json!({
+        let mut put = self.put_lease(owner, now);
+        // An end that is no number holds nobody out, and one that is too far off neither. The owner's own lease is no
+        // obstacle: the answer to a first attempt may have been lost.
+        put["ConditionExpression"] = "NOT attribute_type(ends_at_ms, :number) OR ends_at_ms <= :now \
+                                      OR :latest < ends_at_ms OR #owner = :owner"
+            .into();
+        let latest = later(now, LEASE_TTL + MAX_CLOCK_SKEW);
+        put["ExpressionAttributeValues"] = json!({
+            ":number": Attribute::text("N"),
+            ":now": Attribute::number(now.as_millisecond()),
+            ":latest": Attribute::number(latest.as_millisecond()),
+            ":owner": Attribute::text(owner),
+        });
+        let is_ours = self.call_if("PutItem", &put, deadline).await?;
+        Ok(is_ours.then(|| Lease { owner: owner.to_owned(), lock: None, note: None }))
+    }
+
+    pub(super) async fn renew(&self, lease: &Lease, now: Timestamp, deadline: Deadline) -> Result<bool, LedgerError> {
+        let mut put = self.put_lease(&lease.owner, now);
+        put["ConditionExpression"] = "#owner = :owner".into();
+        put["ExpressionAttributeValues"] = json!({":owner": Attribute::text(&lease.owner)});
+        self.call_if("PutItem", &put, deadline).await
+    }
+
+    /// The input of a `PutItem` of the lease, but for its condition.
+    fn put_lease(&self, owner: &str, now: Timestamp) -> Value {
+        let ends_at = later(now, LEASE_TTL);
+        json!({
             "TableName": self.table,
             "Item": {
                 "pk": Attribute::text(LEASE.0),
@@ -75,16 +112,8 @@ impl DynamoDbLedger {
                 "ends_at_ms": Attribute::number(ends_at.as_millisecond()),
                 "ttl": Attribute::number(ends_at.as_second()),
             },
-            // The owner's own lease is no obstacle: the answer to a first attempt may have been lost.
-            "ConditionExpression": "attribute_not_exists(pk) OR ends_at_ms <= :now OR #owner = :owner",
             "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {
-                ":now": Attribute::number(now.as_millisecond()),
-                ":owner": Attribute::text(owner),
-            },
-        });
-        let is_ours = self.call_if("PutItem", &put, deadline).await?;
-        Ok(is_ours.then(|| Lease { owner: owner.to_owned(), _file: None, note: None }))
+        })
     }
 
     pub(super) async fn release(&self, lease: Lease, deadline: Deadline) -> Result<(), LedgerError> {
@@ -181,10 +210,33 @@ impl DynamoDbLedger {
         net::retrying_at_most(MAX_RETRIES, deadline, write, retry).await
     }
 
-    pub(super) async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
-        let describe = json!({"TableName": self.table});
-        let described: Described = self.call("DescribeTable", &describe, deadline).await?;
-        if described.table.has_our_keys() { Ok(()) } else { Err(LedgerError::WrongKeys { table: self.table.clone() }) }
+    /// Writes, reads and deletes one record, by every operation that a run uses. A record that is left behind, because
+    /// deleting is not allowed, is cleared away by its TTL.
+    pub(super) async fn check(&self, now: Timestamp, deadline: Deadline) -> Result<(), LedgerError> {
+        let id = Uuid::new_v4().to_string();
+        let key = || ItemKey { pk: Attribute::text(CHECK_PARTITION), sk: Attribute::text(&id) };
+        let record = Record { keep_until: later(now, CHECK_KEPT), ..Record::new(Level::SEEN, now, None) };
+        let put = json!({"TableName": self.table, "Item": Item::new(key(), &record)});
+        self.call::<IgnoredAny>("PutItem", &put, deadline).await?;
+        let request = WriteRequest::PutRequest { item: Box::new(Item::new(key(), &record)) };
+        let request = to_raw_value(&request).map_err(|error| unwritable(&error));
+        let written = match request {
+            Ok(request) => self.write_requests(vec![request], deadline).await,
+            Err(refusal) => Err(refusal),
+        };
+        written.map_err(|refusal| self.error("BatchWriteItem", &refusal, deadline))?;
+
+        let query = json!({
+            "TableName": self.table,
+            "ConsistentRead": true,
+            "KeyConditionExpression": "pk = :pk AND sk = :sk",
+            "ExpressionAttributeValues": {":pk": Attribute::text(CHECK_PARTITION), ":sk": Attribute::text(&id)},
+        });
+        let found: Counted = self.call("Query", &query, deadline).await?;
+        let delete = json!({"TableName": self.table, "Key": key()});
+        self.call::<IgnoredAny>("DeleteItem", &delete, deadline).await?;
+        let place = || format!("the ledger table {}", self.table);
+        if found.count == 1 { Ok(()) } else { Err(LedgerError::NotKept { place: place() }) }
     }
 
     /// Makes a call with a condition, and says whether the condition held.
@@ -273,8 +325,10 @@ fn unwritable(error: &serde_json::Error) -> Refusal {
     Refusal::no_request(&error.to_string())
 }
 
+/// The partition of a channel. A name that is too long for a partition key is replaced by its hash.
 fn partition(channel: &str) -> String {
-    format!("channel#{channel}")
+    let is_short = PARTITION_PREFIX.len() + channel.len() <= MAX_PARTITION_KEY_BYTES && !is_hash(channel);
+    if is_short { format!("{PARTITION_PREFIX}{channel}") } else { format!("{PARTITION_PREFIX}{}", hash(channel)) }
 }
 
 /// The records that the table refused by themselves.
@@ -464,30 +518,318 @@ fn records<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Key, Recor
     deserializer.deserialize_seq(Records)
 }
 
-/// The answer of `DescribeTable`.
+/// The answer of `Query` when only the number of items counts.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Described {
-    table: Table,
+struct Counted {
+    count: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Table {
-    #[serde(default)]
-    key_schema: Vec<Map<String, Value>>,
-    #[serde(default)]
-    attribute_definitions: Vec<Map<String, Value>>,
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex as StdMutex};
 
-impl Table {
-    fn has_our_keys(&self) -> bool {
-        let has = |list: &[Map<String, Value>], name: &str, field: &str, value: &str| {
-            list.iter()
-                .any(|one| one.get("AttributeName") == Some(&name.into()) && one.get(field) == Some(&value.into()))
-        };
-        [("pk", "HASH"), ("sk", "RANGE")].iter().all(|(name, kind)| {
-            has(&self.key_schema, name, "KeyType", kind) && has(&self.attribute_definitions, name, "AttributeType", "S")
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::model::Part;
+    use crate::net::aws::tests::config;
+
+    /// The operations that a stand-in for DynamoDB was asked for, and their input.
+    type Calls = Arc<StdMutex<Vec<(String, Value)>>>;
+
+    /// A ledger whose table is `answer`: an operation and its input in, a status and a body out.
+    async fn ledger(answer: impl Fn(&str, &Value) -> (u16, Value) + Send + Sync + 'static) -> (DynamoDbLedger, Calls) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let calls = Calls::default();
+        let (heard, answer) = (Arc::clone(&calls), Arc::new(answer));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (heard, answer) = (Arc::clone(&heard), Arc::clone(&answer));
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    while let Some((operation, input)) = next_call(&mut stream).await {
+                        heard.lock().expect("calls").push((operation.clone(), input.clone()));
+                        let (status, body) = answer(&operation, &input);
+                        let body = body.to_string();
+                        let start = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n", body.len());
+                        stream.write_all((start + &body).as_bytes()).await.expect("to be written");
+                    }
+                });
+            }
+        });
+        let variables = [
+            ("AWS_ENDPOINT_URL_DYNAMODB", url.as_str()),
+            ("AWS_ACCESS_KEY_ID", "ID"),
+            ("AWS_SECRET_ACCESS_KEY", "SECRET"),
+        ];
+        let client = DynamoDbLedger::client(net::client().expect("a client"), &config(&variables));
+        (DynamoDbLedger::new(client, "table".to_owned()), calls)
+    }
+
+    /// Reads a request, and holds it against what DynamoDB expects of every one.
+    async fn next_call(stream: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
+        let mut headers = BTreeMap::new();
+        let mut line = String::new();
+        stream.read_line(&mut line).await.ok().filter(|bytes| 0 < *bytes)?;
+        assert_eq!(line, "POST / HTTP/1.1\r\n");
+        loop {
+            line.clear();
+            stream.read_line(&mut line).await.expect("a line");
+            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            headers.insert(name.to_lowercase(), value.to_owned());
+        }
+        assert_eq!(headers["content-type"], "application/x-amz-json-1.0");
+        assert!(headers["authorization"].contains("/us-east-1/dynamodb/aws4_request"), "{headers:?}");
+        let mut body = vec![0; headers["content-length"].parse().expect("a length")];
+        stream.read_exact(&mut body).await.expect("a body");
+        let operation = headers["x-amz-target"].strip_prefix("DynamoDB_20120810.").expect("an operation");
+        Some((operation.to_owned(), serde_json::from_slice(&body).expect("JSON")))
+    }
+
+    fn error(code: &str, said: &str) -> (u16, Value) {
+        (400, json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": said}))
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-23T06:00:00Z".parse().expect("a time")
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(10))
+    }
+
+    fn put(id: &str) -> Change {
+        let key = Key::Item { profile: ProfileName::new("A"), id: id.to_owned(), expires_at_ms: Some(5) };
+        Change::Put(key, Record::new(Level::within(86_400), now(), None))
+    }
+
+    /// The requests of a batch, by the sort key of their items.
+    fn keys(input: &Value) -> Vec<String> {
+        let requests = input["RequestItems"]["table"].as_array().expect("requests").iter();
+        let item = |request: &Value| request["PutRequest"]["Item"]["sk"]["S"].as_str().expect("a key").to_owned();
+        requests.map(item).collect()
+    }
+
+    #[tokio::test]
+    async fn a_channel_is_read_page_by_page_and_what_is_no_record_is_skipped() {
+        let (ledger, calls) = ledger(|_, input| {
+            let item = |sk: &str, more: Value| {
+                let mut item =
+                    json!({"sk": {"S": sk}, "announced_at_ms": {"N": "1795413600000"}, "ttl": {"N": "1803189600"}});
+                item.as_object_mut().expect("an object").append(&mut more.as_object().expect("an object").clone());
+                item
+            };
+            let last = json!({"pk": {"S": "channel#team"}, "sk": {"S": "item#A#a#5"}});
+            let foreign = [
+                item("lease", json!({})),
+                item("item#A#b#x", json!({})),
+                item("item#A#c#5", json!({"ttl": {"S": "tomorrow"}})),
+                item("item#A#d#5", json!({"level_s": {"N": "1e99"}})),
+                item("item#A#e#5", json!({"announced_at_ms": {"NULL": true}})),
+                json!({"announced_at_ms": {"N": "1"}, "ttl": {"N": "1"}, "other": {"M": {"S": {"S": "x"}}}}),
+            ];
+            let post = json!({"level_s": {"N": "86400"}, "due_at_ms": {"N": "7"}, "label": {"S": "“Spring”\n"}});
+            match input.get("ExclusiveStartKey") {
+                None => (200, json!({"Items": foreign, "Count": 6, "LastEvaluatedKey": last})),
+                Some(start) if *start == last => {
+                    (200, json!({"Items": [item("item#A%25%23B#a#-", json!({})), item("post#C#p#5", post)]}))
+                }
+                Some(start) => panic!("{start}"),
+            }
         })
+        .await;
+        let memory = ledger.read("team", now(), soon()).await.expect("a memory");
+        let seen = Record::new(Level::SEEN, now(), None);
+        let profile = ProfileName::new;
+        let expected = [
+            (Key::Item { profile: profile("A%#B"), id: "a".to_owned(), expires_at_ms: None }, seen.clone()),
+            (
+                Key::Post { profile: profile("C"), id: "p".to_owned(), expires_at_ms: Some(5) },
+                Record {
+                    level: Level::within(86_400),
+                    due_at: Timestamp::from_millisecond(7).ok(),
+                    label: Some("“Spring”\n".to_owned()),
+                    ..seen
+                },
+            ),
+        ];
+        assert_eq!(memory, expected.into());
+
+        let calls = calls.lock().expect("calls");
+        let [(operation, query), _] = &calls[..] else { panic!("{calls:?}") };
+        assert_eq!((operation.as_str(), &query["ConsistentRead"]), ("Query", &json!(true)));
+        assert_eq!(
+            query["ExpressionAttributeValues"],
+            json!({":pk": {"S": "channel#team"}, ":now": {"N": "1795413600"}})
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_an_item_for_each_record() {
+        let (ledger, calls) = ledger(|_, _| (200, json!({"UnprocessedItems": {}}))).await;
+        let failing = Key::of_failing(&ProfileName::new("B#"), Part::Posts);
+        let post = Key::Post { profile: ProfileName::new("A"), id: "p".to_owned(), expires_at_ms: None };
+        let record = Record {
+            due_at: Timestamp::from_millisecond(7).ok(),
+            label: Some("“Spring”".to_owned()),
+            ..Record::new(Level::SEEN, now(), None)
+        };
+        let changes = [put("a"), Change::Put(post, record), Change::Delete(failing)];
+        ledger.write("team", &changes, soon()).await.expect("to be written");
+        let calls = calls.lock().expect("calls");
+        let (pk, at) = (json!({"S": "channel#team"}), json!({"N": "1795413600000"}));
+        let ttl = json!({"N": "1803189600"});
+        let expected = json!({"RequestItems": {"table": [
+            {"PutRequest": {"Item": {"pk": pk, "sk": {"S": "item#A#a#5"}, "announced_at_ms": at, "ttl": ttl, "level_s": {"N": "86400"}}}},
+            {"PutRequest": {"Item": {
+                "pk": pk, "sk": {"S": "post#A#p#-"}, "announced_at_ms": at, "ttl": ttl,
+                "due_at_ms": {"N": "7"}, "label": {"S": "“Spring”"},
+            }}},
+            {"DeleteRequest": {"Key": {"pk": pk, "sk": {"S": "failing#B%23#posts"}}}},
+        ]}});
+        assert_eq!(*calls, [("BatchWriteItem".to_owned(), expected)]);
+    }
+
+    #[tokio::test]
+    async fn one_bad_record_stops_no_other() {
+        let written: Arc<StdMutex<Vec<String>>> = Arc::default();
+        let table = Arc::clone(&written);
+        let (ledger, _) = ledger(move |_, input| {
+            let keys = keys(input);
+            if keys.iter().any(|key| key.contains("bad")) {
+                return error("ValidationException", "Item size has exceeded the maximum allowed size");
+            }
+            table.lock().expect("a table").extend(keys);
+            (200, json!({}))
+        })
+        .await;
+        let changes: Vec<_> = (0..60).map(|n| put(&if n == 30 { "bad".to_owned() } else { format!("{n}") })).collect();
+        let refused = ledger.write("team", &changes, soon()).await.expect_err("a refused record");
+        let said = "Item size has exceeded the maximum allowed size".to_owned();
+        assert_eq!(refused, LedgerError::Rejected { table: "table".to_owned(), records: 1, said });
+        assert_eq!(written.lock().expect("a table").len(), 59);
+    }
+
+    #[tokio::test]
+    async fn a_table_with_other_keys_is_not_tried_record_by_record() {
+        let said = "The provided key element does not match the schema";
+        let (ledger, calls) = ledger(move |_, _| error("ValidationException", said)).await;
+        let written = ledger.write("team", &[put("a"), put("b")], soon()).await;
+        assert_eq!(written, Err(LedgerError::WrongKeys { table: "table".to_owned() }));
+        assert_eq!(calls.lock().expect("calls").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_unprocessed_is_written_again_and_nothing_else_is() {
+        let is_first = StdMutex::new(true);
+        let (ledger, calls) = ledger(move |_, input| {
+            let left = input["RequestItems"]["table"][1].clone();
+            let is_first = std::mem::take(&mut *is_first.lock().expect("a flag"));
+            (200, if is_first { json!({"UnprocessedItems": {"table": [left]}}) } else { json!({}) })
+        })
+        .await;
+        ledger.write("team", &[put("a"), put("b")], soon()).await.expect("to be written");
+        let calls = calls.lock().expect("calls");
+        let keys: Vec<_> = calls.iter().map(|(_, input)| keys(input)).collect();
+        assert_eq!(keys, [vec!["item#A#a#5", "item#A#b#5"], vec!["item#A#b#5"]]);
+    }
+
+    #[tokio::test]
+    async fn no_pause_outlasts_the_deadline_of_a_write() {
+        let (ledger, calls) =
+            ledger(|_, input| (200, json!({"UnprocessedItems": input["RequestItems"].clone()}))).await;
+        let began = std::time::Instant::now();
+        let written = ledger.write("team", &[put("a")], Deadline::after(Duration::from_millis(900))).await;
+        assert_eq!(written, Err(LedgerError::Throttled { table: "table".to_owned() }));
+        assert!(began.elapsed() < Duration::from_millis(900), "it slept after its last attempt");
+        assert!(1 < calls.lock().expect("calls").len());
+    }
+
+    #[tokio::test]
+    async fn each_answer_is_an_error_that_says_what_to_do() {
+        let (ledger, _) = ledger(|_, _| (200, json!({}))).await;
+        let error = |code: &str, said: &str| ledger.error("PutItem", &Refusal::of_answer(code, said, 400), soon());
+        let check = |code: &str, said: &str, expected: &str| {
+            let text = error(code, said).to_string();
+            assert!(text.contains(expected), "{text}");
+            assert_eq!(text.contains("other keys"), expected.contains("other keys"), "{text}");
+        };
+        check("ResourceNotFoundException", "Requested resource not found", "there is no ledger table table");
+        check("AccessDeniedException", "User: arn:aws:sts::1:assumed-role/x", "does not allow dynamodb:PutItem");
+        check("AccessDeniedException", "not authorized to perform: kms:Decrypt", "does not allow kms:Decrypt");
+        for code in ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException"] {
+            check(code, "The security token included in the request is invalid", code);
+            assert!(!error(code, "x-amz-security-token:TOKEN").to_string().contains("TOKEN"));
+        }
+        check("ThrottlingException", "", "is throttled");
+        check("InternalServerError", "Try again", "answered InternalServerError: Try again");
+        for said in [
+            "The provided key element does not match the schema",
+            "One or more parameter values were invalid: Missing the key id in the item",
+            "One or more parameter values were invalid: Type mismatch for key pk expected: N actual: S",
+            "Query condition missed key schema element: id",
+            "One or more parameter values were invalid: Condition parameter type does not match schema type",
+        ] {
+            check("ValidationException", said, "has other keys; it needs the partition key `pk`");
+        }
+        for said in [
+            "One or more parameter values were invalid: Size of rangekey has exceeded the maximum size limit of1024 bytes",
+            "Provided list of item keys contains duplicates",
+            "Item size has exceeded the maximum allowed size",
+        ] {
+            check("ValidationException", said, said);
+        }
+        let nothing = Refusal::no_answer("connection refused");
+        assert!(matches!(ledger.error("Query", &nothing, soon()), LedgerError::Unreachable { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_is_over_is_said_as_such() {
+        let (ledger, calls) = ledger(|_, _| (200, json!({}))).await;
+        let over = Deadline::after(Duration::ZERO);
+        assert_eq!(ledger.read("team", now(), over).await, Err(LedgerError::OutOfTime));
+        assert_eq!(ledger.write("team", &[put("a")], over).await, Err(LedgerError::OutOfTime));
+        assert!(calls.lock().expect("calls").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_condition_that_does_not_hold_is_an_answer_and_no_error() {
+        let (ledger, _) =
+            ledger(|_, _| error("ConditionalCheckFailedException", "The conditional request failed")).await;
+        assert!(ledger.lease("one", now(), soon()).await.expect("an answer").is_none());
+        let lease = Lease { owner: "one".to_owned(), lock: None, note: None };
+        assert_eq!(ledger.renew(&lease, now(), soon()).await, Ok(false));
+        assert_eq!(ledger.release(lease, soon()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_check_tries_every_operation_that_a_run_needs() {
+        for denied in ["PutItem", "BatchWriteItem", "Query", "DeleteItem"] {
+            let (ledger, _) = ledger(move |operation, _| {
+                if operation == denied { error("AccessDeniedException", "no") } else { (200, json!({"Count": 1})) }
+            })
+            .await;
+            let action = format!("dynamodb:{denied}");
+            assert_eq!(
+                ledger.check(now(), soon()).await,
+                Err(LedgerError::Denied { table: "table".to_owned(), action })
+            );
+        }
+        let (forgetful, _) = ledger(|_, _| (200, json!({"Count": 0}))).await;
+        let place = "the ledger table table".to_owned();
+        assert_eq!(forgetful.check(now(), soon()).await, Err(LedgerError::NotKept { place }));
+    }
+
+    #[test]
+    fn a_partition_key_fits_into_dynamodb_and_is_that_of_one_channel() {
+        assert_eq!(partition("team"), "channel#team");
+        let longest = "名".repeat(680);
+        assert_eq!(partition(&longest), format!("channel#{longest}"));
+        let long = "名".repeat(681);
+        assert_eq!(partition(&long), format!("channel#{}", hash(&long)));
+        assert_ne!(partition(&hash(&long)), partition(&long));
     }
 }

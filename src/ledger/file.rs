@@ -1,18 +1,30 @@
-//! The ledger in a file, for a machine: written whole and atomically, locked by the operating system.
+//! The ledger in a file, for a machine: written atomically, locked by the operating system.
+//!
+//! Nothing that is not a ledger is read, renamed or overwritten: the path may be that of the configuration, or of a
+//! device. A file is a ledger when it begins as this module writes one.
+//!
+//! Records are read and written one by one, so that a large ledger needs no more memory than a small one.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write as _};
+use std::fmt;
+use std::fs::{self, File, Metadata, TryLockError};
+use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::{Change, Key, Lease, LedgerError, Memory, Record};
+use crate::model::Level;
+use crate::model::{Part, ProfileName};
 
-/// The version of the file's shape.
-const VERSION: u32 = 1;
+/// What a ledger of this version begins with, white space aside.
+const BEGINNING: [&str; 3] = [r#"{"version":"#, "1", r#","channels":{"#];
+/// The largest file that is read: about two million records.
+const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
+/// The channel of the record that a check writes. No configured channel has a blank name.
+const CHECK: &str = "";
 
 /// A ledger in a file.
 #[derive(Debug)]
@@ -22,23 +34,6 @@ pub struct FileLedger {
     writing: Mutex<()>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Document {
-    version: u32,
-    channels: BTreeMap<String, BTreeMap<String, Record>>,
-}
-
-impl Default for Document {
-    fn default() -> Self {
-        Self { version: VERSION, channels: BTreeMap::new() }
-    }
-}
-
-enum Loaded {
-    Whole(Document),
-    Corrupt(String),
-}
-
 impl FileLedger {
     /// A ledger at `path`; the file is made when something is remembered.
     #[must_use]
@@ -46,102 +41,293 @@ impl FileLedger {
         Self { path, writing: Mutex::default() }
     }
 
-    /// Takes the lease: a lock of the operating system, which ends with its process at the latest. A corrupt file is
+    /// Takes the lease: a lock of the operating system, which ends with its process at the latest. A corrupt ledger is
     /// put aside here, because only the run that holds the lease may change anything.
     pub(super) fn lease(&self, owner: &str, now: Timestamp) -> Result<Option<Lease>, LedgerError> {
-        let lock = beside(&self.path, "lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock)
-            .map_err(|error| io(&lock, "be opened", &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(io(&lock, "be locked", &error)),
-        }
-        let note = match self.load()? {
-            Loaded::Whole(_) => None,
-            Loaded::Corrupt(reason) => {
-                let aside = beside(&self.path, &format!("corrupt-{}", now.as_millisecond()));
-                fs::rename(&self.path, &aside).map_err(|error| io(&self.path, "be put aside", &error))?;
+        // First, so that no lock is made beside a file that is no ledger.
+        self.open()?;
+        let Some(lock) = self.lock()? else { return Ok(None) };
+        let note = match self.for_each(|_, _, _| {}) {
+            Ok(()) => None,
+            Err(LedgerError::Corrupt { path, reason }) => {
+                let aside = beside(&path, &format!("corrupt-{}", now.as_millisecond()));
+                fs::rename(&path, &aside).map_err(|error| failed(&path, "be put aside", &error))?;
                 Some(format!(
                     "the ledger could not be read ({reason}); it is kept as {} and begun anew",
                     aside.display()
                 ))
             }
+            Err(error) => return Err(error),
         };
-        Ok(Some(Lease { owner: owner.to_owned(), _file: Some(file), note }))
+        Ok(Some(Lease { owner: owner.to_owned(), lock: Some(lock), note }))
+    }
+
+    /// Whether the lock still keeps others out. It does not when its file was deleted and another run has made and locked
+    /// a new one.
+    pub(super) fn renew(&self, lease: &Lease) -> Result<bool, LedgerError> {
+        let path = beside(&self.path, "lock");
+        let Some(lock) = &lease.lock else { return Ok(false) };
+        let held = lock.metadata().map_err(|error| failed(&path, "be read", &error))?;
+        match fs::metadata(&path) {
+            Ok(found) => Ok(is_same_file(&held, &found)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(failed(&path, "be read", &error)),
+        }
     }
 
     pub(super) fn read(&self, channel: &str, now: Timestamp) -> Result<Memory, LedgerError> {
-        let mut document = self.whole()?;
-        let records = document.channels.remove(channel).unwrap_or_default().into_iter();
-        let records = records.filter(|(_, record)| now < record.keep_until);
-        Ok(records.filter_map(|(key, record)| Some((Key::parse(&key)?, record))).collect())
+        let mut records = Vec::new();
+        let mut profile = None;
+        self.for_each(|of, key, record| {
+            if of == channel && now < record.keep_until {
+                records.extend(Key::parse_sharing(key, &mut profile).map(|key| (key, record)));
+            }
+        })?;
+        Ok(records.into_iter().collect())
     }
 
+    /// Writes a new file beside the ledger, makes it durable and puts it in place: a crash leaves the old one or the new
+    /// one.
     pub(super) fn write(&self, channel: &str, changes: &[Change], now: Timestamp) -> Result<(), LedgerError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut document = self.whole()?;
-        let records = document.channels.entry(channel.to_owned()).or_default();
-        for change in changes {
-            match change {
-                Change::Put(key, record) => records.insert(key.to_string(), record.clone()),
-                Change::Delete(key) => records.remove(&key.to_string()),
+        let path = regular(&self.path)?.unwrap_or_else(|| self.path.clone());
+        let cannot = |error: io::Error| failed(&path, "be written", &error);
+        let changes: BTreeMap<_, _> = changes
+            .iter()
+            .map(|change| match change {
+                Change::Put(key, record) => (key.to_string(), Some(record)),
+                Change::Delete(key) => (key.to_string(), None),
+            })
+            .collect();
+
+        // It is private: only its owner can read it.
+        let new = tempfile::Builder::new().prefix(".ledger-").suffix(".new").tempfile_in(folder_of(&path));
+        let mut new = new.map_err(cannot)?;
+        let mut document = NewDocument::begin(BufWriter::new(new.as_file_mut())).map_err(cannot)?;
+        let mut has_changes = false;
+        let mut copied = Ok(());
+        self.for_each(|of, key, record| {
+            let mut copy = || {
+                if of == channel && !std::mem::replace(&mut has_changes, true) {
+                    document.put_all(channel, &changes)?;
+                }
+                let is_replaced = of == channel && changes.contains_key(key);
+                if now < record.keep_until && !is_replaced { document.put(of, key, &record) } else { Ok(()) }
             };
+            if copied.is_ok() {
+                copied = copy();
+            }
+        })?;
+        copied.map_err(cannot)?;
+        if !has_changes {
+            document.put_all(channel, &changes).map_err(cannot)?;
         }
-        for records in document.channels.values_mut() {
-            records.retain(|_, record| now < record.keep_until);
-        }
-        document.channels.retain(|_, records| !records.is_empty());
-        self.save(&document)
+        document.end().map_err(cannot)?;
+
+        new.as_file().sync_all().map_err(cannot)?;
+        new.persist(&path).map_err(|error| cannot(error.error))?;
+        File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).map_err(cannot)
     }
 
-    pub(super) fn check(&self) -> Result<(), LedgerError> {
-        self.whole()?;
-        let folder = folder_of(&self.path);
-        let metadata = fs::metadata(folder).map_err(|error| io(folder, "be read", &error))?;
-        if metadata.permissions().readonly() {
-            let said = "the folder is read-only".to_owned();
-            return Err(LedgerError::Io { path: folder.to_owned(), attempt: "be written", said });
+    /// Writes, reads and deletes one record. While another run holds the lease, it writes and nobody else may, so reading
+    /// has to do.
+    pub(super) fn check(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.open()?;
+        let Some(_lock) = self.lock()? else { return self.for_each(|_, _, _| {}) };
+        let key = Key::of_failing(&ProfileName::new("check"), Part::Media);
+        self.write(CHECK, &[Change::Put(key.clone(), Record::new(Level::SEEN, now, None))], now)?;
+        let is_kept = self.read(CHECK, now)?.contains_key(&key);
+        self.write(CHECK, &[Change::Delete(key)], now)?;
+        if is_kept { Ok(()) } else { Err(LedgerError::NotKept { place: self.path.display().to_string() }) }
+    }
+
+    /// Takes the lock that a lease is; `None` while another process has it.
+    fn lock(&self) -> Result<Option<File>, LedgerError> {
+        let path = beside(&self.path, "lock");
+        regular(&path)?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|error| failed(&path, "be opened", &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(&path, "be locked", &error)),
+        }
+    }
+
+    /// Opens the ledger; `None` when there is none yet.
+    fn open(&self) -> Result<Option<Opened>, LedgerError> {
+        let Some(path) = regular(&self.path)? else { return Ok(None) };
+        let cannot = |error: io::Error| failed(&path, "be read", &error);
+        let file = File::open(&path).map_err(cannot)?;
+        let bytes = file.metadata().map_err(cannot)?.len();
+        if MAX_FILE_BYTES < bytes {
+            let reason = format!("it has {bytes} bytes, and a ledger has {MAX_FILE_BYTES} at most");
+            return Err(LedgerError::NotALedger { path, reason });
+        }
+        let mut reader = BufReader::new(file.take(MAX_FILE_BYTES));
+        match version(reader.fill_buf().map_err(cannot)?) {
+            Some(version) => Ok(Some(Opened { path, version, reader })),
+            None => Err(LedgerError::NotALedger { path, reason: "it holds something else".to_owned() }),
+        }
+    }
+
+    /// Reads the ledger, and gives each record with its channel and its key.
+    fn for_each(&self, mut take: impl FnMut(&str, &str, Record)) -> Result<(), LedgerError> {
+        let Some(Opened { path, version, reader }) = self.open()? else { return Ok(()) };
+        if !version.is_empty() && version != BEGINNING[1] {
+            return Err(LedgerError::Corrupt { path, reason: format!("it is of version {version}") });
+        }
+        let mut json = serde_json::Deserializer::from_reader(reader);
+        let read = Entries { of: Of::Document, take: &mut take }.deserialize(&mut json).and_then(|()| json.end());
+        read.map_err(|error| {
+            if error.is_io() {
+                return failed(&path, "be read", &error.into());
+            }
+            let ends = if error.is_eof() { "it ends too early, at " } else { "" };
+            let reason = format!("{ends}line {}, column {}", error.line(), error.column());
+            LedgerError::Corrupt { path, reason }
+        })
+    }
+}
+
+/// A file that begins like a ledger.
+struct Opened {
+    path: PathBuf,
+    /// The digits of its version; none when it ends before them.
+    version: String,
+    reader: BufReader<io::Take<File>>,
+}
+
+/// The digits of the version of a ledger that has this beginning, which may be cut off; `None` when it is no ledger.
+fn version(beginning: &[u8]) -> Option<String> {
+    let [before, _, after] = BEGINNING.map(str::as_bytes);
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace();
+    let compact: Vec<u8> = beginning.iter().filter(|byte| !is_blank(byte)).take(64).copied().collect();
+    if compact.is_empty() {
+        return Some(String::new());
+    }
+    let rest = compact.strip_prefix(before)?;
+    let (digits, rest) = rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    let is_ledger = rest.starts_with(after) || after.starts_with(rest);
+    is_ledger.then(|| String::from_utf8_lossy(digits).into_owned())
+}
+
+/// Reads the objects of a ledger, one within the other, without keeping anything of them.
+struct Entries<'a, F> {
+    of: Of<'a>,
+    take: &'a mut F,
+}
+
+/// Which object of a ledger is read.
+enum Of<'a> {
+    Document,
+    Channels,
+    Channel(&'a str),
+}
+
+impl<'de, F: FnMut(&str, &str, Record)> DeserializeSeed<'de> for Entries<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, F: FnMut(&str, &str, Record)> Visitor<'de> for Entries<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(name) = entries.next_key::<String>()? {
+            match self.of {
+                Of::Document if name == "channels" => {
+                    entries.next_value_seed(Entries { of: Of::Channels, take: &mut *self.take })?;
+                }
+                Of::Document => drop(entries.next_value::<IgnoredAny>()?),
+                Of::Channels => entries.next_value_seed(Entries { of: Of::Channel(&name), take: &mut *self.take })?,
+                Of::Channel(channel) => (self.take)(channel, &name, entries.next_value()?),
+            }
         }
         Ok(())
     }
+}
 
-    fn whole(&self) -> Result<Document, LedgerError> {
-        match self.load()? {
-            Loaded::Whole(document) => Ok(document),
-            Loaded::Corrupt(reason) => Err(LedgerError::Corrupt { path: self.path.clone(), reason }),
+/// A ledger while it is written. The records of one channel follow one another.
+struct NewDocument<W> {
+    out: W,
+    /// The channel whose object is open.
+    channel: Option<String>,
+}
+
+impl<W: Write> NewDocument<W> {
+    fn begin(mut out: W) -> io::Result<Self> {
+        out.write_all(BEGINNING.concat().as_bytes())?;
+        Ok(Self { out, channel: None })
+    }
+
+    fn put_all(&mut self, channel: &str, records: &BTreeMap<String, Option<&Record>>) -> io::Result<()> {
+        let mut records = records.iter().filter_map(|(key, record)| Some((key, (*record)?)));
+        records.try_for_each(|(key, record)| self.put(channel, key, record))
+    }
+
+    fn put(&mut self, channel: &str, key: &str, record: &Record) -> io::Result<()> {
+        if self.channel.as_deref() == Some(channel) {
+            self.out.write_all(b",\n")?;
+        } else {
+            self.out.write_all(if self.channel.is_some() { b"\n},\n" } else { b"\n" })?;
+            serde_json::to_writer(&mut self.out, channel)?;
+            self.out.write_all(b":{\n")?;
+            self.channel = Some(channel.to_owned());
         }
+        serde_json::to_writer(&mut self.out, key)?;
+        self.out.write_all(b":")?;
+        Ok(serde_json::to_writer(&mut self.out, record)?)
     }
 
-    fn load(&self) -> Result<Loaded, LedgerError> {
-        let bytes = match fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Loaded::Whole(Document::default())),
-            Err(error) => return Err(io(&self.path, "be read", &error)),
-        };
-        Ok(match serde_json::from_slice::<Document>(&bytes) {
-            Ok(document) if document.version == VERSION => Loaded::Whole(document),
-            Ok(document) => Loaded::Corrupt(format!("it is of version {}", document.version)),
-            Err(error) => Loaded::Corrupt(format!("line {}, column {}", error.line(), error.column())),
-        })
+    fn end(mut self) -> io::Result<()> {
+        self.out.write_all(if self.channel.is_some() { b"\n}\n}}\n" } else { b"}}\n" })?;
+        self.out.flush()
     }
+}
 
-    /// Writes beside the file, makes it durable and puts it in place: a crash leaves the old one or the new one.
-    fn save(&self, document: &Document) -> Result<(), LedgerError> {
-        let new = beside(&self.path, "new");
-        let write = || -> std::io::Result<()> {
-            let mut file = File::create(&new)?;
-            file.write_all(&serde_json::to_vec_pretty(document)?)?;
-            file.sync_all()?;
-            fs::rename(&new, &self.path)?;
-            File::open(folder_of(&self.path))?.sync_all()
-        };
-        write().map_err(|error| io(&self.path, "be written", &error))
+/// Where a path leads, if that is a regular file; `None` when nothing is there.
+fn regular(path: &Path) -> Result<Option<PathBuf>, LedgerError> {
+    let cannot = |error: io::Error| failed(path, "be read", &error);
+    let no_ledger = |reason: &str| LedgerError::NotALedger { path: path.to_owned(), reason: reason.to_owned() };
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot(error)),
+    };
+    let (target, found) = if found.is_symlink() {
+        let target = fs::canonicalize(path).map_err(|_| no_ledger("it is a symbolic link that leads nowhere"))?;
+        let found = fs::metadata(&target).map_err(cannot)?;
+        (target, found)
+    } else {
+        (path.to_owned(), found)
+    };
+    if found.is_dir() {
+        Err(no_ledger("it is a folder"))
+    } else if !found.is_file() {
+        Err(no_ledger("it is a device, a pipe or a socket"))
+    } else {
+        Ok(Some(target))
     }
+}
+
+#[cfg(unix)]
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// A locked file cannot be deleted.
+#[cfg(not(unix))]
+fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -155,15 +341,15 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn io(path: &Path, attempt: &'static str, error: &std::io::Error) -> LedgerError {
+fn failed(path: &Path, attempt: &'static str, error: &io::Error) -> LedgerError {
     LedgerError::Io { path: path.to_owned(), attempt, said: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::model::Level;
-    use crate::model::{Part, ProfileName};
 
     fn now() -> Timestamp {
         "2026-11-23T06:00:00Z".parse().expect("a time")
@@ -174,44 +360,40 @@ mod tests {
         Change::Put(key, Record::new(Level::SEEN, now(), None))
     }
 
-    /// A folder of its own, which is taken away at the end.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("media-expiry-alerts-{}", uuid::Uuid::new_v4()));
-            fs::create_dir(&path).expect("a folder");
-            Self(path)
-        }
-
-        fn ledger(&self) -> FileLedger {
-            FileLedger::new(self.0.join("ledger.json"))
-        }
+    fn ledger(folder: &TempDir) -> FileLedger {
+        FileLedger::new(folder.path().join("ledger.json"))
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn folder() -> TempDir {
+        tempfile::tempdir().expect("a folder")
+    }
+
+    /// The names of what is in a folder.
+    fn names(folder: &TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).expect("a folder");
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
     }
 
     #[test]
     fn what_is_written_is_read_by_the_next_process_and_forgotten_in_time() {
-        let folder = Folder::new();
-        folder.ledger().write("team", &[put("A"), put("B")], now()).expect("to be written");
-        folder.ledger().write("mail", &[put("A")], now()).expect("to be written");
-        assert_eq!(folder.ledger().read("team", now()).expect("a memory").len(), 2);
-        assert_eq!(folder.ledger().read("nobody", now()).expect("a memory").len(), 0);
+        let folder = folder();
+        ledger(&folder).write("team", &[put("A"), put("B")], now()).expect("to be written");
+        ledger(&folder).write("mail", &[put("A")], now()).expect("to be written");
+        assert_eq!(ledger(&folder).read("team", now()).expect("a memory").len(), 2);
+        assert_eq!(ledger(&folder).read("nobody", now()).expect("a memory").len(), 0);
 
         let much_later = now() + jiff::SignedDuration::from_hours(91 * 24);
-        folder.ledger().write("mail", &[], much_later).expect("to be written");
-        assert_eq!(folder.ledger().read("team", now()).expect("a memory").len(), 0);
+        ledger(&folder).write("mail", &[], much_later).expect("to be written");
+        assert_eq!(ledger(&folder).read("team", now()).expect("a memory").len(), 0);
     }
 
     #[test]
     fn one_lease_at_a_time() {
-        let folder = Folder::new();
-        let (one, two) = (folder.ledger(), folder.ledger());
+        let folder = folder();
+        let (one, two) = (ledger(&folder), ledger(&folder));
         let lease = one.lease("one", now()).expect("an answer").expect("a lease");
         assert!(two.lease("two", now()).expect("an answer").is_none());
         drop(lease);
@@ -219,39 +401,206 @@ mod tests {
     }
 
     #[test]
-    fn a_corrupt_file_is_kept_aside_and_said() {
-        for corrupt in ["", "{", "[]", r#"{"version":2,"channels":{}}"#, r#"{"version":1,"channels":{"a":{"b":1}}}"#] {
-            let folder = Folder::new();
-            let ledger = folder.ledger();
+    fn a_lease_is_lost_when_another_run_has_replaced_its_lock() {
+        let folder = folder();
+        let (one, two) = (ledger(&folder), ledger(&folder));
+        let lease = one.lease("one", now()).expect("an answer").expect("a lease");
+        assert_eq!(one.renew(&lease), Ok(true));
+        fs::remove_file(folder.path().join("ledger.json.lock")).expect("the lock");
+        assert_eq!(one.renew(&lease), Ok(true), "nobody has taken it");
+        let other = two.lease("two", now()).expect("an answer").expect("a lease");
+        assert_eq!((one.renew(&lease), two.renew(&other)), (Ok(false), Ok(true)));
+    }
+
+    #[test]
+    fn a_corrupt_ledger_is_kept_aside_and_said() {
+        for corrupt in [
+            "",
+            r#"{"version":1"#,
+            r#"{"version":1,"channels":{"ops-em"#,
+            r#"{"version":2,"channels":{}}"#,
+            r#"{"version":1,"channels":{"a":{"b":1}}}"#,
+            "{\n  \"version\": 1,\n  \"channels\": {}\n}}",
+        ] {
+            let folder = folder();
+            let ledger = ledger(&folder);
             fs::write(&ledger.path, corrupt).expect("to be written");
-            assert!(ledger.read("team", now()).is_err(), "{corrupt}");
-            assert!(ledger.path.exists(), "reading changes nothing");
+            for refused in
+                [ledger.read("team", now()).err(), ledger.write("team", &[], now()).err(), ledger.check(now()).err()]
+            {
+                assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "{corrupt}: {refused:?}");
+            }
+            assert_eq!(fs::read_to_string(&ledger.path).expect("a file"), corrupt, "only a run changes anything");
             let lease = ledger.lease("one", now()).expect("an answer").expect("a lease");
             assert!(lease.note.expect("a note").contains("corrupt-1795413600000"), "{corrupt}");
-            let aside = fs::read_to_string(folder.0.join("ledger.json.corrupt-1795413600000")).expect("a file");
+            let aside = fs::read_to_string(folder.path().join("ledger.json.corrupt-1795413600000")).expect("a file");
             assert_eq!(aside, corrupt);
             assert_eq!(ledger.read("team", now()).expect("a memory").len(), 0);
         }
     }
 
     #[test]
-    fn a_crash_at_any_byte_leaves_the_old_ledger() {
-        let folder = Folder::new();
-        let ledger = folder.ledger();
+    fn what_is_no_ledger_is_refused_and_left_as_it_is() {
+        for other in [
+            "[ayrshare]\napi_key = \"SECRET\"\n",
+            r#"{"ayrshare":{"api_key":"SECRET"},"channels":[]}"#,
+            r#"{"version":1,"dependencies":{}}"#,
+            r#"{"version":"1","channels":{}}"#,
+            "{",
+            "[]",
+            "\u{0}\u{0}\u{0}\u{0}",
+        ] {
+            let folder = folder();
+            let ledger = ledger(&folder);
+            fs::write(&ledger.path, other).expect("to be written");
+            for refused in [
+                ledger.read("team", now()).err(),
+                ledger.write("team", &[put("A")], now()).err(),
+                ledger.check(now()).err(),
+                ledger.lease("one", now()).err(),
+            ] {
+                let Some(error @ LedgerError::NotALedger { .. }) = refused else { panic!("{other}: {refused:?}") };
+                assert!(!error.to_string().contains("SECRET"), "{error}");
+            }
+            assert_eq!(fs::read_to_string(&ledger.path).expect("a file"), other);
+            assert_eq!(names(&folder), ["ledger.json"]);
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_regular_file_is_refused_before_it_is_opened() {
+        use std::os::unix::fs::symlink;
+        use std::os::unix::net::UnixListener;
+
+        let folder = folder();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("folder")).expect("a folder");
+        let _socket = UnixListener::bind(path("socket")).expect("a socket");
+        for (link, target) in [("to-folder", "folder"), ("to-socket", "socket"), ("to-nothing", "nothing")] {
+            symlink(path(target), path(link)).expect("a link");
+        }
+        let before = names(&folder);
+        for name in ["folder", "socket", "to-folder", "to-socket", "to-nothing"] {
+            let ledger = FileLedger::new(path(name));
+            for refused in [
+                ledger.read("team", now()).err(),
+                ledger.write("team", &[put("A")], now()).err(),
+                ledger.check(now()).err(),
+                ledger.lease("one", now()).err(),
+            ] {
+                assert!(matches!(refused, Some(LedgerError::NotALedger { .. })), "{name}: {refused:?}");
+            }
+        }
+        assert_eq!(names(&folder), before);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_a_ledger_stays_a_link() {
+        let folder = folder();
+        let link = folder.path().join("link.json");
+        std::os::unix::fs::symlink(&ledger(&folder).path, &link).expect("a link");
+        ledger(&folder).write("team", &[put("A")], now()).expect("to be written");
+        let linked = FileLedger::new(link.clone());
+        linked.write("team", &[put("B")], now()).expect("to be written");
+        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+        assert_eq!(ledger(&folder).read("team", now()).expect("a memory").len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+        let folder = folder();
+        let ledger = ledger(&folder);
+        // It takes no room: a hole has a length and no bytes.
+        File::create(&ledger.path).and_then(|file| file.set_len(MAX_FILE_BYTES + 1)).expect("a file");
+        let error = ledger.lease("one", now()).expect_err("an error").to_string();
+        assert!(error.contains("it has 536870913 bytes, and a ledger has 536870912 at most"), "{error}");
+    }
+
+    #[test]
+    fn a_ledger_that_is_cut_at_any_byte_is_begun_anew_or_refused() {
+        let folder = folder();
+        let ledger = ledger(&folder);
+        ledger.write("team", &[put("A"), put("B")], now()).expect("to be written");
+        let whole = fs::read(&ledger.path).expect("a file");
+        // But for the line break at its end.
+        for length in 0..whole.len() - 1 {
+            fs::write(&ledger.path, &whole[..length]).expect("to be written");
+            let leased = ledger.lease("one", now());
+            if (1..BEGINNING[0].len()).contains(&length) {
+                assert!(matches!(leased, Err(LedgerError::NotALedger { .. })), "{length}: {leased:?}");
+            } else {
+                let note = leased.expect("an answer").expect("a lease").note;
+                assert!(note.is_some(), "{length}: {note:?}");
+                assert!(!ledger.path.exists(), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_that_never_ended_leaves_the_old_ledger() {
+        let folder = folder();
+        let ledger = ledger(&folder);
         ledger.write("team", &[put("A")], now()).expect("to be written");
         let whole = fs::read(&ledger.path).expect("a file");
-        for length in 0..whole.len() {
-            fs::write(folder.0.join("ledger.json.new"), &whole[..length]).expect("to be written");
-            assert_eq!(ledger.read("team", now()).expect("a memory").len(), 1);
-        }
+        fs::write(folder.path().join(".ledger-abc.new"), &whole[..20]).expect("to be written");
+        assert_eq!(ledger.read("team", now()).expect("a memory").len(), 1);
         ledger.write("team", &[put("B")], now()).expect("to be written");
         assert_eq!(ledger.read("team", now()).expect("a memory").len(), 2);
     }
 
     #[test]
+    #[cfg(unix)]
+    fn only_its_owner_can_read_a_ledger() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = folder();
+        ledger(&folder).write("team", &[put("A")], now()).expect("to be written");
+        let mode = fs::metadata(ledger(&folder).path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_is_written_is_one_json_document_whatever_the_names() {
+        let folder = folder();
+        let ledger = ledger(&folder);
+        let hostile = ["\"", "}}", "a\nb", "#%", "名📸", ""];
+        for channel in hostile {
+            ledger.write(channel, &hostile.map(put), now()).expect("to be written");
+            ledger.write(channel, &[put("more")], now()).expect("to be written");
+        }
+        let document: serde_json::Value =
+            serde_json::from_slice(&fs::read(&ledger.path).expect("a file")).expect("JSON");
+        assert_eq!(document["channels"].as_object().map(serde_json::Map::len), Some(hostile.len()));
+        for channel in hostile {
+            let memory = ledger.read(channel, now()).expect("a memory");
+            assert_eq!(memory.len(), hostile.len() + 1, "{channel}");
+        }
+        let delete = Change::Delete(Key::of_failing(&ProfileName::new("more"), Part::Media));
+        ledger.write("}}", &[delete], now()).expect("to be written");
+        assert_eq!(ledger.read("}}", now()).expect("a memory").len(), hostile.len());
+    }
+
+    #[test]
+    fn a_check_leaves_no_record_and_disturbs_no_run() {
+        let folder = folder();
+        ledger(&folder).check(now()).expect("a sound ledger");
+        ledger(&folder).write("team", &[put("A")], now()).expect("to be written");
+        let before = fs::read(ledger(&folder).path).expect("a file");
+        ledger(&folder).check(now()).expect("a sound ledger");
+        assert_eq!(fs::read(ledger(&folder).path).expect("a file"), before);
+
+        let written = fs::metadata(ledger(&folder).path).and_then(|file| file.modified()).expect("a time");
+        let _lease = ledger(&folder).lease("one", now()).expect("an answer").expect("a lease");
+        ledger(&folder).check(now()).expect("a sound ledger");
+        let unchanged = fs::metadata(ledger(&folder).path).and_then(|file| file.modified()).expect("a time");
+        assert_eq!(written, unchanged, "the run that holds the lease writes, and nobody else");
+    }
+
+    #[test]
     fn a_folder_that_is_not_there_is_said() {
         let ledger = FileLedger::new("/no/such/folder/ledger.json".into());
-        assert!(ledger.check().expect_err("an error").to_string().contains("/no/such/folder"));
+        assert!(ledger.check(now()).expect_err("an error").to_string().contains("/no/such/folder"));
         assert!(ledger.lease("one", now()).expect_err("an error").to_string().contains("cannot be opened"));
     }
 }

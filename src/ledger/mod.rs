@@ -10,13 +10,24 @@ mod record;
 #[cfg(test)]
 mod simulation;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::dynamodb::DynamoDbLedger;
 pub use self::error::LedgerError;
 pub use self::file::FileLedger;
 pub use self::record::{Change, Key, Memory, Record, post_id};
 use crate::net::Deadline;
+
+/// How long a lease lasts unless it is renewed. Lambda tries again a minute after a crash, and must find it free.
+pub const LEASE_TTL: SignedDuration = SignedDuration::from_secs(45);
+/// How far the clocks of two machines may be apart. A lease that ends later than this after its longest life was written
+/// in error, and is free: nobody could hold it by renewing. It also leaves alone the leases of version 0.1, which lasted as
+/// long as their run may, 15 minutes at most.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(15);
+
+fn later(now: Timestamp, time: SignedDuration) -> Timestamp {
+    now.checked_add(time).unwrap_or(Timestamp::MAX)
+}
 
 /// Where the ledger is kept.
 #[derive(Debug)]
@@ -30,12 +41,12 @@ pub enum Ledger {
     InProcess(simulation::InProcessLedger),
 }
 
-/// What keeps a second run out until it is given back, or until its end.
+/// What keeps a second run out until it is given back, or for [`LEASE_TTL`] after it was taken or renewed.
 #[derive(Debug)]
 pub struct Lease {
     owner: String,
     /// The lock of a file ledger: open, and so held, for as long as the lease is.
-    _file: Option<std::fs::File>,
+    lock: Option<std::fs::File>,
     /// What happened to the ledger that people should hear of.
     pub note: Option<String>,
 }
@@ -52,23 +63,37 @@ impl Ledger {
         }
     }
 
-    /// Takes the lease for the run `owner` until `ends_at`; `None` while another run holds it.
+    /// Takes the lease for the run `owner` at `now`, by the clock at this moment; `None` while another run holds it.
+    ///
+    /// A lease in a table is held by its end alone: one that has no end, or none that can be read, is free. The lease of
+    /// a file is a lock of the operating system and ends with its process.
     ///
     /// # Errors
     ///
-    /// Says what the ledger answered, and what mends it.
-    pub async fn lease(
-        &self,
-        owner: &str,
-        now: Timestamp,
-        ends_at: Timestamp,
-        deadline: Deadline,
-    ) -> Result<Option<Lease>, LedgerError> {
+    /// Says what the ledger answered, and what to do about it.
+    pub async fn lease(&self, owner: &str, now: Timestamp, deadline: Deadline) -> Result<Option<Lease>, LedgerError> {
         match self {
-            Self::DynamoDb(ledger) => ledger.lease(owner, now, ends_at, deadline).await,
+            Self::DynamoDb(ledger) => ledger.lease(owner, now, deadline).await,
             Self::File(ledger) => ledger.lease(owner, now),
             #[cfg(test)]
-            Self::InProcess(ledger) => ledger.lease(owner, now, ends_at).await,
+            Self::InProcess(ledger) => ledger.lease(owner, now).await,
+        }
+    }
+
+    /// Lets the lease last for another [`LEASE_TTL`] from `now`, by the clock at this moment. `false` when it is lost:
+    /// another run has taken it, or it ended and was cleared away, and then another run may have begun and ended since.
+    ///
+    /// A lease that ended and that nobody took is still ours.
+    ///
+    /// # Errors
+    ///
+    /// Says what the ledger answered. Whether the lease is still ours is then unknown; it is until its end.
+    pub async fn renew(&self, lease: &Lease, now: Timestamp, deadline: Deadline) -> Result<bool, LedgerError> {
+        match self {
+            Self::DynamoDb(ledger) => ledger.renew(lease, now, deadline).await,
+            Self::File(ledger) => ledger.renew(lease),
+            #[cfg(test)]
+            Self::InProcess(ledger) => ledger.renew(lease, now).await,
         }
     }
 
@@ -126,15 +151,15 @@ impl Ledger {
         }
     }
 
-    /// Proves that the ledger is there and of the right shape, and changes nothing.
+    /// Proves that the ledger can be used: writes, reads and deletes one record.
     ///
     /// # Errors
     ///
     /// Says what is wrong, and what mends it.
-    pub async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
+    pub async fn check(&self, now: Timestamp, deadline: Deadline) -> Result<(), LedgerError> {
         match self {
-            Self::DynamoDb(ledger) => ledger.check(deadline).await,
-            Self::File(ledger) => ledger.check(),
+            Self::DynamoDb(ledger) => ledger.check(now, deadline).await,
+            Self::File(ledger) => ledger.check(now),
             #[cfg(test)]
             Self::InProcess(_) => Ok(()),
         }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::later;
 use crate::model::{Level, Media, Part, PostAtRisk, ProfileName};
 
 /// What one channel has confirmed.
@@ -78,12 +79,11 @@ impl Key {
         let expiries = post.media.iter().filter_map(|media| media.expires_at);
         let expires_at_ms = expiries.min().map(Timestamp::as_millisecond);
         let profile = stored_profile(&post.profile);
-        let id = match &post.id {
-            Some(id) => stored_id(id, &profile, expires_at_ms),
-            None => {
-                let urls: Vec<_> = post.media.iter().map(|media| media.url.as_str()).collect();
-                hash(&format!("{:?} {:?} {urls:?}", post.text, post.scheduled_at))
-            }
+        let id = if let Some(id) = &post.id {
+            stored_id(id, &profile, expires_at_ms)
+        } else {
+            let urls: Vec<_> = post.media.iter().map(|media| media.url.as_str()).collect();
+            hash(&format!("{:?} {:?} {urls:?}", post.text, post.scheduled_at))
         };
         Self::Post { profile, id, expires_at_ms }
     }
@@ -221,21 +221,17 @@ impl Record {
     /// A record of an announcement at `now` about something that is over at `over_at`.
     #[must_use]
     pub fn new(level: Level, now: Timestamp, over_at: Option<Timestamp>) -> Self {
-        let keep_until = later(over_at.map_or(now, |over_at| over_at.max(now)));
+        let keep_until = later(over_at.map_or(now, |over_at| over_at.max(now)), KEPT);
         Self { level, announced_at: now, keep_until, due_at: None, label: None }
     }
 
     /// This record with a longer life, when what it is about is still there and it would soon be forgotten.
     #[must_use]
     pub fn renewed(&self, now: Timestamp) -> Option<Self> {
-        let keep_until = later(now);
+        let keep_until = later(now, KEPT);
         (self.keep_until.duration_since(now) < RENEWED && self.keep_until < keep_until)
             .then(|| Self { keep_until, ..self.clone() })
     }
-}
-
-fn later(moment: Timestamp) -> Timestamp {
-    moment.checked_add(KEPT).unwrap_or(Timestamp::MAX)
 }
 
 /// A change of a memory.

@@ -16,10 +16,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::{Change, DynamoDbLedger, Key, Lease, Ledger, LedgerError, Memory};
+use super::{Change, DynamoDbLedger, Key, LEASE_TTL, Lease, Ledger, LedgerError, Memory};
 use crate::config::{Channel, Config, Profile};
 use crate::digest::{Digest, Subject, Urgency};
-use crate::model::ScheduledPost;
 use crate::model::{Failure, FailureKind, Media, Part};
 use crate::net::Deadline;
 use crate::net::aws::{Aws, JsonClient};
@@ -27,6 +26,7 @@ use crate::net::environment::Environment;
 use crate::run::command::Command;
 use crate::run::result::{Outcome, RunResult};
 use crate::run::{Edge, Parcel, Run};
+use crate::model::ScheduledPost;
 use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::{Scan, Survey};
 
@@ -36,7 +36,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const DAYS: i64 = 130;
 const MANY_DAYS: i64 = 320;
 /// How long the oracle lets a record live after its subject was last seen or expired: longer than it is kept.
-const MAX_KEPT_MS: i64 = 140 * DAY_MS;
+const MOST_KEPT_MS: i64 = 140 * DAY_MS;
 
 /// The steps of one run, at one of which it may crash.
 #[derive(Debug)]
@@ -105,22 +105,24 @@ impl InProcessLedger {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn lease(
-        &self,
-        owner: &str,
-        now: Timestamp,
-        ends_at: Timestamp,
-    ) -> Result<Option<Lease>, LedgerError> {
+    pub(super) async fn lease(&self, owner: &str, now: Timestamp) -> Result<Option<Lease>, LedgerError> {
         self.fault().await?;
         {
             let mut store = self.store();
             if store.lease.as_ref().is_some_and(|(_, end)| now < *end) {
                 return Ok(None);
             }
-            store.lease = Some((owner.to_owned(), ends_at));
+            store.lease = Some((owner.to_owned(), now + LEASE_TTL));
         }
         self.steps.step().await;
-        Ok(Some(Lease { owner: owner.to_owned(), _file: None, note: None }))
+        Ok(Some(Lease { owner: owner.to_owned(), lock: None, note: None }))
+    }
+
+    pub(super) async fn renew(&self, lease: &Lease, now: Timestamp) -> Result<bool, LedgerError> {
+        self.fault().await?;
+        let mut store = self.store();
+        let held = store.lease.as_mut().filter(|(owner, _)| *owner == lease.owner);
+        Ok(held.map(|(_, ends_at)| *ends_at = now + LEASE_TTL).is_some())
     }
 
     pub(super) async fn release(&self, lease: &Lease) -> Result<(), LedgerError> {
@@ -837,7 +839,7 @@ impl World {
                     About::Post { .. } => self.now_ms + 60 * DAY_MS,
                     _ => self.now_ms,
                 };
-                self.alive.insert(about, until_ms + MAX_KEPT_MS);
+                self.alive.insert(about, until_ms + MOST_KEPT_MS);
             }
         }
     }

@@ -152,10 +152,9 @@ impl<'a, E: Edge> Run<'a, E> {
 
     async fn alert_under_lease(&self) -> RunResult {
         let Some(ledger) = self.ledger() else { return self.alert(None).await };
-        let ends_at = self.now.checked_add(self.deadline.remaining()).unwrap_or(Timestamp::MAX);
         // A ledger that hangs must not cost the looking its time.
         let until = self.scan_until.within(MAX_FOR_LEDGER.min(self.scan_until.remaining() / 4));
-        match ledger.lease(&self.id, self.now, ends_at, until).await {
+        match ledger.lease(&self.id, self.now, until).await {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
                     tracing::error!("{note}");
@@ -198,7 +197,7 @@ impl<'a, E: Edge> Run<'a, E> {
         let mut result = self.result(survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()));
         result.channels = self.side_by_side(|channel| self.prove(channel)).await;
         if let Some(ledger) = self.ledger
-            && let Err(error) = ledger.check(self.send_until).await
+            && let Err(error) = ledger.check(self.now, self.send_until).await
         {
             self.note_ledger_error(&error);
         }

@@ -46,7 +46,6 @@ FUNCTION_MAY = {
         "dynamodb:PutItem",
         "dynamodb:Query",
     },
-    "ProveThatTheLedgerIsThere": {"dynamodb:DescribeTable"},
     "KeepEventsThatFailed": {"sqs:SendMessage"},
     "ReadTheSecret": {"secretsmanager:GetSecretValue"},
     "DecryptSecretsWhereTheyAreKept": {"kms:Decrypt"},

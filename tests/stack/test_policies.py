@@ -59,12 +59,12 @@ def test_alerts(account, stack, as_function):
 def test_the_ledger(account, stack, as_function):
     dynamodb, table = as_function("dynamodb"), stack.outputs["LedgerTableName"]
     entry = {"pk": {"S": "a"}, "sk": {"S": "b"}}
-    dynamodb.describe_table(TableName=table)
     dynamodb.put_item(TableName=table, Item=entry)
     dynamodb.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": entry}}]})
     query = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
     assert dynamodb.query(TableName=table, **query)["Count"] == 1
     dynamodb.delete_item(TableName=table, Key=entry)
+    assert refused(dynamodb.describe_table, TableName=table) == "AccessDeniedException"
     assert refused(dynamodb.scan, TableName=table) == "AccessDeniedException"
     assert refused(dynamodb.delete_table, TableName=table) == "AccessDeniedException"
     assert refused(dynamodb.put_item, TableName="other", Item=entry) == "AccessDeniedException"

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+use media_expiry_alerts::aws::Aws;
 use media_expiry_alerts::demo::stand_ins::Reply;
+use media_expiry_alerts::environment::Environment;
+use media_expiry_alerts::ledger::{Change, DynamoDbLedger, Key, LEASE_TTL, Lease, Ledger, LedgerError, Level, Record};
+use media_expiry_alerts::model::{Media, ProfileName};
+use media_expiry_alerts::net::{self, Deadline};
 use serde_json::{Value, json};
 
 use crate::support::binary;
@@ -120,6 +126,153 @@ async fn the_simulation_holds_in_dynamodb() {
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}\n{complained}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_held_by_its_owner_until_its_end() {
+    let moto = Moto::start().await;
+    moto.create_table("ledger", ["pk", "sk"]).await;
+    let ledger = ledger(&moto, "ledger").await;
+    let now: Timestamp = "2026-11-23T06:00:00Z".parse().expect("a time");
+    let second = SignedDuration::from_secs(1);
+    let lease = async |owner: &str, now: Timestamp| ledger.lease(owner, now, soon()).await.expect("an answer");
+    let renew = async |lease: &Lease, now: Timestamp| ledger.renew(lease, now, soon()).await.expect("an answer");
+
+    let one = lease("one", now).await.expect("a lease");
+    assert!(lease("two", now + LEASE_TTL - second).await.is_none());
+    assert!(lease("one", now).await.is_some(), "its own lease is no obstacle: the first answer may have been lost");
+    assert!(renew(&one, now + LEASE_TTL - second).await);
+    assert!(lease("two", now + LEASE_TTL).await.is_none(), "it was renewed");
+    assert!(renew(&one, now + LEASE_TTL * 3).await, "it was over, and nobody took it");
+
+    let two = lease("two", now + LEASE_TTL * 4).await.expect("a lease that was over");
+    assert!(!renew(&one, now + LEASE_TTL * 4).await, "another run has it");
+    ledger.release(one, soon()).await.expect("to be of no effect");
+    assert!(renew(&two, now + LEASE_TTL * 4).await, "whoever lost a lease cannot give it back");
+    ledger.release(two, soon()).await.expect("to be given back");
+    assert!(lease("three", now).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_without_an_end_that_can_be_is_free() {
+    let moto = Moto::start().await;
+    moto.create_table("ledger", ["pk", "sk"]).await;
+    let ledger = ledger(&moto, "ledger").await;
+    let now: Timestamp = "2026-11-23T06:00:00Z".parse().expect("a time");
+    let at = |now: Timestamp| json!({"N": now.as_millisecond().to_string()});
+    let hours = SignedDuration::from_hours;
+    for (ends_at, is_free) in [
+        (json!({"N": "0"}), true),
+        (at(now), true),
+        (at(now + SignedDuration::from_secs(1)), false),
+        // A run of version 0.1, which takes its lease for as long as it may last.
+        (at(now + SignedDuration::from_mins(15)), false),
+        (at(now + hours(1)), true),
+        (json!({"N": "1e60"}), true),
+        (json!({"S": "2026-11-23T06:00:30Z"}), true),
+        (json!({"NULL": true}), true),
+        (Value::Null, true),
+    ] {
+        let mut item = json!({"pk": {"S": "lease"}, "sk": {"S": "run"}, "owner": {"S": "other"}});
+        if !ends_at.is_null() {
+            item["ends_at_ms"] = ends_at.clone();
+        }
+        moto.call("dynamodb", "DynamoDB_20120810.PutItem", &json!({"TableName": "ledger", "Item": item})).await;
+        let lease = ledger.lease("one", now, soon()).await.expect("an answer");
+        assert_eq!(lease.is_some(), is_free, "{ends_at}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_gives_back_what_was_written_to_it_until_it_is_over() {
+    let moto = Moto::start().await;
+    moto.create_table("ledger", ["pk", "sk"]).await;
+    let ledger = ledger(&moto, "ledger").await;
+    let now: Timestamp = "2026-11-23T06:00:00Z".parse().expect("a time");
+    let key = |name: &str, id: &str| {
+        let media = Media { id: Some(id.to_owned()), expires_at: Some(now), ..Media::default() };
+        Key::of_item(&ProfileName::new(name), &media)
+    };
+    let hostile = ["#".repeat(300), "%".repeat(300), "é".repeat(5_000), "\u{0}\n\"".to_owned(), "📸".to_owned()];
+    let mut changes: Vec<_> = hostile
+        .iter()
+        .map(|id| Change::Put(key(&"名".repeat(200), id), Record::new(Level::OVER, now, Some(now))))
+        .collect();
+    // More than one page of 1 MB, and more than one batch.
+    let label = Some("“A post”".repeat(200));
+    changes.extend((0..600).map(|n| {
+        Change::Put(key("A", &n.to_string()), Record { label: label.clone(), ..Record::new(Level::SEEN, now, None) })
+    }));
+    ledger.write("team", &changes, now, soon()).await.expect("to be written");
+
+    let memory = ledger.read("team", now, soon()).await.expect("a memory");
+    let expected = changes.iter().filter_map(|change| match change {
+        Change::Put(key, record) => Some((key.clone(), record.clone())),
+        Change::Delete(_) => None,
+    });
+    assert!(memory == expected.collect(), "{} records of {}", memory.len(), changes.len());
+    let much_later = now + SignedDuration::from_hours(91 * 24);
+    assert_eq!(ledger.read("team", much_later, soon()).await.map(|memory| memory.len()).ok(), Some(0));
+    assert_eq!(ledger.read("mail", now, soon()).await.map(|memory| memory.len()).ok(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_the_table_refuses_stops_no_other() {
+    let moto = Moto::start().await;
+    moto.create_table("ledger", ["pk", "sk"]).await;
+    let ledger = ledger(&moto, "ledger").await;
+    let now: Timestamp = "2026-11-23T06:00:00Z".parse().expect("a time");
+    let key = |n: usize| Key::Item { profile: ProfileName::new("A"), id: n.to_string(), expires_at_ms: None };
+    let record = Record::new(Level::SEEN, now, None);
+    let mut changes: Vec<_> = (0..40).map(|n| Change::Put(key(n), record.clone())).collect();
+    // An item of DynamoDB has at most 400 KB.
+    changes[7] = Change::Put(key(7), Record { label: Some("x".repeat(410 * 1024)), ..record });
+    match ledger.write("team", &changes, now, soon()).await {
+        Err(LedgerError::Rejected { records: 1, .. }) => {}
+        written => panic!("{written:?}"),
+    }
+    assert_eq!(ledger.read("team", now, soon()).await.map(|memory| memory.len()).ok(), Some(39));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_needs_what_a_run_needs_and_leaves_nothing() {
+    let moto = Moto::start().await;
+    moto.create_table("ledger", ["pk", "sk"]).await;
+    moto.create_table("other-keys", ["id", "range"]).await;
+    let hash_only = json!({
+        "TableName": "hash-only",
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    });
+    moto.call("dynamodb", "DynamoDB_20120810.CreateTable", &hash_only).await;
+    let now = Timestamp::now();
+    let check = async |table: &str| ledger(&moto, table).await.check(now, soon()).await;
+    assert_eq!(check("ledger").await, Ok(()));
+    let left = moto.call("dynamodb", "DynamoDB_20120810.Scan", &json!({"TableName": "ledger"})).await;
+    assert_eq!(left["Count"], 0, "{left}");
+    for table in ["other-keys", "hash-only"] {
+        assert_eq!(check(table).await, Err(LedgerError::WrongKeys { table: table.to_owned() }));
+    }
+    assert_eq!(check("not-there").await, Err(LedgerError::NoTable { table: "not-there".to_owned() }));
+
+    let actions = ["dynamodb:PutItem", "dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:DeleteItem"];
+    let variables = moto.allow_only(&actions).await;
+    assert_eq!(ledger_of(variables, "ledger").await.check(now, soon()).await, Ok(()));
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(30))
+}
+
+async fn ledger(moto: &Moto, table: &str) -> Ledger {
+    ledger_of(moto.variables(), table).await
+}
+
+async fn ledger_of(variables: Vec<(String, String)>, table: &str) -> Ledger {
+    let aws = Aws::new(net::client().expect("a client"), Environment::of(variables));
+    let client = DynamoDbLedger::client(aws.http().clone(), aws.config().await);
+    Ledger::DynamoDb(DynamoDbLedger::new(client, table.to_owned()))
 }
 
 async fn function(moto: &Moto, stand_ins: &StandIns, topic: &str, table: &str) -> Lambda {

@@ -4,11 +4,15 @@ mod signed;
 
 use std::fmt;
 use std::time::Duration;
+#[cfg(feature = "cli")]
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
+#[cfg(feature = "cli")]
+use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -21,6 +25,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+#[cfg(feature = "cli")]
+use tokio::sync::Mutex;
 use tokio::sync::OnceCell;
 
 pub use signed::{JsonClient, JsonService, host, signed};
@@ -125,7 +131,36 @@ fn no_keys() -> CredentialsError {
 #[cfg(feature = "cli")]
 async fn from_chain(http: &reqwest::Client) -> SdkConfig {
     let chain = aws_config::defaults(BehaviorVersion::latest());
-    chain.http_client(ReqwestClient(http.clone())).retry_config(RetryConfig::disabled()).load().await
+    let config = chain.http_client(ReqwestClient(http.clone())).retry_config(RetryConfig::disabled()).load().await;
+    let Some(provider) = config.credentials_provider() else { return config };
+    let kept = SharedCredentialsProvider::new(KeptCredentials { provider, kept: Mutex::default() });
+    config.into_builder().credentials_provider(kept).build()
+}
+
+/// Keeps credentials until they are about to expire. Every signed request asks for them, and without this a chain that
+/// leads to a role would ask AWS each time.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+struct KeptCredentials {
+    provider: SharedCredentialsProvider,
+    kept: Mutex<Option<Credentials>>,
+}
+
+#[cfg(feature = "cli")]
+impl ProvideCredentials for KeptCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let soon = SystemTime::now() + Duration::from_mins(5);
+            let mut kept = self.kept.lock().await;
+            match kept.as_ref().filter(|kept| kept.expiry().is_none_or(|expiry| soon < expiry)) {
+                Some(kept) => Ok(kept.clone()),
+                None => Ok(kept.insert(self.provider.provide_credentials().await?).clone()),
+            }
+        })
+    }
 }
 
 /// The addresses that single services have instead of their own: `AWS_ENDPOINT_URL_DYNAMODB`.
@@ -260,6 +295,7 @@ fn connector_error(error: reqwest::Error) -> ConnectorError {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    #[cfg(not(feature = "cli"))]
     use aws_credential_types::provider::ProvideCredentials as _;
 
     use super::*;
@@ -307,5 +343,26 @@ pub(crate) mod tests {
             let error = net::with_causes(&credentials(missing).await.unwrap_err());
             assert!(error.contains("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"), "{error}");
         }
+    }
+
+    #[cfg(feature = "cli")]
+    #[tokio::test]
+    async fn credentials_of_a_chain_are_asked_for_again_only_when_they_expire() {
+        let asked = async |lasting: Duration| {
+            let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+            let counting = std::sync::Arc::clone(&count);
+            let provider = SharedCredentialsProvider::new(provide_credentials_fn(move || {
+                counting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let expiry = Some(SystemTime::now() + lasting);
+                async move { Ok(Credentials::new("ID", "SECRET", None, expiry, "test")) }
+            }));
+            let kept = KeptCredentials { provider, kept: Mutex::default() };
+            for _ in 0..3 {
+                kept.provide_credentials().await.expect("credentials");
+            }
+            count.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        assert_eq!(asked(Duration::from_hours(1)).await, 1);
+        assert_eq!(asked(Duration::from_mins(1)).await, 3);
     }
 }

@@ -33,12 +33,17 @@ pub fn host(service: &str, config: &SdkConfig, region: &str) -> Result<String, R
         return Err(Refusal::no_request(&format!("`{region}` is no region")));
     }
     let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
-    let domain = match region.split_once('-') {
-        Some(("cn", _)) => "amazonaws.com.cn",
-        Some(("eusc", _)) => "amazonaws.eu",
-        _ => "amazonaws.com",
+    let (domain, domain_of_both) = match region.split_once('-') {
+        Some(("cn", _)) => ("amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+        Some(("eusc", _)) => ("amazonaws.eu", "api.amazonwebservices.eu"),
+        _ => ("amazonaws.com", "api.aws"),
     };
-    Ok(format!("{service}{fips}.{region}.{domain}"))
+    // S3 had its hosts for IPv4 and IPv6 before the other services got a domain for theirs.
+    Ok(match (config.use_dual_stack(), service) {
+        (Some(true), "s3") => format!("s3{fips}.dualstack.{region}.{domain}"),
+        (Some(true), _) => format!("{service}{fips}.{region}.{domain_of_both}"),
+        _ => format!("{service}{fips}.{region}.{domain}"),
+    })
 }
 
 /// Signs a request to a service in a region.
@@ -230,6 +235,14 @@ mod tests {
         assert_eq!(host("eusc-de-east-1", &[]).as_deref(), Ok("ssm.eusc-de-east-1.amazonaws.eu"));
         let fips = [("AWS_USE_FIPS_ENDPOINT", "true")];
         assert_eq!(host("us-gov-west-1", &fips).as_deref(), Ok("ssm-fips.us-gov-west-1.amazonaws.com"));
+        let both = config(&[("AWS_USE_DUALSTACK_ENDPOINT", "true")]);
+        let host_of = |service: &str, region: &str| super::host(service, &both, region);
+        assert_eq!(host_of("dynamodb", "eu-central-1").as_deref(), Ok("dynamodb.eu-central-1.api.aws"));
+        assert_eq!(
+            host_of("dynamodb", "cn-north-1").as_deref(),
+            Ok("dynamodb.cn-north-1.api.amazonwebservices.com.cn")
+        );
+        assert_eq!(host_of("s3", "eu-central-1").as_deref(), Ok("s3.dualstack.eu-central-1.amazonaws.com"));
         for region in ["", "eu central", "example.com/", "a@b", "a:b"] {
             assert_eq!(host(region, &[]).unwrap_err().said, format!("`{region}` is no region"));
         }
