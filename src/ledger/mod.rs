@@ -7,8 +7,7 @@ mod dynamodb;
 mod error;
 mod file;
 mod record;
-#[cfg(test)]
-mod simulation;
+mod store;
 
 use jiff::Timestamp;
 
@@ -16,6 +15,7 @@ pub use self::dynamodb::DynamoDbLedger;
 pub use self::error::LedgerError;
 pub use self::file::FileLedger;
 pub use self::record::{Change, Key, Memory, Record, post_id};
+pub use self::store::LedgerStore;
 use crate::net::Deadline;
 
 /// Where the ledger is kept.
@@ -25,9 +25,6 @@ pub enum Ledger {
     DynamoDb(DynamoDbLedger),
     /// In a file of this machine.
     File(FileLedger),
-    /// In this process: for the proof that no announcement is lost or repeated.
-    #[cfg(test)]
-    InProcess(simulation::InProcessLedger),
 }
 
 /// What keeps a second run out until it is given back, or until its end.
@@ -40,6 +37,20 @@ pub struct Lease {
     pub note: Option<String>,
 }
 
+impl Lease {
+    /// The lease of the run `owner`, for a ledger that holds nothing open for it.
+    #[must_use]
+    pub fn new(owner: &str) -> Self {
+        Self { owner: owner.to_owned(), _file: None, note: None }
+    }
+
+    /// The run that holds it.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+}
+
 impl Ledger {
     /// The type as the configuration names it.
     #[must_use]
@@ -47,17 +58,12 @@ impl Ledger {
         match self {
             Self::DynamoDb(_) => "dynamodb",
             Self::File(_) => "file",
-            #[cfg(test)]
-            Self::InProcess(_) => "in-process",
         }
     }
+}
 
-    /// Takes the lease for the run `owner` until `ends_at`; `None` while another run holds it.
-    ///
-    /// # Errors
-    ///
-    /// Says what the ledger answered, and what mends it.
-    pub async fn lease(
+impl LedgerStore for Ledger {
+    async fn lease(
         &self,
         owner: &str,
         now: Timestamp,
@@ -67,48 +73,27 @@ impl Ledger {
         match self {
             Self::DynamoDb(ledger) => ledger.lease(owner, now, ends_at, deadline).await,
             Self::File(ledger) => ledger.lease(owner, now),
-            #[cfg(test)]
-            Self::InProcess(ledger) => ledger.lease(owner, now, ends_at).await,
         }
     }
 
-    /// Gives the lease back. A lease that cannot be given back ends by itself.
-    ///
-    /// # Errors
-    ///
-    /// Says what the ledger answered.
-    pub async fn release(&self, lease: Lease, deadline: Deadline) -> Result<(), LedgerError> {
+    async fn release(&self, lease: Lease, deadline: Deadline) -> Result<(), LedgerError> {
         match self {
             Self::DynamoDb(ledger) => ledger.release(lease, deadline).await,
             Self::File(_) => {
                 drop(lease);
                 Ok(())
             }
-            #[cfg(test)]
-            Self::InProcess(ledger) => ledger.release(&lease).await,
         }
     }
 
-    /// Everything that `channel` has confirmed and that is still to be kept at `now`.
-    ///
-    /// # Errors
-    ///
-    /// Says what the ledger answered, and what mends it.
-    pub async fn read(&self, channel: &str, now: Timestamp, deadline: Deadline) -> Result<Memory, LedgerError> {
+    async fn read(&self, channel: &str, now: Timestamp, deadline: Deadline) -> Result<Memory, LedgerError> {
         match self {
             Self::DynamoDb(ledger) => ledger.read(channel, now, deadline).await,
             Self::File(ledger) => ledger.read(channel, now),
-            #[cfg(test)]
-            Self::InProcess(ledger) => ledger.read(channel).await,
         }
     }
 
-    /// Remembers what `channel` has confirmed.
-    ///
-    /// # Errors
-    ///
-    /// Says what the ledger answered; what was written of the changes is then unknown.
-    pub async fn write(
+    async fn write(
         &self,
         channel: &str,
         changes: &[Change],
@@ -121,22 +106,13 @@ impl Ledger {
         match self {
             Self::DynamoDb(ledger) => ledger.write(channel, changes, deadline).await,
             Self::File(ledger) => ledger.write(channel, changes, now),
-            #[cfg(test)]
-            Self::InProcess(ledger) => ledger.write(channel, changes, now).await,
         }
     }
 
-    /// Proves that the ledger is there and of the right shape, and changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// Says what is wrong, and what mends it.
-    pub async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
+    async fn check(&self, deadline: Deadline) -> Result<(), LedgerError> {
         match self {
             Self::DynamoDb(ledger) => ledger.check(deadline).await,
             Self::File(ledger) => ledger.check(),
-            #[cfg(test)]
-            Self::InProcess(_) => Ok(()),
         }
     }
 }

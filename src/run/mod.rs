@@ -26,7 +26,7 @@ use crate::config::{Channel, ChannelKind, Config, Profile, WhenEmpty};
 use crate::digest::Digest;
 use crate::digest::ReportLink;
 use crate::digest::announce::{Announcement, announced};
-use crate::ledger::{Change, Lease, Ledger, LedgerError, Memory};
+use crate::ledger::{Change, Lease, LedgerError, LedgerStore, Memory};
 use crate::model::Status;
 use crate::model::threshold::Thresholds;
 use crate::model::{Item, Media, ProfileName, State};
@@ -77,7 +77,7 @@ pub struct Parcel<'a> {
 }
 
 /// One run, from its beginning to its result.
-pub struct Run<'a, E> {
+pub struct Run<'a, E, L> {
     /// Unique to the run.
     pub id: String,
     /// The moment that the run is about.
@@ -87,7 +87,7 @@ pub struct Run<'a, E> {
     /// With what.
     pub config: &'a Config,
     /// What remembers.
-    ledger: Option<&'a Ledger>,
+    ledger: Option<&'a L>,
     /// Through what.
     edge: E,
     /// When the looking must be over.
@@ -100,7 +100,7 @@ pub struct Run<'a, E> {
     ledger_error: Mutex<Option<String>>,
 }
 
-impl<'a, E: Edge> Run<'a, E> {
+impl<'a, E: Edge, L: LedgerStore> Run<'a, E, L> {
     /// Prepares a run that must be over at `deadline`, some of which is kept free for sending and for the answer.
     #[must_use]
     pub fn new(
@@ -108,7 +108,7 @@ impl<'a, E: Edge> Run<'a, E> {
         now: Timestamp,
         plan: Plan<'a>,
         config: &'a Config,
-        ledger: Option<&'a Ledger>,
+        ledger: Option<&'a L>,
         edge: E,
         deadline: Deadline,
     ) -> Self {
@@ -143,7 +143,7 @@ impl<'a, E: Edge> Run<'a, E> {
     }
 
     /// The ledger, unless the run has thresholds of its own: those are nobody's to remember.
-    fn ledger(&self) -> Option<&'a Ledger> {
+    fn ledger(&self) -> Option<&'a L> {
         self.ledger.filter(|_| self.plan.within.is_none())
     }
 
