@@ -142,7 +142,9 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         let plan = Command::default().plan(config).expect("the default command fits every configuration");
         let deadline = Deadline::after(Duration::from_mins(5));
         let run = Run::new(format!("run-{number}"), now, plan, config, Some(&ledger), services, deadline);
+        // Biased, because the random order of `select!` would make a seed impossible to replay.
         let result = tokio::select! {
+            biased;
             result = run.execute() => Some(result),
             () = steps.crash() => None,
         };
