@@ -4,6 +4,7 @@ pub mod clients;
 pub mod command;
 pub mod execute;
 mod heartbeat;
+mod lease;
 pub mod loaded;
 pub mod metrics;
 pub mod result;
@@ -11,20 +12,22 @@ pub mod services;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::lease::HeldLease;
 use crate::channel::{self, Message, RunJson};
 use crate::config::Repeat;
 use crate::config::{Channel, ChannelKind, Config, Profile, WhenEmpty};
 use crate::digest::Digest;
 use crate::digest::ReportLink;
 use crate::digest::announce::{Announcement, announced};
-use crate::ledger::{Change, Lease, Ledger, LedgerError, Memory};
+use crate::ledger::{Change, LedgerError, LedgerStore, Memory};
 use crate::model::Status;
 use crate::model::threshold::Thresholds;
 use crate::model::{Item, Media, ProfileName, State};
@@ -47,21 +50,41 @@ const MAX_FOR_THE_END: Duration = Duration::from_millis(300);
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(1_100);
 
 /// What a run asks of the world outside.
-pub trait Edge {
-    /// Looks at profiles until the deadline.
-    fn look(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> impl Future<Output = Survey>;
+pub trait Services {
+    /// The time of the machine's clock, to the millisecond.
+    fn now(&self) -> Timestamp;
+
+    /// Scans profiles until the deadline.
+    fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> impl Future<Output = Survey>;
 
     /// Sends a message, and fails with a reason unless the channel has confirmed it.
-    fn send(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline)
-    -> impl Future<Output = Result<(), String>>;
+    fn send(
+        &self,
+        channel: &Channel,
+        outgoing: &Outgoing<'_>,
+        until: Deadline,
+    ) -> impl Future<Output = Result<(), String>>;
 
     /// Proves that a channel would take messages, and sends none.
-    fn prove(&self, channel: &Channel, until: Deadline) -> impl Future<Output = Result<(), String>>;
+    fn check(&self, channel: &Channel, until: Deadline) -> impl Future<Output = Result<(), String>>;
+}
+
+/// The clock of a run.
+type Clock<'a> = Box<dyn Fn() -> Timestamp + 'a>;
+/// The lease of a run.
+type RunLease<'a, L> = HeldLease<'a, L, Clock<'a>>;
+
+/// Whether a run may send and record. A run without a lease, because it needs none or could not get one, may send.
+async fn is_ours<L: LedgerStore>(lease: Option<&RunLease<'_, L>>) -> bool {
+    match lease {
+        Some(lease) => lease.is_ours().await,
+        None => true,
+    }
 }
 
 /// A message on its way.
 #[derive(Debug)]
-pub struct Parcel<'a> {
+pub struct Outgoing<'a> {
     /// The run that sends it.
     pub run_id: &'a str,
     /// The digest that it is a part of.
@@ -75,7 +98,7 @@ pub struct Parcel<'a> {
 }
 
 /// One run, from its beginning to its result.
-pub struct Run<'a, E> {
+pub struct Run<'a, S, L> {
     /// Unique to the run.
     pub id: String,
     /// The moment that the run is about.
@@ -85,9 +108,9 @@ pub struct Run<'a, E> {
     /// With what.
     pub config: &'a Config,
     /// What remembers.
-    ledger: Option<&'a Ledger>,
+    ledger: Option<&'a L>,
     /// Through what.
-    edge: E,
+    services: S,
     /// When the looking must be over.
     scan_until: Deadline,
     /// When the sending must be over.
@@ -98,7 +121,7 @@ pub struct Run<'a, E> {
     ledger_error: Mutex<Option<String>>,
 }
 
-impl<'a, E: Edge> Run<'a, E> {
+impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     /// Prepares a run that must be over at `deadline`, some of which is kept free for sending and for the answer.
     #[must_use]
     pub fn new(
@@ -106,8 +129,8 @@ impl<'a, E: Edge> Run<'a, E> {
         now: Timestamp,
         plan: Plan<'a>,
         config: &'a Config,
-        ledger: Option<&'a Ledger>,
-        edge: E,
+        ledger: Option<&'a L>,
+        services: S,
         deadline: Deadline,
     ) -> Self {
         let time = deadline.remaining();
@@ -115,7 +138,18 @@ impl<'a, E: Edge> Run<'a, E> {
         let to_send = if plan.action == Action::Report { Duration::ZERO } else { MAX_TO_SEND.min(time * 2 / 5) };
         let scan_until = send_until.earlier_by(to_send);
         let deadline = deadline.earlier_by(MAX_FOR_THE_END.min(time / 20));
-        Self { id, now, plan, config, ledger, edge, scan_until, send_until, deadline, ledger_error: Mutex::default() }
+        Self {
+            id,
+            now,
+            plan,
+            config,
+            ledger,
+            services,
+            scan_until,
+            send_until,
+            deadline,
+            ledger_error: Mutex::default(),
+        }
     }
 
     /// Runs.
@@ -141,7 +175,7 @@ impl<'a, E: Edge> Run<'a, E> {
     }
 
     /// The ledger, unless the run has thresholds of its own: those are nobody's to remember.
-    fn ledger(&self) -> Option<&'a Ledger> {
+    fn ledger(&self) -> Option<&'a L> {
         self.ledger.filter(|_| self.plan.within.is_none())
     }
 
@@ -152,17 +186,24 @@ impl<'a, E: Edge> Run<'a, E> {
 
     async fn alert_under_lease(&self) -> RunResult {
         let Some(ledger) = self.ledger() else { return self.alert(None).await };
-        // A ledger that hangs must not cost the looking its time.
+        // A ledger that hangs must not cost the scan its time.
         let until = self.scan_until.within(MAX_FOR_LEDGER.min(self.scan_until.remaining() / 4));
-        match ledger.lease(&self.id, self.now, until).await {
+        let taken_at = self.services.now();
+        match ledger.lease(&self.id, taken_at, until).await {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
                     tracing::error!("{note}");
                 }
-                let result = self.alert(Some(&lease)).await;
-                if let Err(error) = ledger.release(lease, self.deadline).await {
-                    tracing::warn!("the lease could not be given back, and ends by itself: {error}");
+                let clock: Clock<'_> = Box::new(|| self.services.now());
+                let lease = HeldLease::new(ledger, lease, taken_at, clock, self.deadline);
+                let result = match select(pin!(self.alert(Some(&lease))), pin!(lease.keep())).await {
+                    Either::Left((result, _)) => result,
+                    Either::Right((never, _)) => match never {},
+                };
+                if lease.is_lost() {
+                    return self.busy();
                 }
+                lease.release().await;
                 result
             }
             Ok(None) => {
@@ -176,23 +217,23 @@ impl<'a, E: Edge> Run<'a, E> {
         }
     }
 
-    /// Looks and announces. Without a lease nothing is remembered: because nothing may be, or because the ledger failed,
-    /// and then everything is said, for a repetition is better than silence.
-    async fn alert(&self, lease: Option<&Lease>) -> RunResult {
-        let survey = self.look().await;
+    /// Scans and announces. Without a lease nothing is recorded: because nothing may be, or because the ledger failed,
+    /// and then everything is sent, for a repetition is better than silence.
+    async fn alert(&self, lease: Option<&RunLease<'_, L>>) -> RunResult {
+        let survey = self.scan().await;
         let served = self.side_by_side(|channel| self.announce(channel, &survey, lease)).await;
         let (channels, memories): (Vec<_>, Vec<_>) = served.into_iter().unzip();
         RunResult { channels, ..self.result(survey, &self.by_channel(memories)) }
     }
 
     async fn report(&self) -> RunResult {
-        let survey = self.look().await;
+        let survey = self.scan().await;
         let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
         self.result(survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()))
     }
 
     async fn check(&self) -> RunResult {
-        let survey = self.look().await;
+        let survey = self.scan().await;
         let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
         let mut result = self.result(survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()));
         result.channels = self.side_by_side(|channel| self.prove(channel)).await;
@@ -231,7 +272,7 @@ impl<'a, E: Edge> Run<'a, E> {
         names.zip(memories).filter_map(|(name, memory)| Some((name, memory?))).collect()
     }
 
-    async fn look(&self) -> Survey {
+    async fn scan(&self) -> Survey {
         let thresholds = self.all_thresholds();
         let rules = Rules {
             now: self.now,
@@ -239,7 +280,7 @@ impl<'a, E: Edge> Run<'a, E> {
             ignore: &self.config.alerts.ignore,
             keep_places: self.config.ayrshare.scheduled_posts,
         };
-        self.edge.look(&self.plan.profiles, &rules, self.scan_until).await
+        self.services.scan(&self.plan.profiles, &rules, self.scan_until).await
     }
 
     /// The thresholds of all channels of the run together.
@@ -279,7 +320,7 @@ impl<'a, E: Edge> Run<'a, E> {
         &self,
         channel: &Channel,
         survey: &Survey,
-        lease: Option<&Lease>,
+        lease: Option<&RunLease<'_, L>>,
     ) -> (ChannelResult, Option<Memory>) {
         let profiles = self.profiles_of(channel);
         if profiles.is_empty() {
@@ -294,7 +335,7 @@ impl<'a, E: Edge> Run<'a, E> {
 
         let remembers = lease.is_some() && memory.is_some();
         let remember = async |changes: Vec<Change>, memory: &mut Option<Memory>| {
-            if remembers {
+            if remembers && is_ours(lease).await {
                 self.remember(channel, &changes).await;
                 if let Some(memory) = memory {
                     for change in changes {
@@ -320,7 +361,7 @@ impl<'a, E: Edge> Run<'a, E> {
 
         let mut sent = outcome(channel, Outcome::Delivered);
         for (index, message) in messages.iter().enumerate() {
-            if self.send(channel, digest, message, index, &mut sent).await.is_err() {
+            if !is_ours(lease).await || self.send(channel, digest, message, index, &mut sent).await.is_err() {
                 break;
             }
             let confirmed = sent.announced - message.entries..sent.announced;
@@ -370,10 +411,10 @@ impl<'a, E: Edge> Run<'a, E> {
             tokio::time::sleep(BETWEEN_MESSAGES.min(self.send_until.remaining())).await;
         }
         let entries = sent.announced..sent.announced + message.entries;
-        let parcel = Parcel { run_id: &self.id, digest, entries, index, body: &message.body };
-        match self.edge.send(channel, &parcel, self.send_until).await {
+        let outgoing = Outgoing { run_id: &self.id, digest, entries, index, body: &message.body };
+        match self.services.send(channel, &outgoing, self.send_until).await {
             Ok(()) => {
-                sent.announced = parcel.entries.end;
+                sent.announced = outgoing.entries.end;
                 sent.messages += 1;
                 Ok(())
             }
@@ -386,7 +427,7 @@ impl<'a, E: Edge> Run<'a, E> {
 
     async fn prove(&self, channel: &Channel) -> ChannelResult {
         let mut proved = outcome(channel, Outcome::Reachable);
-        if let Err(reason) = self.edge.prove(channel, self.send_until).await {
+        if let Err(reason) = self.services.check(channel, self.send_until).await {
             fail(channel, &mut proved, reason);
         }
         proved
@@ -408,12 +449,12 @@ impl<'a, E: Edge> Run<'a, E> {
     }
 
     /// What a digest says of the ledger: that it was begun anew, or that it could not be read.
-    fn ledger_note(&self, lease: Option<&Lease>, is_read: bool) -> Option<String> {
+    fn ledger_note(&self, lease: Option<&RunLease<'_, L>>, is_read: bool) -> Option<String> {
         if self.remembers() && !is_read {
             let reason = self.ledger_error().unwrap_or_else(|| "no reason given".to_owned());
             return Some(format!("What was announced before could not be looked up, so this may repeat it: {reason}."));
         }
-        let note = lease?.note.as_ref()?;
+        let note = lease?.note()?;
         Some(format!("What was announced before is unknown, so this may repeat it: {note}."))
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +11,7 @@ use crate::config::{Channel, ChannelKind, Config, Profile};
 use crate::model::FailureKind;
 use crate::net::{self, Deadline};
 use crate::run::loaded::{Ready, Renewal};
-use crate::run::{Edge, Parcel};
+use crate::run::{Outgoing, Services};
 use crate::scan::ayrshare::Ayrshare;
 use crate::scan::scan;
 use crate::scan::select::Rules;
@@ -37,20 +38,22 @@ impl<'a> Network<'a> {
         Self { ready, renewal, looked_at: &nobody_waits }
     }
 
-    async fn deliver(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline) -> Result<(), SendError> {
+    async fn deliver(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), SendError> {
         let clients = &self.ready.clients;
         let http = &clients.http;
         match &channel.kind {
-            ChannelKind::Slack { webhook_url } => channel::slack::deliver(http, webhook_url, parcel.body, until).await,
+            ChannelKind::Slack { webhook_url } => {
+                channel::slack::deliver(http, webhook_url, outgoing.body, until).await
+            }
             ChannelKind::Sns { topic, .. } => {
-                channel::sns::deliver(clients.sns(topic)?, topic, parcel.body, until).await
+                channel::sns::deliver(clients.sns(topic)?, topic, outgoing.body, until).await
             }
             ChannelKind::Webhook { url, secret } => {
                 // The channel is a part of it: two channels may share an endpoint.
                 let name: String =
                     Sha256::digest(&channel.name)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-                let id = format!("msg_{}_{name}_{}", parcel.run_id, parcel.index);
-                channel::webhook::deliver(http, url, secret, &id, parcel.body, until).await
+                let id = format!("msg_{}_{name}_{}", outgoing.run_id, outgoing.index);
+                channel::webhook::deliver(http, url, secret, &id, outgoing.body, until).await
             }
         }
     }
@@ -130,19 +133,23 @@ fn keys<'a>(config: &'a Config, profile: &'a Profile) -> (&'a str, Option<&'a st
     (config.ayrshare.api_key.expose_secret(), profile.key.as_ref().map(SecretString::expose_secret))
 }
 
-impl Edge for Network<'_> {
-    async fn look(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
+impl Services for Network<'_> {
+    fn now(&self) -> Timestamp {
+        super::execute::now()
+    }
+
+    async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
         let mut scans = look(self.ready, profiles, rules, until, self.looked_at).await;
         self.look_again(profiles, rules, until, &mut scans).await;
         Survey::new(rules.now, scans)
     }
 
-    async fn send(&self, channel: &Channel, parcel: &Parcel<'_>, until: Deadline) -> Result<(), String> {
-        let deliver = || self.deliver(channel, parcel, until);
+    async fn send(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), String> {
+        let deliver = || self.deliver(channel, outgoing, until);
         net::retrying(until, deliver, |error| error.retry).await.map_err(|error| self.reason(&error))
     }
 
-    async fn prove(&self, channel: &Channel, until: Deadline) -> Result<(), String> {
+    async fn check(&self, channel: &Channel, until: Deadline) -> Result<(), String> {
         let check = || self.check(channel, until);
         net::retrying(until, check, |error| error.retry).await.map_err(|error| self.reason(&error))
     }

@@ -1,0 +1,75 @@
+//! A ledger in the memory of the test.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use media_expiry_alerts::ledger::{Change, LEASE_TTL, Lease, LedgerError, LedgerStore, Memory};
+use media_expiry_alerts::net::Deadline;
+
+use crate::simulator::SimulatedLedger;
+
+/// A ledger in the memory of the test.
+#[derive(Debug, Default)]
+pub struct InMemoryLedger(Mutex<Contents>);
+
+#[derive(Debug, Default)]
+struct Contents {
+    /// The run that holds the lease, and when the lease ends.
+    lease: Option<(String, Timestamp)>,
+    channels: BTreeMap<String, Memory>,
+}
+
+impl InMemoryLedger {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SimulatedLedger for InMemoryLedger {
+    const WRITE_BATCH: usize = 1;
+
+    async fn is_lease_free(&self, now: Timestamp) -> bool {
+        self.contents().lease.as_ref().is_none_or(|(_, ends_at)| *ends_at <= now)
+    }
+}
+
+impl LedgerStore for InMemoryLedger {
+    async fn lease(&self, owner: &str, now: Timestamp, _: Deadline) -> Result<Option<Lease>, LedgerError> {
+        let mut contents = self.contents();
+        if contents.lease.as_ref().is_some_and(|(_, ends_at)| now < *ends_at) {
+            return Ok(None);
+        }
+        contents.lease = Some((owner.to_owned(), now + LEASE_TTL));
+        Ok(Some(Lease::new(owner)))
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, _: Deadline) -> Result<bool, LedgerError> {
+        let mut contents = self.contents();
+        let held = contents.lease.as_mut().filter(|(owner, _)| owner == lease.owner());
+        Ok(held.map(|(_, ends_at)| *ends_at = now + LEASE_TTL).is_some())
+    }
+
+    async fn release(&self, lease: Lease, _: Deadline) -> Result<(), LedgerError> {
+        self.contents().lease.take_if(|(owner, _)| owner == lease.owner());
+        Ok(())
+    }
+
+    async fn read(&self, channel: &str, _: Timestamp, _: Deadline) -> Result<Memory, LedgerError> {
+        Ok(self.contents().channels.get(channel).cloned().unwrap_or_default())
+    }
+
+    async fn write(&self, channel: &str, changes: &[Change], now: Timestamp, _: Deadline) -> Result<(), LedgerError> {
+        let mut contents = self.contents();
+        let memory = contents.channels.entry(channel.to_owned()).or_default();
+        for change in changes {
+            change.apply(memory);
+        }
+        memory.retain(|_, record| now < record.keep_until);
+        Ok(())
+    }
+
+    async fn check(&self, _: Timestamp, _: Deadline) -> Result<(), LedgerError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Simulates months of runs in a random world, and checks each one against an oracle.
+//!
+//! Everything between the services and the ledger is the code of the crate: the configuration, selection, digest,
+//! announcements, the run and its lease. The services are simulated ([`services`]), and so is what goes wrong: files and
+//! posts change, and services fail ([`world`]); runs crash and overlap, and ledger calls fail ([`steps`],
+//! [`unreliable`]). After each invocation the [`oracle`] compares what the channels were told ([`news`]) with what they
+//! had to be told ([`expected`]).
+
+mod expected;
+mod news;
+mod oracle;
+mod services;
+mod steps;
+mod unreliable;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use media_expiry_alerts::config::{CONFIG_VARIABLE, Config};
+use media_expiry_alerts::ledger::LedgerStore;
+use media_expiry_alerts::net::aws::Aws;
+use media_expiry_alerts::net::environment::Environment;
+use media_expiry_alerts::net::{self, Deadline};
+use media_expiry_alerts::run::Run;
+use media_expiry_alerts::run::command::Command;
+use media_expiry_alerts::run::result::RunResult;
+
+use self::news::Deliveries;
+use self::oracle::{Oracle, RecordLifetimes};
+use self::services::Services;
+use self::steps::{Faults, Steps};
+use self::unreliable::UnreliableLedger;
+use self::world::{DAY_MS, World};
+
+/// A ledger for the simulation to use, which outlives its runs.
+pub trait SimulatedLedger: LedgerStore {
+    /// How many changes are written at once. Between two writes a run may fail or crash.
+    const WRITE_BATCH: usize;
+
+    /// Whether no run holds the lease at `now`.
+    async fn is_lease_free(&self, now: Timestamp) -> bool;
+}
+
+/// Simulates `days` days of the world of a seed.
+///
+/// # Panics
+///
+/// Panics with a reason when a run does what the oracle does not allow.
+pub async fn simulate(seed: u64, days: i64, ledger: &impl SimulatedLedger) {
+    let simulation =
+        Simulation { ledger, world: Mutex::new(World::new(seed)), deliveries: Mutex::default(), runs: Mutex::new(0) };
+    let end_ms = simulation.world().now_ms + days * DAY_MS;
+    let mut lifetimes = RecordLifetimes::default();
+    let document = simulation.world().configuration();
+    let mut configuration = Configuration::read(document).await;
+    while simulation.world().now_ms < end_ms {
+        let plan = simulation.next_invocation(&mut lifetimes);
+        let document = simulation.world().configuration();
+        if document != configuration.document {
+            configuration = Configuration::read(document).await;
+        }
+        let ended = simulation.invoke(plan, &configuration.config).await;
+        simulation.check(&ended, &lifetimes).await;
+    }
+    let deliveries = simulation.deliveries().count();
+    assert!(10 < deliveries, "the simulation proves nothing: only {deliveries} deliveries in {days} days");
+}
+
+struct Simulation<'a, L> {
+    ledger: &'a L,
+    world: Mutex<World>,
+    deliveries: Mutex<Deliveries>,
+    runs: Mutex<u32>,
+}
+
+/// How the function is invoked next.
+struct Invocation {
+    faults: Faults,
+    /// Whether the event is delivered twice, so that two runs overlap.
+    is_doubled: bool,
+}
+
+/// A run that has ended or crashed.
+struct EndedRun {
+    number: u32,
+    /// `None` when it crashed.
+    result: Option<RunResult>,
+    /// Whether every call of its ledger succeeded.
+    is_ledger_sound: bool,
+}
+
+impl EndedRun {
+    fn is_busy(&self) -> bool {
+        self.result.as_ref().is_some_and(RunResult::is_busy)
+    }
+
+    /// Whether it came to its end, and nothing was wrong with its ledger.
+    fn is_clean(&self) -> bool {
+        self.result.is_some() && self.is_ledger_sound
+    }
+}
+
+impl<L: SimulatedLedger> Simulation<'_, L> {
+    /// Lets time pass in the world, and decides what will go wrong.
+    fn next_invocation(&self, lifetimes: &mut RecordLifetimes) -> Invocation {
+        let mut world = self.world();
+        world.advance();
+        lifetimes.extend(&world);
+        let crash_at = world.chance(15).then(|| world.rng.u32(1..40));
+        let ledger_percent = if world.chance(8) { 20 } else { 0 };
+        Invocation { faults: Faults { crash_at, ledger_percent }, is_doubled: world.chance(15) }
+    }
+
+    async fn invoke(&self, invocation: Invocation, config: &Config) -> Vec<EndedRun> {
+        let first = self.run(config, invocation.faults);
+        if !invocation.is_doubled {
+            return vec![first.await];
+        }
+        // Of two overlapping runs only one crashes.
+        let second = self.run(config, Faults { crash_at: None, ..invocation.faults });
+        let (first, second) = tokio::join!(first, second);
+        vec![first, second]
+    }
+
+    /// Executes one run until it ends or crashes.
+    async fn run(&self, config: &Config, faults: Faults) -> EndedRun {
+        let number = {
+            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            *runs += 1;
+            *runs
+        };
+        let (now, rng) = {
+            let mut world = self.world();
+            (world.now(), world.rng.fork())
+        };
+        let steps = Arc::new(Steps::new(rng, faults));
+        let ledger = UnreliableLedger { ledger: self.ledger, steps: Arc::clone(&steps), batch: L::WRITE_BATCH };
+        let services =
+            Services { world: &self.world, deliveries: &self.deliveries, steps: Arc::clone(&steps), run: number };
+        let plan = Command::default().plan(config).expect("the default command fits every configuration");
+        let deadline = Deadline::after(Duration::from_mins(5));
+        let run = Run::new(format!("run-{number}"), now, plan, config, Some(&ledger), services, deadline);
+        // Biased, because the random order of `select!` would make a seed impossible to replay.
+        let result = tokio::select! {
+            biased;
+            result = run.execute() => Some(result),
+            () = steps.crash() => None,
+        };
+        EndedRun { number, result, is_ledger_sound: !steps.has_ledger_failed() }
+    }
+
+    /// Checks everything that can be checked after an invocation.
+    async fn check(&self, runs: &[EndedRun], lifetimes: &RecordLifetimes) {
+        // The lease of an earlier run has ended, even if that run crashed. Of two overlapping runs, one gets the lease.
+        assert!(!runs.iter().all(EndedRun::is_busy), "every run found another one under way");
+        let now = self.world().now();
+        if runs.iter().all(EndedRun::is_clean) {
+            assert!(self.ledger.is_lease_free(now).await, "a run has ended without releasing its lease");
+        }
+        for run in runs.iter().filter(|run| run.is_clean()) {
+            self.deliveries().mark_recorded(run.number);
+        }
+        {
+            let (world, deliveries) = (self.world(), self.deliveries());
+            let oracle = Oracle { world: &world, deliveries: &deliveries };
+            for run in runs {
+                oracle.check_messages(run.number, run.is_ledger_sound);
+                if let Some(result) = run.result.as_ref().filter(|result| !result.is_busy()) {
+                    oracle.check_completeness(result, run.is_ledger_sound);
+                }
+            }
+        }
+        self.check_records(lifetimes, now).await;
+    }
+
+    async fn check_records(&self, lifetimes: &RecordLifetimes, now: Timestamp) {
+        let channels: Vec<_> = self.world().receivers.iter().map(|receiver| receiver.name).collect();
+        for channel in channels {
+            let deadline = Deadline::after(Duration::from_mins(1));
+            let memory = self.ledger.read(channel, now, deadline).await.expect("the ledger itself works");
+            lifetimes.check(&self.world(), &memory);
+        }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A configuration, and the document that it was read from.
+struct Configuration {
+    document: String,
+    config: Config,
+}
+
+impl Configuration {
+    async fn read(document: String) -> Self {
+        let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
+        std::fs::write(file.path(), &document).expect("the document can be written");
+        let path = file.path().to_str().expect("the path is Unicode");
+        let environment = Environment::of([(CONFIG_VARIABLE, path)]);
+        let aws = Aws::new(net::client().expect("an HTTP client"), environment.clone());
+        let deadline = Deadline::after(Duration::from_mins(1));
+        let config = Config::load(&environment, &aws, deadline).await.expect("the document is valid");
+        Self { document, config }
+    }
+}

@@ -1,0 +1,63 @@
+//! A ledger that fails at random, around one that works.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use media_expiry_alerts::ledger::{Change, Lease, LedgerError, LedgerStore, Memory};
+use media_expiry_alerts::net::Deadline;
+
+use super::steps::Steps;
+
+/// The ledger as one run sees it: any call may fail, and the run may crash before and after it.
+pub struct UnreliableLedger<'a, L> {
+    pub ledger: &'a L,
+    pub steps: Arc<Steps>,
+    /// How many changes are written between two steps. A fault or a crash in between leaves a part of them written.
+    pub batch: usize,
+}
+
+impl<L: LedgerStore> LedgerStore for UnreliableLedger<'_, L> {
+    async fn lease(&self, owner: &str, now: Timestamp, deadline: Deadline) -> Result<Option<Lease>, LedgerError> {
+        self.steps.before_ledger_call().await?;
+        let lease = self.ledger.lease(owner, now, deadline).await?;
+        if lease.is_some() {
+            self.steps.take().await;
+        }
+        Ok(lease)
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, deadline: Deadline) -> Result<bool, LedgerError> {
+        self.steps.before_ledger_call().await?;
+        self.ledger.renew(lease, now, deadline).await
+    }
+
+    async fn release(&self, lease: Lease, deadline: Deadline) -> Result<(), LedgerError> {
+        self.steps.before_ledger_call().await?;
+        self.ledger.release(lease, deadline).await?;
+        self.steps.take().await;
+        Ok(())
+    }
+
+    async fn read(&self, channel: &str, now: Timestamp, deadline: Deadline) -> Result<Memory, LedgerError> {
+        self.steps.before_ledger_call().await?;
+        self.ledger.read(channel, now, deadline).await
+    }
+
+    async fn write(
+        &self,
+        channel: &str,
+        changes: &[Change],
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<(), LedgerError> {
+        for batch in changes.chunks(self.batch) {
+            self.steps.before_ledger_call().await?;
+            self.ledger.write(channel, batch, now, deadline).await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, now: Timestamp, deadline: Deadline) -> Result<(), LedgerError> {
+        self.ledger.check(now, deadline).await
+    }
+}
