@@ -62,7 +62,6 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("Range", "of media types in a header, and of the posts in a query"),
     ("Refusal", "of an AWS service, and of the command line"),
     ("Request", "a request to the function, and one to a stand-in"),
-    ("Resolved", "references with their values, and posts that are no longer at risk"),
     ("Source", "of the configuration, and of a metric"),
     ("Table", "of a TOML document, and of DynamoDB"),
     ("Text", "of a TOML document, and of a JSON answer of Ayrshare"),

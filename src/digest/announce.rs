@@ -1,4 +1,4 @@
-//! Announcing: what of a digest is new to a channel, and what to remember once the channel has confirmed it. Pure.
+//! What in a digest is new to a channel, and what to record once the channel has confirmed it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,42 +13,43 @@ use crate::model::threshold::Thresholds;
 use crate::model::{Item, Part, ProfileName};
 use crate::scan::survey::Survey;
 
-/// How often a profile is announced while it cannot be checked: once a day. A daily schedule never wakes the function
-/// at the same second twice, so half an hour less is a day too.
+/// A profile that cannot be checked is announced again after this time: once a day. It is half an hour less than a day
+/// because a daily schedule does not start the function at exactly the same time every day.
 const FAILING_AGAIN: SignedDuration = SignedDuration::from_mins(23 * 60 + 30);
 
-/// What a channel is told, and what to remember of it.
+/// What a channel is told, and which changes to the ledger follow from it.
 #[derive(Clone, Debug)]
 pub struct Announcement {
-    /// What is said.
+    /// The part of the digest that is new.
     pub digest: Digest,
-    /// To remember with the digest's first message: what it says beside its entries.
+    /// Changes that belong to everything in the digest except its entries, which the first message contains.
     with_first: Vec<Change>,
-    /// To remember whether anything is said or not: records that would be forgotten although their subject is still
-    /// there, and those of posts that are over.
+    /// Changes to make even if nothing is sent: records that would expire although their subject is still there are
+    /// renewed, and records of posts whose due date has passed are deleted.
     pub silent: Vec<Change>,
 }
 
 impl Announcement {
-    /// What of `digest` is new to a channel with this memory.
+    /// Selects what is new to a channel with this memory.
     ///
-    /// An entry is quiet when it was announced at this threshold or a tighter one. A profile that cannot be checked is
-    /// said when it begins to fail, once a day while it does, and when it has recovered. A post that was announced is
-    /// said to be safe when it is no longer at risk before it is due.
+    /// An entry is not new if it was announced at the same threshold or a tighter one. A profile that cannot be checked
+    /// is announced when it starts to fail, once a day while it fails, and when it has recovered. A post that was
+    /// announced is reported as safe if it is no longer at risk and its due date has not passed.
     #[must_use]
     pub fn new(digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
         let now = digest.now;
         let lost = lost_posts(memory);
         let is_new = |entry: &Entry| {
             let is_known = || match &entry.subject {
-                // A file that has expired and then leaves the gallery is the same news with another expiry.
+                // The key contains the expiry, and it changes when an expired file disappears from the gallery. For the
+                // post that is no news.
                 Subject::Post(post) if entry.level == Level::OVER => lost.contains(&(&post.profile, post_id(post))),
                 _ => memory.get(&key(entry)).is_some_and(|record| record.level <= entry.level),
             };
             repeat == Repeat::EveryRun || !is_known()
         };
         let (new, known): (Vec<_>, Vec<_>) = digest.entries.iter().cloned().partition(is_new);
-        // By key: two entries may have the same, and a batch may not name it twice.
+        // Two entries may have the same key, and a batch of writes must not contain a key twice.
         let keys: BTreeSet<_> = known.iter().map(key).collect();
         let renewals =
             keys.into_iter().filter_map(|key| Some(Change::Put(key.clone(), memory.get(&key)?.renewed(now)?)));
@@ -60,7 +61,7 @@ impl Announcement {
         let unchecked_is_news =
             repeat == Repeat::EveryRun || digest.unchecked.iter().any(|failed| is_due(&failed.profile, failed.what));
         let recovered = recovered(&digest, survey, memory);
-        let Resolved { posts: resolved, saved, over } = resolved(&digest, survey, memory);
+        let FormerPosts { safe: resolved, saved, over } = former_posts(&digest, survey, memory);
         let silent = renewals.chain(over.into_iter().map(Change::Delete)).collect();
 
         let failing = digest.unchecked.iter().map(|failed| {
@@ -74,11 +75,11 @@ impl Announcement {
         Self { digest, with_first, silent }
     }
 
-    /// What to remember once a message has been confirmed that announces these entries of the digest.
+    /// The changes to make once the channel has confirmed the message with these entries of the digest.
     #[must_use]
     pub fn changes(&self, entries: Range<usize>, is_first: bool) -> Vec<Change> {
         let now = self.digest.now;
-        // By key: two files without an id are one record, and a batch may not name a key twice.
+        // Two files without an id share a key, and a batch of writes must not contain a key twice.
         let records: BTreeMap<_, _> =
             self.digest.entries[entries].iter().map(|entry| (key(entry), record(entry, now))).collect();
         let mut changes = if is_first { self.with_first.clone() } else { Vec::new() };
@@ -87,7 +88,8 @@ impl Announcement {
     }
 }
 
-/// What each channel has confirmed of a file: the tightest threshold as the configuration writes it, or `expired`.
+/// What each channel has been told about a file: the tightest threshold as the configuration writes it, `expired` or
+/// `undated`.
 #[must_use]
 pub fn announced(item: &Item, memories: &BTreeMap<&str, Memory>, thresholds: &Thresholds) -> BTreeMap<String, String> {
     let key = Key::of_item(&item.profile, &item.media);
@@ -105,7 +107,7 @@ pub fn announced(item: &Item, memories: &BTreeMap<&str, Memory>, thresholds: &Th
         .collect()
 }
 
-/// The posts that were announced as lacking a file already.
+/// The posts that were announced with a file that is already gone.
 fn lost_posts(memory: &Memory) -> BTreeSet<(&ProfileName, String)> {
     let lost = memory.iter().filter(|(_, record)| record.level == Level::OVER);
     lost.filter_map(|(key, _)| match key {
@@ -133,7 +135,7 @@ fn record(entry: &Entry, now: Timestamp) -> Record {
     }
 }
 
-/// The parts of profiles that are remembered as failing and were looked at in this run.
+/// The parts of profiles that were announced as failing and were checked in this run.
 fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileName, Part)> {
     let is_unchecked = |profile: &ProfileName, part: Part| {
         digest.unchecked.iter().any(|failed| failed.profile == *profile && failed.what == part)
@@ -150,20 +152,20 @@ fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileN
         .collect()
 }
 
-/// The posts that were announced and are no longer at risk.
+/// The posts that were announced and are no longer at risk, with the records to delete.
 #[derive(Default)]
-struct Resolved {
-    /// Whose they are and what they are called, of those that were saved before they were due.
-    posts: Vec<(ProfileName, String)>,
-    /// Every key of those.
+struct FormerPosts {
+    /// Profile and label of each post that is safe before it is due.
+    safe: Vec<(ProfileName, String)>,
+    /// All records of these posts.
     saved: Vec<Key>,
-    /// Every key of those that are due already: there is nothing left to say of them.
+    /// All records of posts whose due date has passed. Whether they were published is not known, so nothing is said.
     over: Vec<Key>,
 }
 
-fn resolved(digest: &Digest, survey: &Survey, memory: &Memory) -> Resolved {
+fn former_posts(digest: &Digest, survey: &Survey, memory: &Memory) -> FormerPosts {
     let at_risk: BTreeSet<_> = survey.posts_at_risk.iter().map(|post| (post.profile.clone(), post_id(post))).collect();
-    let mut resolved = Resolved::default();
+    let mut former = FormerPosts::default();
     let mut said = BTreeSet::new();
     for (key, record) in memory {
         let Key::Post { profile, id, .. } = key else { continue };
@@ -174,13 +176,13 @@ fn resolved(digest: &Digest, survey: &Survey, memory: &Memory) -> Resolved {
             continue;
         }
         if record.due_at.is_some_and(|due_at| due_at <= digest.now) {
-            resolved.over.push(key.clone());
+            former.over.push(key.clone());
             continue;
         }
-        resolved.saved.push(key.clone());
+        former.saved.push(key.clone());
         if said.insert((profile, id)) {
-            resolved.posts.push((profile.clone(), record.label.clone().unwrap_or_else(|| id.clone())));
+            former.safe.push((profile.clone(), record.label.clone().unwrap_or_else(|| id.clone())));
         }
     }
-    resolved
+    former
 }
