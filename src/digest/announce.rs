@@ -186,3 +186,249 @@ fn former_posts(digest: &Digest, survey: &Survey, memory: &Memory) -> FormerPost
     }
     former
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::digest::Urgency;
+    use crate::digest::fixtures::{digest, failure, file, hours, now, post, survey, thresholds};
+    use crate::model::{PostAtRisk, Threshold};
+
+    /// Shows what a channel with this memory is told about a survey, and every change that follows.
+    fn announce(memory: &[(Key, Record)], survey: &Survey) -> String {
+        shown(memory, survey, Repeat::OncePerThreshold)
+    }
+
+    fn shown(memory: &[(Key, Record)], survey: &Survey, repeat: Repeat) -> String {
+        let announcement = Announcement::new(digest(survey), survey, &memory.iter().cloned().collect(), repeat);
+        let digest = &announcement.digest;
+        let mut lines: Vec<_> = digest
+            .entries
+            .iter()
+            .map(|entry| match (&entry.subject, &entry.urgency) {
+                (Subject::Post(_), _) => format!("tell: post, {}", name(entry.level)),
+                (Subject::File(item), Urgency::Within(threshold)) => {
+                    format!("tell: {} within {threshold}", item.label())
+                }
+                (Subject::File(item), urgency) => format!("tell: {} {urgency:?}", item.label()),
+            })
+            .collect();
+        if digest.unchecked_is_news {
+            lines.extend(digest.unchecked.iter().map(|failed| format!("tell: {:?} is failing", failed.what)));
+        }
+        lines.extend(digest.recovered.iter().map(|(_, part)| format!("tell: {part:?} has recovered")));
+        lines.extend(digest.resolved.iter().map(|(_, label)| format!("tell: {label} is safe")));
+        if 0 < digest.announced_before {
+            lines.push(format!("announced before: {}", digest.announced_before));
+        }
+        lines
+            .extend(announcement.changes(0..digest.entries.len(), true).iter().map(|change| said("confirmed", change)));
+        lines.extend(announcement.silent.iter().map(|change| said("silent", change)));
+        lines.join("\n")
+    }
+
+    fn said(when: &str, change: &Change) -> String {
+        match change {
+            Change::Put(key, record) => {
+                let keep = record.keep_until.duration_since(now()).as_hours() / 24;
+                format!("{when}: put {key} {}, keep {keep} days", name(record.level))
+            }
+            Change::Delete(key) => format!("{when}: delete {key}"),
+        }
+    }
+
+    fn name(level: Level) -> String {
+        match level {
+            Level::OVER => "over".to_owned(),
+            Level::SEEN => "seen".to_owned(),
+            _ => format!("{}d", level.seconds() / 86_400),
+        }
+    }
+
+    fn within(threshold: &str) -> Level {
+        Level::of(&Threshold::parse(threshold).expect("a threshold"))
+    }
+
+    fn of_file(item: &Item, level: Level) -> (Key, Record) {
+        (Key::of_item(&item.profile, &item.media), Record::new(level, hours(-24), item.media.expires_at))
+    }
+
+    fn of_post(post: &PostAtRisk, level: Level) -> (Key, Record) {
+        let entry = Entry { urgency: Urgency::PostAtRisk, level, subject: Subject::Post(post.clone()) };
+        (key(&entry), record(&entry, hours(-24)))
+    }
+
+    fn of_failing(hours_ago: i64) -> (Key, Record) {
+        let key = Key::of_failing(&ProfileName::new("Acme"), Part::Media);
+        (key, Record::new(Level::SEEN, hours(-hours_ago), None))
+    }
+
+    fn failing() -> Survey {
+        let mut survey = survey(Vec::new(), Vec::new());
+        survey.profiles[0].failed = Some(failure());
+        survey
+    }
+
+    #[test]
+    fn a_file_is_announced_once_per_threshold() {
+        let found = survey(vec![file("a.png", Some(50))], Vec::new());
+        assert_snapshot!(announce(&[], &found), @"
+        tell: a.png within 3d
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_file(&found.items[0], within("7d"))], &found), @"
+        tell: a.png within 3d
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_file(&found.items[0], within("3d"))], &found), @"announced before: 1");
+        assert_snapshot!(announce(&[of_file(&found.items[0], within("1d"))], &found), @"announced before: 1");
+    }
+
+    #[test]
+    fn several_thresholds_crossed_at_once_are_one_announcement() {
+        let found = survey(vec![file("a.png", Some(5))], Vec::new());
+        assert_snapshot!(announce(&[of_file(&found.items[0], within("7d"))], &found), @"
+        tell: a.png within 1d
+        confirmed: put item#Acme#a.png#1795431600000 1d, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_file_with_another_expiry_is_new() {
+        let found = survey(vec![file("a.png", Some(50))], Vec::new());
+        assert_snapshot!(announce(&[of_file(&file("a.png", Some(20)), within("1d"))], &found), @"
+        tell: a.png within 3d
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+    }
+
+    #[test]
+    fn expired_and_undated_files_are_announced_once() {
+        let found = survey(vec![file("old.png", Some(0)), file("no date.png", None)], Vec::new());
+        let memory = [of_file(&found.items[0], within("1d"))];
+        assert_snapshot!(announce(&memory, &found), @"
+        tell: old.png Expired
+        tell: no date.png Undated
+        confirmed: put item#Acme#no date.png#- seen, keep 90 days
+        confirmed: put item#Acme#old.png#1795413600000 over, keep 90 days
+        ");
+        let memory = [of_file(&found.items[0], Level::OVER), of_file(&found.items[1], Level::SEEN)];
+        assert_snapshot!(announce(&memory, &found), @"announced before: 2");
+    }
+
+    #[test]
+    fn every_run_repeats_everything_that_is_open() {
+        let found = survey(vec![file("a.png", Some(50))], Vec::new());
+        assert_snapshot!(shown(&[of_file(&found.items[0], within("3d"))], &found, Repeat::EveryRun), @"
+        tell: a.png within 3d
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(shown(&[of_failing(1)], &failing(), Repeat::EveryRun), @"
+        tell: Media is failing
+        confirmed: put failing#Acme#media seen, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_record_is_renewed_while_its_file_is_listed() {
+        let found = survey(vec![file("old.png", Some(-60 * 24))], Vec::new());
+        let key = Key::of_item(&found.items[0].profile, &found.items[0].media);
+        let record = Record::new(Level::OVER, hours(-50 * 24), None);
+        assert_snapshot!(announce(&[(key, record)], &found), @"
+        announced before: 1
+        silent: put item#Acme#old.png#1790229600000 over, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_post_is_announced_when_first_seen_and_once_per_threshold() {
+        let found = survey(Vec::new(), vec![post(60, Some(50))]);
+        assert_snapshot!(announce(&[], &found), @"
+        tell: post, 3d
+        confirmed: put post#Acme#post-1#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_post(&found.posts_at_risk[0], Level::SEEN)], &found), @"
+        tell: post, 3d
+        confirmed: put post#Acme#post-1#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_post(&found.posts_at_risk[0], within("3d"))], &found), @"announced before: 1");
+    }
+
+    #[test]
+    fn a_post_whose_file_is_gone_is_announced_once_more_whatever_its_expiry_was() {
+        let lost = survey(Vec::new(), vec![post(60, None)]);
+        assert_snapshot!(announce(&[of_post(&post(60, Some(50)), within("3d"))], &lost), @"
+        tell: post, over
+        confirmed: put post#Acme#post-1#- over, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_post(&post(60, Some(-1)), Level::OVER)], &lost), @"announced before: 1");
+    }
+
+    #[test]
+    fn a_post_that_is_no_longer_at_risk_is_safe_unless_it_was_due_already() {
+        let nothing = survey(Vec::new(), Vec::new());
+        assert_snapshot!(announce(&[of_post(&post(60, Some(50)), within("3d"))], &nothing), @"
+        tell: “Our launch is near” is safe
+        confirmed: delete post#Acme#post-1#1795593600000
+        ");
+        assert_snapshot!(announce(&[of_post(&post(0, Some(-1)), within("1d"))], &nothing), @"silent: delete post#Acme#post-1#1795410000000");
+        // Without its posts or its gallery, nothing is known about it.
+        let mut unread = nothing.clone();
+        unread.profiles[0].posts = Some(Err(failure()));
+        assert_snapshot!(announce(&[of_post(&post(60, Some(50)), within("3d"))], &unread), @"
+        tell: Posts is failing
+        confirmed: put failing#Acme#posts seen, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_failing_profile_is_announced_at_first_and_once_a_day() {
+        assert_snapshot!(announce(&[], &failing()), @"
+        tell: Media is failing
+        confirmed: put failing#Acme#media seen, keep 90 days
+        ");
+        assert_snapshot!(announce(&[of_failing(23)], &failing()), @"confirmed: put failing#Acme#media seen, keep 90 days");
+        assert_snapshot!(announce(&[of_failing(24)], &failing()), @"
+        tell: Media is failing
+        confirmed: put failing#Acme#media seen, keep 90 days
+        ");
+        assert_snapshot!(announce(&[of_failing(1)], &survey(Vec::new(), Vec::new())), @"
+        tell: Media has recovered
+        confirmed: delete failing#Acme#media
+        ");
+    }
+
+    #[test]
+    fn only_the_first_message_brings_what_is_no_entry() {
+        let mut found = failing();
+        found.items = vec![file("a.png", Some(50)), file("b.png", Some(60))];
+        let announcement = Announcement::new(digest(&found), &found, &Memory::new(), Repeat::OncePerThreshold);
+        let keys = |entries: Range<usize>, is_first: bool| {
+            let changes = announcement.changes(entries, is_first);
+            changes.iter().map(|change| said("confirmed", change)).collect::<Vec<_>>().join("\n")
+        };
+        assert_snapshot!(keys(0..1, true), @"
+        confirmed: put failing#Acme#media seen, keep 90 days
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(keys(1..2, false), @"confirmed: put item#Acme#b.png#1795629600000 3d, keep 92 days");
+        assert_snapshot!(keys(0..0, true), @"confirmed: put failing#Acme#media seen, keep 90 days");
+    }
+
+    #[test]
+    fn a_file_says_what_each_channel_was_told() {
+        let item = file("a.png", Some(50));
+        let memory = |level: Level| Memory::from([of_file(&item, level)]);
+        let memories = BTreeMap::from([
+            ("mail", memory(within("3d"))),
+            ("none", Memory::new()),
+            ("over", memory(Level::OVER)),
+            ("seen", memory(Level::SEEN)),
+            ("was 2d", memory(within("2d"))),
+        ]);
+        let told = announced(&item, &memories, &thresholds());
+        assert_snapshot!(format!("{told:?}"), @r#"{"mail": "3d", "over": "expired", "seen": "undated", "was 2d": "172800s"}"#);
+    }
+}

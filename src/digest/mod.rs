@@ -5,6 +5,8 @@
 //! or sends a message; that is in [`crate::channel`].
 
 pub mod announce;
+#[cfg(test)]
+mod fixtures;
 mod wording;
 
 use std::collections::{BTreeSet, HashMap};
@@ -242,4 +244,70 @@ fn grouped(mut entries: Vec<Entry>) -> Vec<Entry> {
         })
         .map(|(_, entry)| entry)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::digest::fixtures::{digest, failure, file, file_of, post, profile, survey};
+
+    fn sections(digest: &Digest) -> String {
+        let line = |entry: &Entry| match &entry.subject {
+            Subject::File(item) => format!("{}: {} {}", entry.urgency.heading(), item.profile, item.label()),
+            Subject::Post(post) => format!("{}: {}", entry.urgency.heading(), post.profile),
+        };
+        digest.entries.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn entries_are_grouped_by_section_and_within_it_by_profile() {
+        let items =
+            [("Birch", "b1", 5), ("Acme", "a1", 6), ("Birch", "b2", 7), ("Acme", "a2", 71), ("Acme", "far", 169)];
+        let items = items.map(|(profile, name, hours)| file_of(profile, name, Some(hours)));
+        let mut found = survey(items.to_vec(), vec![post(60, Some(50))]);
+        found.items.push(file("undated", None));
+        found.items.insert(0, file("expired", Some(0)));
+        found.profiles.push(profile("Birch"));
+        assert_snapshot!(sections(&digest(&found)), @"
+        Scheduled posts that will fail: Acme
+        Expired: Acme expired
+        Expires within 1 day: Birch b1
+        Expires within 1 day: Birch b2
+        Expires within 1 day: Acme a1
+        Expires within 3 days: Acme a2
+        Without an expiry date: Acme undated
+        ");
+    }
+
+    #[test]
+    fn the_severity_is_that_of_the_most_urgent_entry() {
+        let check = |hours: &[Option<i64>], expected: &str| {
+            let items = hours.iter().map(|hours| file("a.png", *hours)).collect();
+            assert_eq!(digest(&survey(items, Vec::new())).severity(), expected, "{hours:?}");
+        };
+        check(&[], "all-clear");
+        check(&[None], "undated");
+        check(&[None, Some(100)], "7d");
+        check(&[Some(100), Some(24)], "1d");
+        check(&[Some(24), Some(0)], "expired");
+        assert_eq!(digest(&survey(Vec::new(), vec![post(60, None)])).severity(), "post-at-risk");
+    }
+
+    #[test]
+    fn profiles_with_news_are_concerned_and_all_when_there_is_none() {
+        let mut found = survey(Vec::new(), Vec::new());
+        found.profiles.extend([profile("Birch"), profile("Cafe")]);
+        let names = |digest: &Digest| digest.concerned().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(&digest(&found)), ["Acme", "Birch", "Cafe"]);
+        assert!(digest(&found).is_all_clear());
+        found.profiles[2].failed = Some(failure());
+        found.items.push(file("a.png", Some(5)));
+        assert_eq!(names(&digest(&found)), ["Acme", "Cafe"]);
+        found.items.clear();
+        assert_eq!(digest(&found).severity(), "profile-failing");
+        let quiet = Digest { unchecked_is_news: false, ..digest(&found) };
+        assert!(quiet.is_empty() && !quiet.is_all_clear());
+    }
 }

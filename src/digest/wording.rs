@@ -303,3 +303,116 @@ impl Digest {
 fn within(threshold: &Threshold) -> String {
     format!(" within {}", text::duration(threshold.span()))
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::digest::fixtures::{digest, failure, file, now, post, survey};
+    use crate::model::{MediaAtRisk, ProfileName};
+
+    fn files(hours: &[Option<i64>]) -> Digest {
+        digest(&survey(hours.iter().map(|hours| file("a.png", *hours)).collect(), Vec::new()))
+    }
+
+    fn headlines(digest: &Digest) -> String {
+        format!("{}\n{}", digest.headline(), digest.short_headline())
+    }
+
+    #[test]
+    fn a_headline_counts_each_kind_and_says_why_there_is_none() {
+        assert_snapshot!(headlines(&files(&[Some(-1), Some(5), Some(50), None])), @"
+        1 file has expired, 2 files expire within 3 days, 1 file has no expiry date
+        Ayrshare: 1 expired, 2 expire within 3 days, 1 undated
+        ");
+        assert_snapshot!(headlines(&files(&[Some(-1), Some(0), None, None, Some(150)])), @"
+        2 files have expired, 1 file expires within 7 days, 2 files have no expiry date
+        Ayrshare: 2 expired, 1 expires within 7 days, 2 undated
+        ");
+        assert_snapshot!(headlines(&digest(&survey(Vec::new(), vec![post(60, Some(50))]))), @"
+        1 scheduled post will fail
+        Ayrshare: 1 post will fail
+        ");
+        let clear = files(&[]);
+        assert_snapshot!(headlines(&clear), @"
+        All clear: no file expires within 7 days
+        Ayrshare: All clear: no file expires within 7 days
+        ");
+        assert_snapshot!(headlines(&Digest { announced_before: 2, ..clear.clone() }), @"
+        Nothing new since the last message
+        Ayrshare: Nothing new since the last message
+        ");
+        assert_snapshot!(headlines(&Digest { is_test: true, horizon: None, ..clear.clone() }), @"
+        [TEST] All clear
+        [TEST] Ayrshare: All clear
+        ");
+        let name = ProfileName::new("Acme");
+        assert_snapshot!(headlines(&Digest { recovered: vec![(name.clone(), Part::Media)], ..clear.clone() }), @"
+        Profiles can be checked again
+        Ayrshare: Profiles can be checked again
+        ");
+        assert_snapshot!(headlines(&Digest { resolved: vec![(name, "“Launch”".into())], ..clear }), @"
+        Scheduled posts are safe again
+        Ayrshare: Scheduled posts are safe again
+        ");
+    }
+
+    #[test]
+    fn coverage_advice_good_news_and_closing() {
+        let mut found = survey(vec![file("a.png", Some(-1)), file("b.png", Some(5))], vec![post(60, Some(50))]);
+        found.items.push(file("c.png", None));
+        found.profiles[0].posts = Some(Err(failure()));
+        let mut failing = crate::digest::fixtures::profile("Birch");
+        failing.failed = Some(failure());
+        found.profiles.push(failing);
+        let mut digest = digest(&found);
+        digest.recovered = vec![(ProfileName::new("Cafe"), Part::Media), (ProfileName::new("Cafe"), Part::Posts)];
+        digest.resolved = vec![(ProfileName::new("Cafe"), "“Launch”".into())];
+        digest.announced_before = 1;
+        digest.ledger_note = Some("The ledger was damaged.".into());
+        let reasons: Vec<_> = digest.unchecked.iter().map(reason).collect();
+        let lines = [vec![digest.coverage()], digest.good_news(), reasons, digest.advice(), digest.closing()];
+        assert_snapshot!(lines.concat().join("\n"), @"
+        Checked 1 of 2 profiles on 2026-11-23 06:00 UTC.
+        Checked again: Cafe.
+        Scheduled posts checked again: Cafe.
+        Scheduled posts that are safe again: “Launch” (Cafe).
+        its scheduled posts could not be checked: Ayrshare denies access to this profile (HTTP 403)
+        Ayrshare denies access to this profile (HTTP 403)
+        Posts: publish the post before its file expires, or upload the file again and recreate the post. The media of a scheduled post cannot be changed.
+        Expiring files: download what is still needed and upload it again, which gives it a new URL, or host it yourself. Ayrshare cannot extend an expiry.
+        Expired files: published posts are not affected; new posts need a new upload.
+        Files without a date: Ayrshare does not say when they expire; check those that you need.
+        Profiles that could not be checked: their files may expire too. Ask whoever looks after the Ayrshare keys to run `check`.
+        Posts that could not be checked: some of them may use a file that is listed here.
+        The ledger was damaged.
+        1 item was announced before and is still open.
+        ");
+    }
+
+    #[test]
+    fn times_reasons_and_what_is_left_out() {
+        let timings = [Some(-3), Some(0), Some(50), None].map(|hours| timing(&file("a.png", hours), now()));
+        assert_snapshot!(timings.join("\n"), @"
+        expired 3 hours ago, 2026-11-23 03:00 UTC
+        expired less than a minute ago, 2026-11-23 06:00 UTC
+        expires in 2 days, 2026-11-25 08:00 UTC
+        no expiry date
+        ");
+        let mut post = post(60, Some(50));
+        let gone = MediaAtRisk { reason: RiskReason::AlreadyGone, ..post.media[0].clone() };
+        post.media.extend([gone.clone(), gone.clone(), gone.clone(), gone]);
+        let lines = [vec![post_label(&post), post_timing(&post, now())], post_reasons(&post, now())];
+        assert_snapshot!(lines.concat().join("\n"), @"
+        “Our launch is near”
+        instagram and tiktok, due in 2 days, 2026-11-25 18:00 UTC
+        its file a.png expires in 2 days, 2026-11-25 08:00 UTC
+        its file a.png is gone already
+        its file a.png is gone already
+        and 2 files more
+        ");
+        let found = survey(vec![file("a.png", Some(-1)), file("b.png", Some(5)), file("c.png", None)], vec![post]);
+        assert_snapshot!(left_out(&digest(&found).entries), @"… and 4 more that there is no room for here: 1 scheduled post, 1 expired, 1 within 1 day and 1 without a date.");
+    }
+}
