@@ -1,4 +1,4 @@
-//! Announcing: what of a digest is new to a channel, and what to remember once the channel has confirmed it. Pure.
+//! What in a digest is new to a channel, and what to record once the channel has confirmed it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,42 +13,43 @@ use crate::model::threshold::Thresholds;
 use crate::model::{Item, Part, ProfileName};
 use crate::scan::survey::Survey;
 
-/// How often a profile is announced while it cannot be checked: once a day. A daily schedule never wakes the function
-/// at the same second twice, so half an hour less is a day too.
+/// A profile that cannot be checked is announced again after this time: once a day. It is half an hour less than a day
+/// because a daily schedule does not start the function at exactly the same time every day.
 const FAILING_AGAIN: SignedDuration = SignedDuration::from_mins(23 * 60 + 30);
 
-/// What a channel is told, and what to remember of it.
+/// What a channel is told, and which changes to the ledger follow from it.
 #[derive(Clone, Debug)]
 pub struct Announcement {
-    /// What is said.
+    /// The part of the digest that is new.
     pub digest: Digest,
-    /// To remember with the digest's first message: what it says beside its entries.
+    /// Changes that belong to everything in the digest except its entries, which the first message contains.
     with_first: Vec<Change>,
-    /// To remember whether anything is said or not: records that would be forgotten although their subject is still
-    /// there, and those of posts that are over.
+    /// Changes to make even if nothing is sent: records that would expire although their subject is still there are
+    /// renewed, and records of posts whose due date has passed are deleted.
     pub silent: Vec<Change>,
 }
 
 impl Announcement {
-    /// What of `digest` is new to a channel with this memory.
+    /// Selects what is new to a channel with this memory.
     ///
-    /// An entry is quiet when it was announced at this threshold or a tighter one. A profile that cannot be checked is
-    /// said when it begins to fail, once a day while it does, and when it has recovered. A post that was announced is
-    /// said to be safe when it is no longer at risk before it is due.
+    /// An entry is not new if it was announced at the same threshold or a tighter one. A profile that cannot be checked
+    /// is announced when it starts to fail, once a day while it fails, and when it has recovered. A post that was
+    /// announced is reported as safe if it is no longer at risk and its due date has not passed.
     #[must_use]
     pub fn new(digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
         let now = digest.now;
         let lost = lost_posts(memory);
         let is_new = |entry: &Entry| {
             let is_known = || match &entry.subject {
-                // A file that has expired and then leaves the gallery is the same news with another expiry.
+                // The key contains the expiry, and it changes when an expired file disappears from the gallery. For the
+                // post that is no news.
                 Subject::Post(post) if entry.level == Level::OVER => lost.contains(&(&post.profile, post_id(post))),
                 _ => memory.get(&key(entry)).is_some_and(|record| record.level <= entry.level),
             };
             repeat == Repeat::EveryRun || !is_known()
         };
         let (new, known): (Vec<_>, Vec<_>) = digest.entries.iter().cloned().partition(is_new);
-        // By key: two entries may have the same, and a batch may not name it twice.
+        // Two entries may have the same key, and a batch of writes must not contain a key twice.
         let keys: BTreeSet<_> = known.iter().map(key).collect();
         let renewals =
             keys.into_iter().filter_map(|key| Some(Change::Put(key.clone(), memory.get(&key)?.renewed(now)?)));
@@ -60,7 +61,7 @@ impl Announcement {
         let unchecked_is_news =
             repeat == Repeat::EveryRun || digest.unchecked.iter().any(|failed| is_due(&failed.profile, failed.what));
         let recovered = recovered(&digest, survey, memory);
-        let Resolved { posts: resolved, saved, over } = resolved(&digest, survey, memory);
+        let FormerPosts { safe: resolved, saved, over } = former_posts(&digest, survey, memory);
         let silent = renewals.chain(over.into_iter().map(Change::Delete)).collect();
 
         let failing = digest.unchecked.iter().map(|failed| {
@@ -74,11 +75,11 @@ impl Announcement {
         Self { digest, with_first, silent }
     }
 
-    /// What to remember once a message has been confirmed that announces these entries of the digest.
+    /// The changes to make once the channel has confirmed the message with these entries of the digest.
     #[must_use]
     pub fn changes(&self, entries: Range<usize>, is_first: bool) -> Vec<Change> {
         let now = self.digest.now;
-        // By key: two files without an id are one record, and a batch may not name a key twice.
+        // Two files without an id share a key, and a batch of writes must not contain a key twice.
         let records: BTreeMap<_, _> =
             self.digest.entries[entries].iter().map(|entry| (key(entry), record(entry, now))).collect();
         let mut changes = if is_first { self.with_first.clone() } else { Vec::new() };
@@ -87,7 +88,8 @@ impl Announcement {
     }
 }
 
-/// What each channel has confirmed of a file: the tightest threshold as the configuration writes it, or `expired`.
+/// What each channel has been told about a file: the tightest threshold as the configuration writes it, `expired` or
+/// `undated`.
 #[must_use]
 pub fn announced(item: &Item, memories: &BTreeMap<&str, Memory>, thresholds: &Thresholds) -> BTreeMap<String, String> {
     let key = Key::of_item(&item.profile, &item.media);
@@ -105,7 +107,7 @@ pub fn announced(item: &Item, memories: &BTreeMap<&str, Memory>, thresholds: &Th
         .collect()
 }
 
-/// The posts that were announced as lacking a file already.
+/// The posts that were announced with a file that is already gone.
 fn lost_posts(memory: &Memory) -> BTreeSet<(&ProfileName, String)> {
     let lost = memory.iter().filter(|(_, record)| record.level == Level::OVER);
     lost.filter_map(|(key, _)| match key {
@@ -133,7 +135,7 @@ fn record(entry: &Entry, now: Timestamp) -> Record {
     }
 }
 
-/// The parts of profiles that are remembered as failing and were looked at in this run.
+/// The parts of profiles that were announced as failing and were checked in this run.
 fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileName, Part)> {
     let is_unchecked = |profile: &ProfileName, part: Part| {
         digest.unchecked.iter().any(|failed| failed.profile == *profile && failed.what == part)
@@ -150,20 +152,20 @@ fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileN
         .collect()
 }
 
-/// The posts that were announced and are no longer at risk.
+/// The posts that were announced and are no longer at risk, with the records to delete.
 #[derive(Default)]
-struct Resolved {
-    /// Whose they are and what they are called, of those that were saved before they were due.
-    posts: Vec<(ProfileName, String)>,
-    /// Every key of those.
+struct FormerPosts {
+    /// Profile and label of each post that is safe before it is due.
+    safe: Vec<(ProfileName, String)>,
+    /// All records of these posts.
     saved: Vec<Key>,
-    /// Every key of those that are due already: there is nothing left to say of them.
+    /// All records of posts whose due date has passed. Whether they were published is not known, so nothing is said.
     over: Vec<Key>,
 }
 
-fn resolved(digest: &Digest, survey: &Survey, memory: &Memory) -> Resolved {
+fn former_posts(digest: &Digest, survey: &Survey, memory: &Memory) -> FormerPosts {
     let at_risk: BTreeSet<_> = survey.posts_at_risk.iter().map(|post| (post.profile.clone(), post_id(post))).collect();
-    let mut resolved = Resolved::default();
+    let mut former = FormerPosts::default();
     let mut said = BTreeSet::new();
     for (key, record) in memory {
         let Key::Post { profile, id, .. } = key else { continue };
@@ -174,13 +176,259 @@ fn resolved(digest: &Digest, survey: &Survey, memory: &Memory) -> Resolved {
             continue;
         }
         if record.due_at.is_some_and(|due_at| due_at <= digest.now) {
-            resolved.over.push(key.clone());
+            former.over.push(key.clone());
             continue;
         }
-        resolved.saved.push(key.clone());
+        former.saved.push(key.clone());
         if said.insert((profile, id)) {
-            resolved.posts.push((profile.clone(), record.label.clone().unwrap_or_else(|| id.clone())));
+            former.safe.push((profile.clone(), record.label.clone().unwrap_or_else(|| id.clone())));
         }
     }
-    resolved
+    former
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::digest::Urgency;
+    use crate::digest::test_surveys::{digest, failure, file, hours, now, post, survey, thresholds};
+    use crate::model::{PostAtRisk, Threshold};
+
+    /// Shows what a channel with this memory is told about a survey, and every change that follows.
+    fn announce(memory: &[(Key, Record)], survey: &Survey) -> String {
+        shown(memory, survey, Repeat::OncePerThreshold)
+    }
+
+    fn shown(memory: &[(Key, Record)], survey: &Survey, repeat: Repeat) -> String {
+        let announcement = Announcement::new(digest(survey), survey, &memory.iter().cloned().collect(), repeat);
+        let digest = &announcement.digest;
+        let mut lines: Vec<_> = digest
+            .entries
+            .iter()
+            .map(|entry| match (&entry.subject, &entry.urgency) {
+                (Subject::Post(_), _) => format!("tell: post, {}", name(entry.level)),
+                (Subject::File(item), Urgency::Within(threshold)) => {
+                    format!("tell: {} within {threshold}", item.label())
+                }
+                (Subject::File(item), urgency) => format!("tell: {} {urgency:?}", item.label()),
+            })
+            .collect();
+        if digest.unchecked_is_news {
+            lines.extend(digest.unchecked.iter().map(|failed| format!("tell: {:?} is failing", failed.what)));
+        }
+        lines.extend(digest.recovered.iter().map(|(_, part)| format!("tell: {part:?} has recovered")));
+        lines.extend(digest.resolved.iter().map(|(_, label)| format!("tell: {label} is safe")));
+        if 0 < digest.announced_before {
+            lines.push(format!("announced before: {}", digest.announced_before));
+        }
+        lines
+            .extend(announcement.changes(0..digest.entries.len(), true).iter().map(|change| said("confirmed", change)));
+        lines.extend(announcement.silent.iter().map(|change| said("silent", change)));
+        lines.join("\n")
+    }
+
+    fn said(when: &str, change: &Change) -> String {
+        match change {
+            Change::Put(key, record) => {
+                let keep = record.keep_until.duration_since(now()).as_hours() / 24;
+                format!("{when}: put {key} {}, keep {keep} days", name(record.level))
+            }
+            Change::Delete(key) => format!("{when}: delete {key}"),
+        }
+    }
+
+    fn name(level: Level) -> String {
+        match level {
+            Level::OVER => "over".to_owned(),
+            Level::SEEN => "seen".to_owned(),
+            _ => format!("{}d", level.seconds() / 86_400),
+        }
+    }
+
+    fn within(threshold: &str) -> Level {
+        Level::of(&Threshold::parse(threshold).expect("a threshold"))
+    }
+
+    fn of_file(item: &Item, level: Level) -> (Key, Record) {
+        (Key::of_item(&item.profile, &item.media), Record::new(level, hours(-24), item.media.expires_at))
+    }
+
+    fn of_post(post: &PostAtRisk, level: Level) -> (Key, Record) {
+        let entry = Entry { urgency: Urgency::PostAtRisk, level, subject: Subject::Post(post.clone()) };
+        (key(&entry), record(&entry, hours(-24)))
+    }
+
+    fn of_failing(hours_ago: i64) -> (Key, Record) {
+        let key = Key::of_failing(&ProfileName::new("Acme"), Part::Media);
+        (key, Record::new(Level::SEEN, hours(-hours_ago), None))
+    }
+
+    fn failing() -> Survey {
+        let mut survey = survey(Vec::new(), Vec::new());
+        survey.profiles[0].failed = Some(failure());
+        survey
+    }
+
+    #[test]
+    fn a_file_is_announced_once_per_threshold() {
+        let found = survey(vec![file("a.png", Some(50))], Vec::new());
+        assert_snapshot!(announce(&[], &found), @"
+        tell: a.png within 3d
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_file(&found.items[0], within("7d"))], &found), @"
+        tell: a.png within 3d
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_file(&found.items[0], within("3d"))], &found), @"announced before: 1");
+        assert_snapshot!(announce(&[of_file(&found.items[0], within("1d"))], &found), @"announced before: 1");
+    }
+
+    #[test]
+    fn several_thresholds_crossed_at_once_are_one_announcement() {
+        let found = survey(vec![file("a.png", Some(5))], Vec::new());
+        assert_snapshot!(announce(&[of_file(&found.items[0], within("7d"))], &found), @"
+        tell: a.png within 1d
+        confirmed: put item#Acme#a.png#1795431600000 1d, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_file_with_another_expiry_is_new() {
+        let found = survey(vec![file("a.png", Some(50))], Vec::new());
+        assert_snapshot!(announce(&[of_file(&file("a.png", Some(20)), within("1d"))], &found), @"
+        tell: a.png within 3d
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+    }
+
+    #[test]
+    fn expired_and_undated_files_are_announced_once() {
+        let found = survey(vec![file("old.png", Some(0)), file("no date.png", None)], Vec::new());
+        let memory = [of_file(&found.items[0], within("1d"))];
+        assert_snapshot!(announce(&memory, &found), @"
+        tell: old.png Expired
+        tell: no date.png Undated
+        confirmed: put item#Acme#no date.png#- seen, keep 90 days
+        confirmed: put item#Acme#old.png#1795413600000 over, keep 90 days
+        ");
+        let memory = [of_file(&found.items[0], Level::OVER), of_file(&found.items[1], Level::SEEN)];
+        assert_snapshot!(announce(&memory, &found), @"announced before: 2");
+    }
+
+    #[test]
+    fn every_run_repeats_everything_that_is_open() {
+        let found = survey(vec![file("a.png", Some(50))], Vec::new());
+        assert_snapshot!(shown(&[of_file(&found.items[0], within("3d"))], &found, Repeat::EveryRun), @"
+        tell: a.png within 3d
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(shown(&[of_failing(1)], &failing(), Repeat::EveryRun), @"
+        tell: Media is failing
+        confirmed: put failing#Acme#media seen, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_record_is_renewed_while_its_file_is_listed() {
+        let found = survey(vec![file("old.png", Some(-60 * 24))], Vec::new());
+        let key = Key::of_item(&found.items[0].profile, &found.items[0].media);
+        let record = Record::new(Level::OVER, hours(-50 * 24), None);
+        assert_snapshot!(announce(&[(key, record)], &found), @"
+        announced before: 1
+        silent: put item#Acme#old.png#1790229600000 over, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_post_is_announced_when_first_seen_and_once_per_threshold() {
+        let found = survey(Vec::new(), vec![post(60, Some(50))]);
+        assert_snapshot!(announce(&[], &found), @"
+        tell: post, 3d
+        confirmed: put post#Acme#post-1#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_post(&found.posts_at_risk[0], Level::SEEN)], &found), @"
+        tell: post, 3d
+        confirmed: put post#Acme#post-1#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_post(&found.posts_at_risk[0], within("3d"))], &found), @"announced before: 1");
+    }
+
+    #[test]
+    fn a_post_whose_file_is_gone_is_announced_once_more_whatever_its_expiry_was() {
+        let lost = survey(Vec::new(), vec![post(60, None)]);
+        assert_snapshot!(announce(&[of_post(&post(60, Some(50)), within("3d"))], &lost), @"
+        tell: post, over
+        confirmed: put post#Acme#post-1#- over, keep 92 days
+        ");
+        assert_snapshot!(announce(&[of_post(&post(60, Some(-1)), Level::OVER)], &lost), @"announced before: 1");
+    }
+
+    #[test]
+    fn a_post_that_is_no_longer_at_risk_is_safe_unless_it_was_due_already() {
+        let nothing = survey(Vec::new(), Vec::new());
+        assert_snapshot!(announce(&[of_post(&post(60, Some(50)), within("3d"))], &nothing), @"
+        tell: “Our launch is near” is safe
+        confirmed: delete post#Acme#post-1#1795593600000
+        ");
+        assert_snapshot!(announce(&[of_post(&post(0, Some(-1)), within("1d"))], &nothing), @"silent: delete post#Acme#post-1#1795410000000");
+        // Without its posts or its gallery, nothing is known about it.
+        let mut unread = nothing.clone();
+        unread.profiles[0].posts = Some(Err(failure()));
+        assert_snapshot!(announce(&[of_post(&post(60, Some(50)), within("3d"))], &unread), @"
+        tell: Posts is failing
+        confirmed: put failing#Acme#posts seen, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_failing_profile_is_announced_at_first_and_once_a_day() {
+        assert_snapshot!(announce(&[], &failing()), @"
+        tell: Media is failing
+        confirmed: put failing#Acme#media seen, keep 90 days
+        ");
+        assert_snapshot!(announce(&[of_failing(23)], &failing()), @"confirmed: put failing#Acme#media seen, keep 90 days");
+        assert_snapshot!(announce(&[of_failing(24)], &failing()), @"
+        tell: Media is failing
+        confirmed: put failing#Acme#media seen, keep 90 days
+        ");
+        assert_snapshot!(announce(&[of_failing(1)], &survey(Vec::new(), Vec::new())), @"
+        tell: Media has recovered
+        confirmed: delete failing#Acme#media
+        ");
+    }
+
+    #[test]
+    fn only_the_first_message_brings_what_is_no_entry() {
+        let mut found = failing();
+        found.items = vec![file("a.png", Some(50)), file("b.png", Some(60))];
+        let announcement = Announcement::new(digest(&found), &found, &Memory::new(), Repeat::OncePerThreshold);
+        let keys = |entries: Range<usize>, is_first: bool| {
+            let changes = announcement.changes(entries, is_first);
+            changes.iter().map(|change| said("confirmed", change)).collect::<Vec<_>>().join("\n")
+        };
+        assert_snapshot!(keys(0..1, true), @"
+        confirmed: put failing#Acme#media seen, keep 90 days
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(keys(1..2, false), @"confirmed: put item#Acme#b.png#1795629600000 3d, keep 92 days");
+        assert_snapshot!(keys(0..0, true), @"confirmed: put failing#Acme#media seen, keep 90 days");
+    }
+
+    #[test]
+    fn a_file_says_what_each_channel_was_told() {
+        let item = file("a.png", Some(50));
+        let memory = |level: Level| Memory::from([of_file(&item, level)]);
+        let memories = BTreeMap::from([
+            ("mail", memory(within("3d"))),
+            ("none", Memory::new()),
+            ("over", memory(Level::OVER)),
+            ("seen", memory(Level::SEEN)),
+            ("was 2d", memory(within("2d"))),
+        ]);
+        let told = announced(&item, &memories, &thresholds());
+        assert_snapshot!(format!("{told:?}"), @r#"{"mail": "3d", "over": "expired", "seen": "undated", "was 2d": "172800s"}"#);
+    }
 }

@@ -1,0 +1,418 @@
+//! Every sentence of a digest: headlines, reasons, advice, times, and what there is no room for.
+//!
+//! Channels, page, calendar and terminal take their words from here and only lay them out.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Digest, Entry, Urgency};
+use crate::model::text;
+use crate::model::threshold::Threshold;
+use crate::model::{FailedProfile, Item, Part, PostAtRisk, RiskReason, State};
+
+impl Urgency {
+    /// The heading of its section.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        match self {
+            Self::PostAtRisk => "Scheduled posts that will fail".to_owned(),
+            Self::Expired => "Expired".to_owned(),
+            Self::Within(threshold) => format!("Expires within {}", text::duration(threshold.span())),
+            Self::Undated => "Without an expiry date".to_owned(),
+        }
+    }
+
+    /// What it is about and what people can do about it, to be joined by a colon.
+    #[must_use]
+    pub fn advice(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::PostAtRisk => (
+                "Posts",
+                "publish the post before its file expires, or upload the file again and recreate the post. The media \
+                 of a scheduled post cannot be changed.",
+            ),
+            Self::Expired => ("Expired files", "published posts are not affected; new posts need a new upload."),
+            Self::Within(_) => (
+                "Expiring files",
+                "download what is still needed and upload it again, which gives it a new URL, or host it yourself. \
+                 Ayrshare cannot extend an expiry.",
+            ),
+            Self::Undated => {
+                ("Files without a date", "Ayrshare does not say when they expire; check those that you need.")
+            }
+        }
+    }
+}
+
+impl Digest {
+    /// The digest in one line: `2 scheduled posts will fail, 7 files expire within 3 days`.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let counts = self.counts();
+        let has = |number: usize| if number == 1 { "has" } else { "have" };
+        let expire = if counts.expiring == 1 { "expires" } else { "expire" };
+        self.summary(
+            "",
+            &[
+                (counts.posts_at_risk, format!("{} will fail", text::count(counts.posts_at_risk, "scheduled post"))),
+                (counts.expired, format!("{} {} expired", text::count(counts.expired, "file"), has(counts.expired))),
+                (counts.expiring, format!("{} {expire}{}", text::count(counts.expiring, "file"), self.within())),
+                (
+                    counts.undated,
+                    format!("{} {} no expiry date", text::count(counts.undated, "file"), has(counts.undated)),
+                ),
+                (self.unread(), format!("{} of {} could not be checked", self.unread(), self.all_profiles())),
+            ],
+        )
+    }
+
+    /// A shorter headline, for the subject of an email: `Ayrshare: 2 posts will fail, 7 expire within 3 days`.
+    #[must_use]
+    pub fn short_headline(&self) -> String {
+        let counts = self.counts();
+        let expire = if counts.expiring == 1 { "expires" } else { "expire" };
+        self.summary(
+            "Ayrshare: ",
+            &[
+                (counts.posts_at_risk, format!("{} will fail", text::count(counts.posts_at_risk, "post"))),
+                (counts.expired, format!("{} expired", counts.expired)),
+                (counts.expiring, format!("{} {expire}{}", counts.expiring, self.within())),
+                (counts.undated, format!("{} undated", counts.undated)),
+                (self.unread(), format!("{} of {} not checked", self.unread(), self.all_profiles())),
+            ],
+        )
+    }
+
+    /// How many profiles were checked, and when: `Checked 2 of 3 profiles on 2026-11-23 06:00 UTC.`
+    #[must_use]
+    pub fn coverage(&self) -> String {
+        let moment = text::utc(self.now);
+        if self.is_test {
+            return format!("This is a sample, sent on {moment} to prove that messages arrive. Nothing was checked.");
+        }
+        let all = self.profiles.len();
+        let checked = match (self.checked, all) {
+            (1, 1) => "the profile".to_owned(),
+            (checked, all) if checked == all => format!("all {}", text::count(all, "profile")),
+            (checked, all) => format!("{checked} of {}", text::count(all, "profile")),
+        };
+        format!("Checked {checked} on {moment}.")
+    }
+
+    /// What has improved: profiles that can be checked again, and posts that are safe again.
+    #[must_use]
+    pub fn good_news(&self) -> Vec<String> {
+        const MAX: usize = 10;
+        let mut lines = Vec::new();
+        for (part, what) in [(Part::Media, "Checked again"), (Part::Posts, "Scheduled posts checked again")] {
+            let names: Vec<_> = self
+                .recovered
+                .iter()
+                .filter(|(_, recovered)| *recovered == part)
+                .map(|(profile, _)| text::shorten(&text::one_line(profile.as_str()), 100).into_owned())
+                .collect();
+            if !names.is_empty() {
+                lines.push(format!("{what}: {}.", text::list(&names, MAX)));
+            }
+        }
+        let posts: Vec<_> = self
+            .resolved
+            .iter()
+            .map(|(profile, label)| {
+                let profile = text::one_line(profile.as_str());
+                format!("{label} ({})", text::shorten(&profile, 100))
+            })
+            .collect();
+        if !posts.is_empty() {
+            lines.push(format!("Scheduled posts that are safe again: {}.", text::list(&posts, MAX)));
+        }
+        lines
+    }
+
+    /// The last lines of a digest: the note about the ledger, and how many open items were announced before.
+    #[must_use]
+    pub fn closing(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.ledger_note.iter().cloned().collect();
+        if 0 < self.announced_before {
+            let are = if self.announced_before == 1 {
+                "was announced before and is"
+            } else {
+                "were announced before and are"
+            };
+            lines.push(format!("{} {are} still open.", text::count(self.announced_before, "item")));
+        }
+        lines
+    }
+
+    /// What people can do, in one or two sentences for each kind of entry in the digest.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        let mut urgencies: Vec<_> = self.entries.iter().map(|entry| &entry.urgency).collect();
+        // Advice that can still save something comes first.
+        urgencies.sort_by_key(|urgency| (**urgency == Urgency::Undated, **urgency == Urgency::Expired));
+        let mut advice: Vec<_> = urgencies.into_iter().map(Urgency::advice).collect();
+        advice.dedup();
+        let mut advice: Vec<_> = advice.iter().map(|(about, what)| format!("{about}: {what}")).collect();
+        let unread = |part: Part| self.unchecked.iter().any(|failed| failed.what == part);
+        if unread(Part::Media) {
+            advice.push(
+                "Profiles that could not be checked: their files may expire too. Ask whoever looks after the Ayrshare \
+                 keys to run `check`."
+                    .to_owned(),
+            );
+        }
+        if unread(Part::Posts) {
+            advice.push("Posts that could not be checked: some of them may use a file that is listed here.".to_owned());
+        }
+        advice
+    }
+}
+
+/// Why a profile could not be checked, in words for a content manager.
+#[must_use]
+pub fn reason(failed: &FailedProfile) -> String {
+    let failure = &failed.failure;
+    let status = failure.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+    let part = if failed.what == Part::Posts { "its scheduled posts could not be checked: " } else { "" };
+    format!("{part}{}{status}", failure.kind.in_words())
+}
+
+/// When a file expires or expired: `expires in 2 days, 2026-11-25 06:00 UTC`.
+#[must_use]
+pub fn timing(item: &Item, now: Timestamp) -> String {
+    match item.media.expires_at {
+        None => "no expiry date".to_owned(),
+        Some(expires_at) => {
+            let verb = if item.state == State::Expired { "expired" } else { "expires" };
+            let remaining = expires_at.duration_since(now);
+            // A file that expires exactly now has expired.
+            let remaining = if remaining.is_zero() { SignedDuration::from_nanos(-1) } else { remaining };
+            let distance = text::distance(remaining);
+            format!("{verb} {distance}, {}", text::utc(expires_at))
+        }
+    }
+}
+
+/// The name of a post: the beginning of its text, in quotation marks.
+#[must_use]
+pub fn post_label(post: &PostAtRisk) -> String {
+    let text = text::one_line(post.text.as_deref().unwrap_or_default());
+    if text.is_empty() { "(a post without text)".to_owned() } else { format!("“{}”", text::shorten(&text, 100)) }
+}
+
+/// Where and when a post is due: `instagram and tiktok, due in 3 days, 2026-11-26 09:00 UTC`.
+#[must_use]
+pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> String {
+    let platforms: Vec<_> = post.platforms.iter().map(|platform| text::one_line(platform)).collect();
+    let due = match post.scheduled_at {
+        Some(due) => format!("due {}, {}", text::distance(due.duration_since(now)), text::utc(due)),
+        None => "no due date".to_owned(),
+    };
+    let platforms = text::shorten(&text::list(&platforms, 5), 100).into_owned();
+    if platforms.is_empty() { due } else { format!("{platforms}, {due}") }
+}
+
+/// Why a post will fail: one clause for each of the first files, and how many more files there are.
+#[must_use]
+pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
+    const MAX: usize = 3;
+    let mut reasons: Vec<_> = post
+        .media
+        .iter()
+        .take(MAX)
+        .map(|media| {
+            let name = media.label();
+            let name = text::shorten(&name, 80);
+            match (media.reason, media.expires_at) {
+                (RiskReason::AlreadyGone, _) => format!("its file {name} is gone already"),
+                (RiskReason::ExpiresBeforePost, Some(expires_at)) => {
+                    let distance = text::distance(expires_at.duration_since(now));
+                    format!("its file {name} expires {distance}, {}", text::utc(expires_at))
+                }
+                (RiskReason::ExpiresBeforePost, None) => format!("its file {name} expires before that"),
+            }
+        })
+        .collect();
+    if MAX < post.media.len() {
+        reasons.push(format!("and {} more", text::count(post.media.len() - MAX, "file")));
+    }
+    reasons
+}
+
+/// Counts the entries that a message has no room for: `… and 12 more that there is no room for here: 2 files expired, …`.
+#[must_use]
+pub fn left_out(entries: &[Entry]) -> String {
+    let kinds: Vec<_> = entries
+        .chunk_by(|a, b| a.urgency == b.urgency)
+        .map(|section| {
+            let all = section.len();
+            match &section[0].urgency {
+                Urgency::PostAtRisk => text::count(all, "scheduled post"),
+                Urgency::Expired => format!("{all} expired"),
+                Urgency::Within(threshold) => format!("{all} within {}", text::duration(threshold.span())),
+                Urgency::Undated => format!("{all} without a date"),
+            }
+        })
+        .collect();
+    let kinds = text::list(&kinds, 6);
+    let all = text::thousands(i64::try_from(entries.len()).unwrap_or(i64::MAX));
+    format!("… and {all} more that there is no room for here: {kinds}.")
+}
+
+impl Digest {
+    fn summary(&self, topic: &str, parts: &[(usize, String)]) -> String {
+        let mut parts: Vec<_> = parts.iter().filter(|(count, _)| 0 < *count).map(|(_, part)| part.as_str()).collect();
+        let all_clear = match &self.horizon {
+            Some(_) if 0 < self.announced_before => "Nothing new since the last message".to_owned(),
+            Some(horizon) => format!("All clear: no file expires{}", within(horizon)),
+            None => "All clear".to_owned(),
+        };
+        if parts.is_empty() {
+            parts.push(if !self.unchecked.is_empty() {
+                "Scheduled posts could not be checked"
+            } else if !self.resolved.is_empty() {
+                "Scheduled posts are safe again"
+            } else if !self.recovered.is_empty() {
+                "Profiles can be checked again"
+            } else {
+                &all_clear
+            });
+        }
+        let mark = if self.is_test { "[TEST] " } else { "" };
+        format!("{mark}{topic}{}", parts.join(", "))
+    }
+
+    /// ` within 3 days`, for the widest threshold among the entries; empty if no file is expiring.
+    fn within(&self) -> String {
+        let thresholds = self.entries.iter().filter_map(|entry| match &entry.urgency {
+            Urgency::Within(threshold) => Some(threshold),
+            _ => None,
+        });
+        thresholds.max().map(within).unwrap_or_default()
+    }
+
+    /// How many galleries could not be read.
+    fn unread(&self) -> usize {
+        self.profiles.len() - self.checked
+    }
+
+    fn all_profiles(&self) -> String {
+        text::count(self.profiles.len(), "profile")
+    }
+}
+
+fn within(threshold: &Threshold) -> String {
+    format!(" within {}", text::duration(threshold.span()))
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::digest::test_surveys::{digest, failure, file, now, post, survey};
+    use crate::model::{MediaAtRisk, ProfileName};
+
+    fn files(hours: &[Option<i64>]) -> Digest {
+        digest(&survey(hours.iter().map(|hours| file("a.png", *hours)).collect(), Vec::new()))
+    }
+
+    fn headlines(digest: &Digest) -> String {
+        format!("{}\n{}", digest.headline(), digest.short_headline())
+    }
+
+    #[test]
+    fn a_headline_counts_each_kind_and_says_why_there_is_none() {
+        assert_snapshot!(headlines(&files(&[Some(-1), Some(5), Some(50), None])), @"
+        1 file has expired, 2 files expire within 3 days, 1 file has no expiry date
+        Ayrshare: 1 expired, 2 expire within 3 days, 1 undated
+        ");
+        assert_snapshot!(headlines(&files(&[Some(-1), Some(0), None, None, Some(150)])), @"
+        2 files have expired, 1 file expires within 7 days, 2 files have no expiry date
+        Ayrshare: 2 expired, 1 expires within 7 days, 2 undated
+        ");
+        assert_snapshot!(headlines(&digest(&survey(Vec::new(), vec![post(60, Some(50))]))), @"
+        1 scheduled post will fail
+        Ayrshare: 1 post will fail
+        ");
+        let clear = files(&[]);
+        assert_snapshot!(headlines(&clear), @"
+        All clear: no file expires within 7 days
+        Ayrshare: All clear: no file expires within 7 days
+        ");
+        assert_snapshot!(headlines(&Digest { announced_before: 2, ..clear.clone() }), @"
+        Nothing new since the last message
+        Ayrshare: Nothing new since the last message
+        ");
+        assert_snapshot!(headlines(&Digest { is_test: true, horizon: None, ..clear.clone() }), @"
+        [TEST] All clear
+        [TEST] Ayrshare: All clear
+        ");
+        let name = ProfileName::new("Acme");
+        assert_snapshot!(headlines(&Digest { recovered: vec![(name.clone(), Part::Media)], ..clear.clone() }), @"
+        Profiles can be checked again
+        Ayrshare: Profiles can be checked again
+        ");
+        assert_snapshot!(headlines(&Digest { resolved: vec![(name, "“Launch”".into())], ..clear }), @"
+        Scheduled posts are safe again
+        Ayrshare: Scheduled posts are safe again
+        ");
+    }
+
+    #[test]
+    fn coverage_advice_good_news_and_closing() {
+        let mut found = survey(vec![file("a.png", Some(-1)), file("b.png", Some(5))], vec![post(60, Some(50))]);
+        found.items.push(file("c.png", None));
+        found.profiles[0].posts = Some(Err(failure()));
+        let mut failing = crate::digest::test_surveys::profile("Birch");
+        failing.failed = Some(failure());
+        found.profiles.push(failing);
+        let mut digest = digest(&found);
+        digest.recovered = vec![(ProfileName::new("Cafe"), Part::Media), (ProfileName::new("Cafe"), Part::Posts)];
+        digest.resolved = vec![(ProfileName::new("Cafe"), "“Launch”".into())];
+        digest.announced_before = 1;
+        digest.ledger_note = Some("The ledger was damaged.".into());
+        let reasons: Vec<_> = digest.unchecked.iter().map(reason).collect();
+        let lines = [vec![digest.coverage()], digest.good_news(), reasons, digest.advice(), digest.closing()];
+        assert_snapshot!(lines.concat().join("\n"), @"
+        Checked 1 of 2 profiles on 2026-11-23 06:00 UTC.
+        Checked again: Cafe.
+        Scheduled posts checked again: Cafe.
+        Scheduled posts that are safe again: “Launch” (Cafe).
+        its scheduled posts could not be checked: Ayrshare denies access to this profile (HTTP 403)
+        Ayrshare denies access to this profile (HTTP 403)
+        Posts: publish the post before its file expires, or upload the file again and recreate the post. The media of a scheduled post cannot be changed.
+        Expiring files: download what is still needed and upload it again, which gives it a new URL, or host it yourself. Ayrshare cannot extend an expiry.
+        Expired files: published posts are not affected; new posts need a new upload.
+        Files without a date: Ayrshare does not say when they expire; check those that you need.
+        Profiles that could not be checked: their files may expire too. Ask whoever looks after the Ayrshare keys to run `check`.
+        Posts that could not be checked: some of them may use a file that is listed here.
+        The ledger was damaged.
+        1 item was announced before and is still open.
+        ");
+    }
+
+    #[test]
+    fn times_reasons_and_what_is_left_out() {
+        let timings = [Some(-3), Some(0), Some(50), None].map(|hours| timing(&file("a.png", hours), now()));
+        assert_snapshot!(timings.join("\n"), @"
+        expired 3 hours ago, 2026-11-23 03:00 UTC
+        expired less than a minute ago, 2026-11-23 06:00 UTC
+        expires in 2 days, 2026-11-25 08:00 UTC
+        no expiry date
+        ");
+        let mut post = post(60, Some(50));
+        let gone = MediaAtRisk { reason: RiskReason::AlreadyGone, ..post.media[0].clone() };
+        post.media.extend([gone.clone(), gone.clone(), gone.clone(), gone]);
+        let lines = [vec![post_label(&post), post_timing(&post, now())], post_reasons(&post, now())];
+        assert_snapshot!(lines.concat().join("\n"), @"
+        “Our launch is near”
+        instagram and tiktok, due in 2 days, 2026-11-25 18:00 UTC
+        its file a.png expires in 2 days, 2026-11-25 08:00 UTC
+        its file a.png is gone already
+        its file a.png is gone already
+        and 2 files more
+        ");
+        let found = survey(vec![file("a.png", Some(-1)), file("b.png", Some(5)), file("c.png", None)], vec![post]);
+        assert_snapshot!(left_out(&digest(&found).entries), @"… and 4 more that there is no room for here: 1 scheduled post, 1 expired, 1 within 1 day and 1 without a date.");
+    }
+}
