@@ -129,3 +129,203 @@ impl<'a> Renewal<'a> {
         self.renewed.into_inner()?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use secrecy::ExposeSecret as _;
+    use tempfile::NamedTempFile;
+    use tracing::subscriber::DefaultGuard;
+
+    use super::*;
+    use crate::config::CONFIG_VARIABLE;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    /// A configuration document in a file, with AWS at an address where nothing listens.
+    struct Document {
+        file: NamedTempFile,
+        environment: Environment,
+        aws: Aws,
+    }
+
+    impl Document {
+        fn with_key(api_key: &str) -> Self {
+            let file = NamedTempFile::new().expect("a temporary file");
+            let environment = Environment::of([
+                (CONFIG_VARIABLE, file.path().to_str().expect("a Unicode path")),
+                ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+            ]);
+            let aws = Aws::new(crate::net::client().expect("an HTTP client"), environment.clone());
+            let document = Self { file, environment, aws };
+            document.set_key(api_key);
+            document
+        }
+
+        fn set_key(&self, api_key: &str) {
+            self.write(&format!(
+                "[ayrshare]\napi_key = '{api_key}'\n[[profiles]]\nname = 'Primary'\nprimary = true\n[[channels]]\n\
+                 name = 'team'\ntype = 'slack'\nwebhook_url = 'https://hooks.slack.com/services/T/B/x'\n"
+            ));
+        }
+
+        fn write(&self, text: &str) {
+            std::fs::write(self.file.path(), text).expect("the document can be written");
+        }
+
+        /// The document as an event finds it this long after the first one.
+        fn after(&self, time: Duration) -> Origin<'_> {
+            Origin { environment: &self.environment, aws: &self.aws, now: start() + time }
+        }
+
+        async fn read(&self) -> Ready {
+            self.after(Duration::ZERO).read(deadline()).await.expect("a valid configuration")
+        }
+    }
+
+    fn start() -> Timestamp {
+        "2026-11-23T06:00:00Z".parse().expect("a time")
+    }
+
+    /// Short, because an unreachable service is asked again until then.
+    fn deadline() -> Deadline {
+        Deadline::after(Duration::from_millis(500))
+    }
+
+    fn key(ready: &Ready) -> &str {
+        ready.config.ayrshare.api_key.expose_secret()
+    }
+
+    /// What is logged on this thread.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn capture() -> (Self, DefaultGuard) {
+            let log = Self::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+            (log, tracing::subscriber::set_default(subscriber))
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("the log").clone()).expect("UTF-8 text")
+        }
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("the log").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_configuration_is_read_again_when_it_is_five_minutes_old() {
+        let document = Document::with_key("FIRST-KEY");
+        let before = document.read().await;
+        document.set_key("SECOND-KEY");
+
+        let almost = document.after(5 * MINUTE - Duration::from_millis(1));
+        let before = almost.refresh(before, deadline()).await.expect("a valid configuration");
+        assert_eq!((key(&before), before.read_at), ("FIRST-KEY", start()));
+
+        let after = document.after(5 * MINUTE).refresh(before, deadline()).await.expect("a valid configuration");
+        assert_eq!((key(&after), after.read_at), ("SECOND-KEY", start() + 5 * MINUTE));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_does_not_keep_a_configuration_fresh() {
+        let document = Document::with_key("FIRST-KEY");
+        let before = document.after(60 * MINUTE).read(deadline()).await.expect("a valid configuration");
+        document.set_key("SECOND-KEY");
+        let after = document.after(Duration::ZERO).refresh(before, deadline()).await.expect("a valid configuration");
+        assert_eq!((key(&after), after.read_at), ("SECOND-KEY", start()));
+    }
+
+    #[tokio::test]
+    async fn while_a_service_is_unreachable_the_old_configuration_is_used_with_a_warning() {
+        let document = Document::with_key("FIRST-KEY");
+        let before = document.read().await;
+        document.set_key("ssm:/key");
+        let (log, _guard) = Log::capture();
+        let before = document.after(5 * MINUTE).refresh(before, deadline()).await.expect("the old configuration");
+        // It is as old as before, so the next event tries again.
+        assert_eq!((key(&before), before.read_at), ("FIRST-KEY", start()));
+        let log = log.text();
+        assert!(log.contains("WARN") && log.contains("ssm:/key") && !log.contains("FIRST-KEY"), "{log}");
+
+        document.set_key("SECOND-KEY");
+        let after = document.after(6 * MINUTE).refresh(before, deadline()).await.expect("a valid configuration");
+        assert_eq!(key(&after), "SECOND-KEY");
+    }
+
+    #[tokio::test]
+    async fn an_invalid_configuration_replaces_the_old_one_and_its_errors_are_returned() {
+        let document = Document::with_key("FIRST-KEY");
+        for invalid in ["colour = 'red'", "[ayrshare", ""] {
+            document.set_key("FIRST-KEY");
+            let before = document.read().await;
+            document.write(invalid);
+            let refreshed = document.after(5 * MINUTE).refresh(before, deadline()).await;
+            let errors = refreshed.expect_err("an invalid configuration");
+            assert!(!errors.is_passing() && !errors.faults.is_empty(), "{invalid}: {errors}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_secrets_of_the_old_configuration_stay_redacted() {
+        let document = Document::with_key("FIRST-KEY");
+        let before = document.read().await;
+        document.set_key("SECOND-KEY");
+        let renewal = Renewal::new(document.after(MINUTE));
+        let renewed = renewal.renew(&before, deadline()).await.expect("a valid configuration");
+        let text = "FIRST-KEY, SECOND-KEY";
+        assert_eq!(renewed.clients.redactor.redact(text), "[redacted], [redacted]");
+
+        let after = document.after(5 * MINUTE).refresh(before, deadline()).await.expect("a valid configuration");
+        assert_eq!(after.clients.redactor.redact(text), "[redacted], [redacted]");
+    }
+
+    #[tokio::test]
+    async fn a_renewal_reads_the_configuration_once() {
+        let document = Document::with_key("FIRST-KEY");
+        let before = document.read().await;
+        document.set_key("SECOND-KEY");
+        let renewal = Renewal::new(document.after(MINUTE));
+        assert!(renewal.renewed().is_none(), "nothing is read before somebody asks");
+
+        let (one, two) = tokio::join!(renewal.renew(&before, deadline()), renewal.renew(&before, deadline()));
+        let (one, two) = (one.expect("a valid configuration"), two.expect("a valid configuration"));
+        assert!(std::ptr::eq(one, two));
+
+        document.set_key("THIRD-KEY");
+        assert_eq!(renewal.renew(&before, deadline()).await.map(key), Some("SECOND-KEY"));
+        assert_eq!(renewal.renewed().map(key), Some("SECOND-KEY"));
+        let next = renewal.into_renewed().expect("the configuration for the next event");
+        assert_eq!((key(&next), next.read_at), ("SECOND-KEY", start() + MINUTE));
+    }
+
+    #[tokio::test]
+    async fn a_renewal_that_fails_is_logged_and_not_repeated() {
+        let document = Document::with_key("FIRST-KEY");
+        let before = document.read().await;
+        for broken in ["ssm:/key", " "] {
+            document.set_key(broken);
+            let (log, _guard) = Log::capture();
+            let renewal = Renewal::new(document.after(MINUTE));
+            assert!(renewal.renew(&before, deadline()).await.is_none());
+            document.set_key("SECOND-KEY");
+            assert!(renewal.renew(&before, deadline()).await.is_none());
+            assert!(renewal.renewed().is_none() && renewal.into_renewed().is_none());
+            assert_eq!(log.text().matches("WARN").count(), 1, "{}", log.text());
+        }
+    }
+}

@@ -29,6 +29,10 @@ impl InMemoryLedger {
 impl SimulatedLedger for InMemoryLedger {
     const WRITE_BATCH: usize = 1;
 
+    fn store(&self) -> &impl LedgerStore {
+        self
+    }
+
     async fn is_lease_free(&self, now: Timestamp) -> bool {
         self.contents().lease.as_ref().is_none_or(|(_, ends_at)| *ends_at <= now)
     }

@@ -3,18 +3,21 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::aws::Aws;
 use media_expiry_alerts::demo::stand_ins::Reply;
-use media_expiry_alerts::environment::Environment;
-use media_expiry_alerts::ledger::{Change, DynamoDbLedger, Key, LEASE_TTL, Lease, Ledger, LedgerError, Level, Record};
-use media_expiry_alerts::model::{Media, ProfileName};
+use media_expiry_alerts::ledger::{
+    Change, DynamoDbLedger, Key, LEASE_TTL, Lease, Ledger, LedgerError, LedgerStore, Record,
+};
+use media_expiry_alerts::model::{Level, Media, ProfileName};
+use media_expiry_alerts::net::aws::Aws;
+use media_expiry_alerts::net::environment::Environment;
 use media_expiry_alerts::net::{self, Deadline};
 use serde_json::{Value, json};
 
+use crate::simulator::{SimulatedLedger, simulate};
 use crate::support::binary;
 use crate::support::lambda::{Answer, Lambda, event};
 use crate::support::moto::Moto;
-use crate::support::program::{Scratch, command};
+use crate::support::program::Scratch;
 use crate::support::stand_ins::StandIns;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,15 +120,39 @@ async fn two_runs_at_the_same_moment_send_one_message() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_simulation_holds_in_dynamodb() {
     let moto = Moto::start().await;
-    let mut simulation = command(env!("CARGO"));
-    simulation
-        .args(["test", "--locked", "--lib", "the_same_holds_in_dynamodb", "--", "--ignored"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("SIMULATION_DYNAMODB_URL", &moto.url);
-    let output = tokio::process::Command::from(simulation).output().await.expect("cargo to start");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}\n{complained}");
+    for seed in 0..3 {
+        let table = format!("simulation-{seed}");
+        moto.create_table(&table, ["pk", "sk"]).await;
+        let aws = Aws::new(net::client().expect("an HTTP client"), Environment::of(moto.variables()));
+        let client = DynamoDbLedger::client(aws.http().clone(), aws.config().await);
+        let ledger = Ledger::DynamoDb(DynamoDbLedger::new(client, table.clone()));
+        simulate(seed, 40, &MotoLedger { moto: &moto, table, ledger }).await;
+    }
+}
+
+/// The ledger in a table of moto.
+struct MotoLedger<'a> {
+    moto: &'a Moto,
+    table: String,
+    ledger: Ledger,
+}
+
+impl SimulatedLedger for MotoLedger<'_> {
+    /// What DynamoDB takes in one call.
+    const WRITE_BATCH: usize = 25;
+
+    fn store(&self) -> &impl LedgerStore {
+        &self.ledger
+    }
+
+    async fn is_lease_free(&self, now: Timestamp) -> bool {
+        let key = json!({"pk": {"S": "lease"}, "sk": {"S": "run"}});
+        let get = json!({"TableName": self.table, "Key": key, "ConsistentRead": true});
+        let answer = self.moto.call("dynamodb", "DynamoDB_20120810.GetItem", &get).await;
+        let ends_at_ms = answer["Item"]["ends_at_ms"]["N"].as_str();
+        let ends_at_ms = ends_at_ms.map(|ms| ms.parse::<i64>().expect("the lease has its end in milliseconds"));
+        ends_at_ms.is_none_or(|ms| ms <= now.as_millisecond())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

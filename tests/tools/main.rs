@@ -10,5 +10,7 @@
 mod cargo_lambda;
 mod ledger;
 mod moto;
+#[path = "../simulation/simulator/mod.rs"]
+mod simulator;
 mod sources;
 mod support;

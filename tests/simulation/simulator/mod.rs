@@ -35,9 +35,12 @@ use self::unreliable::UnreliableLedger;
 use self::world::{DAY_MS, World};
 
 /// A ledger for the simulation to use, which outlives its runs.
-pub trait SimulatedLedger: LedgerStore {
+pub trait SimulatedLedger {
     /// How many changes are written at once. Between two writes a run may fail or crash.
     const WRITE_BATCH: usize;
+
+    /// The ledger itself, which never fails.
+    fn store(&self) -> &impl LedgerStore;
 
     /// Whether no run holds the lease at `now`.
     async fn is_lease_free(&self, now: Timestamp) -> bool;
@@ -136,7 +139,7 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
             (world.now(), world.rng.fork())
         };
         let steps = Arc::new(Steps::new(rng, faults));
-        let ledger = UnreliableLedger { ledger: self.ledger, steps: Arc::clone(&steps), batch: L::WRITE_BATCH };
+        let ledger = UnreliableLedger { ledger: self.ledger.store(), steps: Arc::clone(&steps), batch: L::WRITE_BATCH };
         let services =
             Services { world: &self.world, deliveries: &self.deliveries, steps: Arc::clone(&steps), run: number };
         let plan = Command::default().plan(config).expect("the default command fits every configuration");
@@ -179,7 +182,7 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         let channels: Vec<_> = self.world().receivers.iter().map(|receiver| receiver.name).collect();
         for channel in channels {
             let deadline = Deadline::after(Duration::from_mins(1));
-            let memory = self.ledger.read(channel, now, deadline).await.expect("the ledger itself works");
+            let memory = self.ledger.store().read(channel, now, deadline).await.expect("the ledger itself works");
             lifetimes.check(&self.world(), &memory);
         }
     }
