@@ -106,8 +106,8 @@ unit: $(TOOLS) release ## Run the tests that need nothing but Rust
 
 .PHONY: simulation
 simulation: $(TOOLS) ## Let the ledger live through SIMULATION_SEEDS worlds
-	$(call stage,simulation,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked $(OPTIMIZED) --lib \
-		--no-fail-fast -E 'test(simulation)')
+	$(call stage,simulation,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked $(OPTIMIZED) --no-fail-fast \
+		--test simulation)
 
 .PHONY: instructions
 instructions: $(GUNGRAUN) ## Count the core's instructions, and fail where they are 5 % more than is recorded
