@@ -55,7 +55,7 @@ impl Function {
     ///
     /// Fails when the HTTP client cannot be made, which no input can cause.
     pub async fn new(environment: Environment, write_metrics: fn(&str)) -> Result<Self, reqwest::Error> {
-        let aws = Aws::new(net::client_of(&environment)?, environment.clone());
+        let aws = Aws::new(net::client_from_environment(&environment)?, environment.clone());
         // What is done here is done with a whole core, and not with the memory's share of one.
         let origin = Origin { environment: &environment, aws: &aws, now: now() };
         let ready = origin.read(Deadline::after(MAX_TO_READ)).await.ok();
