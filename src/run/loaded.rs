@@ -74,7 +74,7 @@ impl Origin<'_> {
             return Ok(before);
         }
         match self.read_after(&before, deadline).await {
-            Err(invalid) if invalid.is_passing() => {
+            Err(invalid) if invalid.is_transient() => {
                 tracing::warn!(read_at = %before.read_at, "the configuration cannot be read again now, so the old one serves on: {invalid}");
                 Ok(before)
             }

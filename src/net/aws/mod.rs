@@ -149,19 +149,19 @@ impl LoadServiceConfig for EndpointUrls {
 
 /// Why a call to AWS failed. It never contains a parameter, a secret or an object that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct AwsError {
     /// The error code of the response, if there was one.
     pub code: Option<String>,
     /// The error message, on one line.
-    pub said: String,
+    pub message: String,
     /// Whether the same call may succeed later: a throttled call, a fault of the service, or no response.
-    pub is_passing: bool,
+    pub is_transient: bool,
 }
 
-impl Refusal {
+impl AwsError {
     /// Creates the error for an error response from its code, message and HTTP status.
     #[must_use]
-    pub fn of_answer(code: &str, said: &str, status: u16) -> Self {
+    pub fn from_response(code: &str, message: &str, status: u16) -> Self {
         const THROTTLED: [&str; 6] = [
             "ThrottlingException",
             "Throttling",
@@ -170,20 +170,20 @@ impl Refusal {
             "ProvisionedThroughputExceededException",
             "TransactionInProgressException",
         ];
-        let is_passing = THROTTLED.contains(&code) || matches!(status, 429 | 500..);
-        Self { code: Some(code.to_owned()), said: brief(said), is_passing }
+        let is_transient = THROTTLED.contains(&code) || matches!(status, 429 | 500..);
+        Self { code: Some(code.to_owned()), message: brief(message), is_transient }
     }
 
     /// Creates the error for a call without a readable response. It may succeed later.
     #[must_use]
-    pub fn no_answer(said: &str) -> Self {
-        Self { code: None, said: brief(said), is_passing: true }
+    pub fn transient(message: &str) -> Self {
+        Self { code: None, message: brief(message), is_transient: true }
     }
 
     /// Creates the error for a call that cannot be made and that would fail again.
     #[must_use]
-    pub fn no_request(said: &str) -> Self {
-        Self { is_passing: false, ..Self::no_answer(said) }
+    pub fn permanent(message: &str) -> Self {
+        Self { is_transient: false, ..Self::transient(message) }
     }
 
     /// Returns whether the credentials do not permit the call.
@@ -193,12 +193,12 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.code {
-            Some(code) if self.said.is_empty() => write!(f, "answered {code}"),
-            Some(code) => write!(f, "answered {code}: {}", self.said),
-            None => write!(f, "cannot be reached: {}", self.said),
+            Some(code) if self.message.is_empty() => write!(f, "answered {code}"),
+            Some(code) => write!(f, "answered {code}: {}", self.message),
+            None => write!(f, "cannot be reached: {}", self.message),
         }
     }
 }
@@ -214,15 +214,15 @@ fn brief(text: &str) -> String {
 /// # Errors
 ///
 /// Returns the error of the last attempt.
-pub async fn retrying<T, F>(deadline: Deadline, attempt: impl Fn() -> F) -> Result<T, Refusal>
+pub async fn retrying<T, F>(deadline: Deadline, attempt: impl Fn() -> F) -> Result<T, AwsError>
 where
-    F: Future<Output = Result<T, Refusal>>,
+    F: Future<Output = Result<T, AwsError>>,
 {
     let attempt = || async {
         let until = deadline.min(Deadline::after(READ_TIMEOUT));
-        until.bound(attempt()).await.unwrap_or_else(|| Err(Refusal::no_answer("no response within the timeout")))
+        until.bound(attempt()).await.unwrap_or_else(|| Err(AwsError::transient("no response within the timeout")))
     };
-    let retry = |refusal: &Refusal| if refusal.is_passing { Retry::Backoff } else { Retry::Never };
+    let retry = |error: &AwsError| if error.is_transient { Retry::Backoff } else { Retry::Never };
     net::retrying_at_most(MAX_RETRIES, deadline, attempt, retry).await
 }
 
