@@ -46,7 +46,7 @@ pub const CONFIG_VARIABLE: &str = "MEDIA_ALERTS_CONFIG";
 /// The time limit for reading the configuration. Lambda gives a function ten seconds to start.
 pub const LOAD_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The length in bytes up to which a part of a secret URL is not redacted by itself, because it may be an ordinary word.
+/// The maximum length of a part of a secret URL that may be an ordinary word, and so is not redacted by itself.
 const MAX_UNREDACTED_PART_BYTES: usize = 11;
 
 /// A valid configuration with all references resolved.

@@ -107,7 +107,7 @@ impl ParameterStore<'_> {
         let region = &self.region;
         if name.contains(':') {
             return LookupError::permanent(format!(
-                "there is no such parameter in {region}, or no such version or label of it"
+                "there is no such parameter in {region}, or it has no such version or label"
             ));
         }
         LookupError::permanent(format!(

@@ -199,7 +199,7 @@ fn thresholds(table: &Table<'_>) -> Option<Thresholds> {
             Err(error) => table.fault_at(text, error),
             Ok(threshold) => match thresholds.iter().find(|earlier| **earlier == threshold) {
                 Some(earlier) => {
-                    table.fault_at(text, format!("is as long as `{earlier}`, which is in this list already"))
+                    table.fault_at(text, format!("is as long as `{earlier}`, which is in this list already"));
                 }
                 None => thresholds.push(threshold),
             },

@@ -32,10 +32,10 @@ impl Object {
     /// # Errors
     ///
     /// Returns the reason when the location is not valid.
-    pub fn parse(place: &str) -> Result<Self, String> {
+    pub fn parse(location: &str) -> Result<Self, String> {
         let expected =
             || Err("`s3:` must be followed by a bucket and a key, like `s3://bucket/folder/alerts.toml`".to_owned());
-        let Some((bucket, key)) = place.strip_prefix("//").and_then(|place| place.split_once('/')) else {
+        let Some((bucket, key)) = location.strip_prefix("//").and_then(|location| location.split_once('/')) else {
             return expected();
         };
         let is_bucket = (3..=63).contains(&bucket.len())
@@ -99,7 +99,7 @@ impl Object {
             "NoSuchBucket" => "there is no such bucket".to_owned(),
             "NoSuchKey" => format!("there is no such object; upload it: aws s3 cp FILE 's3://{bucket}/{key}'"),
             "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
-                format!("the bucket must be in the region of the function, {region}, but is in another one")
+                format!("the bucket is in another region; it must be in the region of the function, which is {region}")
             }
             _ if error.is_denied() && error.message.contains("kms:") => {
                 "the function's role does not allow kms:Decrypt on the key that this object is encrypted with"
@@ -135,9 +135,9 @@ mod tests {
 
     #[test]
     fn a_location_has_a_bucket_and_a_key() {
-        let url = |place: &str, variables: &[(&str, &str)]| {
+        let url = |location: &str, variables: &[(&str, &str)]| {
             let config = aws::tests::config(variables);
-            let object = Object::parse(place)?;
+            let object = Object::parse(location)?;
             object.url(&config, &crate::config::region(&config)).map_err(|error| error.message)
         };
         assert_eq!(
@@ -152,10 +152,10 @@ mod tests {
             url("//conf/a", &[("AWS_ENDPOINT_URL", "http://127.0.0.1:5000/")]).as_deref(),
             Ok("http://127.0.0.1:5000/conf/a")
         );
-        for place in
+        for location in
             ["", "conf/a", "//conf", "//conf/", "///a", "//Conf/a", "//a/b", "//conf/../a", "//c@onf/a", "//-ab/a"]
         {
-            assert!(url(place, &[]).is_err(), "{place}");
+            assert!(url(location, &[]).is_err(), "{location}");
         }
     }
 

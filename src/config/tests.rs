@@ -269,13 +269,13 @@ fn an_empty_document_is_missing_its_required_settings() {
 
 #[test]
 fn a_syntax_error_has_a_position_and_quotes_nothing() {
-    for (document, place) in [
+    for (document, position) in [
         ("[ayrshare]\napi_key = \"SECRET-1", "line 2"),
         ("{\"ayrshare\": {\"api_key\": \"SECRET-1\",}}", "line 1"),
         ("[ayrshare]\napi_key = SECRET-1", "line 2"),
     ] {
         let faults = faults(load(document));
-        assert!(faults[0].starts_with(&format!("document: {place}, column")), "{faults:?}");
+        assert!(faults[0].starts_with(&format!("document: {position}, column")), "{faults:?}");
         assert!(!faults[0].contains("SECRET-1"), "{faults:?}");
     }
 }
@@ -410,11 +410,11 @@ fn environment_variables_alone_can_be_the_configuration() {
 
 #[test]
 fn an_invalid_document_location_is_an_error() {
-    let load = |place: &str| faults(load_from(&[(CONFIG_VARIABLE, place)]));
+    let load = |location: &str| faults(load_from(&[(CONFIG_VARIABLE, location)]));
     assert!(
         load("/no/such/file.toml")[0].starts_with("MEDIA_ALERTS_CONFIG: /no/such/file.toml cannot be read: No such")
     );
-    for (place, expected) in [
+    for (location, expected) in [
         ("vault:x", "MEDIA_ALERTS_CONFIG: the document cannot be read from `vault:`; give the path"),
         ("https://example.com/a.toml", "MEDIA_ALERTS_CONFIG: the document cannot be read from `https:`"),
         ("env:DOCUMENT", "MEDIA_ALERTS_CONFIG: the document cannot be read from `env:`"),
@@ -423,7 +423,7 @@ fn an_invalid_document_location_is_an_error() {
         ("s3:/bucket/key", "MEDIA_ALERTS_CONFIG: `s3:` must be followed by a bucket and a key"),
         ("./a:b.toml", "MEDIA_ALERTS_CONFIG: ./a:b.toml cannot be read"),
     ] {
-        assert!(load(place)[0].starts_with(expected), "{place}: {:?}", load(place));
+        assert!(load(location)[0].starts_with(expected), "{location}: {:?}", load(location));
     }
 }
 

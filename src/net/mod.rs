@@ -1,4 +1,4 @@
-//! Outgoing HTTP: the client, deadlines, requests, retries, redaction and the AWS SDK's connection.
+//! Outgoing HTTP: the client, deadlines, requests, retries, redaction, and access to AWS.
 //!
 //! This module knows nothing about the services it calls. Each caller decides which of its errors may be retried; how
 //! often and how long to wait is decided here.

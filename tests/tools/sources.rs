@@ -165,7 +165,7 @@ async fn every_value_that_cannot_be_had_is_a_fault_of_its_own() {
     faults.sort();
     let mut expected = [
         "profiles[1].key: ssm:/missing: there is no such parameter in us-east-1; create it: aws ssm put-parameter",
-        "profiles[2].key: ssm:/there:9: there is no such parameter in us-east-1, or no such version",
+        "profiles[2].key: ssm:/there:9: there is no such parameter in us-east-1, or it has no such version",
         "profiles[3].key: secretsmanager:missing#a: there is no such secret in us-east-1; create it: aws",
         "profiles[4].key: secretsmanager:media#missing: this secret has no key `missing`",
         "profiles[5].key: secretsmanager:media#port: `port` of this secret is not a string",
