@@ -51,7 +51,7 @@ impl SendError {
 
     /// What an answer other than a confirmation means.
     pub(crate) fn refused(service: &str, answer: &Answer) -> Self {
-        let retry = if answer.is_transient() { Retry::as_asked(answer.retry_after) } else { Retry::Never };
+        let retry = if answer.is_transient() { Retry::from_retry_after(answer.retry_after) } else { Retry::Never };
         let text = answer.text();
         let said = if text.is_empty() { String::new() } else { format!(": {text}") };
         Self { reason: format!("{service} answered {}{said}", answer.status), retry }

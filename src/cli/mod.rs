@@ -78,7 +78,7 @@ impl Refusal {
     /// Tells it on standard error, every fault in a line of its own.
     fn tell(&self) -> Exit {
         match self {
-            Self::NoRun(NoRun::Configuration(invalid)) if invalid.is_passing() => {
+            Self::NoRun(NoRun::Configuration(invalid)) if invalid.is_transient() => {
                 complain("error: the configuration cannot be read now:");
                 tell_faults(invalid);
                 Exit::Failed

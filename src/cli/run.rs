@@ -58,7 +58,7 @@ pub enum NoRun {
 ///
 /// See [`NoRun`]; a run that failed has a result.
 pub async fn carry_out(command: &Command, environment: &Environment, watcher: &impl Watcher) -> Result<Done, NoRun> {
-    let aws = Aws::new(net::client_of(environment)?, environment.clone());
+    let aws = Aws::new(net::client_from_environment(environment)?, environment.clone());
     let deadline = Deadline::after(MAX_RUN);
     let origin = Origin { environment, aws: &aws, now: now() };
     let ready = origin.read(deadline).await?;

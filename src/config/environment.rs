@@ -1,11 +1,11 @@
-//! The configuration from the environment alone: one primary profile, Slack and SNS.
+//! The configuration from environment variables alone: one primary profile, Slack and SNS.
 
 use serde_json::{Value, json};
 
-use super::{Fault, InvalidConfiguration};
+use super::fault::{Fault, InvalidConfiguration};
 use crate::net::environment::Environment;
 
-/// The document that the variables stand for. It is read as any other, so the same rules hold.
+/// Returns the document that the variables stand for. It is validated like any other document.
 pub fn document(environment: &Environment) -> Value {
     let var = |name: &str| environment.non_blank_var(name);
     let mut document = json!({
@@ -37,15 +37,15 @@ pub fn document(environment: &Environment) -> Value {
     document
 }
 
-/// Says faults by the variables that they come from, not by a document that nobody wrote.
-pub fn rename(invalid: InvalidConfiguration) -> InvalidConfiguration {
+/// Replaces the paths of errors with the names of the variables, because the user wrote no document.
+pub fn name_variables(invalid: InvalidConfiguration) -> InvalidConfiguration {
     let rename = |fault: Fault| {
         let path = match fault.path.as_str() {
             "ayrshare.api_key" => "AYRSHARE_API_KEY".to_owned(),
             "ayrshare.base_url" => "AYRSHARE_BASE_URL".to_owned(),
             "ledger.table" => "LEDGER_TABLE".to_owned(),
             "channels" => {
-                let message = "set SLACK_WEBHOOK_URL, SNS_TOPIC_ARN or both; or name a document in MEDIA_ALERTS_CONFIG";
+                let message = "set SLACK_WEBHOOK_URL, SNS_TOPIC_ARN or both; or set MEDIA_ALERTS_CONFIG to the location of a document";
                 return Fault::new("SLACK_WEBHOOK_URL", message);
             }
             path if path.ends_with(".webhook_url") => "SLACK_WEBHOOK_URL".to_owned(),

@@ -1,17 +1,17 @@
-//! Why a referenced value could not be read.
+//! Errors of reading a referenced value.
 
-/// Why a value could not be had; never any part of a value.
+/// Why a referenced value could not be read. It never contains any part of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupError {
-    /// What is wrong, and the command or the permission that mends it.
+    /// What is wrong, and the command or the permission that fixes it.
     pub reason: String,
-    /// Whether the service could not be asked just now: nothing is known to be wrong with the reference.
-    pub is_passing: bool,
+    /// Whether the service is unavailable. The reference itself may be valid.
+    pub is_transient: bool,
 }
 
 impl LookupError {
-    /// A value that will not be there the next time either.
-    pub fn lasting(reason: String) -> Self {
-        Self { reason, is_passing: false }
+    /// Creates an error that another attempt would meet again.
+    pub fn permanent(reason: String) -> Self {
+        Self { reason, is_transient: false }
     }
 }

@@ -1,12 +1,17 @@
-//! The configuration: where the document is, what it says, and every fault of it at once.
+//! The configuration: finding the document, resolving its references, and validating it.
 //!
-//! The way of a document: [`Source`] → text → tree → [`reference::resolve`] → [`Config`]. Nothing behind this module
-//! sees a string that was not checked here.
+//! [`DocumentSource`] reads the text, [`parse::document`] parses it into a tree of values, [`reference::resolve`] replaces
+//! the references in it, and [`parse::config`] validates the result. No other module sees a setting that was not validated
+//! here, and all errors of a document are reported together.
 //!
-//! The document and every value in it may be kept in AWS. They are read together, within [`MAX_TO_READ`]; when they
-//! are read again is the business of [`crate::run::loaded`].
+//! The document and the values in it may come from AWS. They are read together, within [`LOAD_TIMEOUT`].
+//!
+//! This module does not know what the settings are used for, nor when they are read again.
 
+mod channel;
+mod document;
 mod environment;
+mod fault;
 mod lookup_error;
 mod parameter_store;
 mod parse;
@@ -15,316 +20,188 @@ mod s3;
 mod secrets_manager;
 mod table;
 
-use std::cell::RefCell;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_types::SdkConfig;
 use globset::GlobSet;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
-use self::lookup_error::LookupError;
-use self::reference::{Places, Reference};
+pub use self::channel::{Channel, ChannelKind, SecretUrl, SnsFormat, TopicArn};
+use self::document::DocumentSource;
+use self::fault::Faults;
+pub use self::fault::{Fault, InvalidConfiguration};
+use self::reference::ReferenceSources;
 use crate::model::ProfileName;
-use crate::model::threshold::Thresholds;
 use crate::net::Deadline;
 use crate::net::aws::{Aws, DEFAULT_REGION};
 use crate::net::environment::Environment;
 use crate::net::redact::Redactor;
 
-/// The variable that says where the document is.
+/// The environment variable that names the location of the document.
 pub const CONFIG_VARIABLE: &str = "MEDIA_ALERTS_CONFIG";
 
-/// The largest document that is read: some 20,000 profiles.
-const MAX_DOCUMENT_BYTES: u64 = 4 * 1024 * 1024;
+/// The time limit for reading the configuration. Lambda gives a function ten seconds to start.
+pub const LOAD_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The time that reading a configuration may take: Lambda gives a function ten seconds to start in.
-pub const MAX_TO_READ: Duration = Duration::from_secs(8);
+/// The maximum length of a part of a secret URL that may be an ordinary word, and so is not redacted by itself.
+const MAX_UNREDACTED_PART_BYTES: usize = 11;
 
-/// Characters that a part of a URL may have and be no secret by itself.
-const MAX_WORD: usize = 11;
-
-/// What the function is to do: checked, and with every reference resolved.
+/// A valid configuration with all references resolved.
 #[derive(Debug)]
 pub struct Config {
-    /// `[ayrshare]`
+    /// The table `[ayrshare]`.
     pub ayrshare: AyrshareConfig,
-    /// `[[profiles]]`, one at least, no name twice.
+    /// The tables `[[profiles]]`: at least one, with unique names.
     pub profiles: Vec<Profile>,
-    /// `[alerts]`
+    /// The table `[alerts]`.
     pub alerts: Alerts,
-    /// `[[channels]]`, one at least, no name twice.
+    /// The tables `[[channels]]`: at least one, with unique names.
     pub channels: Vec<Channel>,
-    /// `[ledger]`
+    /// The table `[ledger]`, or `None` without a ledger.
     pub ledger: Option<LedgerConfig>,
-    /// `[http]`
+    /// The table `[http]`.
     pub http: HttpConfig,
-    /// `[heartbeat]`
+    /// The URL of the table `[heartbeat]`, if there is one.
     pub heartbeat: Option<SecretUrl>,
-    /// Whether the document or a value in it is kept in AWS, where it may change while the process lives.
-    pub is_kept_in_aws: bool,
+    /// Whether the document or a value in it was read from AWS, where it may change while the process runs.
+    pub is_from_aws: bool,
 }
 
-/// How Ayrshare is asked.
+/// How to call Ayrshare.
 #[derive(Debug)]
 pub struct AyrshareConfig {
-    /// The account's API key.
+    /// The API key of the account.
     pub api_key: SecretString,
-    /// Where the API lives.
+    /// The base URL of the API.
     pub base_url: Url,
-    /// How many profiles are looked at side by side.
+    /// How many profiles are read concurrently.
     pub concurrency: usize,
-    /// The time of one whole request.
+    /// The timeout of one request, from the connection to the end of the response.
     pub timeout: Duration,
-    /// Whether to look for scheduled posts that will fail.
+    /// Whether to report scheduled posts that will fail.
     pub scheduled_posts: bool,
 }
 
-/// A profile whose gallery is watched.
+/// A profile whose gallery is checked.
 #[derive(Debug)]
 pub struct Profile {
-    /// Its name in results and messages.
+    /// The name in results and messages.
     pub name: ProfileName,
-    /// Its key; the primary profile has none.
+    /// The profile key. The primary profile has none.
     pub key: Option<SecretString>,
 }
 
-/// What is announced.
+/// What alerts contain, and when they are sent.
 #[derive(Debug)]
 pub struct Alerts {
-    /// How often the same thing is announced.
+    /// How often the same item is announced.
     pub repeat: Repeat,
-    /// When there is nothing to say.
+    /// What channels receive when nothing is due.
     pub when_empty: WhenEmpty,
-    /// Globs over id and file name.
+    /// Skips files whose id or name matches one of these globs.
     pub ignore: GlobSet,
 }
 
-/// How often the same thing is announced.
+/// How often the same item is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// In every run.
+    /// Every run announces every item that is due.
     EveryRun,
-    /// Once as it enters each threshold.
+    /// An item is announced once for each threshold that it enters.
     OncePerThreshold,
 }
 
-/// What a channel hears when nothing is due.
+/// What a channel receives when nothing is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenEmpty {
-    /// Nothing.
+    /// No message.
     Silent,
-    /// That all is well.
+    /// A message that all is well.
     Report,
 }
 
-/// Where announcements go.
-#[derive(Debug)]
-pub struct Channel {
-    /// Its name in results.
-    pub name: String,
-    /// What it is.
-    pub kind: ChannelKind,
-    /// The profiles that it hears of, in the order of the configuration.
-    pub profiles: Vec<ProfileName>,
-    /// The thresholds at which it hears of them.
-    pub thresholds: Thresholds,
-}
-
-/// The kinds of channel, with what each needs.
-#[derive(Debug)]
-pub enum ChannelKind {
-    /// A Slack incoming webhook.
-    Slack {
-        /// The webhook; whoever knows it can post.
-        webhook_url: SecretUrl,
-    },
-    /// An SNS topic.
-    Sns {
-        /// The topic.
-        topic: TopicArn,
-        /// How its messages are written.
-        format: SnsFormat,
-    },
-    /// An endpoint that takes signed results.
-    Webhook {
-        /// The endpoint.
-        url: SecretUrl,
-        /// The signing secret, `whsec_` and base64.
-        secret: SecretString,
-    },
-}
-
-impl ChannelKind {
-    /// The type as the configuration names it.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Slack { .. } => "slack",
-            Self::Sns { .. } => "sns",
-            Self::Webhook { .. } => "webhook",
-        }
-    }
-}
-
-/// How an SNS message is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnsFormat {
-    /// Text for a mail program.
-    Text,
-    /// The run result.
-    Json,
-    /// A custom notification of Amazon Q Developer in chat applications.
-    AmazonQ,
-}
-
-/// The ARN of an SNS topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicArn {
-    arn: String,
-    region: String,
-}
-
-impl TopicArn {
-    /// Reads `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
-    ///
-    /// # Errors
-    ///
-    /// Says what was expected.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let parts: Vec<_> = text.split(':').collect();
-        match parts[..] {
-            ["arn", partition, "sns", region, account, name]
-                if partition.starts_with("aws")
-                    && !region.is_empty()
-                    && !account.is_empty()
-                    && !name.is_empty()
-                    && text.bytes().all(|byte| byte.is_ascii_graphic()) =>
-            {
-                Ok(Self { arn: text.to_owned(), region: region.to_owned() })
-            }
-            _ => Err("is no ARN of an SNS topic; it looks like `arn:aws:sns:eu-central-1:123456789012:NAME`".into()),
-        }
-    }
-
-    /// The whole ARN.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.arn
-    }
-
-    /// The region of the topic, which is where it must be called.
-    #[must_use]
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// Whether it is a FIFO topic.
-    #[must_use]
-    pub fn is_fifo(&self) -> bool {
-        self.arn.strip_suffix(".fifo").is_some()
-    }
-}
-
-/// Where it is remembered what was announced.
+/// Where the ledger stores what was announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerConfig {
-    /// In a DynamoDB table.
+    /// A DynamoDB table.
     DynamoDb {
-        /// The table's name.
+        /// The name of the table.
         table: String,
     },
-    /// In a file of this machine.
+    /// A local file.
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
 }
 
-/// How HTTP requests are answered.
+/// How to answer HTTP requests.
 #[derive(Debug)]
 pub struct HttpConfig {
-    /// Whether a gateway authorizer must have vouched for the caller.
+    /// Whether requests are accepted only with the context of a gateway authorizer.
     pub require_authorizer: bool,
-    /// Where signed report links point.
+    /// The base URL of signed report links.
     pub report_url: Option<Url>,
-    /// What they are signed with: one secret, or several with blanks between them, the first of which signs.
+    /// The secrets of signed links, separated by white space. The first one signs, and all of them are accepted.
     pub link_secret: Option<SecretString>,
-    /// How long they live.
+    /// How long signed links are valid.
     pub link_ttl: Duration,
 }
 
-/// A URL that is a credential or may hold one: it is not shown.
-#[derive(Clone)]
-pub struct SecretUrl(Url);
-
-impl SecretUrl {
-    /// The URL, to send a request to and for nothing else.
-    #[must_use]
-    pub fn expose(&self) -> &Url {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretUrl([redacted])")
-    }
-}
-
 impl Config {
-    /// Reads the configuration that the environment names, by the deadline and within [`MAX_TO_READ`].
+    /// Reads and validates the configuration that the environment names.
+    ///
+    /// The deadline is `deadline`, or [`LOAD_TIMEOUT`] from now if that is earlier.
     ///
     /// # Errors
     ///
-    /// Every fault that was found, each with its path in the document.
+    /// Returns all configuration errors together, each with its path in the document.
     pub async fn load(environment: &Environment, aws: &Aws, deadline: Deadline) -> Result<Self, InvalidConfiguration> {
-        let places = Places { environment, aws, deadline: deadline.min(Deadline::after(MAX_TO_READ)) };
-        match Source::of(environment)? {
+        let sources = ReferenceSources { environment, aws, deadline: deadline.min(Deadline::after(LOAD_TIMEOUT)) };
+        match DocumentSource::from_environment(environment)? {
             None => {
-                let tree = environment::document(environment);
-                Self::of_document(tree, places).await.map_err(environment::rename)
+                let document = environment::document(environment);
+                Self::from_document(document, sources).await.map_err(environment::name_variables)
             }
             Some(source) => {
-                let text = source.read(places).await?;
-                let config = Self::of_document(parse::tree(&text)?, places).await?;
-                Ok(Self { is_kept_in_aws: config.is_kept_in_aws || source.is_in_aws(), ..config })
+                let text = source.read(sources).await?;
+                let config = Self::from_document(parse::document(&text)?, sources).await?;
+                Ok(Self { is_from_aws: config.is_from_aws || source.is_in_aws(), ..config })
             }
         }
     }
 
-    /// Reads a document, TOML or JSON, whose references are all to `environment`.
+    /// Parses and validates a TOML or JSON document whose references are all to `environment`.
     ///
     /// # Errors
     ///
-    /// Every fault that was found, each with its path in the document.
+    /// Returns all configuration errors together, each with its path in the document.
     #[cfg(test)]
     pub(crate) async fn read(text: &str, environment: &Environment) -> Result<Self, InvalidConfiguration> {
         let aws = &Aws::new(crate::net::client().expect("a client"), environment.clone());
-        let deadline = Deadline::after(MAX_TO_READ);
-        Self::of_document(parse::tree(text)?, Places { environment, aws, deadline }).await
+        let deadline = Deadline::after(LOAD_TIMEOUT);
+        Self::from_document(parse::document(text)?, ReferenceSources { environment, aws, deadline }).await
     }
 
-    async fn of_document(mut document: Value, places: Places<'_>) -> Result<Self, InvalidConfiguration> {
+    async fn from_document(mut document: Value, sources: ReferenceSources<'_>) -> Result<Self, InvalidConfiguration> {
         let faults = Faults::default();
-        let resolved = reference::resolve(&mut document, places, &faults).await;
+        let resolved = reference::resolve(&mut document, sources, &faults).await;
         parse::config(&document, &resolved, &faults).ok_or_else(|| faults.into())
     }
 
-    /// What takes this configuration's secrets out of text.
+    /// Returns a redactor that removes the secrets of this configuration from text.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
         let mut secrets = vec![self.ayrshare.api_key.expose_secret().to_owned()];
         let mut add_url = |url: &SecretUrl| {
-            // A service may repeat any part of it; a short part may be a word of ours.
+            // A service may repeat only a part of the URL in an error text.
             let parts = url.0.path().split('/').chain([url.0.path().trim_matches('/')]);
             let parts = parts.chain(url.0.query()).chain(url.0.password());
             secrets.push(url.0.as_str().to_owned());
-            secrets.extend(parts.filter(|part| MAX_WORD < part.len()).map(ToOwned::to_owned));
+            secrets.extend(parts.filter(|part| MAX_UNREDACTED_PART_BYTES < part.len()).map(ToOwned::to_owned));
         };
         self.heartbeat.iter().for_each(&mut add_url);
         for channel in &self.channels {
@@ -346,149 +223,14 @@ impl Config {
     }
 }
 
-/// Where the document is.
-#[derive(Debug, PartialEq, Eq)]
-enum Source {
-    /// In a file.
-    File(PathBuf),
-    /// In Parameter Store or in Secrets Manager.
-    Kept(Reference),
-    /// In an object of S3.
-    S3(s3::Object),
-}
-
-impl Source {
-    /// The document's place; `None` without one, when the environment alone is the configuration.
-    fn of(environment: &Environment) -> Result<Option<Self>, Fault> {
-        const ACCEPTED: &str = "give the path of a file, `ssm:/parameter/name`, `secretsmanager:ID[#json-key]` or \
-                                `s3://bucket/key`";
-        let Some(place) = environment.non_blank_var(CONFIG_VARIABLE) else { return Ok(None) };
-        let place = place.trim();
-        let fault = |reason: String| Fault::new(CONFIG_VARIABLE, reason);
-        let source = match place.split_once(':') {
-            Some(("ssm" | "secretsmanager", _)) => match Reference::parse(place) {
-                Some(reference) => reference.map(Self::Kept).map_err(fault),
-                None => Err(fault(ACCEPTED.to_owned())),
-            },
-            Some(("s3", object)) => s3::Object::parse(object).map(Self::S3).map_err(fault),
-            // A drive of Windows has one letter.
-            Some((scheme, _)) if 2 <= scheme.len() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                Err(fault(format!("`{scheme}:` is no place that the document can be read from; {ACCEPTED}")))
-            }
-            _ => Ok(Self::File(place.into())),
-        };
-        source.map(Some)
-    }
-
-    fn is_in_aws(&self) -> bool {
-        matches!(self, Self::Kept(_) | Self::S3(_))
-    }
-
-    async fn read(&self, places: Places<'_>) -> Result<String, Fault> {
-        match self {
-            Self::File(path) => read_file(path).await.map_err(|reason| Fault::new(CONFIG_VARIABLE, reason)),
-            Self::Kept(reference) => {
-                let found = reference::look_up([reference.clone()].into(), places).await.remove(reference);
-                let found = found.unwrap_or_else(|| Ok(String::new()));
-                found.map_err(|miss| Fault::of_lookup(CONFIG_VARIABLE, reference, &miss))
-            }
-            Self::S3(object) => {
-                let found = object.read(places.aws, places.deadline).await;
-                found.map_err(|miss| Fault::of_lookup(CONFIG_VARIABLE, object, &miss))
-            }
-        }
-    }
-}
-
-/// The region that AWS is asked in, for an error to name.
+/// Returns the region in which AWS is called, for error texts.
 fn region(config: &SdkConfig) -> String {
     config.region().map_or_else(|| DEFAULT_REGION.to_owned(), ToString::to_string)
 }
 
-async fn read_file(path: &std::path::Path) -> Result<String, String> {
-    let named = path.display();
-    let size = tokio::fs::metadata(path).await.map_err(|error| format!("{named} cannot be read: {error}"))?.len();
-    if MAX_DOCUMENT_BYTES < size {
-        return Err(format!("{named} has {size} bytes; the most that is read is {MAX_DOCUMENT_BYTES}"));
-    }
-    let bytes = tokio::fs::read(path).await.map_err(|error| format!("{named} cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| format!("{named} is not UTF-8 text"))
-}
-
-/// The path of `key` in the table at `path`.
+/// Returns the path of `key` in the table at `path`.
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
-}
-
-/// One thing that is wrong with a document, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// The path in the document, counted from 0: `channels[1].webhook_url`.
-    pub path: String,
-    /// What is wrong and how to mend it; never a secret.
-    pub message: String,
-    /// Whether a service could not be asked: nothing is known to be wrong with the document.
-    #[serde(skip)]
-    is_passing: bool,
-}
-
-impl Fault {
-    fn new(path: &str, message: impl fmt::Display) -> Self {
-        Self { path: path.to_owned(), message: message.to_string(), is_passing: false }
-    }
-
-    /// A value at `path` that could not be had from where it is kept.
-    fn of_lookup(path: &str, place: &impl fmt::Display, miss: &LookupError) -> Self {
-        Self { is_passing: miss.is_passing, ..Self::new(path, format!("{place}: {}", miss.reason)) }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
-
-/// Collects faults while a document is read.
-#[derive(Debug, Default)]
-struct Faults(RefCell<Vec<Fault>>);
-
-impl Faults {
-    fn add(&self, fault: Fault) {
-        self.0.borrow_mut().push(fault);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
-    }
-}
-
-/// A configuration that is refused, with everything that is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration is refused: {}", .faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; "))]
-pub struct InvalidConfiguration {
-    /// Every fault, one at least.
-    pub faults: Vec<Fault>,
-}
-
-impl InvalidConfiguration {
-    /// Whether a part of it could not be read just now, so that nothing is known of the configuration as a whole.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        self.faults.iter().any(|fault| fault.is_passing)
-    }
-}
-
-impl From<Faults> for InvalidConfiguration {
-    fn from(faults: Faults) -> Self {
-        Self { faults: faults.0.into_inner() }
-    }
-}
-
-impl From<Fault> for InvalidConfiguration {
-    fn from(fault: Fault) -> Self {
-        Self { faults: vec![fault] }
-    }
 }
 
 #[cfg(test)]

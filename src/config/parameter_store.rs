@@ -1,4 +1,4 @@
-//! Parameter Store of Systems Manager: many parameters at once, decrypted.
+//! Parameter Store of AWS Systems Manager: reading many parameters with few calls, decrypted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,21 +8,21 @@ use serde_json::json;
 
 use super::lookup_error::LookupError;
 use crate::net::Deadline;
-use crate::net::aws::{Aws, JsonService, Refusal};
+use crate::net::aws::{Aws, AwsError, JsonService};
 
 const PARAMETER_STORE: JsonService = JsonService::new("SSM", "ssm", "AmazonSSM");
-/// The most names that one call takes.
+/// The maximum number of names in one call.
 const MAX_NAMES: usize = 10;
-/// How many calls are made side by side. By default an account may make 40 a second.
-const SIDE_BY_SIDE: usize = 8;
+/// How many calls run concurrently. By default, an account may make 40 calls per second.
+const MAX_CONCURRENT_CALLS: usize = 8;
 
-/// Checks a parameter's name, which may end in `:VERSION` or `:LABEL`.
+/// Validates the name of a parameter, which may end in `:VERSION` or `:LABEL`.
 ///
-/// One name that Parameter Store does not take would fail the whole call that it is in.
+/// Parameter Store rejects a whole call when one of its names is not valid.
 ///
 /// # Errors
 ///
-/// Says what a name looks like.
+/// Returns the reason when the name is not valid.
 pub fn check_name(text: &str) -> Result<(), String> {
     let (name, selector) = text.split_once(':').map_or((text, None), |(name, selector)| (name, Some(selector)));
     let is_word = |text: &str| {
@@ -33,12 +33,12 @@ pub fn check_name(text: &str) -> Result<(), String> {
     if is_name && selector.is_none_or(is_word) {
         Ok(())
     } else {
-        Err("`ssm:` must be followed by the whole name of a parameter, like `ssm:/media-expiry-alerts/api-key`"
+        Err("`ssm:` must be followed by the full name of a parameter, like `ssm:/media-expiry-alerts/api-key`"
             .to_owned())
     }
 }
 
-/// Reads parameters, each by its name, by as few calls as it takes.
+/// Reads parameters with as few calls as possible. Returns the result for each name.
 pub async fn read(
     aws: &Aws,
     names: BTreeSet<&str>,
@@ -47,16 +47,16 @@ pub async fn read(
     if names.is_empty() {
         return BTreeMap::new();
     }
-    let store = &Store { aws, region: super::region(aws.config().await), deadline };
-    // Two versions of one parameter have the same name in an answer, so each is asked for by itself.
+    let store = &ParameterStore { aws, region: super::region(aws.config().await), deadline };
+    // All versions of a parameter have the same name in a response, so each version needs a call of its own.
     let (selected, plain): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.contains(':'));
     let batches = plain.chunks(MAX_NAMES).chain(selected.chunks(1)).map(|batch| store.read_batch(batch));
-    stream::iter(batches).buffer_unordered(SIDE_BY_SIDE).flat_map(stream::iter).collect().await
+    stream::iter(batches).buffer_unordered(MAX_CONCURRENT_CALLS).flat_map(stream::iter).collect().await
 }
 
-type Found = BTreeMap<String, Result<String, LookupError>>;
+type ParametersByName = BTreeMap<String, Result<String, LookupError>>;
 
-struct Store<'a> {
+struct ParameterStore<'a> {
     aws: &'a Aws,
     region: String,
     deadline: Deadline,
@@ -76,27 +76,28 @@ struct Parameter {
     value: String,
 }
 
-impl Store<'_> {
-    /// Reads some parameters; where one that may not be read fails the call for all of them, each by itself.
-    async fn read_batch(&self, names: &[&str]) -> Found {
-        let own = |name: &str| name.to_owned();
+impl ParameterStore<'_> {
+    /// Reads some parameters with one call.
+    ///
+    /// The call fails for all of them when one may not be read. Then each is read with a call of its own.
+    async fn read_batch(&self, names: &[&str]) -> ParametersByName {
         match self.call(names).await {
             Ok(parameters) => {
                 let value = |name: &str| {
                     let (name, _) = name.split_once(':').unwrap_or((name, ""));
                     parameters.iter().find(|found| found.name == name).map(|found| found.value.clone())
                 };
-                names.iter().map(|name| (own(name), value(name).ok_or_else(|| self.missing(name)))).collect()
+                names.iter().map(|name| ((*name).to_owned(), value(name).ok_or_else(|| self.missing(name)))).collect()
             }
-            Err(refusal) if 1 < names.len() && is_about_one(&refusal) => {
+            Err(error) if 1 < names.len() && may_concern_one_name(&error) => {
                 let each = names.iter().map(|name| Box::pin(self.read_batch(std::slice::from_ref(name))));
                 stream::iter(each).buffer_unordered(2).flat_map(stream::iter).collect().await
             }
-            Err(refusal) => names.iter().map(|name| (own(name), Err(refused(&refusal)))).collect(),
+            Err(error) => names.iter().map(|name| ((*name).to_owned(), Err(lookup_error(&error)))).collect(),
         }
     }
 
-    async fn call(&self, names: &[&str]) -> Result<Vec<Parameter>, Refusal> {
+    async fn call(&self, names: &[&str]) -> Result<Vec<Parameter>, AwsError> {
         let question = json!({"Names": names, "WithDecryption": true});
         let answer = PARAMETER_STORE.ask("GetParameters", &question, self.aws, &self.region, self.deadline).await;
         answer.map(|Parameters { parameters }| parameters)
@@ -105,32 +106,32 @@ impl Store<'_> {
     fn missing(&self, name: &str) -> LookupError {
         let region = &self.region;
         if name.contains(':') {
-            return LookupError::lasting(format!(
-                "there is no such parameter in {region}, or no such version or label of it"
+            return LookupError::permanent(format!(
+                "there is no such parameter in {region}, or it has no such version or label"
             ));
         }
-        LookupError::lasting(format!(
-            "there is no such parameter in {region}; make it: \
+        LookupError::permanent(format!(
+            "there is no such parameter in {region}; create it: \
              aws ssm put-parameter --region {region} --name {name} --type SecureString --value ..."
         ))
     }
 }
 
-/// Whether a call may have failed because of one of its names.
-fn is_about_one(refusal: &Refusal) -> bool {
-    refusal.is_denied() || refusal.code.as_deref() == Some("ValidationException")
+/// Returns whether a call may have failed because of one of its names.
+fn may_concern_one_name(error: &AwsError) -> bool {
+    error.is_denied() || error.code.as_deref() == Some("ValidationException")
 }
 
-fn refused(refusal: &Refusal) -> LookupError {
-    let said = refusal.said.to_ascii_lowercase();
-    let reason = if refusal.is_denied() && (said.contains("ciphertext") || said.contains("kms")) {
+fn lookup_error(error: &AwsError) -> LookupError {
+    let message = error.message.to_ascii_lowercase();
+    let reason = if error.is_denied() && (message.contains("ciphertext") || message.contains("kms")) {
         "the function's role does not allow kms:Decrypt on the key that this parameter is encrypted with".to_owned()
-    } else if refusal.is_denied() {
+    } else if error.is_denied() {
         "the function's role does not allow ssm:GetParameters on this parameter".to_owned()
     } else {
-        format!("Parameter Store {refusal}")
+        format!("Parameter Store {error}")
     };
-    LookupError { reason, is_passing: refusal.is_passing }
+    LookupError { reason, is_transient: error.is_transient }
 }
 
 #[cfg(test)]
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_whole() {
+    fn names_start_with_a_slash() {
         for name in ["/a", "/media-expiry-alerts/profiles/acme", "/a.b/C_9", "/a:3", "/a:live"] {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
@@ -148,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_mends_it() {
-        let check = |code: &str, said: &str, status, expected: &str, is_passing| {
-            let miss = refused(&Refusal::of_answer(code, said, status));
-            assert!(miss.reason.contains(expected), "{}", miss.reason);
-            assert_eq!(miss.is_passing, is_passing, "{code}");
+    fn errors_say_how_to_fix_them() {
+        let check = |code: &str, message: &str, status, expected: &str, is_transient| {
+            let error = lookup_error(&AwsError::from_response(code, message, status));
+            assert!(error.reason.contains(expected), "{}", error.reason);
+            assert_eq!(error.is_transient, is_transient, "{code}");
         };
         let denied = "User: arn:aws:sts::1:assumed-role/r is not authorized to perform: ssm:GetParameters";
         check("AccessDeniedException", denied, 400, "ssm:GetParameters", false);

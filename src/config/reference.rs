@@ -1,58 +1,59 @@
-//! References: the strings of a document that stand for a value kept elsewhere, and the one step that resolves them.
+//! References: strings of a document that name where a value is stored, and replacing them with the values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
 
+use super::fault::{Fault, Faults};
 use super::lookup_error::LookupError;
-use super::{Fault, Faults, parameter_store, secrets_manager};
+use super::{parameter_store, secrets_manager};
 use crate::net::Deadline;
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 
-/// A string that names where its value is kept.
+/// A string that names where its value is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reference {
-    /// `env:NAME`, a variable of the function's environment.
+    /// An environment variable: `env:NAME`.
     Env(String),
-    /// `ssm:/name`, a parameter of Parameter Store, decrypted. `:VERSION` or `:LABEL` may follow.
+    /// A parameter of Parameter Store, which is decrypted: `ssm:/name`, `ssm:/name:VERSION` or `ssm:/name:LABEL`.
     Parameter(String),
-    /// `secretsmanager:ID[#json-key]`, a secret of Secrets Manager.
+    /// A secret of Secrets Manager: `secretsmanager:ID[#json-key]`.
     Secret {
-        /// Its name or its ARN.
+        /// The name or the ARN of the secret.
         id: String,
-        /// The key in its JSON; all of it without one.
+        /// The key in the JSON of the secret, or `None` for the whole secret.
         json_key: Option<String>,
     },
 }
 
 impl Reference {
-    /// The kinds of reference, as an error names them.
+    /// The supported references, for error texts.
     pub const KINDS: &str = "`env:NAME`, `ssm:/name` or `secretsmanager:ID#json-key`";
 
-    /// Reads a string of a document: `None` when it is a plain value.
+    /// Parses a string of a document. Returns `None` when it is a plain value.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with a string that begins like a reference and is none.
+    /// Returns the reason when the string starts like a reference but is not valid.
     pub fn parse(text: &str) -> Option<Result<Self, String>> {
-        let (scheme, place) = text.split_once(':')?;
+        let (scheme, location) = text.split_once(':')?;
         Some(match scheme {
-            "env" if place.is_empty() || place.contains(['=', '\0']) => {
+            "env" if location.is_empty() || location.contains(['=', '\0']) => {
                 Err("`env:` must be followed by the name of an environment variable".to_owned())
             }
-            "env" => Ok(Self::Env(place.to_owned())),
-            "ssm" => parameter_store::check_name(place).map(|()| Self::Parameter(place.to_owned())),
-            "secretsmanager" => Self::parse_secret(place),
+            "env" => Ok(Self::Env(location.to_owned())),
+            "ssm" => parameter_store::check_name(location).map(|()| Self::Parameter(location.to_owned())),
+            "secretsmanager" => Self::parse_secret(location),
             _ => return None,
         })
     }
 
-    fn parse_secret(place: &str) -> Result<Self, String> {
-        let (id, json_key) = match place.split_once('#') {
+    fn parse_secret(location: &str) -> Result<Self, String> {
+        let (id, json_key) = match location.split_once('#') {
             Some((id, key)) => (id, Some(key.to_owned())),
-            None => (place, None),
+            None => (location, None),
         };
         secrets_manager::check_id(id)?;
         if json_key.as_ref().is_some_and(|key| key.is_empty() || key.contains(char::is_control)) {
@@ -61,9 +62,9 @@ impl Reference {
         Ok(Self::Secret { id: id.to_owned(), json_key })
     }
 
-    /// Whether the value is kept in AWS, where it may change while the process lives.
+    /// Returns whether the value is stored in AWS, where it may change while the process runs.
     #[must_use]
-    pub fn is_kept_in_aws(&self) -> bool {
+    pub fn is_from_aws(&self) -> bool {
         match self {
             Self::Env(_) => false,
             Self::Parameter(_) | Self::Secret { .. } => true,
@@ -82,34 +83,34 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Where references are looked up, and until when.
+/// Where to look up references, and the deadline for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Places<'a> {
-    /// Has the variables.
+pub struct ReferenceSources<'a> {
+    /// The environment variables.
     pub environment: &'a Environment,
-    /// Has Parameter Store, Secrets Manager and S3.
+    /// Access to Parameter Store, Secrets Manager and S3.
     pub aws: &'a Aws,
-    /// When it must be over.
+    /// When all lookups must be done.
     pub deadline: Deadline,
 }
 
-/// Puts the values in the place of every reference in `document`.
+/// Replaces every reference in `document` with its value.
 ///
-/// A reference that cannot be resolved becomes a fault and leaves `null` behind, at a path that
-/// [`Resolved::is_settled`] knows, so that nobody reports the missing value a second time.
-pub async fn resolve(document: &mut Value, places: Places<'_>, faults: &Faults) -> Resolved {
+/// A reference that cannot be resolved is reported to `faults` and replaced with `null`.
+/// [`ResolvedReferences::is_unresolved`] returns true for its path, so that the missing value is not reported again.
+pub async fn resolve(document: &mut Value, sources: ReferenceSources<'_>, faults: &Faults) -> ResolvedReferences {
     let mut found = Vec::new();
     each_string("", document, &mut |path, text| match Reference::parse(text) {
         None => {}
         Some(Ok(reference)) => found.push((path.to_owned(), reference)),
         Some(Err(reason)) => faults.add(Fault::new(path, reason)),
     });
-    let values = look_up(found.iter().map(|(_, reference)| reference.clone()).collect(), places).await;
+    let values = look_up(found.iter().map(|(_, reference)| reference.clone()).collect(), sources).await;
 
-    let mut resolved = Resolved::default();
+    let mut resolved = ResolvedReferences::default();
     for (path, reference) in found {
-        if let Some(Err(miss)) = values.get(&reference) {
-            faults.add(Fault::of_lookup(&path, &reference, miss));
+        if let Some(Err(error)) = values.get(&reference) {
+            faults.add(Fault::from_lookup(&path, &reference, error));
         }
         resolved.references.insert(path, reference);
     }
@@ -124,35 +125,35 @@ pub async fn resolve(document: &mut Value, places: Places<'_>, faults: &Faults) 
     resolved
 }
 
-/// Which strings of a document were references.
+/// The references that a document contained, by path.
 #[derive(Debug, Default)]
-pub struct Resolved {
+pub struct ResolvedReferences {
     references: BTreeMap<String, Reference>,
 }
 
-impl Resolved {
-    /// Whether the value at `path` was a reference that could not be resolved, and is reported already.
-    pub fn is_settled(&self, path: &str, value: &Value) -> bool {
+impl ResolvedReferences {
+    /// Returns whether the value at `path` was a reference that could not be resolved. It is already reported.
+    pub fn is_unresolved(&self, path: &str, value: &Value) -> bool {
         value.is_null() && self.references.contains_key(path)
     }
 
-    /// The reference that stood at `path`.
+    /// Returns the reference that `path` contained, if it contained one.
     pub fn at(&self, path: &str) -> Option<&Reference> {
         self.references.get(path)
     }
 
-    /// Whether any value came from AWS.
-    pub fn has_any_of_aws(&self) -> bool {
-        self.references.values().any(Reference::is_kept_in_aws)
+    /// Returns whether any value came from AWS.
+    pub fn any_from_aws(&self) -> bool {
+        self.references.values().any(Reference::is_from_aws)
     }
 }
 
-/// Looks up every reference once, all services side by side.
+/// Looks up every reference once. The services are called concurrently.
 pub async fn look_up(
     references: BTreeSet<Reference>,
-    places: Places<'_>,
+    sources: ReferenceSources<'_>,
 ) -> BTreeMap<Reference, Result<String, LookupError>> {
-    let Places { environment, aws, deadline } = places;
+    let ReferenceSources { environment, aws, deadline } = sources;
     let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for reference in &references {
         match reference {
@@ -163,15 +164,15 @@ pub async fn look_up(
     }
     let (parameters, secrets) =
         tokio::join!(parameter_store::read(aws, names, deadline), secrets_manager::read(aws, ids, deadline));
-    let not_asked = || Err(LookupError::lasting("it was not looked up".to_owned()));
+    let not_looked_up = || Err(LookupError::permanent("it was not looked up".to_owned()));
     let value = |reference: &Reference| match reference {
-        Reference::Env(name) => {
-            environment.var(name).ok_or_else(|| LookupError::lasting("this environment variable is not set".to_owned()))
-        }
-        Reference::Parameter(name) => parameters.get(name).cloned().unwrap_or_else(not_asked),
+        Reference::Env(name) => environment
+            .var(name)
+            .ok_or_else(|| LookupError::permanent("this environment variable is not set".to_owned())),
+        Reference::Parameter(name) => parameters.get(name).cloned().unwrap_or_else(not_looked_up),
         Reference::Secret { id, json_key } => {
-            let Some(secret) = secrets.get(id) else { return not_asked() };
-            secret.clone().and_then(|secret| secrets_manager::part(&secret, json_key.as_deref()))
+            let Some(secret) = secrets.get(id) else { return not_looked_up() };
+            secret.clone().and_then(|secret| secrets_manager::select(&secret, json_key.as_deref()))
         }
     };
     references.iter().map(|reference| (reference.clone(), value(reference))).collect()
@@ -216,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_from_values() {
+    fn parse_distinguishes_references_from_plain_values() {
         let secret = |id: &str, json_key: Option<&str>| {
             Some(Ok(Reference::Secret { id: id.to_owned(), json_key: json_key.map(ToOwned::to_owned) }))
         };

@@ -1,19 +1,19 @@
-//! S3: one object, with a signed GET.
+//! S3: reading one object with a signed GET request.
 
 use std::fmt;
 
 use aws_types::SdkConfig;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::MAX_DOCUMENT_BYTES;
+use super::document::MAX_DOCUMENT_BYTES;
 use super::lookup_error::LookupError;
-use crate::net::aws::{self, Aws, READ_TIMEOUT, Refusal};
+use crate::net::aws::{self, Aws, AwsError, READ_TIMEOUT};
 use crate::net::{self, Answer, Deadline, NetError};
 
-/// What S3 wants to see encoded in the path: everything but the unreserved characters and the slash.
+/// The characters to percent-encode in the path. S3 requires it for all but unreserved characters and the slash.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// An object: `s3://bucket/key`.
+/// The location of an object: `s3://bucket/key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     bucket: String,
@@ -27,15 +27,15 @@ impl fmt::Display for Object {
 }
 
 impl Object {
-    /// Reads what comes after `s3:`.
+    /// Parses the text after `s3:`.
     ///
     /// # Errors
     ///
-    /// Says what an object looks like.
-    pub fn parse(place: &str) -> Result<Self, String> {
+    /// Returns the reason when the location is not valid.
+    pub fn parse(location: &str) -> Result<Self, String> {
         let expected =
             || Err("`s3:` must be followed by a bucket and a key, like `s3://bucket/folder/alerts.toml`".to_owned());
-        let Some((bucket, key)) = place.strip_prefix("//").and_then(|place| place.split_once('/')) else {
+        let Some((bucket, key)) = location.strip_prefix("//").and_then(|location| location.split_once('/')) else {
             return expected();
         };
         let is_bucket = (3..=63).contains(&bucket.len())
@@ -44,24 +44,28 @@ impl Object {
         if !is_bucket || key.is_empty() {
             return expected();
         }
-        // A URL cannot say them.
+        // A URL cannot contain such a key: HTTP clients remove these parts of a path.
         if key.split('/').any(|part| matches!(part, "." | "..")) {
-            return Err("a key with `.` or `..` between slashes cannot be read; give the object another key".to_owned());
+            return Err(
+                "an object whose key contains `.` or `..` between slashes cannot be read; use another key".to_owned()
+            );
         }
         Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
     }
 
-    /// Reads the object as text, as much of it as a document may have.
+    /// Reads the object as text, if it is not larger than [`MAX_DOCUMENT_BYTES`].
     pub async fn read(&self, aws: &Aws, deadline: Deadline) -> Result<String, LookupError> {
         let config = aws.config().await;
-        let got = aws::retrying(deadline, || self.get(aws, config, deadline)).await;
-        let bytes = got.map_err(|refusal| self.refused(&refusal, &super::region(config)))?;
-        String::from_utf8(bytes).map_err(|_| LookupError::lasting("is not UTF-8 text".to_owned()))
+        let result = aws::retrying(deadline, || self.get(aws, config, deadline)).await;
+        let bytes = result.map_err(|error| self.lookup_error(&error, &super::region(config)))?;
+        String::from_utf8(bytes).map_err(|_| LookupError::permanent("is not UTF-8 text".to_owned()))
     }
 
-    /// Where the object is. A bucket with a dot in its name has no certificate for a host of its own, and an endpoint
-    /// of ours has no hosts for buckets.
-    fn url(&self, config: &SdkConfig, region: &str) -> Result<String, Refusal> {
+    /// Returns the URL of the object.
+    ///
+    /// The bucket is usually a part of the host name. It is a part of the path when its name contains a dot, which the
+    /// certificate of S3 does not cover, and for a custom endpoint, which may not have a host name for each bucket.
+    fn url(&self, config: &SdkConfig, region: &str) -> Result<String, AwsError> {
         let Self { bucket, key } = self;
         let key = utf8_percent_encode(key, ENCODED);
         if let Some(endpoint) = aws::endpoint_url(config, "S3") {
@@ -75,54 +79,52 @@ impl Object {
         })
     }
 
-    async fn get(&self, aws: &Aws, config: &SdkConfig, deadline: Deadline) -> Result<Vec<u8>, Refusal> {
+    async fn get(&self, aws: &Aws, config: &SdkConfig, deadline: Deadline) -> Result<Vec<u8>, AwsError> {
         let region = super::region(config);
         let request = aws.http().get(self.url(config, &region)?);
         let request = aws::signed(aws, "s3", &region, request).await?;
         let max_bytes = usize::try_from(MAX_DOCUMENT_BYTES).unwrap_or(usize::MAX);
         match net::send(request, READ_TIMEOUT, deadline, max_bytes).await {
             Ok(answer) if answer.status.is_success() => Ok(answer.body),
-            Ok(answer) => Err(refusal(&answer)),
-            Err(error @ NetError::TooLarge(_)) => Err(Refusal::of_answer(TOO_LARGE, &error.to_string(), 200)),
-            Err(error) => Err(Refusal::no_answer(&error.to_string())),
+            Ok(answer) => Err(aws_error(&answer)),
+            Err(error @ NetError::TooLarge(_)) => Err(AwsError::from_response(TOO_LARGE, &error.to_string(), 200)),
+            Err(error) => Err(AwsError::transient(&error.to_string())),
         }
     }
 
-    fn refused(&self, refusal: &Refusal, region: &str) -> LookupError {
+    fn lookup_error(&self, error: &AwsError, region: &str) -> LookupError {
         let Self { bucket, key } = self;
-        let reason = match refusal.code.as_deref().unwrap_or_default() {
-            TOO_LARGE => format!("has more than {MAX_DOCUMENT_BYTES} bytes, which is the most that is read"),
+        let reason = match error.code.as_deref().unwrap_or_default() {
+            TOO_LARGE => format!("has more than {MAX_DOCUMENT_BYTES} bytes, which is the maximum"),
             "NoSuchBucket" => "there is no such bucket".to_owned(),
-            "NoSuchKey" => format!("there is no such object; put it there: aws s3 cp FILE 's3://{bucket}/{key}'"),
+            "NoSuchKey" => format!("there is no such object; upload it: aws s3 cp FILE 's3://{bucket}/{key}'"),
             "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
-                format!("the bucket is in another region than the function, which is in {region}")
+                format!("the bucket is in another region; it must be in the region of the function, which is {region}")
             }
-            _ if refusal.is_denied() && refusal.said.contains("kms:") => {
+            _ if error.is_denied() && error.message.contains("kms:") => {
                 "the function's role does not allow kms:Decrypt on the key that this object is encrypted with"
                     .to_owned()
             }
-            _ if refusal.is_denied() => {
-                "the function's role does not allow s3:GetObject on this object, or there is no \
-                                         such object, which S3 tells only a role with s3:ListBucket on the bucket"
-                    .to_owned()
-            }
-            _ => format!("S3 {refusal}"),
+            _ if error.is_denied() => "the function's role does not allow s3:GetObject on this object, or there is no \
+                                         such object; S3 reports that only to a role that allows s3:ListBucket"
+                .to_owned(),
+            _ => format!("S3 {error}"),
         };
-        LookupError { reason, is_passing: refusal.is_passing }
+        LookupError { reason, is_transient: error.is_transient }
     }
 }
 
 const TOO_LARGE: &str = "TooLarge";
 
-/// Reads an error: `<Error><Code>NoSuchKey</Code><Message>...</Message>...</Error>`.
-fn refusal(answer: &Answer) -> Refusal {
+/// Parses an error response: `<Error><Code>NoSuchKey</Code><Message>...</Message>...</Error>`.
+fn aws_error(answer: &Answer) -> AwsError {
     let body = String::from_utf8_lossy(&answer.body);
     let field = |name: &str| {
         let (_, rest) = body.split_once(&format!("<{name}>"))?;
         Some(rest.split_once("</")?.0)
     };
     let code = field("Code").unwrap_or_else(|| answer.status.as_str());
-    Refusal::of_answer(code, field("Message").unwrap_or_default(), answer.status.as_u16())
+    AwsError::from_response(code, field("Message").unwrap_or_default(), answer.status.as_u16())
 }
 
 #[cfg(test)]
@@ -132,11 +134,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_has_a_bucket_and_a_key() {
-        let url = |place: &str, variables: &[(&str, &str)]| {
+    fn a_location_has_a_bucket_and_a_key() {
+        let url = |location: &str, variables: &[(&str, &str)]| {
             let config = aws::tests::config(variables);
-            let object = Object::parse(place)?;
-            object.url(&config, &crate::config::region(&config)).map_err(|refusal| refusal.said)
+            let object = Object::parse(location)?;
+            object.url(&config, &crate::config::region(&config)).map_err(|error| error.message)
         };
         assert_eq!(
             url("//conf-1/a b/東.toml", &[("AWS_REGION", "eu-west-1")]).as_deref(),
@@ -150,21 +152,21 @@ mod tests {
             url("//conf/a", &[("AWS_ENDPOINT_URL", "http://127.0.0.1:5000/")]).as_deref(),
             Ok("http://127.0.0.1:5000/conf/a")
         );
-        for place in
+        for location in
             ["", "conf/a", "//conf", "//conf/", "///a", "//Conf/a", "//a/b", "//conf/../a", "//c@onf/a", "//-ab/a"]
         {
-            assert!(url(place, &[]).is_err(), "{place}");
+            assert!(url(location, &[]).is_err(), "{location}");
         }
     }
 
     #[test]
-    fn a_refusal_says_what_mends_it() {
+    fn errors_say_how_to_fix_them() {
         let object = Object::parse("//conf/a.toml").expect("an object");
-        let check = |status: StatusCode, body: &str, expected: &str, is_passing| {
+        let check = |status: StatusCode, body: &str, expected: &str, is_transient| {
             let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
-            let miss = object.refused(&refusal(&answer), "eu-west-1");
-            assert!(miss.reason.contains(expected), "{}", miss.reason);
-            assert_eq!(miss.is_passing, is_passing, "{expected}");
+            let error = object.lookup_error(&aws_error(&answer), "eu-west-1");
+            assert!(error.reason.contains(expected), "{}", error.reason);
+            assert_eq!(error.is_transient, is_transient, "{expected}");
         };
         let xml = |code: &str, message: &str| {
             format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>")

@@ -1,7 +1,7 @@
-//! Secrets Manager: secrets whole, or one key of those that are JSON.
+//! Secrets Manager: reading whole secrets, or one key of a JSON secret.
 //!
-//! Each secret is read by a call of its own. `BatchGetSecretValue` would save calls, and wants a permission that cannot
-//! be given for single secrets.
+//! Each secret is read with a call of its own. `BatchGetSecretValue` would need fewer calls, but also a permission that
+//! cannot be limited to single secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,17 +12,17 @@ use serde_json::{Map, Value, json};
 
 use super::lookup_error::LookupError;
 use crate::net::Deadline;
-use crate::net::aws::{Aws, JsonService, Refusal};
+use crate::net::aws::{Aws, AwsError, JsonService};
 
 const SECRETS_MANAGER: JsonService = JsonService::new("Secrets Manager", "secretsmanager", "secretsmanager");
-/// How many secrets are read side by side.
-const SIDE_BY_SIDE: usize = 16;
+/// How many secrets are read concurrently.
+const MAX_CONCURRENT_CALLS: usize = 16;
 
-/// Checks the ID of a secret: its name, or its ARN.
+/// Validates the ID of a secret, which is its name or its ARN.
 ///
 /// # Errors
 ///
-/// Says what an ID looks like.
+/// Returns the reason when the ID is not valid.
 pub fn check_id(id: &str) -> Result<(), String> {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+=.@-!".contains(&byte))
@@ -33,13 +33,13 @@ pub fn check_id(id: &str) -> Result<(), String> {
     if is_arn || is_name(id) {
         Ok(())
     } else {
-        Err("`secretsmanager:` must be followed by the name or the ARN of a secret; `#` and a key of its JSON may come \
-             after it"
+        Err("`secretsmanager:` must be followed by the name or the ARN of a secret, and optionally by `#` and a key of its \
+             JSON"
             .to_owned())
     }
 }
 
-/// Reads secrets, each once.
+/// Reads secrets, each of them once. Returns the result for each ID.
 pub async fn read(
     aws: &Aws,
     ids: BTreeSet<&str>,
@@ -53,10 +53,10 @@ pub async fn read(
         let region = region_of(id).unwrap_or(default_region);
         (id.to_owned(), read_one(aws, id, region, deadline).await)
     });
-    stream::iter(each).buffer_unordered(SIDE_BY_SIDE).collect().await
+    stream::iter(each).buffer_unordered(MAX_CONCURRENT_CALLS).collect().await
 }
 
-/// The region of an ARN, which is where it must be asked for.
+/// Returns the region of an ARN. The secret must be read in this region.
 fn region_of(id: &str) -> Option<&str> {
     id.strip_prefix("arn:")?.split(':').nth(2)
 }
@@ -71,66 +71,66 @@ struct Secret {
 async fn read_one(aws: &Aws, id: &str, region: &str, deadline: Deadline) -> Result<SecretString, LookupError> {
     let question = json!({"SecretId": id});
     let answer = SECRETS_MANAGER.ask::<Secret>("GetSecretValue", &question, aws, region, deadline).await;
-    let secret = answer.map_err(|refusal| refused(&refusal, id, region))?;
+    let secret = answer.map_err(|error| lookup_error(&error, id, region))?;
     secret.secret_string.map(SecretString::from).ok_or_else(|| {
-        LookupError::lasting(format!(
-            "this secret is binary; keep it as text: \
+        LookupError::permanent(format!(
+            "this secret is binary; store it as text: \
              aws secretsmanager put-secret-value --region {region} --secret-id {id} --secret-string ..."
         ))
     })
 }
 
-fn refused(refusal: &Refusal, id: &str, region: &str) -> LookupError {
-    let said = refusal.said.to_ascii_lowercase();
-    let code = refusal.code.as_deref().unwrap_or_default();
+fn lookup_error(error: &AwsError, id: &str, region: &str) -> LookupError {
+    let message = error.message.to_ascii_lowercase();
+    let code = error.code.as_deref().unwrap_or_default();
     let reason = match code {
-        "ResourceNotFoundException" if said.contains("staging label") => format!(
-            "this secret has no value yet; give it one: \
+        "ResourceNotFoundException" if message.contains("staging label") => format!(
+            "this secret has no value yet; set one: \
              aws secretsmanager put-secret-value --region {region} --secret-id {id} --secret-string ..."
         ),
         "ResourceNotFoundException" if id.starts_with("arn:") => format!("there is no such secret in {region}"),
         "ResourceNotFoundException" => format!(
-            "there is no such secret in {region}; make it: \
+            "there is no such secret in {region}; create it: \
              aws secretsmanager create-secret --region {region} --name {id} --secret-string ..."
         ),
-        "InvalidRequestException" if said.contains("delet") => format!(
-            "this secret is marked for deletion; bring it back: \
+        "InvalidRequestException" if message.contains("delet") => format!(
+            "this secret is marked for deletion; restore it: \
              aws secretsmanager restore-secret --region {region} --secret-id {id}"
         ),
         "DecryptionFailure" => DECRYPT.to_owned(),
-        _ if refusal.is_denied() && said.contains("kms") => DECRYPT.to_owned(),
-        _ if refusal.is_denied() => {
+        _ if error.is_denied() && message.contains("kms") => DECRYPT.to_owned(),
+        _ if error.is_denied() => {
             "the function's role does not allow secretsmanager:GetSecretValue on this secret".to_owned()
         }
-        _ => format!("Secrets Manager {refusal}"),
+        _ => format!("Secrets Manager {error}"),
     };
-    LookupError { reason, is_passing: refusal.is_passing }
+    LookupError { reason, is_transient: error.is_transient }
 }
 
 const DECRYPT: &str = "the function's role does not allow kms:Decrypt on the key that this secret is encrypted with, or \
                        the key is disabled";
 
-/// What a reference wants of a secret: the string under a key of its JSON, or all of it. The error shows nothing of it.
+/// Returns the value that a reference selects from a secret: the string under a key of its JSON, or all of it.
 ///
 /// # Errors
 ///
-/// Says what is wrong with the secret.
-pub fn part(secret: &SecretString, json_key: Option<&str>) -> Result<String, LookupError> {
+/// Returns an error when the secret has no such string. The error contains nothing of the secret.
+pub fn select(secret: &SecretString, json_key: Option<&str>) -> Result<String, LookupError> {
     let Some(key) = json_key else { return Ok(secret.expose_secret().to_owned()) };
     let reason = match serde_json::from_str::<Map<String, Value>>(secret.expose_secret()) {
         Err(_) => {
-            format!("this secret is no JSON object, so it has no key `{key}`; leave `#{key}` out to take all of it")
+            format!("this secret is not a JSON object, so it has no key `{key}`; remove `#{key}` to use all of it")
         }
         Ok(mut object) => match object.remove(key) {
             Some(Value::String(value)) => return Ok(value),
-            Some(_) => format!("`{key}` of this secret is no string"),
+            Some(_) => format!("`{key}` of this secret is not a string"),
             None => format!(
-                "this secret has no key `{key}`; add it by aws secretsmanager put-secret-value, whose --secret-string \
-                 must hold the other keys too"
+                "this secret has no key `{key}`; add it with aws secretsmanager put-secret-value, whose \
+                 --secret-string must contain the other keys too"
             ),
         },
     };
-    Err(LookupError::lasting(reason))
+    Err(LookupError::permanent(reason))
 }
 
 #[cfg(test)]
@@ -152,29 +152,30 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_a_secret_is_a_string_and_no_error_shows_anything_else() {
-        let get = |secret: &str, key: &str| part(&SecretString::from(secret), Some(key)).map_err(|miss| miss.reason);
+    fn a_key_selects_a_string_and_errors_contain_nothing_of_the_secret() {
+        let get =
+            |secret: &str, key: &str| select(&SecretString::from(secret), Some(key)).map_err(|error| error.reason);
         let secret = r#"{"api_key": "K-1", "port": 5, "other#key": "K-2", "TOPSECRET": "K-3"}"#;
         assert_eq!(get(secret, "api_key"), Ok("K-1".to_owned()));
         assert_eq!(get(secret, "other#key"), Ok("K-2".to_owned()));
-        assert_eq!(part(&SecretString::from(secret), None).as_deref(), Ok(secret));
+        assert_eq!(select(&SecretString::from(secret), None).as_deref(), Ok(secret));
         let check = |secret: &str, key: &str, expected: &str| {
             let reason = get(secret, key).expect_err("no value");
             assert!(reason.starts_with(expected), "{reason}");
             assert!(!reason.contains("TOPSECRET") && !reason.contains("K-"), "{reason}");
         };
         check(secret, "missing", "this secret has no key `missing`");
-        check(secret, "port", "`port` of this secret is no string");
-        check("TOPSECRET", "api_key", "this secret is no JSON object");
-        check("[\"TOPSECRET\"]", "api_key", "this secret is no JSON object");
-        check("", "api_key", "this secret is no JSON object");
+        check(secret, "port", "`port` of this secret is not a string");
+        check("TOPSECRET", "api_key", "this secret is not a JSON object");
+        check("[\"TOPSECRET\"]", "api_key", "this secret is not a JSON object");
+        check("", "api_key", "this secret is not a JSON object");
     }
 
     #[test]
-    fn a_refusal_says_what_mends_it() {
-        let check = |code: &str, said: &str, expected: &str| {
-            let miss = refused(&Refusal::of_answer(code, said, 400), "media", "eu-west-1");
-            assert!(miss.reason.contains(expected) && !miss.is_passing, "{}", miss.reason);
+    fn errors_say_how_to_fix_them() {
+        let check = |code: &str, message: &str, expected: &str| {
+            let error = lookup_error(&AwsError::from_response(code, message, 400), "media", "eu-west-1");
+            assert!(error.reason.contains(expected) && !error.is_transient, "{}", error.reason);
         };
         let not_found = "ResourceNotFoundException";
         check(
@@ -192,6 +193,6 @@ mod tests {
         check("AccessDeniedException", "Access to KMS is not allowed", "kms:Decrypt");
         check("DecryptionFailure", "", "kms:Decrypt");
         check("InvalidParameterException", "no", "Secrets Manager answered InvalidParameterException: no");
-        assert!(refused(&Refusal::no_answer("connection refused"), "media", "eu-west-1").is_passing);
+        assert!(lookup_error(&AwsError::transient("connection refused"), "media", "eu-west-1").is_transient);
     }
 }

@@ -25,7 +25,7 @@ fn load(document: &str) -> Result<Config, InvalidConfiguration> {
 fn load_from(variables: &[(&str, &str)]) -> Result<Config, InvalidConfiguration> {
     let environment = Environment::of(variables.iter().copied());
     let aws = aws(environment.clone());
-    block_on(async { Config::load(&environment, &aws, Deadline::after(MAX_TO_READ)).await })
+    block_on(async { Config::load(&environment, &aws, Deadline::after(LOAD_TIMEOUT)).await })
 }
 
 fn aws(environment: Environment) -> Aws {
@@ -37,7 +37,7 @@ fn faults(result: Result<Config, InvalidConfiguration>) -> Vec<String> {
     invalid.faults.iter().map(ToString::to_string).collect()
 }
 
-/// Holds the faults of a document against the beginnings of what is expected, one for one.
+/// Checks that the errors of a document are exactly those that start with the expected texts.
 #[track_caller]
 fn check(document: &str, expected: &[&str]) {
     let found = faults(load(document));
@@ -110,7 +110,7 @@ fn small_with(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn the_whole_document_is_read_and_references_are_resolved() {
+fn a_document_with_every_setting_is_read_and_its_references_are_resolved() {
     let config = load(WHOLE).expect("a configuration");
     assert_eq!(config.ayrshare.concurrency, 4);
     assert_eq!(config.ayrshare.timeout, Duration::from_secs(5));
@@ -129,7 +129,7 @@ fn the_whole_document_is_read_and_references_are_resolved() {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_contract() {
+fn settings_have_the_documented_defaults() {
     let config = load(SMALL).expect("a configuration");
     assert_eq!(config.ayrshare.base_url.as_str(), "https://api.ayrshare.com/api");
     assert_eq!((config.ayrshare.concurrency, config.ayrshare.timeout), (8, Duration::from_secs(10)));
@@ -139,7 +139,7 @@ fn the_defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn the_ledger_decides_how_often_things_are_said() {
+fn the_default_of_repeat_depends_on_the_ledger() {
     let with = |ledger: &str| {
         load(&format!("{SMALL}\n{ledger}")).map(|config| (config.ledger.is_some(), config.alerts.repeat))
     };
@@ -156,18 +156,18 @@ fn the_ledger_decides_how_often_things_are_said() {
     assert!(fault("[ledger]\ntype = 'redis'").starts_with("ledger.type: expected `dynamodb` or `file`"));
     assert!(fault("[ledger]\ntype = 'file'").starts_with("ledger.path: is missing"));
     assert!(fault("[ledger]\ntype = 'dynamodb'\ntable = ' '").starts_with("ledger.table: is blank"));
-    assert!(fault("[ledger]\ntype = 'file'\npath = 'x'\ntable = 'y'").starts_with("ledger.table: is no key"));
+    assert!(fault("[ledger]\ntype = 'file'\npath = 'x'\ntable = 'y'").starts_with("ledger.table: is not a key"));
 }
 
 #[test]
-fn json_is_read_as_well() {
+fn json_documents_are_accepted() {
     let json = r#"  {"ayrshare": {"api_key": "K"}, "profiles": [{"name": "A", "key": "env:ACME"}],
         "channels": [{"name": "c", "type": "slack", "webhook_url": "http://localhost:1/x"}]}"#;
     assert!(load(json).is_ok());
 }
 
 #[test]
-fn every_fault_is_reported_at_once_with_its_path() {
+fn all_errors_are_reported_together_with_their_paths() {
     check(
         r#"
         colour = "blue"
@@ -216,14 +216,14 @@ fn every_fault_is_reported_at_once_with_its_path() {
         [heartbeat]
         "#,
         &[
-            "colour: is no key of this table; it knows alerts, ayrshare, channels, heartbeat, http, ledger, profiles",
-            "ayrshare.api_key: has a blank",
-            "ayrshare.base_url: `ftp:` is no reference",
+            "colour: is not a key of this table; the keys are alerts, ayrshare, channels, heartbeat, http, ledger, profiles",
+            "ayrshare.api_key: contains a space",
+            "ayrshare.base_url: `ftp:` is neither",
             "ayrshare.concurrency: expected a whole number from 1 to 256",
-            "ayrshare.timeout: `banana` is no duration",
+            "ayrshare.timeout: `banana` is not a duration",
             "ayrshare.scheduled_posts: expected true or false, found a string",
             "profiles[0].key: the primary profile has no key",
-            "profiles[1].name: `A` is the name of another one",
+            "profiles[1].name: `A` is already in use",
             "profiles[1].key: is blank",
             "profiles[2].name: is blank",
             "profiles[2].key: is missing",
@@ -231,50 +231,57 @@ fn every_fault_is_reported_at_once_with_its_path() {
             "profiles[3].key: env:MISSING: this environment variable is not set",
             "profiles[3].primary: expected true or false",
             "alerts.thresholds[1]: is as long as `1d`",
-            "alerts.thresholds[2]: `0d` is no duration",
+            "alerts.thresholds[2]: `0d` is not a duration",
             "alerts.repeat: `once-per-threshold` needs a ledger",
             "alerts.when_empty: expected `silent` or `report`",
-            "alerts.ignore[0]: is no glob",
+            "alerts.ignore[0]: is not a valid glob",
             "channels[0].webhook_url: is a webhook of Slack's Workflow Builder",
             "channels[0].profiles[0]: there is no profile `B`",
-            "channels[1].name: `team` is the name of another one",
+            "channels[1].name: `team` is already in use",
             "channels[1].type: expected `slack` or `sns` or `webhook`",
             "channels[2].name: is missing",
-            "channels[2].topic_arn: is no ARN",
-            "channels[2].thresholds: give one threshold at least",
+            "channels[2].topic_arn: is not the ARN",
+            "channels[2].thresholds: needs at least one threshold",
             "channels[2].format: expected `text` or `json` or `amazon-q`",
-            "channels[3].url: a webhook URL must begin with `https://`",
-            "channels[3].secret: is no signing secret",
-            "channels[3].retries: is no key of this table",
+            "channels[3].url: a webhook URL must start with `https://`",
+            "channels[3].secret: is not a signing secret",
+            "channels[3].retries: is not a key of this table",
             "heartbeat.url: is missing",
         ],
     );
 }
 
 #[test]
-fn a_document_without_anything_says_what_it_lacks() {
-    check("", &["ayrshare.api_key: is missing", "profiles: name one profile", "channels: name one channel"]);
+fn an_empty_document_is_missing_its_required_settings() {
+    check(
+        "",
+        &[
+            "ayrshare.api_key: is missing",
+            "profiles: needs at least one profile",
+            "channels: needs at least one channel",
+        ],
+    );
     check(
         "profiles = []\nchannels = []\nayrshare = 1",
-        &["ayrshare: expected a table", "profiles: name one profile", "channels: name one channel"],
+        &["ayrshare: expected a table", "profiles: needs at least one profile", "channels: needs at least one channel"],
     );
 }
 
 #[test]
-fn a_syntax_error_says_where_and_quotes_nothing() {
-    for (document, place) in [
+fn a_syntax_error_has_a_position_and_quotes_nothing() {
+    for (document, position) in [
         ("[ayrshare]\napi_key = \"SECRET-1", "line 2"),
         ("{\"ayrshare\": {\"api_key\": \"SECRET-1\",}}", "line 1"),
         ("[ayrshare]\napi_key = SECRET-1", "line 2"),
     ] {
         let faults = faults(load(document));
-        assert!(faults[0].starts_with(&format!("document: {place}, column")), "{faults:?}");
+        assert!(faults[0].starts_with(&format!("document: {position}, column")), "{faults:?}");
         assert!(!faults[0].contains("SECRET-1"), "{faults:?}");
     }
 }
 
 #[test]
-fn no_fault_and_no_debug_text_shows_a_secret() {
+fn errors_and_debug_output_contain_no_secret() {
     let with_secrets = WHOLE
         .replace("\"KEY\"", "\"SECRET 1\"")
         .replace("env:ACME", "SECRET 2")
@@ -297,7 +304,7 @@ fn no_fault_and_no_debug_text_shows_a_secret() {
 }
 
 #[test]
-fn what_stands_behind_a_reference_is_not_quoted() {
+fn errors_do_not_quote_the_value_of_a_reference() {
     for (from, to) in [
         ("api_key = \"KEY\"", "api_key = \"KEY\"\ntimeout = \"env:ACME\""),
         ("api_key = \"KEY\"", "api_key = \"KEY\"\nbase_url = \"env:ACME\""),
@@ -311,11 +318,11 @@ fn what_stands_behind_a_reference_is_not_quoted() {
 }
 
 #[test]
-fn an_unknown_reference_is_no_key() {
+fn a_key_that_looks_like_a_reference_is_an_error() {
     let key = |value: &str| faults(load(&small_with("\"KEY\"", &format!("{value:?}"))));
     assert!(
         key("vault:secret/ayrshare")[0]
-            .starts_with("ayrshare.api_key: `vault:` is no reference that is known here; use `env:NAME`, `ssm:")
+            .starts_with("ayrshare.api_key: `vault:` is not a supported reference; use `env:NAME`, `ssm:")
     );
     assert!(key("ssm:key")[0].starts_with("ayrshare.api_key: `ssm:` must be followed by"));
     assert!(key("secretsmanager:a:b")[0].starts_with("ayrshare.api_key: `secretsmanager:` must be followed by"));
@@ -324,12 +331,14 @@ fn an_unknown_reference_is_no_key() {
 }
 
 #[test]
-fn plain_http_is_for_this_machine_only() {
+fn http_urls_are_accepted_for_this_machine_only() {
     let url = |url: &str| load(&small_with("\"KEY\"", &format!("\"KEY\"\nbase_url = {url:?}")));
-    for taken in ["http://localhost:1/api", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:8", "https://a.b"] {
-        assert!(url(taken).is_ok(), "{taken}");
+    for accepted in
+        ["http://localhost:1/api", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:8", "https://a.b"]
+    {
+        assert!(url(accepted).is_ok(), "{accepted}");
     }
-    for refused in [
+    for rejected in [
         "http://a.b",
         "http://localhost.a.b",
         "http://128.0.0.1",
@@ -339,37 +348,37 @@ fn plain_http_is_for_this_machine_only() {
         "https://a.b?x",
         "https://u@a.b",
     ] {
-        assert!(url(refused).is_err(), "{refused}");
+        assert!(url(rejected).is_err(), "{rejected}");
     }
 }
 
 #[test]
-fn a_slack_webhook_is_an_incoming_one() {
+fn a_slack_webhook_must_be_an_incoming_webhook() {
     let slack = |url: &str| {
         let channel = format!("type = \"slack\"\nwebhook_url = {url:?}");
         load(&small_with("type = \"sns\"\n    topic_arn = \"arn:aws:sns:eu-central-1:123456789012:alerts\"", &channel))
     };
-    for taken in [
+    for accepted in [
         "https://hooks.slack.com/services/T/B/x",
         "https://hooks.slack-gov.com/services/T/B/x",
         "http://127.0.0.1:9/services/T/B/x",
         "https://relay.example.com/slack",
     ] {
-        assert!(slack(taken).is_ok(), "{taken}");
+        assert!(slack(accepted).is_ok(), "{accepted}");
     }
-    for refused in [
+    for rejected in [
         "https://hooks.slack.com/workflows/T/A/1/x",
         "https://hooks.slack.com/triggers/T/1/x",
         "https://hooks.slack.com/",
         "http://127.0.0.1:9/workflows/T/A/1/x",
         "http://hooks.slack.com/services/T/B/x",
     ] {
-        assert!(slack(refused).is_err(), "{refused}");
+        assert!(slack(rejected).is_err(), "{rejected}");
     }
 }
 
 #[test]
-fn the_environment_alone_is_a_configuration() {
+fn environment_variables_alone_can_be_the_configuration() {
     let load = load_from;
     let slack = ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T/B/x");
     let config = load(&[
@@ -400,27 +409,27 @@ fn the_environment_alone_is_a_configuration() {
 }
 
 #[test]
-fn a_document_that_is_not_there_is_said_so() {
-    let load = |place: &str| faults(load_from(&[(CONFIG_VARIABLE, place)]));
+fn an_invalid_document_location_is_an_error() {
+    let load = |location: &str| faults(load_from(&[(CONFIG_VARIABLE, location)]));
     assert!(
         load("/no/such/file.toml")[0].starts_with("MEDIA_ALERTS_CONFIG: /no/such/file.toml cannot be read: No such")
     );
-    for (place, expected) in [
-        ("vault:x", "MEDIA_ALERTS_CONFIG: `vault:` is no place that the document can be read from; give the path"),
-        ("https://example.com/a.toml", "MEDIA_ALERTS_CONFIG: `https:` is no place"),
-        ("env:DOCUMENT", "MEDIA_ALERTS_CONFIG: `env:` is no place"),
-        ("ssm:name", "MEDIA_ALERTS_CONFIG: `ssm:` must be followed by the whole name"),
+    for (location, expected) in [
+        ("vault:x", "MEDIA_ALERTS_CONFIG: the document cannot be read from `vault:`; give the path"),
+        ("https://example.com/a.toml", "MEDIA_ALERTS_CONFIG: the document cannot be read from `https:`"),
+        ("env:DOCUMENT", "MEDIA_ALERTS_CONFIG: the document cannot be read from `env:`"),
+        ("ssm:name", "MEDIA_ALERTS_CONFIG: `ssm:` must be followed by the full name"),
         ("secretsmanager:", "MEDIA_ALERTS_CONFIG: `secretsmanager:` must be followed by"),
         ("s3:/bucket/key", "MEDIA_ALERTS_CONFIG: `s3:` must be followed by a bucket and a key"),
         ("./a:b.toml", "MEDIA_ALERTS_CONFIG: ./a:b.toml cannot be read"),
     ] {
-        assert!(load(place)[0].starts_with(expected), "{place}: {:?}", load(place));
+        assert!(load(location)[0].starts_with(expected), "{location}: {:?}", load(location));
     }
 }
 
 #[test]
-fn a_service_that_cannot_be_asked_refuses_no_configuration() {
-    // Nothing listens on port 9 of this machine, and one second is enough to see that more than once.
+fn an_unavailable_service_is_a_transient_error() {
+    // Nothing listens on port 9 of this machine. One second is enough for more than one attempt.
     let load = |key: &str, more: &str| {
         let document = small_with("\"KEY\"", &format!("{key:?}")) + more;
         let environment = Environment::of([
@@ -429,32 +438,32 @@ fn a_service_that_cannot_be_asked_refuses_no_configuration() {
             ("AWS_SECRET_ACCESS_KEY", "test"),
         ]);
         let aws = aws(environment.clone());
-        let document = parse::tree(&document).expect("a tree");
+        let document = parse::document(&document).expect("a valid document");
         let loaded = runtime().block_on(async {
             let deadline = Deadline::after(Duration::from_secs(1));
-            Config::of_document(document, Places { environment: &environment, aws: &aws, deadline }).await
+            Config::from_document(document, ReferenceSources { environment: &environment, aws: &aws, deadline }).await
         });
         loaded.expect_err("faults")
     };
     let invalid = load("ssm:/key", "");
-    assert!(invalid.is_passing());
+    assert!(invalid.is_transient());
     let fault = invalid.faults[0].to_string();
     assert!(fault.starts_with("ayrshare.api_key: ssm:/key: Parameter Store cannot be reached: "), "{fault}");
     let invalid = load("secretsmanager:media#key", "\ncolour = 1");
-    assert!(invalid.is_passing() && invalid.faults.len() == 2, "{invalid}");
-    assert!(!load("env:MISSING", "").is_passing());
-    assert!(!load("ssm:wrong", "").is_passing());
+    assert!(invalid.is_transient() && invalid.faults.len() == 2, "{invalid}");
+    assert!(!load("env:MISSING", "").is_transient());
+    assert!(!load("ssm:wrong", "").is_transient());
 }
 
 #[test]
-fn a_link_secret_can_stand_beside_the_one_before() {
+fn link_secret_can_contain_the_previous_secret() {
     let with = |secret: &str| load(&WHOLE.replace("0123456789abcdef", secret));
     let config = with("fedcba9876543210 0123456789abcdef").expect("a configuration");
     let redacted = config.redactor().redact("fedcba9876543210, 0123456789abcdef");
     assert_eq!(redacted, "[redacted], [redacted]");
     for short in ["", "   ", "0123456", "fedcba9876543210 short"] {
         let found = faults(with(short));
-        assert!(found[0].starts_with("http.link_secret: is too short to sign with"), "{found:?}");
+        assert!(found[0].starts_with("http.link_secret: is too short"), "{found:?}");
         assert!(!found[0].contains("fedcba"), "{found:?}");
     }
 }

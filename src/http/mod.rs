@@ -526,8 +526,8 @@ mod tests {
             assert_eq!(refusal.headers["content-type"], "application/problem+json");
             assert!(refusal.body.contains(expected), "{query:?}: {}", refusal.body);
         };
-        check(&[("within", "0d")], "*/*", 400, "is no duration");
-        check(&[("within", "banana")], "text/html", 400, "is no duration");
+        check(&[("within", "0d")], "*/*", 400, "is not a duration");
+        check(&[("within", "banana")], "text/html", 400, "is not a duration");
         check(&[("within", "1d"), ("within", "2d")], "*/*", 400, "given twice");
         check(&[("profile", "Nobody")], "*/*", 400, "there is no profile `Nobody`");
         check(&[("format", "xml")], "*/*", 400, "`format` takes `json`, `html`, `csv` and `ics`");

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::config::{InvalidConfiguration, MAX_TO_READ};
+use crate::config::{InvalidConfiguration, LOAD_TIMEOUT};
 use crate::http::{self, Response};
 use crate::lambda::event::Event;
 use crate::model::Status;
@@ -56,10 +56,10 @@ impl Function {
     ///
     /// Fails when the HTTP client cannot be made, which no input can cause.
     pub async fn new(environment: Environment, write_metrics: fn(&str)) -> Result<Self, reqwest::Error> {
-        let aws = Aws::new(net::client_of(&environment)?, environment.clone());
+        let aws = Aws::new(net::client_from_environment(&environment)?, environment.clone());
         // What is done here is done with a whole core, and not with the memory's share of one.
         let origin = Origin { environment: &environment, aws: &aws, now: now() };
-        let ready = origin.read(Deadline::after(MAX_TO_READ)).await.ok();
+        let ready = origin.read(Deadline::after(LOAD_TIMEOUT)).await.ok();
         Ok(Self { environment, aws, write_metrics, ready: Mutex::new(ready) })
     }
 

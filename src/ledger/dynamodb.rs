@@ -22,7 +22,7 @@ use super::record::{hash, is_hash};
 use super::{Change, Key, LEASE_TTL, Lease, LedgerError, MAX_CLOCK_SKEW, Memory, Record, later};
 use crate::model::Level;
 use crate::model::ProfileName;
-use crate::net::aws::{DEFAULT_REGION, JsonClient, JsonService, Refusal};
+use crate::net::aws::{AwsError, DEFAULT_REGION, JsonClient, JsonService};
 use crate::net::{self, Deadline, Retry};
 
 const DYNAMODB: JsonService = JsonService {
@@ -187,7 +187,7 @@ impl DynamoDbLedger {
         }
         let mut refused = Refused::default();
         if singles.is_empty() {
-            refused.add(Refused { records: 1, said: refusal.said });
+            refused.add(Refused { records: 1, said: refusal.message });
             return Ok(refused);
         }
         for request in singles {
@@ -197,14 +197,14 @@ impl DynamoDbLedger {
     }
 
     /// Makes write requests, and again those that DynamoDB leaves unprocessed.
-    async fn write_requests(&self, requests: Vec<Box<RawValue>>, deadline: Deadline) -> Result<(), Refusal> {
+    async fn write_requests(&self, requests: Vec<Box<RawValue>>, deadline: Deadline) -> Result<(), AwsError> {
         let left = Mutex::new(requests);
         let write = || async {
             let mut left = left.lock().await;
             let input = BatchWrite { request_items: BTreeMap::from([(self.table.as_str(), left.as_slice())]) };
             let answer: BatchWritten = self.client.call("BatchWriteItem", &input, deadline).await?;
             *left = answer.unprocessed_items.into_values().next().unwrap_or_default();
-            let throttled = || Refusal::of_answer("ProvisionedThroughputExceededException", "", 400);
+            let throttled = || AwsError::from_response("ProvisionedThroughputExceededException", "", 400);
             if left.is_empty() { Ok(()) } else { Err(throttled()) }
         };
         net::retrying_at_most(MAX_RETRIES, deadline, write, retry).await
@@ -264,14 +264,14 @@ impl DynamoDbLedger {
         operation: &str,
         input: &Value,
         deadline: Deadline,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, AwsError> {
         let call = || self.client.call(operation, input, deadline);
         net::retrying_at_most(MAX_RETRIES, deadline, call, retry).await
     }
 
-    fn error(&self, operation: &str, refusal: &Refusal, deadline: Deadline) -> LedgerError {
+    fn error(&self, operation: &str, refusal: &AwsError, deadline: Deadline) -> LedgerError {
         let table = self.table.clone();
-        let said = refusal.said.clone();
+        let said = refusal.message.clone();
         match refusal.code.as_deref() {
             None if deadline.remaining().is_zero() => LedgerError::OutOfTime,
             None => LedgerError::Unreachable { table, said },
@@ -296,8 +296,8 @@ impl DynamoDbLedger {
     }
 }
 
-fn retry(refusal: &Refusal) -> Retry {
-    if refusal.is_passing { Retry::Backoff } else { Retry::Never }
+fn retry(refusal: &AwsError) -> Retry {
+    if refusal.is_transient { Retry::Backoff } else { Retry::Never }
 }
 
 /// Whether a `ValidationException` is about the keys of the table. It has many other reasons: a key that is too long, an
@@ -321,8 +321,8 @@ fn is_about_records(error: &LedgerError) -> bool {
     matches!(error, LedgerError::Answered { code, .. } if code == "ValidationException")
 }
 
-fn unwritable(error: &serde_json::Error) -> Refusal {
-    Refusal::no_request(&error.to_string())
+fn unwritable(error: &serde_json::Error) -> AwsError {
+    AwsError::permanent(&error.to_string())
 }
 
 /// The partition of a channel. A name that is too long for a partition key is replaced by its hash.
@@ -751,7 +751,7 @@ mod tests {
     #[tokio::test]
     async fn each_answer_is_an_error_that_says_what_to_do() {
         let (ledger, _) = ledger(|_, _| (200, json!({}))).await;
-        let error = |code: &str, said: &str| ledger.error("PutItem", &Refusal::of_answer(code, said, 400), soon());
+        let error = |code: &str, said: &str| ledger.error("PutItem", &AwsError::from_response(code, said, 400), soon());
         let check = |code: &str, said: &str, expected: &str| {
             let text = error(code, said).to_string();
             assert!(text.contains(expected), "{text}");
@@ -782,7 +782,7 @@ mod tests {
         ] {
             check("ValidationException", said, said);
         }
-        let nothing = Refusal::no_answer("connection refused");
+        let nothing = AwsError::transient("connection refused");
         assert!(matches!(ledger.error("Query", &nothing, soon()), LedgerError::Unreachable { .. }));
     }
 

@@ -1,33 +1,36 @@
-//! How tight an announcement was: what the ledger compares.
+//! The level of an announcement, which the ledger compares.
 
 use serde::{Deserialize, Serialize};
 
 use super::threshold::Threshold;
 
-/// How tight an announcement was: the seconds of its threshold.
+/// The threshold at which something was announced, in seconds.
+///
+/// A lower level is more urgent. An item is announced again when its level is lower than the recorded one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Level(u64);
 
 impl Level {
-    /// It has expired, or is gone: nothing is tighter.
+    /// The media has expired or is gone. This is the lowest level.
     pub const OVER: Self = Self(0);
-    /// It was seen, and no threshold was entered: an undated file, or a post whose media expires far off.
+    /// The item was announced, but it has entered no threshold: an undated file, or a post whose media expires later than
+    /// the widest threshold. This is the highest level.
     pub const SEEN: Self = Self(u64::MAX);
 
-    /// Within a threshold.
+    /// Returns the level of a threshold.
     #[must_use]
     pub fn of(threshold: &Threshold) -> Self {
         Self::within(threshold.span().as_secs())
     }
 
-    /// Within a threshold of so many seconds.
+    /// Returns the level of a threshold that is `seconds` long.
     #[must_use]
     pub fn within(seconds: u64) -> Self {
         Self(seconds)
     }
 
-    /// The seconds of the threshold, for [`Level::OVER`] 0.
+    /// Returns the length of the threshold in seconds: 0 for [`Level::OVER`], `u64::MAX` for [`Level::SEEN`].
     #[must_use]
     pub fn seconds(self) -> u64 {
         self.0

@@ -1,4 +1,4 @@
-//! Files of a gallery.
+//! The files of a gallery.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -7,35 +7,38 @@ use super::profile::ProfileName;
 use super::text::one_line;
 use super::threshold::Threshold;
 
-/// A file of a gallery while it is read. Most files do not matter, so nothing of one is copied or understood before it
-/// does, but for what decides on that.
+/// A file of a gallery while the gallery is being read.
+///
+/// Most files need no alert. So only the fields that decide whether one does are parsed, and nothing is copied before that
+/// is decided.
 pub trait File {
-    /// Ayrshare's id.
+    /// Returns Ayrshare's id of the file.
     fn id(&self) -> Option<&str>;
-    /// The name under which it was uploaded.
+    /// Returns the name under which the file was uploaded.
     fn file_name(&self) -> Option<&str>;
-    /// Where it is served.
+    /// Returns the URL at which the file is served.
     fn url(&self) -> Option<&str>;
-    /// When it expires.
+    /// Returns when the file expires.
     fn expires_at(&self) -> Option<Timestamp>;
-    /// All of it, to be kept.
+    /// Copies all fields, for a file that is kept.
     fn into_media(self) -> Media;
 }
 
-/// One file of a gallery, as far as Ayrshare told. What was missing, empty or unreadable is `None`.
+/// A file of a gallery. A field that Ayrshare left out, left empty or filled with something unreadable is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Media {
-    /// Ayrshare's id: a UUID, `-`, the extension.
+    /// Ayrshare's id of the file: a UUID, `-` and the file extension.
     pub id: Option<String>,
     /// The name under which the file was uploaded.
     pub file_name: Option<String>,
-    /// Where the file is served.
+    /// The URL at which the file is served.
     pub url: Option<String>,
     /// The size in bytes.
     pub size_bytes: Option<u64>,
-    /// When it was uploaded.
+    /// When the file was uploaded.
     pub created_at: Option<Timestamp>,
-    /// When it expires. Read, never computed: Ayrshare documents several lifetimes.
+    /// When the file expires, as Ayrshare states it. It is never computed from the upload, because Ayrshare documents
+    /// several lifetimes.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -62,7 +65,7 @@ impl File for &Media {
 }
 
 impl Media {
-    /// Derives the kind from the extension of the URL or, where that says nothing, of the id.
+    /// Derives the kind from the file extension in the URL or, if that is unknown, in the id.
     #[must_use]
     pub fn kind(&self) -> MediaKind {
         let of_url = self.url.as_deref().map(|url| {
@@ -79,15 +82,15 @@ impl Media {
     }
 }
 
-/// What kind of file it is; Ayrshare lists no content type.
+/// The kind of a file, derived from its extension because Ayrshare lists no content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaKind {
-    /// A picture.
+    /// An image.
     Image,
-    /// A film.
+    /// A video.
     Video,
-    /// Anything else, or nothing that could be told.
+    /// Any other kind, or an unknown one.
     Other,
 }
 
@@ -105,21 +108,21 @@ impl MediaKind {
     }
 }
 
-/// A file that matters to a run: it has expired, expires within a threshold, or does not say when it expires.
+/// A file that a run reports: it has expired, expires within a threshold, or has no readable expiry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Whose gallery it is in.
+    /// The profile whose gallery contains the file.
     pub profile: ProfileName,
     /// The file.
     pub media: Media,
-    /// How it stands.
+    /// Whether it has expired, expires soon or has no date.
     pub state: State,
-    /// The tightest threshold that it has entered; only with [`State::Expiring`].
+    /// The shortest threshold that the file has entered. It is `None` unless the state is [`State::Expiring`].
     pub threshold: Option<Threshold>,
 }
 
 impl Item {
-    /// What a person calls the file: its name, else the end of its URL, else its id.
+    /// Returns what people call the file: its name, else the last part of its URL, else its id.
     #[must_use]
     pub fn label(&self) -> String {
         let end_of_url = || {
@@ -131,22 +134,24 @@ impl Item {
         if name.is_empty() { "(a file without a name)".to_owned() } else { name }
     }
 
-    /// How long it still has at `now`; negative once it has expired. `None` when it does not say.
+    /// Returns the time from `now` until the file expires, which is negative once it has expired.
+    ///
+    /// Returns `None` for a file without a readable expiry.
     #[must_use]
     pub fn remaining(&self, now: Timestamp) -> Option<SignedDuration> {
         self.media.expires_at.map(|expires_at| expires_at.duration_since(now))
     }
 }
 
-/// How a file stands at the moment of a run.
+/// The state of a file at the start of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Its expiry is now or in the past.
+    /// The file expires now or has expired.
     Expired,
-    /// Its expiry is ahead, within a threshold.
+    /// The file expires later, within a threshold.
     Expiring,
-    /// It has no expiry that could be read.
+    /// The file has no readable expiry.
     Undated,
 }
 
@@ -155,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_come_from_the_extension_of_the_url_or_the_id() {
+    fn kind_comes_from_the_extension_in_the_url_or_the_id() {
         let check = |url: Option<&str>, id: Option<&str>, expected: MediaKind| {
             let media = Media { url: url.map(Into::into), id: id.map(Into::into), ..Media::default() };
             assert_eq!(media.kind(), expected, "{url:?} {id:?}");

@@ -1,7 +1,7 @@
 //! The domain types: profiles, files, posts, thresholds, and text that is safe to show.
 //!
-//! The layers above make these types from outside input once and trust them from then on. This module imports nothing
-//! of the crate, does no I/O and reads no clock.
+//! The other layers parse outside input into these types once and rely on them from then on. This module imports nothing
+//! from the rest of the crate, does no I/O and reads no clock.
 
 mod level;
 mod media;

@@ -1,4 +1,4 @@
-//! Scheduled posts, and those that will fail.
+//! Scheduled posts, and the posts that will fail.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,59 +6,59 @@ use serde::Serialize;
 use super::profile::ProfileName;
 use super::text::one_line;
 
-/// A post that is to be published, as far as Ayrshare told.
+/// A post that is waiting to be published. A field that Ayrshare left out or that is unreadable is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ScheduledPost {
-    /// Ayrshare's id.
+    /// Ayrshare's id of the post.
     pub id: Option<String>,
-    /// What it says.
+    /// The text of the post.
     pub text: Option<String>,
-    /// Where it is to be published.
+    /// The platforms on which the post will be published.
     pub platforms: Vec<String>,
-    /// When it is due.
+    /// When the post will be published.
     pub scheduled_at: Option<Timestamp>,
-    /// The URLs of its media.
+    /// The URLs of the post's media.
     pub media_urls: Vec<String>,
 }
 
 /// A scheduled post that will fail because of its media.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PostAtRisk {
-    /// Whose post it is.
+    /// The profile that will publish the post.
     pub profile: ProfileName,
     /// Ayrshare's id of the post.
     pub id: Option<String>,
-    /// What it says.
+    /// The text of the post.
     pub text: Option<String>,
-    /// Where it is to be published.
+    /// The platforms on which the post will be published.
     pub platforms: Vec<String>,
-    /// When it is due.
+    /// When the post will be published.
     pub scheduled_at: Option<Timestamp>,
-    /// The files that it will lack, the earliest expiry first.
+    /// The files that will be missing when the post is published, earliest expiry first.
     pub media: Vec<MediaAtRisk>,
 }
 
-/// A file that a scheduled post will lack when it is due.
+/// A file that will be missing when a scheduled post is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MediaAtRisk {
-    /// Its id in the gallery, if it is still listed.
+    /// The file's id in the gallery, if a gallery still lists it.
     pub id: Option<String>,
-    /// Whose gallery it is in, to tell it from another of the same id.
+    /// The profile whose gallery contains the file, because files of two profiles can have the same id.
     #[serde(skip)]
     pub owner: Option<ProfileName>,
-    /// Its name in the gallery, for people; results name files by id and URL.
+    /// The file's name in the gallery, for messages. Results identify files by id and URL.
     #[serde(skip)]
     pub file_name: Option<String>,
     /// The URL that the post uses.
     pub url: String,
-    /// When it expires, or has expired.
+    /// When the file expires or expired.
     pub expires_at: Option<Timestamp>,
-    /// Why the post will lack it.
+    /// Why the file will be missing.
     pub reason: RiskReason,
 }
 
 impl MediaAtRisk {
-    /// What a person calls the file: its name, else the end of its URL.
+    /// Returns what people call the file: its name, else the last part of its URL.
     #[must_use]
     pub fn label(&self) -> String {
         let end_of_url = self.url.split(['?', '#']).next().and_then(|url| url.rsplit('/').next());
@@ -66,12 +66,12 @@ impl MediaAtRisk {
     }
 }
 
-/// Why a post will lack a file.
+/// Why a file will be missing when a post is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RiskReason {
-    /// It expires before the post is due, or within an hour after.
+    /// The file expires before the post is published, or within an hour after.
     ExpiresBeforePost,
-    /// It has expired, or no gallery lists it any more.
+    /// The file has expired, or no gallery lists it any more.
     AlreadyGone,
 }

@@ -1,22 +1,22 @@
-//! Profiles, and why one could not be checked.
+//! Profile names, and the reasons why a profile could not be checked.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// The name of a profile in the configuration; cheap to clone.
+/// The name of a profile in the configuration. Cloning it is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ProfileName(Arc<str>);
 
 impl ProfileName {
-    /// Takes a name that the configuration has accepted.
+    /// Wraps a name that the configuration has already validated.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self(name.into())
     }
 
-    /// The name as it was written.
+    /// Returns the name as it is written in the configuration.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -35,16 +35,16 @@ impl fmt::Display for ProfileName {
     }
 }
 
-/// Why a profile could not be looked at, wholly or in part.
+/// Why a profile, or a part of it, could not be checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// What a caller can act on.
+    /// The kind of failure, for callers to act on.
     pub kind: FailureKind,
-    /// The status of Ayrshare's answer, if there was one.
+    /// The HTTP status of Ayrshare's response, if there was one.
     pub http_status: Option<u16>,
-    /// Ayrshare's own error code, if the answer had one.
+    /// Ayrshare's own error code, if the response had one.
     pub code: Option<i64>,
-    /// What was attempted and what came of it, without any secret.
+    /// What was attempted and how it failed, without secrets.
     pub message: String,
 }
 
@@ -52,26 +52,27 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
-    /// 401, or Ayrshare's code 102 with any status: the API key is not accepted.
+    /// Ayrshare rejected the API key: HTTP status 401, or Ayrshare's code 102 with any status.
     Unauthorized,
-    /// Any other 403: a wrong profile key, a suspended profile, or a plan without this call.
+    /// Any other HTTP status 403: a wrong profile key, a suspended profile, or a plan without this API call.
     Forbidden,
-    /// 404: a profile that Ayrshare does not know.
+    /// Ayrshare does not know the profile: HTTP status 404.
     NotFound,
-    /// 429.
+    /// Ayrshare's rate limit was reached: HTTP status 429.
     RateLimited,
-    /// No answer within the time of one request.
+    /// Ayrshare did not respond within the timeout of one request.
     Timeout,
-    /// 5xx, or no connection.
+    /// Ayrshare could not be reached, or answered with an HTTP status 5xx.
     Unavailable,
-    /// An answer that is no list of media: an error object, half a body, another shape, too large.
+    /// The response is not what the call should return: an error object, an incomplete body, an unknown structure, or a
+    /// body that is too large.
     BadResponse,
-    /// The run's own deadline came first.
+    /// The run's deadline passed first.
     OutOfTime,
 }
 
 impl FailureKind {
-    /// The reason in a content manager's words, to follow a profile's name and a colon.
+    /// Returns the reason as messages word it, after the profile's name and a colon.
     #[must_use]
     pub fn in_words(self) -> &'static str {
         match self {
@@ -86,7 +87,7 @@ impl FailureKind {
         }
     }
 
-    /// The kind as it is written in results and logs.
+    /// Returns the kind as results and logs write it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -102,22 +103,22 @@ impl FailureKind {
     }
 }
 
-/// Which part of looking at a profile failed.
+/// The part of a profile that could not be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// Its gallery: nothing is known of the profile.
+    /// The gallery. Nothing is known about the profile.
     Media,
-    /// Its scheduled posts: the gallery was read.
+    /// The scheduled posts. The gallery was read.
     Posts,
 }
 
-/// A profile, or a part of it, that could not be looked at.
+/// A profile, or a part of it, that could not be checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedProfile {
     /// The profile.
     pub profile: ProfileName,
-    /// The part.
+    /// The part that could not be checked.
     pub what: Part,
     /// The reason.
     #[serde(flatten)]

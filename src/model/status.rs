@@ -1,21 +1,21 @@
-//! How a run went.
+//! The overall status of a run.
 
 use serde::Serialize;
 
-/// How a run went.
+/// The overall status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Everything was looked at, and every channel was served.
+    /// Everything was checked, and every channel received its alert.
     Ok,
-    /// Some profiles, or the posts of some, could not be looked at.
+    /// Some profiles, or the posts of some profiles, could not be checked.
     Partial,
-    /// No profile could be looked at, or a channel could not be served.
+    /// No profile could be checked, or an alert could not be sent.
     Failed,
 }
 
 impl Status {
-    /// The status as it is written in results.
+    /// Returns the status as results write it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
-//! Times, counts and outside text in the words that a person reads.
+//! Formats times, counts and outside text for people.
 //!
-//! Everything here is pure: the moment that "in 2 days" counts from is an argument.
+//! Every function here is pure. The caller computes how far off a moment is, so nothing here reads a clock.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,17 +12,16 @@ const MINUTE_S: i64 = 60;
 const HOUR_S: i64 = 60 * MINUTE_S;
 const DAY_S: i64 = 24 * HOUR_S;
 
-/// Says how far off a moment is: `in 2 days`, `in 45 minutes`, `3 hours ago`.
+/// Formats how far off a moment is: `in 2 days`, `in 45 minutes`, `3 hours ago`.
 ///
-/// The figure is cut down and not rounded, so that nobody is promised more time than there is; only the last
-/// half minute (half hour from two days on) is rounded, because a file that expires in 47 hours, 59 minutes
-/// and 58 seconds expires "in 2 days" to everyone who reads it.
+/// The number is rounded down, so that the text never promises more time than is left. Before that, the time is rounded
+/// to the nearest minute, or to the nearest hour from two days on: 47 hours, 59 minutes and 58 seconds are `in 2 days`.
 #[must_use]
 pub fn distance(remaining: SignedDuration) -> String {
     let past = remaining.is_negative();
     let seconds = i64::try_from(remaining.unsigned_abs().as_secs()).unwrap_or(i64::MAX);
-    let grain = if seconds < 2 * DAY_S { MINUTE_S } else { HOUR_S };
-    let seconds = seconds.saturating_add(grain / 2) / grain * grain;
+    let precision_s = if seconds < 2 * DAY_S { MINUTE_S } else { HOUR_S };
+    let seconds = seconds.saturating_add(precision_s / 2) / precision_s * precision_s;
     let amount = if seconds < MINUTE_S {
         "less than a minute".to_owned()
     } else if seconds < 2 * HOUR_S {
@@ -35,7 +34,7 @@ pub fn distance(remaining: SignedDuration) -> String {
     if past { format!("{amount} ago") } else { format!("in {amount}") }
 }
 
-/// Says a duration in the largest unit that holds it whole: `3 days`, `36 hours`, `90 minutes`.
+/// Formats a duration in the largest unit of which it is a whole multiple: `3 days`, `36 hours`, `90 minutes`.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
     let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
@@ -47,7 +46,7 @@ pub fn duration(duration: Duration) -> String {
     count(seconds, "second")
 }
 
-/// Says a moment exactly, in UTC: `2026-11-25 06:00 UTC`, with seconds where they are not zero.
+/// Formats a moment exactly, in UTC: `2026-11-25 06:00 UTC`, with seconds unless they are zero.
 #[must_use]
 pub fn utc(moment: Timestamp) -> String {
     let format =
@@ -55,7 +54,9 @@ pub fn utc(moment: Timestamp) -> String {
     moment.strftime(format).to_string()
 }
 
-/// Says how many: `1 file`, `1,204 files`. The noun is given in the singular and takes an `s`.
+/// Formats a number and a noun: `1 file`, `1,204 files`.
+///
+/// Pass the noun in the singular. Its plural must end in `s`.
 #[must_use]
 pub fn count<N: TryInto<i64>>(number: N, noun: &str) -> String {
     let number = number.try_into().unwrap_or(i64::MAX);
@@ -63,7 +64,7 @@ pub fn count<N: TryInto<i64>>(number: N, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(number))
 }
 
-/// A number with its thousands set apart by commas.
+/// Formats a number with a comma between the thousands: `1,204`.
 #[must_use]
 pub fn thousands(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
@@ -80,10 +81,12 @@ pub fn thousands(number: i64) -> String {
     text
 }
 
-/// Joins names as a sentence does: `A`, `A and B`, `A, B and C`; from `most` on it counts: `A, B and 7 more`.
+/// Joins names for a sentence: `A`, `A and B`, `A, B and C`.
+///
+/// When there are more than `max` names, the last place holds the number of those left out: `A, B and 7 more`.
 #[must_use]
-pub fn list<S: AsRef<str>>(names: &[S], most: usize) -> String {
-    let shown = if names.len() <= most { names.len() } else { most.saturating_sub(1) };
+pub fn list<S: AsRef<str>>(names: &[S], max: usize) -> String {
+    let shown = if names.len() <= max { names.len() } else { max.saturating_sub(1) };
     let mut parts: Vec<Cow<'_, str>> = names[..shown].iter().map(|name| Cow::Borrowed(name.as_ref())).collect();
     if shown < names.len() {
         parts.push(format!("{} more", names.len() - shown).into());
@@ -95,8 +98,10 @@ pub fn list<S: AsRef<str>>(names: &[S], most: usize) -> String {
     }
 }
 
-/// Makes outside text fit for one line: white space is folded, and what would act on the text around it (control
-/// characters, the marks that turn the direction of writing, zero-width characters) is taken out.
+/// Makes outside text safe to show on one line.
+///
+/// Each run of white space, line breaks included, becomes one space. Control characters, marks that change the writing
+/// direction and zero-width characters are removed, because they could change how the text around them looks.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -113,32 +118,39 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// Outside text without what would act on the text around it; its white space stays as it is.
+/// Removes the same characters as [`one_line`], but leaves spaces and tabs as they are.
+///
+/// Carriage returns and line feeds are control characters, so they are removed too.
 #[must_use]
 pub fn visible(text: &str) -> String {
     text.chars().filter(|character| *character == '\t' || !is_invisible(*character)).collect()
 }
 
 fn is_invisible(character: char) -> bool {
-    // U+200D joins emoji into one picture, so it stays.
+    // U+200D stays, because it joins several emoji into one picture.
     character.is_control()
-        || matches!(character, '\u{200B}' | '\u{200C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}'
+        || matches!(character, '\u{061C}' | '\u{200B}' | '\u{200C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}'
             | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// The length of `text` in UTF-16 units: the widest way in which a service may count characters.
+/// Returns the length of `text` in UTF-16 code units.
+///
+/// Services count characters differently. No common way counts more than this one, so a text within a limit by this
+/// count is within it for every service.
 #[must_use]
 pub fn units(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// Cuts `text` to at most `most` UTF-16 units, the ellipsis that shows the cut included, between two characters.
+/// Shortens `text` to at most `max` UTF-16 code units.
+///
+/// A text that is cut ends in `…`, which counts towards `max`. No character is split.
 #[must_use]
-pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
-    if units(text) <= most {
+pub fn shorten(text: &str, max: usize) -> Cow<'_, str> {
+    if units(text) <= max {
         return Cow::Borrowed(text);
     }
-    let mut room = most.saturating_sub(1);
+    let mut room = max.saturating_sub(1);
     let mut end = 0;
     for (index, character) in text.char_indices() {
         let Some(left) = room.checked_sub(character.len_utf16()) else { break };
@@ -148,10 +160,10 @@ pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", text[..end].trim_end()))
 }
 
-/// The longest beginning of `text` that is at most `most` bytes long and does not end within a character.
+/// Returns the longest prefix of `text` that has at most `max` bytes and does not split a character.
 #[must_use]
-pub fn byte_prefix(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
+pub fn byte_prefix(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
 }
 
 /// The value as JSON. The types of this crate can always be written as JSON.
@@ -164,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_said_as_people_say_them() {
+    fn distance_uses_the_unit_that_people_would_use() {
         let check = |seconds: i64, expected: &str| {
             assert_eq!(distance(SignedDuration::from_secs(seconds)), expected, "{seconds} s");
         };
@@ -183,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_said_in_their_largest_whole_unit() {
+    fn duration_uses_the_largest_whole_unit() {
         assert_eq!(duration(Duration::from_hours(24)), "1 day");
         assert_eq!(duration(Duration::from_hours(14 * 24)), "14 days");
         assert_eq!(duration(Duration::from_hours(36)), "36 hours");
@@ -192,26 +204,28 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_exact() {
+    fn utc_is_exact_to_the_second() {
         assert_eq!(utc("2026-11-25T06:00:00Z".parse().expect("a time")), "2026-11-25 06:00 UTC");
         assert_eq!(utc("2025-09-05T22:00:48.000Z".parse().expect("a time")), "2025-09-05 22:00:48 UTC");
     }
 
     #[test]
-    fn lists_count_what_they_leave_out() {
+    fn list_counts_the_names_left_out() {
         assert_eq!(list(&["A", "B", "C"], 3), "A, B and C");
         assert_eq!(list(&["A", "B", "C", "D"], 3), "A, B and 2 more");
         assert_eq!(list::<&str>(&[], 3), "");
     }
 
     #[test]
-    fn outside_text_cannot_leave_its_line() {
+    fn outside_text_stays_on_its_line_without_invisible_characters() {
         assert_eq!(one_line("  a\r\n\tb\u{202E}c\u{0007} \u{FEFF} "), "a bc");
         assert_eq!(one_line("夏の 📸"), "夏の 📸");
+        assert_eq!(one_line("a\u{061C}b"), "ab");
+        assert_eq!(visible("a\u{061C}\tb"), "a\tb");
     }
 
     #[test]
-    fn cuts_never_split_a_character_and_count_the_ellipsis() {
+    fn shorten_counts_the_ellipsis_and_never_splits_a_character() {
         assert_eq!(shorten("abcdef", 6), "abcdef");
         assert_eq!(shorten("abcdefg", 6), "abcde…");
         assert_eq!(shorten("📸📸📸", 5), "📸📸…");

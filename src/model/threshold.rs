@@ -1,4 +1,4 @@
-//! Durations as the configuration writes them, and the thresholds that are made of them.
+//! Durations in the notation of the configuration, and thresholds.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,11 +7,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Serialize, Serializer};
 
-/// Reads `<whole number above 0><unit>` with the units s, m, h, d and w: `90m`, `14d`. A day is 24 hours.
+/// Parses a duration like `90m` or `14d`: a whole number above 0 and one of the units s, m, h, d and w.
+///
+/// A day is always 24 hours.
 ///
 /// # Errors
 ///
-/// Says what was expected when the text has another form, is zero, or is more than a timer can count.
+/// Returns an error for any other form, for zero, and for more than 10,000 years.
 ///
 /// # Examples
 ///
@@ -44,16 +46,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// Ten thousand years: beyond every date that can be written, and within every clock's arithmetic.
+/// Ten thousand years. No supported date is further off, and adding this to a time cannot overflow.
 const MAX_S: u64 = 10_000 * 366 * 24 * 60 * 60;
 
-/// A text that is no duration.
+/// A text that is not a valid duration.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no duration; write a whole number above 0 and a unit (s, m, h, d or w), like `90m` or `14d`")]
+#[error("`{0}` is not a duration; write a whole number above 0 and a unit (s, m, h, d or w), like `90m` or `14d`")]
 pub struct DurationError(String);
 
-/// A time before an expiry at which an item is announced. It is shown as it was written (`7d`, `168h`) and compared
-/// by its length.
+/// How long before its expiry an item is announced.
+///
+/// A threshold is shown as the configuration writes it (`7d`, `168h`). Two thresholds of the same length are equal.
 #[derive(Clone, Debug)]
 pub struct Threshold {
     label: String,
@@ -61,28 +64,28 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// Reads a threshold; see [`parse_duration`].
+    /// Parses a threshold in the notation of [`parse_duration`].
     ///
     /// # Errors
     ///
-    /// Says what was expected when the text is no duration.
+    /// Returns an error when the text is not a valid duration.
     pub fn parse(text: &str) -> Result<Self, DurationError> {
         Ok(Self { span: parse_duration(text)?, label: text.to_owned() })
     }
 
-    /// How long before an expiry this threshold is entered.
+    /// Returns the length of the threshold.
     #[must_use]
     pub fn span(&self) -> Duration {
         self.span
     }
 
-    /// The threshold as it was written.
+    /// Returns the threshold as the configuration writes it.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// Whether something that expires after `remaining` has entered this threshold: `remaining <= threshold`.
+    /// Returns whether an item that expires in `remaining` has entered this threshold: `remaining <= threshold`.
     #[must_use]
     pub fn is_entered(&self, remaining: SignedDuration) -> bool {
         SignedDuration::try_from(self.span).is_ok_and(|span| remaining <= span)
@@ -121,12 +124,12 @@ impl Serialize for Threshold {
     }
 }
 
-/// One threshold or more, the tightest first, no length twice.
+/// One or more thresholds of different lengths, shortest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thresholds(Vec<Threshold>);
 
 impl Thresholds {
-    /// Puts thresholds in order. `None` when there are none.
+    /// Sorts thresholds and removes duplicates. Returns `None` when there are none.
     #[must_use]
     pub fn new(thresholds: impl IntoIterator<Item = Threshold>) -> Option<Self> {
         let mut thresholds: Vec<_> = thresholds.into_iter().collect();
@@ -135,13 +138,13 @@ impl Thresholds {
         (!thresholds.is_empty()).then_some(Self(thresholds))
     }
 
-    /// The tightest threshold that something which expires after `remaining` has entered.
+    /// Returns the shortest threshold that an item which expires in `remaining` has entered.
     #[must_use]
     pub fn entered(&self, remaining: SignedDuration) -> Option<&Threshold> {
         self.0.iter().find(|threshold| threshold.is_entered(remaining))
     }
 
-    /// The thresholds, the tightest first.
+    /// Iterates over the thresholds, shortest first.
     pub fn iter(&self) -> impl Iterator<Item = &Threshold> {
         self.0.iter()
     }
@@ -152,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
+    fn parse_duration_accepts_a_number_above_0_and_a_unit() {
         let check = |text: &str, expected: Option<u64>| {
             assert_eq!(parse_duration(text).ok().map(|duration| duration.as_secs()), expected, "{text}");
         };
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_threshold_is_entered_to_the_millisecond() {
+    fn the_shortest_threshold_entered_is_exact_to_the_millisecond() {
         let thresholds = Thresholds::new(["7d", "1d", "3d"].map(|text| Threshold::parse(text).expect("a duration")))
             .expect("three thresholds");
         let day_ms = 86_400_000;

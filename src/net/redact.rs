@@ -1,4 +1,6 @@
-//! Keeps secrets out of what is said: outside text may repeat a key or a webhook URL that it was sent.
+//! Removes secrets from text.
+//!
+//! An error text of a service may repeat the key or the webhook URL that the request contained.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -7,22 +9,26 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::model::text::{byte_prefix, one_line, shorten};
 
-/// What stands in the place of a secret.
+/// The text that replaces a secret.
 const REDACTED: &str = "[redacted]";
-/// Bytes of outside text that are looked at for a quotation: far more than is quoted, so that a secret that is cut in
-/// half at its end is not within the quotation.
-const MAX_BYTES: usize = 16 * 1024;
+/// How many bytes of an outside text [`Redactor::quote`] reads.
+///
+/// A secret that this limit cuts in two is not recognized. So the limit is far above the length of any quotation, which
+/// then ends before that secret.
+const MAX_QUOTE_INPUT_BYTES: usize = 16 * 1024;
 
-/// Knows every secret of a configuration, and takes them out of text.
+/// Removes the secrets of a configuration from text.
 #[derive(Clone, Default)]
 pub struct Redactor {
     secrets: Vec<String>,
-    /// Finds all of them at once; made when something is redacted for the first time.
+    /// Finds all secrets in one pass. It is built when it is first needed.
     finder: OnceLock<Option<AhoCorasick>>,
 }
 
 impl Redactor {
-    /// Takes the secrets; those too short to be one are passed over, or every other word would be.
+    /// Creates a redactor for these secrets.
+    ///
+    /// Secrets of fewer than 4 bytes are ignored, because removing them would remove parts of ordinary words.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
         let mut secrets: Vec<_> = secrets.into_iter().filter(|secret| 4 <= secret.len()).collect();
         secrets.sort();
@@ -30,13 +36,14 @@ impl Redactor {
         Self { secrets, finder: OnceLock::new() }
     }
 
-    /// Takes out the secrets of `other` as well.
+    /// Adds the secrets of `other` to this redactor.
     pub fn add(&mut self, other: &Self) {
         *self = Self::new(self.secrets.iter().chain(&other.secrets).cloned());
     }
 
-    /// `text` with every secret replaced by `[redacted]`, the longest where one is a part of another. Text in which the
-    /// secrets cannot be looked for is not shown at all.
+    /// Replaces every secret in `text` with `[redacted]`. Where one secret contains another, the longer one is replaced.
+    ///
+    /// If the search for the secrets cannot be set up, the whole text is replaced.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let finder = self
@@ -51,10 +58,10 @@ impl Redactor {
         redacted
     }
 
-    /// Outside text for a message: one line without a secret, of at most `most` characters.
+    /// Prepares outside text for a message: one line without secrets, of at most `max` UTF-16 code units.
     #[must_use]
-    pub fn quote(&self, outside: &str, most: usize) -> String {
-        shorten(&self.redact(&one_line(byte_prefix(outside, MAX_BYTES))), most).into_owned()
+    pub fn quote(&self, outside: &str, max: usize) -> String {
+        shorten(&self.redact(&one_line(byte_prefix(outside, MAX_QUOTE_INPUT_BYTES))), max).into_owned()
     }
 }
 
@@ -69,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_taken_out_the_longest_first() {
+    fn redact_replaces_the_longest_secret() {
         let redactor = Redactor::new(["abcd".into(), "abcd-efgh".into(), "xy".into(), String::new()]);
         assert_eq!(redactor.redact("abcd-efgh abcd xy"), "[redacted] [redacted] xy");
         assert_eq!(format!("{redactor:?}"), "Redactor(2 secrets)");
@@ -82,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_leaves_a_part_of_a_secret() {
+    fn quote_never_leaves_a_part_of_a_secret() {
         let redactor = Redactor::new(["7TVRLEZ-24A43C0".to_owned()]);
         for before in 0..60 {
             let quote = redactor.quote(&format!("{}7TVRLEZ-24A43C0", "x".repeat(before)), 40);

@@ -193,9 +193,9 @@ mod tests {
         };
         check(json!({"actoin": "alert"}), "`actoin` is no key of a command; it knows action, within");
         check(json!({"action": "delete"}), "action: expected \"alert\", \"report\"");
-        check(json!({"within": "banana"}), "within: `banana` is no duration");
+        check(json!({"within": "banana"}), "within: `banana` is not a duration");
         check(json!({"within": 72}), "within: expected a duration like \"72h\", found 72");
-        check(json!({"within": "0d"}), "within: `0d` is no duration");
+        check(json!({"within": "0d"}), "within: `0d` is not a duration");
         check(json!({"profiles": []}), "profiles: expected an array with one name at least");
         check(json!({"profiles": "A"}), "profiles: expected an array");
         check(json!({"dry_run": "yes"}), "dry_run: expected true or false");

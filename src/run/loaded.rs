@@ -74,7 +74,7 @@ impl Origin<'_> {
             return Ok(before);
         }
         match self.read_after(&before, deadline).await {
-            Err(invalid) if invalid.is_passing() => {
+            Err(invalid) if invalid.is_transient() => {
                 tracing::warn!(read_at = %before.read_at, "the configuration cannot be read again now, so the old one serves on: {invalid}");
                 Ok(before)
             }
@@ -276,7 +276,7 @@ mod tests {
             document.write(invalid);
             let refreshed = document.after(5 * MINUTE).refresh(before, deadline()).await;
             let errors = refreshed.expect_err("an invalid configuration");
-            assert!(!errors.is_passing() && !errors.faults.is_empty(), "{invalid}: {errors}");
+            assert!(!errors.is_transient() && !errors.faults.is_empty(), "{invalid}: {errors}");
         }
     }
 

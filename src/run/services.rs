@@ -72,7 +72,7 @@ impl<'a> Network<'a> {
     async fn look_again(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline, scans: &mut [Scan]) {
         let before = &self.ready.config;
         let refused: Vec<_> = (0..scans.len()).filter(|index| is_refused(&scans[*index])).collect();
-        if refused.is_empty() || !before.is_kept_in_aws {
+        if refused.is_empty() || !before.is_from_aws {
             return;
         }
         // The other half is for looking again.

@@ -61,11 +61,11 @@ async fn a_configuration_that_cannot_be_read_just_now_is_worth_another_try() {
 async fn a_wrong_command_line_says_what_it_takes() {
     let world = World::new().await;
     for (arguments, expected) in [
-        (&["report", "--within", "0"][..], "`0` is no duration; write a whole number above 0 and a unit"),
-        (&["report", "--within", "0d"], "`0d` is no duration"),
+        (&["report", "--within", "0"][..], "`0` is not a duration; write a whole number above 0 and a unit"),
+        (&["report", "--within", "0d"], "`0d` is not a duration"),
         (&["alert", "--within", "-1d"], "unexpected argument"),
-        (&["alert", "--within", "nonsense"], "`nonsense` is no duration"),
-        (&["report", "--within", ""], "is no duration"),
+        (&["alert", "--within", "nonsense"], "`nonsense` is not a duration"),
+        (&["report", "--within", ""], "is not a duration"),
         (
             &["report", "--profile", "Nobody"],
             "there is no profile `Nobody`; the configuration has `Head office`, `Acme Coffee`",

@@ -191,7 +191,7 @@ async fn what_is_no_event_is_told_what_would_be_one() {
     for (event, expected) in [
         (json!({"action": "delete"}), "action: expected \"alert\""),
         (json!({"actoin": "alert"}), "`actoin` is no key of a command"),
-        (json!({"within": "banana"}), "within: `banana` is no duration"),
+        (json!({"within": "banana"}), "within: `banana` is not a duration"),
         (
             json!({"profiles": ["Nobody"]}),
             "profiles: there is no profile `Nobody`; the configuration has `Head office`",

@@ -65,7 +65,7 @@ async fn a_refusal_is_a_problem_with_a_reason() {
     let mut broken = request("POST /alerts").body("{}").function_url();
     broken["body"] = "%%%".into();
     for (event, status, detail) in [
-        (request("GET /report?within=banana").v2(), 400, "within: `banana` is no duration"),
+        (request("GET /report?within=banana").v2(), 400, "within: `banana` is not a duration"),
         (request("GET /report?within=1d&within=2d").v2(), 400, "`within` is given twice"),
         (request("GET /report?profile=Nobody").v1(), 400, "there is no profile `Nobody`"),
         (request("GET /report?foo=1").v2(), 400, "`foo` is no parameter"),

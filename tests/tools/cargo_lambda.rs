@@ -46,7 +46,7 @@ fn expectations() -> BTreeMap<&'static str, Expected> {
         ("refused-http-report-v2", Problem(401)),
         ("refused-http-link-v2", Refusal(404)),
         ("refused-s3-object-created", Error("InvalidEvent", "\"Object Created\" is not for this function")),
-        ("refused-within", Error("InvalidEvent", "`banana` is no duration")),
+        ("refused-within", Error("InvalidEvent", "`banana` is not a duration")),
     ])
 }
 

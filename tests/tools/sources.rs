@@ -48,7 +48,7 @@ async fn values_come_from_every_place_by_as_few_calls_as_it_takes() {
 
     moto.record().await;
     let config = load(&moto, "s3://conf/alerts 東.json").await.expect("a configuration");
-    assert!(config.is_kept_in_aws);
+    assert!(config.is_from_aws);
     assert_eq!(config.ayrshare.api_key.expose_secret(), "KEY-A");
     let keys: Vec<_> =
         config.profiles.iter().map(|profile| profile.key.as_ref().map(SecretString::expose_secret)).collect();
@@ -86,7 +86,7 @@ async fn the_document_is_read_from_every_place() {
     ] {
         let config = load(&moto, place).await.unwrap_or_else(|invalid| panic!("{place}: {invalid}"));
         assert_eq!(config.ayrshare.api_key.expose_secret(), "KEY-OF-PLACE", "{place}");
-        assert!(config.is_kept_in_aws && matches!(config.channels[0].kind, ChannelKind::Slack { .. }), "{place}");
+        assert!(config.is_from_aws && matches!(config.channels[0].kind, ChannelKind::Slack { .. }), "{place}");
     }
 }
 
@@ -100,11 +100,11 @@ async fn a_document_that_cannot_be_had_is_said_with_what_mends_it() {
     for (place, expected) in [
         (
             "ssm:/no",
-            "MEDIA_ALERTS_CONFIG: ssm:/no: there is no such parameter in us-east-1; make it: aws ssm put-parameter --region us-east-1 --name /no --type SecureString --value",
+            "MEDIA_ALERTS_CONFIG: ssm:/no: there is no such parameter in us-east-1; create it: aws ssm put-parameter --region us-east-1 --name /no --type SecureString --value",
         ),
         (
             "secretsmanager:no",
-            "MEDIA_ALERTS_CONFIG: secretsmanager:no: there is no such secret in us-east-1; make it: aws secretsmanager create-secret --region us-east-1 --name no",
+            "MEDIA_ALERTS_CONFIG: secretsmanager:no: there is no such secret in us-east-1; create it: aws secretsmanager create-secret --region us-east-1 --name no",
         ),
         (
             "secretsmanager:media#document",
@@ -114,7 +114,7 @@ async fn a_document_that_cannot_be_had_is_said_with_what_mends_it() {
         ("s3://no-such-bucket/a", "MEDIA_ALERTS_CONFIG: s3://no-such-bucket/a: there is no such bucket"),
         (
             "s3://conf/no",
-            "MEDIA_ALERTS_CONFIG: s3://conf/no: there is no such object; put it there: aws s3 cp FILE 's3://conf/no'",
+            "MEDIA_ALERTS_CONFIG: s3://conf/no: there is no such object; upload it: aws s3 cp FILE 's3://conf/no'",
         ),
         ("s3://conf/large.toml", "MEDIA_ALERTS_CONFIG: s3://conf/large.toml: has more than 4194304 bytes"),
         ("s3://conf/binary.toml", "MEDIA_ALERTS_CONFIG: s3://conf/binary.toml: is not UTF-8 text"),
@@ -122,7 +122,7 @@ async fn a_document_that_cannot_be_had_is_said_with_what_mends_it() {
     ] {
         let invalid = load(&moto, place).await.expect_err(place);
         assert!(invalid.faults.iter().any(|fault| fault.to_string().starts_with(expected)), "{place}: {invalid}");
-        assert!(!invalid.to_string().contains("TOP-SECRET") && !invalid.is_passing(), "{place}: {invalid}");
+        assert!(!invalid.to_string().contains("TOP-SECRET") && !invalid.is_transient(), "{place}: {invalid}");
     }
 }
 
@@ -164,13 +164,13 @@ async fn every_value_that_cannot_be_had_is_a_fault_of_its_own() {
     let mut faults: Vec<_> = invalid.faults.iter().map(ToString::to_string).collect();
     faults.sort();
     let mut expected = [
-        "profiles[1].key: ssm:/missing: there is no such parameter in us-east-1; make it: aws ssm put-parameter",
-        "profiles[2].key: ssm:/there:9: there is no such parameter in us-east-1, or no such version",
-        "profiles[3].key: secretsmanager:missing#a: there is no such secret in us-east-1; make it: aws",
+        "profiles[1].key: ssm:/missing: there is no such parameter in us-east-1; create it: aws ssm put-parameter",
+        "profiles[2].key: ssm:/there:9: there is no such parameter in us-east-1, or it has no such version",
+        "profiles[3].key: secretsmanager:missing#a: there is no such secret in us-east-1; create it: aws",
         "profiles[4].key: secretsmanager:media#missing: this secret has no key `missing`",
-        "profiles[5].key: secretsmanager:media#port: `port` of this secret is no string",
-        "profiles[6].key: secretsmanager:plain#key: this secret is no JSON object",
-        "profiles[7].key: secretsmanager:binary: this secret is binary; keep it as text",
+        "profiles[5].key: secretsmanager:media#port: `port` of this secret is not a string",
+        "profiles[6].key: secretsmanager:plain#key: this secret is not a JSON object",
+        "profiles[7].key: secretsmanager:binary: this secret is binary; store it as text",
         "profiles[8].key: secretsmanager:arn:aws:secretsmanager:us-east-1:123456789012:secret:missing-AbCdEf: there is",
         "profiles[12].key: ssm:/many/3: there is no such parameter",
         "profiles[22].key: ssm:/many/13: there is no such parameter",
@@ -213,7 +213,7 @@ async fn a_configuration_is_read_again_when_it_is_old_and_serves_on_when_it_cann
     let ready = at(900).refresh(ready, Deadline::after(Duration::from_secs(1))).await.expect("the old configuration");
     assert_eq!(ready.config.ayrshare.api_key.expose_secret(), "KEY-4");
     let invalid = at(900).read(Deadline::after(Duration::from_secs(1))).await.expect_err("nothing to serve on with");
-    assert!(invalid.is_passing() && invalid.to_string().contains("Parameter Store cannot be reached"), "{invalid}");
+    assert!(invalid.is_transient() && invalid.to_string().contains("Parameter Store cannot be reached"), "{invalid}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,7 @@
-//! The AWS SDK over the process's own HTTP client: one TLS stack, one set of trust roots, one pool.
+//! Access to AWS: region, endpoints, credentials, and errors.
+//!
+//! Requests of the AWS SDK go through the HTTP client of the process, so that there is one TLS stack, one set of root
+//! certificates and one connection pool.
 
 mod signed;
 
@@ -36,14 +39,16 @@ use crate::net::SEND_TIMEOUT;
 use crate::net::environment::Environment;
 use crate::net::{self, Deadline, Retry};
 
-/// The time that one attempt to read something may take: short enough for another one.
+/// The timeout of one attempt to read something. It is short, so that there is time for another attempt.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(3);
-/// The region that AWS is asked in when nothing says which.
+/// The region for AWS calls when the environment does not set one.
 pub const DEFAULT_REGION: &str = "us-east-1";
-/// How often a failed attempt to read something is made again. Reading changes nothing, and AWS throttles for moments.
+/// How often a failed attempt to read something is repeated. Reading changes nothing, and AWS throttles only briefly.
 const MAX_RETRIES: usize = 4;
 
-/// AWS as the surroundings give it: region, endpoints and credentials, read once and only when something needs them.
+/// The connection to AWS: the HTTP client, and the region, endpoints and credentials of the environment.
+///
+/// They are read when they are first needed, and only once.
 #[derive(Debug)]
 pub struct Aws {
     http: reqwest::Client,
@@ -52,19 +57,19 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Prepares it; nothing is read yet.
+    /// Creates the connection without reading the environment yet.
     #[must_use]
     pub fn new(http: reqwest::Client, environment: Environment) -> Self {
         Self { http, environment, config: OnceCell::new() }
     }
 
-    /// The process's HTTP client.
+    /// Returns the HTTP client of the process.
     #[must_use]
     pub fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
-    /// What the clients of the SDK are made from.
+    /// Returns the configuration from which clients of the SDK are made.
     pub async fn config(&self) -> &SdkConfig {
         self.config
             .get_or_init(async || {
@@ -78,18 +83,20 @@ impl Aws {
     }
 }
 
-/// The address that a service has instead of its own, if any. The clients of the SDK look up theirs by themselves.
+/// Returns the URL that the environment sets for a service, or `None` if the service is called at its usual URL.
+///
+/// Clients of the SDK do this by themselves.
 #[must_use]
 pub fn endpoint_url(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let of_service = config.service_config().zip(key.ok()).and_then(|(configured, key)| configured.load_config(key));
-    of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
+    let service_url = config.service_config().zip(key.ok()).and_then(|(configured, key)| configured.load_config(key));
+    service_url.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
 }
 
-/// Reads region, endpoints and credentials where Lambda and every deployment tool put them.
+/// Reads region, endpoints and credentials from the environment variables that Lambda sets.
 ///
-/// The SDK's own retries are off: what may be tried again, and until when, is decided in one place
-/// ([`crate::net::retrying`]), by whether a repetition could say the same thing twice.
+/// The SDK's own retries are off, because it does not know the deadline of the run, nor which messages must not be sent
+/// twice. Callers retry with [`crate::net::retrying`].
 fn from_environment(http: &reqwest::Client, environment: &Environment) -> SdkConfig {
     let var = |name: &str| environment.non_blank_var(name);
     let is_on = |name: &str| var(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -125,9 +132,10 @@ fn no_keys() -> CredentialsError {
     )
 }
 
-/// Reads everything as every AWS tool in a terminal does: profiles, web identities, the metadata of machines.
+/// Reads region, endpoints and credentials from all places that AWS command line tools use: profiles, web identities and
+/// the metadata service of the machine.
 ///
-/// The function has no use for it, and it would be a twentieth of its code.
+/// The deployed function needs none of them, and this would add a twentieth to its code.
 #[cfg(feature = "cli")]
 async fn from_chain(http: &reqwest::Client) -> SdkConfig {
     let chain = aws_config::defaults(BehaviorVersion::latest());
@@ -163,7 +171,7 @@ impl ProvideCredentials for KeptCredentials {
     }
 }
 
-/// The addresses that single services have instead of their own: `AWS_ENDPOINT_URL_DYNAMODB`.
+/// The endpoints of single services, like `AWS_ENDPOINT_URL_DYNAMODB`.
 #[derive(Debug)]
 struct EndpointUrls(Environment);
 
@@ -174,21 +182,21 @@ impl LoadServiceConfig for EndpointUrls {
     }
 }
 
-/// Why AWS did not give what was asked for. It holds no value of anything.
+/// Why a call to AWS failed. It never contains a parameter, a secret or an object that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The error code, if there was an answer.
+pub struct AwsError {
+    /// The error code of the response, if there was one.
     pub code: Option<String>,
-    /// What was said of it, on one line.
-    pub said: String,
-    /// Whether it may be otherwise in a moment: nothing is wrong with the question.
-    pub is_passing: bool,
+    /// The error message, on one line.
+    pub message: String,
+    /// Whether the same call may succeed later: a throttled call, a fault of the service, or no response.
+    pub is_transient: bool,
 }
 
-impl Refusal {
-    /// Judges an answer by its code and its HTTP status.
+impl AwsError {
+    /// Creates the error for an error response from its code, message and HTTP status.
     #[must_use]
-    pub fn of_answer(code: &str, said: &str, status: u16) -> Self {
+    pub fn from_response(code: &str, message: &str, status: u16) -> Self {
         const THROTTLED: [&str; 6] = [
             "ThrottlingException",
             "Throttling",
@@ -197,35 +205,35 @@ impl Refusal {
             "ProvisionedThroughputExceededException",
             "TransactionInProgressException",
         ];
-        let is_passing = THROTTLED.contains(&code) || matches!(status, 429 | 500..);
-        Self { code: Some(code.to_owned()), said: brief(said), is_passing }
+        let is_transient = THROTTLED.contains(&code) || matches!(status, 429 | 500..);
+        Self { code: Some(code.to_owned()), message: brief(message), is_transient }
     }
 
-    /// There was no answer, or none that could be read.
+    /// Creates the error for a call without a readable response. It may succeed later.
     #[must_use]
-    pub fn no_answer(said: &str) -> Self {
-        Self { code: None, said: brief(said), is_passing: true }
+    pub fn transient(message: &str) -> Self {
+        Self { code: None, message: brief(message), is_transient: true }
     }
 
-    /// No request can be made, for a reason that stays.
+    /// Creates the error for a call that cannot be made and that would fail again.
     #[must_use]
-    pub fn no_request(said: &str) -> Self {
-        Self { is_passing: false, ..Self::no_answer(said) }
+    pub fn permanent(message: &str) -> Self {
+        Self { is_transient: false, ..Self::transient(message) }
     }
 
-    /// Whether the question was not allowed.
+    /// Returns whether the credentials do not permit the call.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         matches!(self.code.as_deref(), Some("AccessDeniedException" | "AccessDenied"))
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.code {
-            Some(code) if self.said.is_empty() => write!(f, "answered {code}"),
-            Some(code) => write!(f, "answered {code}: {}", self.said),
-            None => write!(f, "cannot be reached: {}", self.said),
+            Some(code) if self.message.is_empty() => write!(f, "answered {code}"),
+            Some(code) => write!(f, "answered {code}: {}", self.message),
+            None => write!(f, "cannot be reached: {}", self.message),
         }
     }
 }
@@ -234,24 +242,26 @@ fn brief(text: &str) -> String {
     shorten(&one_line(text), 200).into_owned()
 }
 
-/// Makes attempts to read something until one does not fail in a way that passes.
+/// Repeats an attempt to read something while it fails with a transient error.
+///
+/// Each attempt has [`READ_TIMEOUT`].
 ///
 /// # Errors
 ///
-/// What became of the last attempt.
-pub async fn retrying<T, F>(deadline: Deadline, attempt: impl Fn() -> F) -> Result<T, Refusal>
+/// Returns the error of the last attempt.
+pub async fn retrying<T, F>(deadline: Deadline, attempt: impl Fn() -> F) -> Result<T, AwsError>
 where
-    F: Future<Output = Result<T, Refusal>>,
+    F: Future<Output = Result<T, AwsError>>,
 {
     let attempt = || async {
         let until = deadline.min(Deadline::after(READ_TIMEOUT));
-        until.bound(attempt()).await.unwrap_or_else(|| Err(Refusal::no_answer("it did not answer in time")))
+        until.bound(attempt()).await.unwrap_or_else(|| Err(AwsError::transient("no response within the timeout")))
     };
-    let retry = |refusal: &Refusal| if refusal.is_passing { Retry::Backoff } else { Retry::Never };
+    let retry = |error: &AwsError| if error.is_transient { Retry::Backoff } else { Retry::Never };
     net::retrying_at_most(MAX_RETRIES, deadline, attempt, retry).await
 }
 
-/// Lets the SDK send its requests through reqwest.
+/// Sends the requests of the SDK through reqwest.
 #[derive(Clone, Debug)]
 struct ReqwestClient(reqwest::Client);
 
@@ -300,13 +310,13 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What an environment of these variables gives.
+    /// Returns the SDK configuration for these environment variables.
     pub(crate) fn config(variables: &[(&str, &str)]) -> SdkConfig {
         from_environment(&net::client().expect("a client"), &Environment::of(variables.iter().copied()))
     }
 
     #[test]
-    fn region_and_endpoints_come_from_the_environment() {
+    fn region_and_endpoints_are_read_from_the_environment() {
         let endpoints = |config: &SdkConfig| ["S3", "Secrets Manager", "SNS"].map(|of| endpoint_url(config, of));
         let urls = [
             ("AWS_ENDPOINT_URL", "http://all"),
@@ -330,7 +340,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn missing_credentials_are_named() {
+    async fn missing_credentials_are_an_error_that_names_the_variables() {
         let keys = [("AWS_ACCESS_KEY_ID", "ID"), ("AWS_SECRET_ACCESS_KEY", "SECRET"), ("AWS_SESSION_TOKEN", "TOKEN")];
         let credentials = async |variables: &[(&str, &str)]| {
             config(variables).credentials_provider().expect("a provider").provide_credentials().await

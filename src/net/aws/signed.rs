@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Aws, READ_TIMEOUT, Refusal, endpoint_url, retrying};
+use super::{Aws, AwsError, READ_TIMEOUT, endpoint_url, retrying};
 use crate::net::{self, Answer, Deadline, NetError};
 
 /// The name of a service's host in a region.
@@ -28,9 +28,9 @@ use crate::net::{self, Answer, Deadline, NetError};
 /// # Errors
 ///
 /// Fails for what is no region, because the request would go to somebody else.
-pub fn host(service: &str, config: &SdkConfig, region: &str) -> Result<String, Refusal> {
+pub fn host(service: &str, config: &SdkConfig, region: &str) -> Result<String, AwsError> {
     if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(Refusal::no_request(&format!("`{region}` is no region")));
+        return Err(AwsError::permanent(&format!("`{region}` is no region")));
     }
     let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
     let (domain, domain_of_both) = match region.split_once('-') {
@@ -56,15 +56,15 @@ pub async fn signed(
     service: &str,
     region: &str,
     request: RequestBuilder,
-) -> Result<RequestBuilder, Refusal> {
+) -> Result<RequestBuilder, AwsError> {
     let credentials = provide(aws.config().await.credentials_provider()).await?;
     sign_with(&credentials, aws.http(), service, region, request)
 }
 
-async fn provide(provider: Option<SharedCredentialsProvider>) -> Result<Credentials, Refusal> {
-    let provider = provider.ok_or_else(|| Refusal::no_request("there are no credentials"))?;
+async fn provide(provider: Option<SharedCredentialsProvider>) -> Result<Credentials, AwsError> {
+    let provider = provider.ok_or_else(|| AwsError::permanent("there are no credentials"))?;
     let credentials = provider.provide_credentials().await;
-    credentials.map_err(|error| Refusal::no_request(&net::with_causes(&error)))
+    credentials.map_err(|error| AwsError::permanent(&net::with_causes(&error)))
 }
 
 fn sign_with(
@@ -73,8 +73,8 @@ fn sign_with(
     service: &str,
     region: &str,
     request: RequestBuilder,
-) -> Result<RequestBuilder, Refusal> {
-    let request = request.build().map_err(|error| Refusal::no_request(&net::with_causes(&error.without_url())))?;
+) -> Result<RequestBuilder, AwsError> {
+    let request = request.build().map_err(|error| AwsError::permanent(&net::with_causes(&error.without_url())))?;
     let identity = credentials.clone().into();
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -87,13 +87,13 @@ fn sign_with(
         .time(SystemTime::now())
         .settings(settings)
         .build()
-        .map_err(|error| Refusal::no_request(&error.to_string()))?
+        .map_err(|error| AwsError::permanent(&error.to_string()))?
         .into();
     let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let body = SignableBody::Bytes(request.body().and_then(Body::as_bytes).unwrap_or_default());
     let signable = SignableRequest::new(request.method().as_str(), request.url().as_str(), headers, body);
     let signed = signable.and_then(|signable| sign(signable, &parameters));
-    let (instructions, _) = signed.map_err(|error| Refusal::no_request(&error.to_string()))?.into_parts();
+    let (instructions, _) = signed.map_err(|error| AwsError::permanent(&error.to_string()))?.into_parts();
     let request = RequestBuilder::from_parts(http.clone(), request);
     Ok(instructions.headers().fold(request, |request, (name, value)| request.header(name, value)))
 }
@@ -135,7 +135,7 @@ impl JsonService {
         aws: &Aws,
         region: &str,
         deadline: Deadline,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, AwsError> {
         let client = JsonClient::new(*self, aws.http().clone(), aws.config().await, region);
         retrying(deadline, || client.call(operation, question, deadline)).await
     }
@@ -148,7 +148,7 @@ pub struct JsonClient {
     http: reqwest::Client,
     credentials: Option<SharedCredentialsProvider>,
     region: String,
-    url: Result<String, Refusal>,
+    url: Result<String, AwsError>,
 }
 
 impl JsonClient {
@@ -172,30 +172,30 @@ impl JsonClient {
         operation: &str,
         input: &impl Serialize,
         deadline: Deadline,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, AwsError> {
         let Self { service, http, region, .. } = self;
-        let body = serde_json::to_vec(input).map_err(|error| Refusal::no_request(&error.to_string()))?;
+        let body = serde_json::to_vec(input).map_err(|error| AwsError::permanent(&error.to_string()))?;
         let request = http
             .post(self.url.as_ref().map_err(Clone::clone)?)
             .header(CONTENT_TYPE, format!("application/x-amz-json-{}", service.json_version))
             .header("x-amz-target", format!("{}.{operation}", service.target))
             .body(body);
         let credentials = deadline.bound(provide(self.credentials.clone())).await;
-        let credentials = credentials.unwrap_or_else(|| Err(Refusal::no_answer("no credentials in time")))?;
+        let credentials = credentials.unwrap_or_else(|| Err(AwsError::transient("no credentials in time")))?;
         let request = sign_with(&credentials, http, service.name, region, request)?;
         match net::send(request, service.timeout, deadline, service.max_answer_bytes).await {
             Ok(answer) => read(&answer, &credentials),
-            Err(error @ NetError::TooLarge(_)) => Err(Refusal::no_request(&error.to_string())),
-            Err(error) => Err(Refusal::no_answer(&error.to_string())),
+            Err(error @ NetError::TooLarge(_)) => Err(AwsError::permanent(&error.to_string())),
+            Err(error) => Err(AwsError::transient(&error.to_string())),
         }
     }
 }
 
 /// Reads an answer. What the parser has to say of it is not repeated: it would quote what may be a secret.
-fn read<T: DeserializeOwned>(answer: &Answer, credentials: &Credentials) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(answer: &Answer, credentials: &Credentials) -> Result<T, AwsError> {
     const NO_ANSWER: &str = "this is no answer of AWS";
     if answer.status.is_success() {
-        return serde_json::from_slice(&answer.body).map_err(|_| Refusal::no_answer(NO_ANSWER));
+        return serde_json::from_slice(&answer.body).map_err(|_| AwsError::transient(NO_ANSWER));
     }
     let status = answer.status.as_u16();
     let body: Map<String, Value> = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -204,8 +204,8 @@ fn read<T: DeserializeOwned>(answer: &Answer, credentials: &Credentials) -> Resu
     // `com.amazonaws.ssm#ThrottlingException:http://...`, of which often only the middle is there
     let code = field("__type").and_then(|kind| kind.split(':').next()?.rsplit('#').next());
     Err(match code {
-        Some(code) => Refusal::of_answer(code, &said, status),
-        None => Refusal::of_answer(&status.to_string(), NO_ANSWER, status),
+        Some(code) => AwsError::from_response(code, &said, status),
+        None => AwsError::from_response(&status.to_string(), NO_ANSWER, status),
     })
 }
 
@@ -244,7 +244,7 @@ mod tests {
         );
         assert_eq!(host_of("s3", "eu-central-1").as_deref(), Ok("s3.dualstack.eu-central-1.amazonaws.com"));
         for region in ["", "eu central", "example.com/", "a@b", "a:b"] {
-            assert_eq!(host(region, &[]).unwrap_err().said, format!("`{region}` is no region"));
+            assert_eq!(host(region, &[]).unwrap_err().message, format!("`{region}` is no region"));
         }
     }
 
@@ -256,23 +256,27 @@ mod tests {
             read::<Vec<u8>>(&answer, &Credentials::new("ID", "SECRET", Some("TOKEN".to_owned()), None, "test"))
         };
         assert_eq!(answer(200, "[1]"), Ok(vec![1]));
-        assert_eq!(answer(200, "\"SECRET\""), Err(Refusal::no_answer("this is no answer of AWS")));
+        assert_eq!(answer(200, "\"SECRET\""), Err(AwsError::transient("this is no answer of AWS")));
 
         let denied =
             json!({"__type": "com.amazonaws.ssm#AccessDeniedException:http://a/", "Message": "no"}).to_string();
-        assert_eq!(answer(400, &denied), Err(Refusal::of_answer("AccessDeniedException", "no", 400)));
+        assert_eq!(answer(400, &denied), Err(AwsError::from_response("AccessDeniedException", "no", 400)));
         let both = json!({"__type": "AccessDeniedException", "Message": "no", "message": "not"}).to_string();
-        assert_eq!(answer(400, &both), Err(Refusal::of_answer("AccessDeniedException", "not", 400)));
+        assert_eq!(answer(400, &both), Err(AwsError::from_response("AccessDeniedException", "not", 400)));
         let throttled = json!({"__type": "ThrottlingException", "message": "Rate exceeded"}).to_string();
-        assert!(answer(400, &throttled).unwrap_err().is_passing);
+        assert!(answer(400, &throttled).unwrap_err().is_transient);
         let unsaid = json!({"__type": "InternalServerError"}).to_string();
-        assert_eq!(answer(500, &unsaid), Err(Refusal::of_answer("InternalServerError", "", 500)));
+        assert_eq!(answer(500, &unsaid), Err(AwsError::from_response("InternalServerError", "", 500)));
         for body in ["", "<html>", "[]", "{\"__type\": 1}"] {
-            assert_eq!(answer(502, body), Err(Refusal::of_answer("502", "this is no answer of AWS", 502)), "{body}");
-            assert!(!answer(403, body).unwrap_err().is_passing, "{body}");
+            assert_eq!(
+                answer(502, body),
+                Err(AwsError::from_response("502", "this is no answer of AWS", 502)),
+                "{body}"
+            );
+            assert!(!answer(403, body).unwrap_err().is_transient, "{body}");
         }
         let repeated = json!({"__type": "InvalidSignatureException", "message": "x-amz-security-token:TOKEN SECRET"});
         let refusal = answer(403, &repeated.to_string()).unwrap_err();
-        assert_eq!(refusal.said, "x-amz-security-token:[secret] [secret]");
+        assert_eq!(refusal.message, "x-amz-security-token:[secret] [secret]");
     }
 }

@@ -182,7 +182,7 @@ impl Ayrshare<'_> {
         if let Some(key) = profile_key {
             request = request.header("Profile-Key", key.expose_secret());
         }
-        net::send_and_take(request, self.timeout, deadline, MAX_BODY_BYTES, take)
+        net::send_streaming(request, self.timeout, deadline, MAX_BODY_BYTES, take)
             .await
             .map_err(|error| Attempt::unanswered(&error, &format!("GET /{path}")))
     }
@@ -208,7 +208,7 @@ impl Ayrshare<'_> {
             _ => FailureKind::BadResponse,
         };
         let retry = if answer.is_transient() && kind != FailureKind::Unauthorized {
-            Retry::as_asked(answer.retry_after)
+            Retry::from_retry_after(answer.retry_after)
         } else {
             Retry::Never
         };

@@ -1,0 +1,138 @@
+//! Channels: where alerts are sent.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::model::ProfileName;
+use crate::model::threshold::Thresholds;
+
+/// A destination of alerts.
+#[derive(Debug)]
+pub struct Channel {
+    /// The name in results.
+    pub name: String,
+    /// The kind of channel and its settings.
+    pub kind: ChannelKind,
+    /// The profiles that the channel is alerted about, in the order of `[[profiles]]`.
+    pub profiles: Vec<ProfileName>,
+    /// The thresholds at which the channel is alerted.
+    pub thresholds: Thresholds,
+}
+
+/// The kinds of channel, with their settings.
+#[derive(Debug)]
+pub enum ChannelKind {
+    /// A Slack incoming webhook.
+    Slack {
+        /// The URL of the webhook. It is a secret, because anyone who knows it can post.
+        webhook_url: SecretUrl,
+    },
+    /// An SNS topic.
+    Sns {
+        /// The ARN of the topic.
+        topic: TopicArn,
+        /// The format of the messages.
+        format: SnsFormat,
+    },
+    /// An HTTP endpoint that receives signed results.
+    Webhook {
+        /// The URL of the endpoint.
+        url: SecretUrl,
+        /// The signing secret: `whsec_` and base64.
+        secret: SecretString,
+    },
+}
+
+impl ChannelKind {
+    /// Returns the `type` of the channel in the configuration.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Slack { .. } => "slack",
+            Self::Sns { .. } => "sns",
+            Self::Webhook { .. } => "webhook",
+        }
+    }
+}
+
+/// The format of an SNS message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnsFormat {
+    /// Plain text, for email subscriptions.
+    Text,
+    /// The result of the run, as JSON.
+    Json,
+    /// A custom notification of Amazon Q Developer in chat applications.
+    AmazonQ,
+}
+
+/// The ARN of an SNS topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicArn {
+    arn: String,
+    region: String,
+}
+
+impl TopicArn {
+    /// Parses `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason when `text` is not the ARN of an SNS topic.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parts: Vec<_> = text.split(':').collect();
+        match parts[..] {
+            ["arn", partition, "sns", region, account, name]
+                if partition.starts_with("aws")
+                    && !region.is_empty()
+                    && !account.is_empty()
+                    && !name.is_empty()
+                    && text.bytes().all(|byte| byte.is_ascii_graphic()) =>
+            {
+                Ok(Self { arn: text.to_owned(), region: region.to_owned() })
+            }
+            _ => {
+                Err("is not the ARN of an SNS topic, which looks like `arn:aws:sns:eu-central-1:123456789012:NAME`"
+                    .into())
+            }
+        }
+    }
+
+    /// Returns the ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.arn
+    }
+
+    /// Returns the region of the topic. SNS must be called in this region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Returns whether the topic is a FIFO topic.
+    #[must_use]
+    pub fn is_fifo(&self) -> bool {
+        self.arn.strip_suffix(".fifo").is_some()
+    }
+}
+
+/// A URL that may contain a credential. Its `Debug` output does not show it.
+#[derive(Clone)]
+pub struct SecretUrl(pub(super) Url);
+
+impl SecretUrl {
+    /// Returns the URL. Use it for requests only, and never in logs or error texts.
+    #[must_use]
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretUrl([redacted])")
+    }
+}

@@ -1,0 +1,142 @@
+//! The HTTP client of the process.
+
+use std::time::Duration;
+
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, redirect};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use super::environment::Environment;
+
+/// Creates the HTTP client of the process. It uses rustls with ring, and trusts the root certificates that are compiled in.
+///
+/// The client does not follow redirects, because they would send a `Profile-Key` to another host. Idle connections are
+/// closed after a few seconds, because Lambda freezes the process between two runs.
+///
+/// These environment variables change it:
+///
+/// - `HTTPS_PROXY` and `NO_PROXY` set a proxy for `https:` URLs. A proxy that cannot be parsed is ignored. `http:` URLs
+///   never use a proxy: the configuration accepts them for this machine only, which a proxy could not reach.
+/// - `SSL_CERT_FILE` names a PEM file whose certificates are trusted too.
+///
+/// # Errors
+///
+/// Returns an error when the TLS backend cannot be set up. No input can cause that.
+pub fn client_from_environment(environment: &Environment) -> Result<Client, reqwest::Error> {
+    let var = |names: [&str; 2]| names.into_iter().find_map(|name| environment.non_blank_var(name));
+    let proxy = var(["HTTPS_PROXY", "https_proxy"]).and_then(|proxy| Proxy::https(proxy).ok());
+    let roots = trusted_roots(environment);
+    match proxy {
+        Some(proxy) => {
+            let exceptions = var(["NO_PROXY", "no_proxy"]).and_then(|hosts| NoProxy::from_string(&hosts));
+            builder(roots).proxy(proxy.no_proxy(exceptions)).build()
+        }
+        None => builder(roots).build(),
+    }
+}
+
+/// Creates the same client as [`client_from_environment`], but ignores the environment.
+///
+/// # Errors
+///
+/// Returns an error when the TLS backend cannot be set up. No input can cause that.
+pub fn client() -> Result<Client, reqwest::Error> {
+    builder(compiled_in_roots()).build()
+}
+
+fn compiled_in_roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
+/// Returns the compiled-in root certificates and those of `SSL_CERT_FILE`.
+///
+/// A file that cannot be read adds none, because most requests need none of it. A request that does fails with an error
+/// of its own.
+fn trusted_roots(environment: &Environment) -> RootCertStore {
+    let mut roots = compiled_in_roots();
+    if let Some(path) = environment.non_blank_var("SSL_CERT_FILE") {
+        let added = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        match added {
+            Ok(certificates) => drop(roots.add_parsable_certificates(certificates)),
+            Err(error) => tracing::warn!("cannot read the certificates in SSL_CERT_FILE ({path}): {error}"),
+        }
+    }
+    roots
+}
+
+fn builder(roots: RootCertStore) -> ClientBuilder {
+    let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth());
+    let builder = Client::builder()
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(5))
+        .pool_idle_timeout(Duration::from_secs(5));
+    match tls {
+        Ok(tls) => builder.tls_backend_preconfigured(tls),
+        Err(_) => builder,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_in_ssl_cert_file_are_trusted_too() {
+        let path = std::env::temp_dir().join(format!("{}-{}.pem", env!("CARGO_PKG_NAME"), std::process::id()));
+        let trusted = |text: &str| {
+            std::fs::write(&path, text).expect("a file");
+            trusted_roots(&Environment::of([("SSL_CERT_FILE", path.display().to_string())])).len()
+        };
+        let compiled_in = compiled_in_roots().len();
+        assert_eq!(trusted(PEM), compiled_in + 1);
+        assert_eq!(trusted(&PEM.replace("MII", "???")), compiled_in, "an invalid file must be ignored");
+        std::fs::remove_file(&path).expect("the file can be removed");
+        assert_eq!(trusted_roots(&Environment::of([("SSL_CERT_FILE", "/nowhere")])).len(), compiled_in);
+    }
+
+    const PEM: &str = "-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUA9NiFUoQt+1e8UyKg0cdpzkM8UswCgYIKoZIzj0EAwIw
+HzEdMBsGA1UEAwwUYSBwcm94eSBvZiBhIGNvbXBhbnkwIBcNMjYxMTI0MTYzMTA3
+WhgPMjEyNjEwMzExNjMxMDdaMB8xHTAbBgNVBAMMFGEgcHJveHkgb2YgYSBjb21w
+YW55MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAuD86Mdn5jAUKuV18ozy5cgr
+7hpEd3Stf3z2vKq2l0Q8+/ruJv1jNzkeT9L91O8xemzsILfzCLKaisb/t7QQo6NT
+MFEwHQYDVR0OBBYEFLYtamjZLmtaCT7qXxzQ2yilKocFMB8GA1UdIwQYMBaAFLYt
+amjZLmtaCT7qXxzQ2yilKocFMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwID
+SAAwRQIgde/TEDZT9q9tmyp+xLKBRos92vvHoljJkEBWd85rS4cCIQCIHgLOxZAV
+vZS1Lpx9HgCUZfwirKgC5sBk/WG9zhXChw==
+-----END CERTIFICATE-----
+";
+
+    /// Returns the first line that the proxy receives for a request to an `https:` URL, or `None` if it receives none.
+    async fn first_line_at_the_proxy(exceptions: &str) -> Option<String> {
+        use tokio::io::{AsyncBufReadExt as _, BufReader};
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let proxy = format!("http://{}", listener.local_addr().expect("an address"));
+        let environment = Environment::of([("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", exceptions)]);
+        let client = client_from_environment(&environment).expect("a client");
+        // Nothing listens on port 9, so a request that bypasses the proxy fails.
+        let request = client.get("https://localhost:9/").send();
+        let proxy = async {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            BufReader::new(stream).lines().next_line().await.expect("a line")
+        };
+        tokio::select! {
+            line = proxy => line,
+            error = request => {
+                assert!(error.is_err());
+                None
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn https_requests_use_the_proxy_except_for_no_proxy_hosts() {
+        assert_eq!(first_line_at_the_proxy("").await.as_deref(), Some("CONNECT localhost:9 HTTP/1.1"));
+        assert_eq!(first_line_at_the_proxy("localhost").await, None);
+    }
+}

@@ -1,0 +1,161 @@
+//! Sending one request and reading its response.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{RequestBuilder, StatusCode};
+
+use super::Deadline;
+
+/// A response that was read completely.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// How long the service asks to wait before another attempt, from `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Returns the first 16 KiB of the body as text.
+    ///
+    /// The text may contain secrets. Pass it through [`Redactor::quote`](super::redact::Redactor::quote) before showing it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body[..self.body.len().min(16 * 1024)]).trim().to_owned()
+    }
+
+    /// Returns whether another attempt may succeed: for status 429 and every 5xx.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
+    }
+}
+
+/// Why a request got no complete [`Answer`].
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// No connection could be opened, so nothing was sent.
+    #[error("no connection: {0}")]
+    Connect(String),
+    /// The timeout passed before the response was complete. The service may have received the request.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The connection failed before the response was complete. The service may have received the request.
+    #[error("the connection failed: {0}")]
+    Broken(String),
+    /// The response is larger than the limit of the caller.
+    #[error("the response is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The deadline of the run passed first.
+    #[error("the run had no time left")]
+    OutOfTime,
+}
+
+/// Sends a request once and reads the response.
+///
+/// # Errors
+///
+/// Returns an error when there is no complete response within `timeout` and by the deadline, or when its body is larger
+/// than `max_bytes`. The error never contains the URL, which may be a secret.
+pub async fn send(
+    request: RequestBuilder,
+    timeout: Duration,
+    deadline: Deadline,
+    max_bytes: usize,
+) -> Result<Answer, NetError> {
+    send_streaming(request, timeout, deadline, max_bytes, |_, _| false).await
+}
+
+/// Sends a request like [`send`], and passes each chunk of the body to `on_chunk` as it arrives.
+///
+/// A chunk for which `on_chunk` returns true is not stored in the [`Answer`].
+///
+/// # Errors
+///
+/// Returns the same errors as [`send`].
+pub async fn send_streaming(
+    request: RequestBuilder,
+    timeout: Duration,
+    deadline: Deadline,
+    max_bytes: usize,
+    mut on_chunk: impl FnMut(StatusCode, &[u8]) -> bool,
+) -> Result<Answer, NetError> {
+    let exchange = async {
+        let mut response = request.timeout(timeout).send().await.map_err(|error| net_error(error, timeout))?;
+        let status = response.status();
+        let retry_after = retry_after(response.headers(), Timestamp::now());
+        let mut body = Vec::new();
+        let mut left = max_bytes;
+        while let Some(chunk) = response.chunk().await.map_err(|error| net_error(error, timeout))? {
+            left = left.checked_sub(chunk.len()).ok_or(NetError::TooLarge(max_bytes))?;
+            if !on_chunk(status, &chunk) {
+                body.extend_from_slice(&chunk);
+            }
+        }
+        Ok(Answer { status, retry_after, body })
+    };
+    deadline.bound(exchange).await.unwrap_or(Err(NetError::OutOfTime))
+}
+
+fn net_error(error: reqwest::Error, timeout: Duration) -> NetError {
+    let error = error.without_url();
+    // The causes do not contain the URL either.
+    let text = with_causes(&error);
+    if error.is_connect() {
+        NetError::Connect(text)
+    } else if error.is_timeout() {
+        NetError::TimedOut(timeout)
+    } else {
+        NetError::Broken(text)
+    }
+}
+
+/// Formats an error with all its causes. The last one is the most specific, like "connection refused".
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Parses `Retry-After`, which is a number of seconds or an HTTP date.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let moment = rfc2822::parse(value).ok()?.timestamp();
+    Some(Duration::try_from(moment.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = "2026-11-23T06:00:00Z".parse().expect("a time");
+        let check = |value: &str, expected: Option<u64>| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().expect("a header"))]);
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value}");
+        };
+        check("7", Some(7));
+        check(" 7 ", Some(7));
+        check("Mon, 23 Nov 2026 06:01:00 GMT", Some(60));
+        check("Mon, 23 Nov 2026 05:00:00 GMT", Some(0));
+        check("soon", None);
+        check("-1", None);
+        check("", None);
+        check("99999999999999999999", Some(u64::MAX));
+    }
+}
