@@ -98,7 +98,7 @@ async fn a_run_beside_another_one_is_3() {
 async fn output_that_cannot_be_written_is_1() {
     let world = World::new().await;
     let ended = ends(&world, 1, &["report", "--output", "no/such/directory.csv"]).await;
-    assert!(ended.stderr.starts_with("error: no/such/directory.csv cannot be written: "), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: cannot write no/such/directory.csv: "), "{}", ended.stderr);
     let left: Vec<_> = std::fs::read_dir(world.path("")).expect("a directory").collect();
     assert_eq!(left.len(), 1, "nothing but the configuration: {left:?}");
 }

@@ -52,7 +52,7 @@ async fn a_file_has_the_format_that_its_name_says() {
     ends(&world, 0, &["report", "--output", "page.txt", "--format", "html"]).await;
     assert!(fs::read_to_string(world.path("page.txt")).expect("a file").starts_with("<!DOCTYPE html>"));
     let ended = ends(&world, 2, &["report", "--output", "report.pdf"]).await;
-    assert!(ended.stderr.contains("report.pdf says no format"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the file extension of report.pdf is not known"), "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_table_that_cannot_say_that_the_run_failed_is_left_as_it_was() {
         let ended = crate::program(&world, &["report", "--output", name]).output().await.expect("an end");
         let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(1), "{stderr}");
-        assert_eq!(stderr.contains(&format!("error: {name} is left as it was\n")), is_kept, "{stderr}");
+        assert_eq!(stderr.contains(&format!("error: {name} was not replaced\n")), is_kept, "{stderr}");
         let text = fs::read_to_string(world.path(name)).expect("a file");
         assert_eq!(text.contains("today.png"), is_kept, "{name}: {text}");
     }

@@ -17,7 +17,7 @@ async fn every_fault_of_a_configuration_is_told_and_no_secret() {
         let ended = ends(&world, 2, arguments).await;
         assert_eq!(ended.stdout, "");
         let mut lines: Vec<_> = ended.stderr.lines().collect();
-        assert_eq!(lines.remove(0), "error: the configuration is refused:");
+        assert_eq!(lines.remove(0), "error: the configuration is invalid:");
         for path in ["profiles[1].key: ", "channels[0].webhook_url: ", "ayrshare.api_kye: "] {
             assert!(lines.iter().any(|line| line.trim_start().starts_with(path)), "{path}: {lines:#?}");
         }
@@ -54,7 +54,7 @@ async fn a_configuration_that_cannot_be_read_just_now_is_worth_another_try() {
     // Nothing listens there.
     world.variables.insert("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:9".into());
     let ended = ends(&world, 1, &["report", "--config", "s3://bucket/config.toml"]).await;
-    assert!(ended.stderr.starts_with("error: the configuration cannot be read now:\n  "), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: the configuration cannot be read at this time:\n  "), "{}", ended.stderr);
 }
 
 #[tokio::test]
