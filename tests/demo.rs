@@ -1,4 +1,4 @@
-//! The demo shows the main job, and gives no secret away.
+//! The demo shows the alerts without leaking a secret.
 
 use std::fs;
 use std::path::Path;
@@ -7,8 +7,8 @@ use media_expiry_alerts::cli::demo;
 use media_expiry_alerts::cli::terminal::TerminalStyle;
 
 #[tokio::test]
-async fn the_demo_shows_what_slack_and_the_mail_show() {
-    // Elsewhere than where people run it, so that nobody's output is taken away.
+async fn the_demo_prints_the_messages_to_slack_and_email() {
+    // Not the default folder, so that the test does not overwrite somebody's demo.
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-{}", std::process::id()));
     let mut shown = Vec::new();
     let terminal = TerminalStyle { is_styled: false, columns: 80 };
@@ -41,7 +41,7 @@ async fn the_demo_shows_what_slack_and_the_mail_show() {
 }
 
 #[tokio::test]
-async fn a_demo_that_cannot_run_says_why() {
+async fn a_failed_demo_reports_the_reason() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("no-demo-{}", std::process::id()));
     fs::write(&file, "in the way").expect("a file");
     let terminal = TerminalStyle { is_styled: false, columns: 80 };
