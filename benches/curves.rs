@@ -1,4 +1,4 @@
-//! How the time of the core grows with what there is: `cargo bench --bench curves`, when somebody asks.
+//! How the time of the core grows with its input. Run it with `cargo bench --bench curves`.
 
 mod data;
 

@@ -1,7 +1,7 @@
-//! How many instructions the core takes: the same on every machine, so a change that costs more fails the build.
+//! Counts the instructions of the core. The counts are the same on every machine, so a change that costs more fails the build.
 //!
-//! `make instructions` runs them under callgrind. Each has a recorded count; more than 5 % above it is an error. When a
-//! change is worth what it costs, record the new count here and say why in the commit.
+//! `make instructions` runs these benchmarks under callgrind. Each has a recorded count, and it is an error to exceed it by
+//! more than 5 %. If a change is worth its cost, record the new count here and give the reason in the commit message.
 //!
 //! The counts are of the build that `.cargo/optimized.toml` describes. They are higher than those of the function that is
 //! deployed, because most dependencies are not optimized. They only show what a change costs.
@@ -29,10 +29,10 @@ use media_expiry_alerts::run::result::RunResult;
 use media_expiry_alerts::scan::select::{Gallery, Rules};
 use media_expiry_alerts::scan::survey::Survey;
 
-/// Files of the gallery that is read and selected from.
+/// The number of files in the gallery.
 const FILES: usize = 5_000;
 
-/// A recorded count, and what is at most 5 % above it.
+/// Allows at most 5 % more than the recorded count.
 fn recorded(instructions: u64) -> LibraryBenchmarkConfig {
     let limit = instructions + instructions / 20;
     let mut config = LibraryBenchmarkConfig::default();
@@ -40,21 +40,21 @@ fn recorded(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-// A body as it arrives, to the files that matter.
+// Reads a response body and selects the files that expire.
 #[library_benchmark(config = recorded(33_093_000))]
 #[bench::gallery(data::body(0, FILES))]
 fn read(body: String) -> Gallery {
     data::read(0, black_box(&body), false)
 }
 
-// The same, with the places of all files for scheduled posts.
+// The same, while keeping the locations of all files for scheduled posts.
 #[library_benchmark(config = recorded(66_381_000))]
 #[bench::gallery(data::body(0, FILES))]
 fn read_with_places(body: String) -> Gallery {
     data::read(0, black_box(&body), true)
 }
 
-// Files that were read, to those that matter. Most do not, and must cost next to nothing.
+// Selects the files that expire. Most do not, and must cost almost nothing.
 #[library_benchmark(config = recorded(1_327_000))]
 #[bench::gallery(data::files(FILES))]
 fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
@@ -67,14 +67,14 @@ fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
     (gallery, files)
 }
 
-// A gallery and the posts that use it, to the posts that will fail.
+// Finds the posts that will fail because of a gallery.
 #[library_benchmark(config = recorded(23_402_000))]
 #[bench::gallery((data::read(0, &data::body(0, FILES), true), data::posts(0, FILES)))]
 fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<PostAtRisk> {
     Survey::new(data::now(), vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
 }
 
-// What was found in 30 profiles, to what a channel is told.
+// Creates the digest of 30 profiles for a channel.
 #[library_benchmark(config = recorded(1_700_000))]
 #[bench::profiles(data::survey(30, 200))]
 fn digest(survey: Survey) -> (Digest, Survey) {

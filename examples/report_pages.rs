@@ -1,4 +1,4 @@
-//! Writes the reports of several data sets in every format, as the function answers them. The browser tests open them:
+//! Writes the reports of several data sets in every format, as the function returns them. The browser tests use them:
 //! `cargo run --example report_pages -- DIRECTORY`.
 
 use std::collections::BTreeMap;

@@ -1,18 +1,18 @@
-//! The demo shows the main job, and gives no secret away.
+//! The demo shows the alerts without leaking a secret.
 
 use std::fs;
 use std::path::Path;
 
 use media_expiry_alerts::cli::demo;
-use media_expiry_alerts::cli::terminal::Look;
+use media_expiry_alerts::cli::terminal::TerminalStyle;
 
 #[tokio::test]
-async fn the_demo_shows_what_slack_and_the_mail_show() {
-    // Elsewhere than where people run it, so that nobody's output is taken away.
+async fn the_demo_prints_the_messages_to_slack_and_email() {
+    // Not the default folder, so that the test does not overwrite somebody's demo.
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-{}", std::process::id()));
     let mut shown = Vec::new();
-    let look = Look { is_styled: false, columns: 80 };
-    demo::run(&output, look, None, &mut shown).await.expect("the demo runs");
+    let terminal = TerminalStyle { is_styled: false, columns: 80 };
+    demo::run(&output, terminal, None, &mut shown).await.expect("the demo runs");
     let shown = String::from_utf8(shown).expect("text");
 
     let (slack, mail) = shown.split_once("── Email").expect("both are there");
@@ -41,11 +41,11 @@ async fn the_demo_shows_what_slack_and_the_mail_show() {
 }
 
 #[tokio::test]
-async fn a_demo_that_cannot_run_says_why() {
+async fn a_failed_demo_reports_the_reason() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("no-demo-{}", std::process::id()));
     fs::write(&file, "in the way").expect("a file");
-    let look = Look { is_styled: false, columns: 80 };
-    let error = demo::run(&file.join("demo"), look, None, &mut Vec::new()).await.expect_err("there is a file");
+    let terminal = TerminalStyle { is_styled: false, columns: 80 };
+    let error = demo::run(&file.join("demo"), terminal, None, &mut Vec::new()).await.expect_err("there is a file");
     assert!(error.to_string().contains("Not a directory"), "{error}");
     fs::remove_file(file).expect("the file is ours");
 }

@@ -1,4 +1,4 @@
-"""Holds the size of what is deployed against its budget: `size.py BOOTSTRAP`.
+"""Checks the size of the deployed zip file against its limit: `size.py BOOTSTRAP`.
 
 AWS Lambda gets a zip file, and a cold start fetches it. PERFORMANCE.md says what takes the room.
 """
@@ -7,13 +7,13 @@ import sys
 import zlib
 from pathlib import Path
 
-# What a zip file of the bootstrap may have at most, in bytes.
+# The size limit of the zip file, in bytes.
 BUDGET = 3_500_000
 
 
 def main() -> None:
     binary = Path(sys.argv[1]).read_bytes()
-    # As zip files are packed: deflate without a header, at the highest level.
+    # The same compression as in a zip file: deflate without a header, at the highest level.
     deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     packed = len(deflate.compress(binary) + deflate.flush())
     print(f"{len(binary):,} bytes, {packed:,} packed; the budget is {BUDGET:,}")

@@ -1,4 +1,4 @@
-//! Galleries, posts and surveys as an agency has them, of any size and the same every time.
+//! Reproducible galleries, posts and surveys of any size.
 
 #![allow(dead_code, reason = "each bench uses a part")]
 #![expect(clippy::expect_used, reason = "what is expected here is written here")]
@@ -12,22 +12,22 @@ use media_expiry_alerts::scan::ayrshare::media::Reader;
 use media_expiry_alerts::scan::select::{Gallery, Rules};
 use media_expiry_alerts::scan::survey::{Scan, Survey};
 
-/// One file in so many expires within the thresholds.
+/// One of this many files expires within the thresholds.
 pub const ONE_DUE_OF: usize = 50;
-/// How much of a body arrives at once.
+/// The size of the chunks that a body arrives in.
 const PIECE: usize = 16 * 1024;
 
-/// The moment of every run.
+/// The time of every run.
 pub fn now() -> Timestamp {
     "2026-11-23T06:00:00Z".parse().expect("a time")
 }
 
-/// Those that a channel has unless it says others.
+/// The default thresholds.
 pub fn thresholds() -> Thresholds {
     Thresholds::new(["7d", "3d", "1d"].map(|text| Threshold::parse(text).expect("a threshold"))).expect("thresholds")
 }
 
-/// What a profile is called.
+/// The name of a profile.
 pub fn name(profile: usize) -> ProfileName {
     ProfileName::new(&format!("Profile {profile}"))
 }
@@ -45,7 +45,7 @@ fn uuid(profile: usize, index: usize) -> String {
     format!("{profile:08x}-cffb-4a31-bd89-{index:012x}")
 }
 
-/// What `GET /media` answers.
+/// The body of `GET /media`.
 pub fn body(profile: usize, files: usize) -> String {
     let file = |index: usize| {
         format!(
@@ -58,7 +58,7 @@ pub fn body(profile: usize, files: usize) -> String {
     format!("[{}]", (0..files).map(file).collect::<Vec<_>>().join(","))
 }
 
-/// A gallery as it was read, each file with text of its own.
+/// The files of a gallery. Each owns its strings, as after reading.
 pub fn files(files: usize) -> Vec<Media> {
     let mut listed = Vec::new();
     let mut reader = Reader::default();
@@ -67,7 +67,7 @@ pub fn files(files: usize) -> Vec<Media> {
     listed
 }
 
-/// Reads a gallery as it arrives, and selects what matters.
+/// Reads a gallery in chunks and selects the files that expire.
 pub fn read(profile: usize, body: &str, keep_places: bool) -> Gallery {
     let (profile, thresholds, ignore) = (name(profile), thresholds(), GlobSet::empty());
     let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, keep_places };
@@ -80,7 +80,7 @@ pub fn read(profile: usize, body: &str, keep_places: bool) -> Gallery {
     gallery
 }
 
-/// Posts that use every tenth file of a gallery; of every tenth of them, the file expires first.
+/// Posts that use every tenth file of a gallery. For every tenth post, the file expires before the post is due.
 pub fn posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
     let post = |index: usize| ScheduledPost {
         id: Some(format!("post-{profile}-{index}")),
@@ -94,12 +94,12 @@ pub fn posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
     (0..files).step_by(10).map(post).collect()
 }
 
-/// What was found in one profile.
+/// The scan of one profile.
 pub fn scan(profile: usize, gallery: Gallery, posts: Vec<ScheduledPost>) -> Scan {
     Scan::new(name(profile), Ok(gallery), Some(Ok(posts)), now())
 }
 
-/// What was found in so many profiles of so many files.
+/// The survey of this many profiles with this many files each.
 pub fn survey(profiles: usize, files: usize) -> Survey {
     let scans =
         (0..profiles).map(|profile| scan(profile, read(profile, &body(profile, files), true), posts(profile, files)));

@@ -1,4 +1,4 @@
-//! The same in a terminal; see [`media_expiry_alerts::cli`].
+//! The command line program `expiry-alerts`; see [`media_expiry_alerts::cli`].
 
 use std::process::ExitCode;
 

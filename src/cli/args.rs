@@ -1,4 +1,4 @@
-//! What is typed: the commands, their options, and the help that teaches them.
+//! The commands of `expiry-alerts`, their options and their help texts.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,11 @@ use crate::model::threshold::Threshold;
 use crate::report::Format;
 use crate::run::command::{Action, Command};
 
-/// Warns before media uploaded to Ayrshare expires: what the Lambda function does, in a terminal.
+/// Warns before media uploaded to Ayrshare expires.
 ///
-/// It reads the same configuration as the function, looks at the same galleries and scheduled posts, and tells the same
-/// channels. Try it with `expiry-alerts demo`, which needs no key and no network.
+/// It does the work of the Lambda function in a terminal or a cron job: it reads the same configuration, checks the same
+/// galleries and scheduled posts, and sends to the same channels. Try it with `expiry-alerts demo`, which needs no API
+/// key and no network.
 #[derive(Debug, Parser)]
 #[command(
     name = "expiry-alerts",
@@ -29,61 +30,81 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Configuration:
-  --config, or else MEDIA_ALERTS_CONFIG, says where the document is: a path, ssm:/parameter/name,
-  secretsmanager:ID[#json-key] or s3://bucket/key. Without it the environment is the configuration:
-  AYRSHARE_API_KEY, and SLACK_WEBHOOK_URL or SNS_TOPIC_ARN (or both).
+  Set --config or MEDIA_ALERTS_CONFIG to the location of the configuration: a file path,
+  ssm:/parameter/name, secretsmanager:ID[#json-key] or s3://bucket/key. If neither is set, the
+  configuration comes from the environment variables AYRSHARE_API_KEY, and SLACK_WEBHOOK_URL or
+  SNS_TOPIC_ARN (or both).
 
 Exit codes:
-  0  all is well: everything was looked at, and every channel was served
-  1  the run failed: no profile could be checked, a channel could not be served, the ledger or a
-     file could not be written
-  2  nothing was done: the command line or the configuration is wrong
-  3  partial: some profiles, or the posts of some, could not be checked; or another run was under
-     way, and this one did nothing
-  4  with `report --exit-code` only: all was looked at, and something is due
+  0  success: everything was checked, and every channel got what it should
+  1  the run failed: no profile could be checked, a channel failed, the ledger failed, a file could
+     not be written, or the configuration could not be read at this time
+  2  nothing was done: the command line or the configuration is invalid
+  3  partial: some profiles, or the scheduled posts of some, could not be checked; or another alert
+     run was in progress, so nothing was done
+  4  only with `report --exit-code`: everything was checked, and something is listed
 
 Examples:
-  expiry-alerts check                                    does the configuration hold?
+  expiry-alerts check                                    does the configuration work?
   expiry-alerts report --within 72h                      what expires in the next three days?
   expiry-alerts report --profile \"Acme Coffee\" -o acme.html
   expiry-alerts alert --dry-run                          what would be sent?
-  expiry-alerts alert                                    the real thing, for a cron job";
+  expiry-alerts alert                                    send it, for example from cron";
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Shows what expires and which scheduled posts will fail; sends nothing
     #[command(after_help = "\
 Examples:
-  expiry-alerts report                                   a table
+  expiry-alerts report                                   print a table
   expiry-alerts report --within 30d --format csv | head
-  expiry-alerts report --output report.html              the page, written whole or not at all
-  expiry-alerts report --exit-code >/dev/null            4 when something is due")]
+  expiry-alerts report --output report.html              write the HTML page to a file
+  expiry-alerts report --exit-code >/dev/null            exit with 4 if anything is listed
+
+`expiry-alerts --help` lists all exit codes.")]
     Report(ReportArgs),
-    /// Tells each channel what is new to it
+    /// Sends each channel what is new to it
     #[command(after_help = "\
-What a channel has confirmed is remembered in the ledger, if there is one, and not said again. With
---within, everything within it is said and nothing is remembered. The heartbeat is called after a
-run over all profiles and channels.
+With a ledger, each item is sent to each channel once per threshold. It is recorded when the channel
+has confirmed it. With --within, everything that expires within that time is sent, and nothing is
+recorded. After a run over all profiles and channels, the heartbeat URL is called.
 
 Examples:
-  expiry-alerts alert --dry-run                          shows what would be sent
-  expiry-alerts alert --channel ops-email                one channel only")]
+  expiry-alerts alert --dry-run                          show what would be sent
+  expiry-alerts alert --channel ops-email                send to one channel only
+
+Exit codes: 0 success, 1 failed, 2 invalid command line or configuration, 3 partial, or another run
+was in progress. `expiry-alerts --help` describes them.")]
     Alert(AlertArgs),
-    /// Proves the configuration: reads every profile, asks for every channel; sends nothing
-    Check(CheckArgs),
-    /// Sends one sample, marked as a test, to each channel
-    Test(TestArgs),
-    /// Shows the main job on stand-ins for Ayrshare, Slack and SNS: no key, no network
+    /// Tests the configuration: reads every profile, tests every channel and the ledger; sends nothing
     #[command(after_help = "\
-The demo writes the messages, the report and the configuration as files: to --output, or else to
-target/demo/ when `cargo demo` runs it, or else to a new folder among the temporary files. It says
-where. It removes nothing that no demo wrote, and refuses a folder that holds anything else.
+Examples:
+  expiry-alerts check --config alerts.toml               test a configuration before you deploy it
+  expiry-alerts check --profile \"Acme Coffee\"            test one profile
+
+Exit codes: 0 everything works, 1 failed, 2 invalid command line or configuration, 3 partial.")]
+    Check(CheckArgs),
+    /// Sends one sample, marked [TEST], to each channel
+    #[command(after_help = "\
+Examples:
+  expiry-alerts test --dry-run                           show the samples
+  expiry-alerts test --channel social-team               send one sample to one channel
+
+Exit codes: 0 every channel got its sample, 1 a channel failed, 2 invalid command line or
+configuration.")]
+    Test(TestArgs),
+    /// Shows the alerts and the report with local stand-ins for Ayrshare, Slack and SNS
+    #[command(after_help = "\
+The demo needs no API key and no network. It writes the messages, the report and its configuration
+as files and prints where they are: in the folder given by --output; otherwise in target/demo/, if
+`cargo demo` started it; otherwise in a new temporary folder. It rejects a folder that contains
+anything but the files of an earlier demo.
 
 Examples:
-  expiry-alerts demo                                     into a new temporary folder
-  expiry-alerts demo --output ~/demo --serve             and the report in a browser")]
+  expiry-alerts demo                                     write to a new temporary folder
+  expiry-alerts demo --output ~/demo --serve             and serve the report to a browser")]
     Demo(DemoArgs),
-    /// Prints the completions for a shell
+    /// Prints the completion script for a shell
     #[command(after_help = "\
 Examples:
   expiry-alerts completions bash > ~/.local/share/bash-completion/completions/expiry-alerts
@@ -95,18 +116,18 @@ Examples:
     },
 }
 
-/// What every run takes.
+/// The options that all runs have in common.
 #[derive(Debug, Args)]
 pub struct Setup {
-    #[arg(short, long, value_name = "PLACE", help = "Where the configuration is [default: $MEDIA_ALERTS_CONFIG]")]
+    #[arg(short, long, value_name = "PLACE", help = "Location of the configuration [default: $MEDIA_ALERTS_CONFIG]")]
     pub config: Option<String>,
-    /// Only this profile; may be repeated
+    /// Only this profile; can be repeated
     #[arg(long = "profile", value_name = "NAME")]
     profiles: Vec<String>,
-    /// Only this channel; may be repeated
+    /// Only this channel; can be repeated
     #[arg(long = "channel", value_name = "NAME")]
     channels: Vec<String>,
-    /// Log to standard error what is done
+    /// Write more log lines to standard error
     #[arg(short, long)]
     pub verbose: bool,
 }
@@ -118,10 +139,10 @@ impl Setup {
     }
 }
 
-/// Replaces the thresholds of the configuration.
+/// The option that replaces the thresholds of the configuration.
 #[derive(Debug, Args)]
 pub struct Within {
-    /// How far ahead to look, in place of the thresholds: 90m, 72h, 14d, 2w
+    /// How far ahead to look, for example 90m, 72h, 14d or 2w; replaces all thresholds
     #[arg(long, value_name = "DURATION", value_parser = Threshold::parse)]
     within: Option<Threshold>,
 }
@@ -132,13 +153,13 @@ pub struct ReportArgs {
     pub setup: Setup,
     #[command(flatten)]
     within: Within,
-    /// How to show it [default: as the ending of --output says, else table]
+    /// Output format [default: from the file extension of --output, otherwise table]
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<ReportFormat>,
-    /// Write to this file, whole or not at all; `-` is standard output
+    /// Write to this file, atomically; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Exit with 4 when anything is listed
+    /// Exit with 4 if anything is listed
     #[arg(long)]
     pub exit_code: bool,
 }
@@ -155,10 +176,10 @@ pub struct AlertArgs {
     pub setup: Setup,
     #[command(flatten)]
     within: Within,
-    /// Show what would be sent; send nothing, remember nothing
+    /// Show what would be sent; send and record nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// How to show what became of it
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub format: ResultFormat,
 }
@@ -174,7 +195,7 @@ impl AlertArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub setup: Setup,
-    /// How to show what was found
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub format: ResultFormat,
 }
@@ -192,7 +213,7 @@ pub struct TestArgs {
     /// Show what would be sent; send nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// How to show what became of it
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub format: ResultFormat,
 }
@@ -205,34 +226,34 @@ impl TestArgs {
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Write everything to this folder, which must be new, empty, or an earlier demo's
+    /// Write the files to this folder, which must be new, empty, or written by an earlier demo
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Then serve the report on this machine until Ctrl-C, on any free port or on this one
+    /// Then serve the report on this machine until Ctrl-C, on this port or any free one
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
     pub serve: Option<u16>,
 }
 
-/// The formats of a report.
+/// The output formats of `report`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// For people, as wide as the window
+    /// A table, as wide as the terminal
     Table,
-    /// The result of the run
+    /// The run result
     Json,
-    /// The files, one a line
+    /// One line per file
     Csv,
-    /// Expiries and posts as calendar entries
+    /// A calendar of expiries and posts
     Ics,
-    /// The page, with pictures
+    /// The web page, with pictures
     Html,
 }
 
 impl ReportFormat {
-    /// The format that the ending of a file's name says.
-    pub fn of_file(path: &std::path::Path) -> Option<Self> {
-        let Some(ending) = path.extension() else { return Some(Self::Table) };
-        Some(match ending.to_str()?.to_ascii_lowercase().as_str() {
+    /// The format that the file extension stands for. A name without an extension stands for a table.
+    pub fn from_extension(path: &std::path::Path) -> Option<Self> {
+        let Some(extension) = path.extension() else { return Some(Self::Table) };
+        Some(match extension.to_str()?.to_ascii_lowercase().as_str() {
             "txt" | "log" => Self::Table,
             "json" => Self::Json,
             "csv" => Self::Csv,
@@ -242,8 +263,8 @@ impl ReportFormat {
         })
     }
 
-    /// The format as the function knows it; a table is a terminal's own.
-    pub fn rendered(self) -> Option<Format> {
+    /// The format that the function renders as well. A table exists only in a terminal.
+    pub fn shared(self) -> Option<Format> {
         match self {
             Self::Table => None,
             Self::Json => Some(Format::Json),
@@ -254,11 +275,11 @@ impl ReportFormat {
     }
 }
 
-/// The formats of a result.
+/// The output formats of the other commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ResultFormat {
-    /// For people
+    /// A table
     Table,
-    /// The result of the run, as the function answers it
+    /// The run result, as the function returns it
     Json,
 }

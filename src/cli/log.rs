@@ -1,4 +1,4 @@
-//! Log lines for people, on standard error.
+//! Human-readable log lines on standard error.
 
 use std::fmt;
 
@@ -12,32 +12,32 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, registry};
 
-use super::output::complain;
+use super::output::print_stderr;
 use super::progress::Progress;
 use crate::model::text::one_line;
 
-/// What says by itself what it would log, in its result: profiles and channels that fail.
-const SAID_ANYWAY: [&str; 2] =
+/// The modules whose warnings are in the run result too, and are printed from there: failing profiles and channels.
+const REPORTED_IN_RESULT: [&str; 2] =
     [concat!(env!("CARGO_CRATE_NAME"), "::scan"), concat!(env!("CARGO_CRATE_NAME"), "::run")];
 
-/// Begins to log: warnings at most, unless more is asked for. Other crates never log more than that: what they tell at
-/// lower levels holds URLs and headers.
+/// Starts logging. Without `--verbose` only warnings and errors are logged. Other crates never log below warnings, because
+/// their lower levels contain URLs and headers.
 pub fn init(is_verbose: bool, progress: &Progress) {
-    let (level, of_others) =
+    let (level, level_of_others) =
         if is_verbose { (LevelFilter::INFO, LevelFilter::WARN) } else { (LevelFilter::WARN, LevelFilter::ERROR) };
-    let mut targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(of_others);
+    let mut targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level_of_others);
     if !is_verbose {
-        targets = targets.with_targets(SAID_ANYWAY.map(|target| (target, LevelFilter::OFF)));
+        targets = targets.with_targets(REPORTED_IN_RESULT.map(|target| (target, LevelFilter::OFF)));
     }
-    let lines = tracing_subscriber::fmt::layer().event_format(Plain).with_writer(Lines(progress.clone()));
-    // A second call, as tests make it, changes nothing.
+    let lines = tracing_subscriber::fmt::layer().event_format(PlainFormat).with_writer(LogWriter(progress.clone()));
+    // A second call does nothing. Only tests make one.
     let _ = registry().with(lines.with_filter(targets)).try_init();
 }
 
-/// `warning: what happened field=value`
-struct Plain;
+/// Formats an event as `warning: what happened field=value`.
+struct PlainFormat;
 
-impl<S, N> FormatEvent<S, N> for Plain
+impl<S, N> FormatEvent<S, N> for PlainFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -56,10 +56,10 @@ where
     }
 }
 
-/// Writes each line beside the bar.
-struct Lines(Progress);
+/// Writes each line without damaging the progress bar.
+struct LogWriter(Progress);
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for LogWriter {
     type Writer = &'a Self;
 
     fn make_writer(&'a self) -> Self::Writer {
@@ -67,9 +67,9 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-impl std::io::Write for &Lines {
+impl std::io::Write for &LogWriter {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.aside(|| complain(&String::from_utf8_lossy(line)));
+        self.0.suspend(|| print_stderr(&String::from_utf8_lossy(line)));
         Ok(line.len())
     }
 

@@ -1,8 +1,8 @@
-//! The function's work in a terminal: the same configuration, the same commands, the same run.
+//! The command line program `expiry-alerts`. It runs the same commands with the same configuration as the function.
 //!
-//! Only behind the feature `cli`. What belongs to Lambda stays with [`crate::lambda`]: events, HTTP, metrics on
-//! standard output, a configuration that serves on. The heartbeat belongs to both, because a cron job can stop as a
-//! schedule can.
+//! It is compiled only with the feature `cli`. Events, HTTP, metrics and a configuration that is kept between
+//! invocations belong to Lambda and are in [`crate::lambda`]. The heartbeat is called by both, because a cron job can
+//! stop running just as a schedule can.
 
 mod args;
 pub mod demo;
@@ -22,12 +22,12 @@ use clap::{CommandFactory as _, Parser as _};
 use uuid::Uuid;
 
 use args::{Cli, DemoArgs, ReportArgs, ReportFormat, ResultFormat, Setup, Verb};
-use output::{complain, print};
+use output::{print, print_stderr};
 use progress::Progress;
 
 use crate::cli::demo::DemoError;
 use crate::cli::run::{Done, NoRun};
-use crate::cli::terminal::Look;
+use crate::cli::terminal::TerminalStyle;
 use crate::config::{CONFIG_VARIABLE, InvalidConfiguration};
 use crate::model::Status;
 use crate::model::text::one_line;
@@ -36,18 +36,18 @@ use crate::report::Format;
 use crate::run::command::{Action, Command};
 use crate::run::result::RunResult;
 
-/// How a program ends, for whoever called it. The help and the README list these.
+/// The exit codes. The help and `docs/cli.md` list them too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
-    /// Everything was looked at, and every channel was served.
+    /// Everything was checked, and every channel got what it should.
     Ok = 0,
-    /// No profile could be checked, a channel could not be served, or nothing could be written.
+    /// No profile could be checked, a channel or the ledger failed, or the output could not be written.
     Failed = 1,
-    /// The command line or the configuration is wrong; nothing was done.
-    Refused = 2,
-    /// Some profiles, or the posts of some, could not be checked; or another run was under way.
+    /// The command line or the configuration is invalid; nothing was done.
+    Invalid = 2,
+    /// Some profiles, or the scheduled posts of some, could not be checked; or another run was in progress.
     Partial = 3,
-    /// Something is due, and the caller asked to be told.
+    /// Something is listed, and `--exit-code` was given.
     Due = 4,
 }
 
@@ -61,90 +61,91 @@ impl Exit {
     }
 }
 
-/// Why there is no result.
+/// The reasons why a command has no result.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum CliError {
     #[error(transparent)]
     NoRun(#[from] NoRun),
     #[error("{0}")]
     Usage(String),
     #[error("the demo failed: {0}")]
     Demo(#[from] DemoError),
-    #[error("{0} cannot be written: {1}")]
+    #[error("cannot write {0}: {1}")]
     Output(String, std::io::Error),
 }
 
-impl Refusal {
-    /// Tells it on standard error, every fault in a line of its own.
-    fn tell(&self) -> Exit {
+impl CliError {
+    /// Prints the error to standard error, with each configuration error on its own line.
+    fn report(&self) -> Exit {
         match self {
             Self::NoRun(NoRun::Configuration(invalid)) if invalid.is_transient() => {
-                complain("error: the configuration cannot be read now:");
-                tell_faults(invalid);
+                print_stderr("error: the configuration cannot be read at this time:");
+                print_faults(invalid);
                 Exit::Failed
             }
             Self::NoRun(NoRun::Configuration(invalid)) => {
-                complain("error: the configuration is refused:");
-                tell_faults(invalid);
-                Exit::Refused
+                print_stderr("error: the configuration is invalid:");
+                print_faults(invalid);
+                Exit::Invalid
             }
             Self::NoRun(NoRun::Command(_)) | Self::Usage(_) | Self::Demo(DemoError::NotEmpty(_)) => {
-                complain(&format!("error: {}", one_line(&self.to_string())));
-                Exit::Refused
+                print_stderr(&format!("error: {}", one_line(&self.to_string())));
+                Exit::Invalid
             }
             Self::NoRun(NoRun::Client(_)) | Self::Demo(_) | Self::Output(..) => {
-                complain(&format!("error: {}", one_line(&self.to_string())));
+                print_stderr(&format!("error: {}", one_line(&self.to_string())));
                 Exit::Failed
             }
         }
     }
 }
 
-fn tell_faults(invalid: &InvalidConfiguration) {
+fn print_faults(invalid: &InvalidConfiguration) {
     for fault in &invalid.faults {
-        complain(&format!("  {}", one_line(&fault.to_string())));
+        print_stderr(&format!("  {}", one_line(&fault.to_string())));
     }
 }
 
-/// Runs the program with these arguments, the first of which is its name.
+/// Runs the program. The first argument is the name of the program.
 pub async fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
     let exit = match Cli::try_parse_from(arguments) {
-        Ok(cli) => serve(cli.verb, environment).await.unwrap_or_else(|refusal| refusal.tell()),
+        Ok(cli) => serve(cli.verb, environment).await.unwrap_or_else(|error| error.report()),
         Err(error) => {
-            // Help and the version go to standard output, and are no errors.
+            // Clap reports `--help` and `--version` as errors too. It prints them to standard output.
             let _ = error.print();
-            if error.exit_code() == 0 { Exit::Ok } else { Exit::Refused }
+            if error.exit_code() == 0 { Exit::Ok } else { Exit::Invalid }
         }
     };
     ExitCode::from(exit as u8)
 }
 
-async fn serve(verb: Verb, environment: Environment) -> Result<Exit, Refusal> {
-    let look = Look::of_stdout(&environment);
+async fn serve(verb: Verb, environment: Environment) -> Result<Exit, CliError> {
+    let terminal = TerminalStyle::for_stdout(&environment);
     match verb {
-        Verb::Report(args) => report(&args, environment, look).await,
+        Verb::Report(args) => report(&args, environment, terminal).await,
         Verb::Alert(args) => {
-            let done = carry_out(&args.setup, &args.command(), environment).await?;
-            show(&done, args.format, |done| table::sent(&done.result, &done.question, look))
+            let done = execute(&args.setup, &args.command(), environment).await?;
+            show(&done, args.format, |done| table::sent(&done.result, &done.question, terminal))
         }
         Verb::Check(args) => {
-            let done = carry_out(&args.setup, &args.command(), environment).await?;
-            show(&done, args.format, |done| table::check(&done.result, &done.profiles, done.has_ledger, look))
+            let done = execute(&args.setup, &args.command(), environment).await?;
+            show(&done, args.format, |done| table::check(&done.result, &done.profiles, done.has_ledger, terminal))
         }
         Verb::Test(args) => {
-            let done = carry_out(&args.setup, &args.command(), environment).await?;
-            show(&done, args.format, |done| table::sent(&done.result, &done.question, look))
+            let done = execute(&args.setup, &args.command(), environment).await?;
+            show(&done, args.format, |done| table::sent(&done.result, &done.question, terminal))
         }
         Verb::Demo(args) => {
-            demo::run(&demo_directory(&args, &environment), look.for_prose(), args.serve, &mut std::io::stdout())
+            demo::run(&demo_directory(&args, &environment), terminal.for_prose(), args.serve, &mut std::io::stdout())
                 .await?;
             Ok(Exit::Ok)
         }
         Verb::Completions { shell } => {
-            // Into memory first, because the generator does not expect a reader that goes away.
+            // Written to memory first, because the generator panics if the reader closes the pipe.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "expiry-alerts", &mut script);
-            // For bash it spells a program with a hyphen in two ways, and so finds no options (clap-rs/clap#6421).
+            // The bash script spells a program name with a hyphen in two ways, and then completes no options
+            // (clap-rs/clap#6421).
             let script = String::from_utf8_lossy(&script).replace("expiry__subcmd__alerts", "expiry__alerts");
             print_out(&script)?;
             Ok(Exit::Ok)
@@ -152,8 +153,8 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, Refusal> {
     }
 }
 
-/// Carries out a command with the configuration that was named, under the eyes of whoever waits.
-async fn carry_out(setup: &Setup, command: &Command, environment: Environment) -> Result<Done, Refusal> {
+/// Runs a command with the given configuration and shows the progress.
+async fn execute(setup: &Setup, command: &Command, environment: Environment) -> Result<Done, CliError> {
     let progress = Progress::hidden();
     log::init(setup.verbose, &progress);
     let environment = match &setup.config {
@@ -169,41 +170,41 @@ async fn carry_out(setup: &Setup, command: &Command, environment: Environment) -
     Ok(done?)
 }
 
-fn show(done: &Done, format: ResultFormat, table: impl Fn(&Done) -> String) -> Result<Exit, Refusal> {
+fn show(done: &Done, format: ResultFormat, table: impl Fn(&Done) -> String) -> Result<Exit, CliError> {
     let text = match format {
         ResultFormat::Table => table(done),
         ResultFormat::Json => format!("{}\n", done.result.to_json()),
     };
     print_out(&text)?;
-    complain_of(&done.result, format == ResultFormat::Table);
+    warn_about(&done.result, format == ResultFormat::Table);
     Ok(Exit::of(&done.result))
 }
 
-/// Tells standard error what went wrong, unless somebody sits before a table that says it: cron mails what comes there,
-/// and whoever keeps a file may never look into it.
-fn complain_of(result: &RunResult, is_table: bool) {
+/// Prints the problems of a run to standard error, unless a table in a terminal shows them already. Cron mails standard
+/// error, and nobody may ever open a report that was written to a file.
+fn warn_about(result: &RunResult, is_table: bool) {
     if !(is_table && std::io::stdout().is_terminal()) {
         for line in table::complaints(result) {
-            complain(&line);
+            print_stderr(&line);
         }
     }
 }
 
-async fn report(args: &ReportArgs, environment: Environment, look: Look) -> Result<Exit, Refusal> {
+async fn report(args: &ReportArgs, environment: Environment, terminal: TerminalStyle) -> Result<Exit, CliError> {
     let file = args.output.as_deref().filter(|path| *path != Path::new("-"));
     let format = match (args.format, file) {
         (Some(format), _) => format,
         (None, None) => ReportFormat::Table,
-        (None, Some(path)) => ReportFormat::of_file(path).ok_or_else(|| {
+        (None, Some(path)) => ReportFormat::from_extension(path).ok_or_else(|| {
             let path = one_line(&path.display().to_string());
-            Refusal::Usage(format!("the ending of {path} says no format that is known; say it with --format"))
+            CliError::Usage(format!("the file extension of {path} is not known; give the format with --format"))
         })?,
     };
-    let done = carry_out(&args.setup, &args.command(), environment).await?;
+    let done = execute(&args.setup, &args.command(), environment).await?;
     let Done { result, question, .. } = &done;
-    let look = if file.is_some() { Look::plain() } else { look };
-    let text = match format.rendered() {
-        None => table::report(result, question, look),
+    let terminal = if file.is_some() { TerminalStyle::plain() } else { terminal };
+    let text = match format.shared() {
+        None => table::report(result, question, terminal),
         Some(format) => {
             let mut text = result.report(format, question, usize::MAX, str::len).body;
             if !text.ends_with('\n') {
@@ -213,27 +214,27 @@ async fn report(args: &ReportArgs, environment: Environment, look: Look) -> Resu
         }
     };
     match file {
-        // An empty table in place of yesterday's would say that all is well.
-        Some(path)
-            if result.status == Status::Failed && matches!(format.rendered(), Some(Format::Csv | Format::Ics)) =>
-        {
-            complain(&format!("error: {} is left as it was", one_line(&path.display().to_string())));
+        // CSV and calendar files cannot show that the run failed. An empty one would mean that nothing expires.
+        Some(path) if result.status == Status::Failed && matches!(format.shared(), Some(Format::Csv | Format::Ics)) => {
+            print_stderr(&format!("error: {} was not replaced", one_line(&path.display().to_string())));
         }
-        Some(path) => output::write(path, &text).map_err(|error| Refusal::Output(path.display().to_string(), error))?,
+        Some(path) => {
+            output::write(path, &text).map_err(|error| CliError::Output(path.display().to_string(), error))?
+        }
         None => print_out(&text)?,
     }
-    complain_of(result, file.is_none() && format == ReportFormat::Table);
+    warn_about(result, file.is_none() && format == ReportFormat::Table);
     let exit = Exit::of(result);
     let is_due = !result.survey.items.is_empty() || !result.survey.posts_at_risk.is_empty();
     Ok(if args.exit_code && is_due && exit == Exit::Ok { Exit::Due } else { exit })
 }
 
-fn print_out(text: &str) -> Result<(), Refusal> {
-    print(text).map_err(|error| Refusal::Output("standard output".to_owned(), error))
+fn print_out(text: &str) -> Result<(), CliError> {
+    print(text).map_err(|error| CliError::Output("standard output".to_owned(), error))
 }
 
-/// Where the demo writes to: the folder that was named; else `target/demo/` of this checkout, if cargo started the program
-/// there; else a new one among the temporary files.
+/// The folder that the demo writes to: the one given by `--output`; otherwise `target/demo/` of this checkout, if cargo
+/// started the program there; otherwise a new temporary folder.
 fn demo_directory(args: &DemoArgs, environment: &Environment) -> PathBuf {
     const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
     match &args.output {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::cli::terminal::{Look, fit, pad, slack_message, wrap};
+use crate::cli::terminal::{TerminalStyle, fit, pad, slack_message, wrap};
 use crate::digest::{self, Urgency};
 use crate::model::Status;
 use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
@@ -25,7 +25,7 @@ const MAX_COMPLAINTS: usize = 20;
 const INDENT: &str = "  ";
 
 /// What a report shows: the most urgent first, and at the end, where a terminal stops, what could not be checked.
-pub fn report(result: &RunResult, question: &Question, look: Look) -> String {
+pub fn report(result: &RunResult, question: &Question, look: TerminalStyle) -> String {
     let survey = &result.survey;
     let mut rows = Rows::new(look, survey.now);
     if !survey.posts_at_risk.is_empty() {
@@ -53,7 +53,7 @@ pub fn report(result: &RunResult, question: &Question, look: Look) -> String {
 }
 
 /// What became of an alert or of samples: what each channel was told, or would be.
-pub fn sent(result: &RunResult, question: &Question, look: Look) -> String {
+pub fn sent(result: &RunResult, question: &Question, look: TerminalStyle) -> String {
     let mut text = String::new();
     for channel in result.channels.iter().filter(|channel| !channel.payloads.is_empty()) {
         text += &payloads(channel, look.for_prose());
@@ -72,7 +72,7 @@ pub fn sent(result: &RunResult, question: &Question, look: Look) -> String {
 }
 
 /// What a check proved: each profile, each channel, the ledger.
-pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: Look) -> String {
+pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: TerminalStyle) -> String {
     let mut text = format!("{}\n", look.bold("Profiles"));
     let failures = result.survey.failed();
     for profile in profiles {
@@ -95,7 +95,7 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: Lo
 }
 
 /// `  ok      Acme Coffee`, or `  failed  Acme Coffee` and below it why.
-fn line(label: &str, well: &str, failed: Option<&str>, look: Look) -> String {
+fn line(label: &str, well: &str, failed: Option<&str>, look: TerminalStyle) -> String {
     let label = fit(label, look.columns.saturating_sub(10).min(MAX_NAME)).into_owned();
     match failed {
         None => format!("{INDENT}{}  {label}\n", look.green(&pad(well, 6))),
@@ -106,17 +106,17 @@ fn line(label: &str, well: &str, failed: Option<&str>, look: Look) -> String {
 }
 
 /// Text in lines of their own, so many columns from the left.
-fn set_in(text: &str, columns: usize, look: Look) -> String {
+fn set_in(text: &str, columns: usize, look: TerminalStyle) -> String {
     let width = sentence(look).saturating_sub(columns);
     wrap(&one_line(text), width).iter().map(|line| format!("{}{line}\n", " ".repeat(columns))).collect()
 }
 
 /// How wide sentences are set.
-fn sentence(look: Look) -> usize {
+fn sentence(look: TerminalStyle) -> usize {
     look.for_prose().columns
 }
 
-fn channels(channels: &[ChannelResult], look: Look) -> String {
+fn channels(channels: &[ChannelResult], look: TerminalStyle) -> String {
     let widest = channels.iter().map(|channel| one_line(&channel.name).width()).max().unwrap_or_default();
     let width = widest.min(look.columns / 3);
     let mut text = String::new();
@@ -144,7 +144,7 @@ fn channels(channels: &[ChannelResult], look: Look) -> String {
 }
 
 /// What a dry run would send, as it would be read.
-fn payloads(channel: &ChannelResult, look: Look) -> String {
+fn payloads(channel: &ChannelResult, look: TerminalStyle) -> String {
     let mut text = String::new();
     for (index, payload) in channel.payloads.iter().enumerate() {
         let part = match channel.payloads.len() {
@@ -170,7 +170,7 @@ fn payloads(channel: &ChannelResult, look: Look) -> String {
 }
 
 /// What could not be looked at. Silence about it would say that all is well.
-fn unchecked(result: &RunResult, look: Look) -> String {
+fn unchecked(result: &RunResult, look: TerminalStyle) -> String {
     let failed = result.survey.failed();
     if failed.is_empty() {
         return String::new();
@@ -195,13 +195,13 @@ fn why(failed: &FailedProfile) -> String {
     }
 }
 
-fn ledger(result: &RunResult, look: Look) -> String {
+fn ledger(result: &RunResult, look: TerminalStyle) -> String {
     let Some(error) = &result.ledger_error else { return String::new() };
     format!("\n{}\n{}", look.red("The ledger failed"), set_in(error, 2, look))
 }
 
 /// The last lines, where nobody misses them.
-fn totals(result: &RunResult, question: &Question, look: Look) -> String {
+fn totals(result: &RunResult, question: &Question, look: TerminalStyle) -> String {
     let survey = &result.survey;
     let report = Report::new(survey);
     let headline = format!("{}.", report::headline(&report, question));
@@ -246,7 +246,7 @@ pub fn complaints(result: &RunResult) -> Vec<String> {
 
 /// Rows of four columns, which all sections share.
 struct Rows {
-    look: Look,
+    look: TerminalStyle,
     now: Timestamp,
     lines: Vec<Line>,
 }
@@ -268,7 +268,7 @@ struct Row {
 }
 
 impl Rows {
-    fn new(look: Look, now: Timestamp) -> Self {
+    fn new(look: TerminalStyle, now: Timestamp) -> Self {
         Self { look, now, lines: Vec::new() }
     }
 
@@ -425,8 +425,8 @@ mod tests {
         Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: true }
     }
 
-    fn look(columns: usize) -> Look {
-        Look { is_styled: false, columns }
+    fn look(columns: usize) -> TerminalStyle {
+        TerminalStyle { is_styled: false, columns }
     }
 
     fn told(outcome: Outcome) -> ChannelResult {
@@ -463,7 +463,7 @@ mod tests {
 
     #[test]
     fn colours_are_for_terminals() {
-        let text = report(&result(survey()), &question(), Look { is_styled: true, columns: 90 });
+        let text = report(&result(survey()), &question(), TerminalStyle { is_styled: true, columns: 90 });
         assert!(text.contains("\u{1b}[1;31mCould not be checked\u{1b}[0m"), "{text}");
     }
 
@@ -528,7 +528,7 @@ mod tests {
                     prop_assert_eq!(visible(line), line);
                 }
             }
-            let listed = report(&result, &question(), Look::plain());
+            let listed = report(&result, &question(), TerminalStyle::plain());
             let rows = survey.items.len() + survey.posts_at_risk.len() + survey.failed().len();
             prop_assert!(rows <= listed.lines().count());
         }

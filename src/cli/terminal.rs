@@ -1,4 +1,4 @@
-//! What a terminal can show, and a Slack message in one, about as a person sees it in Slack.
+//! Styles and measures text for a terminal, and shows Slack messages there about as Slack shows them.
 
 use std::borrow::Cow;
 use std::io::IsTerminal as _;
@@ -11,78 +11,78 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use crate::model::text;
 use crate::net::environment::Environment;
 
-/// The narrowest and the widest that sentences are set: longer lines are hard to read. Nothing is set narrower.
+/// The columns of a line of prose. Longer lines are hard to read. The minimum applies to all output.
 const PROSE: RangeInclusive<usize> = 40..=96;
-/// What a message is set in with from the left.
+/// The left margin of a message.
 const MARGIN: &str = "  ┃ ";
-/// What stands for a picture beside a text.
+/// The symbol for a picture beside a text.
 pub const PICTURE: &str = " ▣";
 
-/// What the terminal can show.
+/// The styles and the width that output may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// Whether it shows bold, faint and links.
+pub struct TerminalStyle {
+    /// Whether bold, faint and coloured text and links are allowed.
     pub is_styled: bool,
-    /// How many columns it has: as many as it takes where text goes into a file or another program.
+    /// The width in columns, which is unlimited for a file or a pipe.
     pub columns: usize,
 }
 
-impl Look {
-    /// What standard output can show: plain text, unless it is a terminal and `NO_COLOR` is not set. `COLUMNS` counts
-    /// for more than the terminal's own width.
+impl TerminalStyle {
+    /// The style for standard output. Text is plain unless it goes to a terminal that supports styles. `COLUMNS`
+    /// overrides the width of the terminal.
     #[must_use]
-    pub fn of_stdout(environment: &Environment) -> Self {
+    pub fn for_stdout(environment: &Environment) -> Self {
         let stdout = std::io::stdout();
         let is_terminal = stdout.is_terminal();
-        let asked = environment.var("COLUMNS").and_then(|columns| columns.trim().parse().ok());
+        let requested = environment.var("COLUMNS").and_then(|columns| columns.trim().parse().ok());
         let of_terminal = || terminal_size_of(&stdout).map(|(Width(columns), _)| usize::from(columns));
-        let columns = asked.or_else(of_terminal).filter(|columns| 0 < *columns).unwrap_or(usize::MAX);
-        Self { is_styled: is_terminal && takes_styles(environment), columns: columns.max(*PROSE.start()) }
+        let columns = requested.or_else(of_terminal).filter(|columns| 0 < *columns).unwrap_or(usize::MAX);
+        Self { is_styled: is_terminal && supports_styles(environment), columns: columns.max(*PROSE.start()) }
     }
 
-    /// Text without any codes of a terminal, as long as it takes.
+    /// Plain text without a width limit.
     #[must_use]
     pub fn plain() -> Self {
         Self { is_styled: false, columns: usize::MAX }
     }
 
-    /// The same with a width in which sentences are read well.
+    /// The same style with a width that suits prose.
     #[must_use]
     pub fn for_prose(self) -> Self {
         Self { columns: self.columns.clamp(*PROSE.start(), *PROSE.end()), ..self }
     }
 
-    /// Text that stands out.
+    /// Bold text.
     #[must_use]
     pub fn bold(self, text: &str) -> String {
-        Style::default().with(BOLD).paint(text, self)
+        TextStyle::default().with(BOLD).paint(text, self)
     }
 
-    /// Text that stands back.
+    /// Faint text.
     #[must_use]
     pub fn faint(self, text: &str) -> String {
-        Style::default().with(FAINT).paint(text, self)
+        TextStyle::default().with(FAINT).paint(text, self)
     }
 
-    /// Text of something that is lost or broken.
+    /// Red text, for expired files and failures.
     #[must_use]
     pub fn red(self, text: &str) -> String {
-        Style::default().with(BOLD).with(RED).paint(text, self)
+        TextStyle::default().with(BOLD).with(RED).paint(text, self)
     }
 
-    /// Text of something that will be.
+    /// Yellow text, for upcoming expiries and warnings.
     #[must_use]
     pub fn yellow(self, text: &str) -> String {
-        Style::default().with(YELLOW).paint(text, self)
+        TextStyle::default().with(YELLOW).paint(text, self)
     }
 
-    /// Text of something that is well.
+    /// Green text, for success.
     #[must_use]
     pub fn green(self, text: &str) -> String {
-        Style::default().with(GREEN).paint(text, self)
+        TextStyle::default().with(GREEN).paint(text, self)
     }
 
-    /// A line across the terminal with a title in it.
+    /// A horizontal line with a title, as wide as the terminal.
     #[must_use]
     pub fn rule(self, title: &str) -> String {
         let rest = self.columns.saturating_sub(title.width() + 4);
@@ -90,24 +90,24 @@ impl Look {
     }
 }
 
-/// Whether the environment lets a terminal show more than plain text.
+/// Whether the environment allows styles: `TERM` is not `dumb`, and `NO_COLOR` is unset or empty.
 #[must_use]
-pub fn takes_styles(environment: &Environment) -> bool {
+pub fn supports_styles(environment: &Environment) -> bool {
     let is_dumb = environment.var("TERM").is_some_and(|term| term == "dumb");
     !is_dumb && environment.var("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Text of at most so many columns: what is cut ends with an ellipsis.
+/// Shortens text to at most `columns`. Shortened text ends with an ellipsis.
 #[must_use]
 pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     if text.width() <= columns {
         return Cow::Borrowed(text);
     }
-    // What joins a picture to its next part has lost that part.
+    // Also removes a joiner that would have connected an emoji with its next part.
     Cow::Owned(format!("{}…", prefix(text, columns.saturating_sub(1)).trim_end_matches(['\u{200D}', ' '])))
 }
 
-/// A beginning of a text that takes at most so many columns, and about as long as there is.
+/// The longest prefix of the text that fits into `columns`.
 fn prefix(text: &str, columns: usize) -> &str {
     let mut room = columns;
     let mut end = 0;
@@ -116,20 +116,20 @@ fn prefix(text: &str, columns: usize) -> &str {
         room = left;
         end = index + character.len_utf8();
     }
-    // A mark behind a character may make it wider than it is by itself.
+    // A variation selector can make the character before it wider.
     while columns < text[..end].width() {
         end = text.floor_char_boundary(end - 1);
     }
     &text[..end]
 }
 
-/// Text with blanks after it, so that it takes so many columns.
+/// Appends spaces until the text is `columns` wide.
 #[must_use]
 pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
 }
 
-/// Text in lines of at most so many columns, broken between words, and within those that are longer than a line.
+/// Breaks text into lines of at most `columns`. Breaks are between words, or within a word that is longer than a line.
 #[must_use]
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -149,18 +149,18 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// A Slack message, each line with its line break.
+/// Renders a Slack message. Each line ends with a line break.
 #[must_use]
-pub fn slack_message(message: &Value, look: Look) -> String {
-    let margin = look.faint(MARGIN);
+pub fn slack_message(message: &Value, terminal: TerminalStyle) -> String {
+    let margin = terminal.faint(MARGIN);
     let mut text = String::new();
     for (index, block) in message["blocks"].as_array().into_iter().flatten().enumerate() {
-        // Slack sets every block apart. In a terminal it is enough to do so where something new begins.
-        if 0 < index && begins_anew(block) {
+        // Slack separates all blocks. In a terminal, a blank line where a new topic starts is enough.
+        if 0 < index && starts_topic(block) {
             text += margin.trim_end();
             text.push('\n');
         }
-        for line in self::block(block, look) {
+        for line in self::block(block, terminal) {
             text += format!("{margin}{line}").trim_end();
             text.push('\n');
         }
@@ -168,40 +168,43 @@ pub fn slack_message(message: &Value, look: Look) -> String {
     text
 }
 
-/// Whether a block does not go on with what the one before it was about: all but the sections without a heading.
-fn begins_anew(block: &Value) -> bool {
+/// Whether a block starts a new topic. Only a section without a heading continues the block before it.
+fn starts_topic(block: &Value) -> bool {
     let first = block["text"]["text"].as_str().and_then(|text| text.lines().next()).unwrap_or_default();
     block["type"] != "section" || first.contains('*')
 }
 
-/// A line as it is printed, and how many columns it takes.
+/// A line with its styles, and its width in columns.
 type Line = (String, usize);
 
 /// The lines of a block.
-fn block(block: &Value, look: Look) -> Vec<String> {
-    lines_of(block, look).into_iter().map(|(line, _)| line).collect()
+fn block(block: &Value, terminal: TerminalStyle) -> Vec<String> {
+    block_lines(block, terminal).into_iter().map(|(line, _)| line).collect()
 }
 
-fn lines_of(block: &Value, look: Look) -> Vec<Line> {
-    let line = |text: String| (look.faint(&text), text.width());
+fn block_lines(block: &Value, terminal: TerminalStyle) -> Vec<Line> {
+    let line = |text: String| (terminal.faint(&text), text.width());
     let elements = || block["elements"].as_array().into_iter().flatten();
     match block["type"].as_str().unwrap_or_default() {
-        "header" => text(&block["text"], &Style::default().with(BOLD), look),
+        "header" => text(&block["text"], &TextStyle::default().with(BOLD), terminal),
         "section" => {
-            let mut lines = text(&block["text"], &Style::default(), look);
+            let mut lines = text(&block["text"], &TextStyle::default(), terminal);
             if block["accessory"]["type"] == "image"
                 && let Some(last) = lines.last_mut()
             {
-                last.0.push_str(&" ".repeat(look.columns.saturating_sub(MARGIN.width() + last.1 + PICTURE.width())));
-                last.0.push_str(&look.faint(PICTURE));
+                last.0
+                    .push_str(&" ".repeat(terminal.columns.saturating_sub(MARGIN.width() + last.1 + PICTURE.width())));
+                last.0.push_str(&terminal.faint(PICTURE));
             }
             lines
         }
-        "context" => elements().flat_map(|element| text(element, &Style::default().with(FAINT), look)).collect(),
+        "context" => {
+            elements().flat_map(|element| text(element, &TextStyle::default().with(FAINT), terminal)).collect()
+        }
         "actions" => {
             let label = |button: &Value| format!("[ {} ]", button["text"]["text"].as_str().unwrap_or_default());
             let labels = elements().map(label).collect::<Vec<_>>().join("  ");
-            vec![(look.bold(&labels), labels.width())]
+            vec![(terminal.bold(&labels), labels.width())]
         }
         "divider" => vec![line("─".repeat(20))],
         other => vec![line(format!("({other})"))],
@@ -209,7 +212,7 @@ fn lines_of(block: &Value, look: Look) -> Vec<Line> {
 }
 
 /// The lines of a text object.
-fn text(object: &Value, style: &Style, look: Look) -> Vec<Line> {
+fn text(object: &Value, style: &TextStyle, terminal: TerminalStyle) -> Vec<Line> {
     let pieces = |line: &str| {
         if object["type"] == "mrkdwn" {
             markup(line, style)
@@ -219,7 +222,7 @@ fn text(object: &Value, style: &Style, look: Look) -> Vec<Line> {
     };
     let text = object["text"].as_str().unwrap_or_default();
     let text = text.lines().map(text::visible).collect::<Vec<_>>().join("\n");
-    text.lines().flat_map(|line| wrapped(&pieces(line), look)).collect()
+    text.lines().flat_map(|line| wrapped(&pieces(line), terminal)).collect()
 }
 
 const BOLD: &str = "1";
@@ -231,23 +234,23 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const UNDERLINED_BLUE: &str = "4;34";
 
-/// How a piece of text looks.
+/// The style of a piece of text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Style {
-    /// As ANSI terminals number it.
+struct TextStyle {
+    /// ANSI codes.
     codes: Vec<&'static str>,
     link: Option<String>,
 }
 
-impl Style {
+impl TextStyle {
     fn with(&self, code: &'static str) -> Self {
         let mut style = self.clone();
         style.codes.push(code);
         style
     }
 
-    fn paint(&self, text: &str, look: Look) -> String {
-        if !look.is_styled || text.is_empty() {
+    fn paint(&self, text: &str, terminal: TerminalStyle) -> String {
+        if !terminal.is_styled || text.is_empty() {
             return text.to_owned();
         }
         let painted = match &self.codes[..] {
@@ -255,29 +258,29 @@ impl Style {
             codes => format!("\u{1b}[{}m{text}\u{1b}[0m", codes.join(";")),
         };
         match &self.link {
-            // A terminal that knows no links passes over the URL and shows the label.
+            // A terminal without support for links ignores the URL and shows the label.
             Some(url) => format!("\u{1b}]8;;{url}\u{1b}\\{painted}\u{1b}]8;;\u{1b}\\"),
             None => painted,
         }
     }
 }
 
-/// A piece of text that looks the same all over.
+/// A piece of text with one style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
     text: String,
-    style: Style,
+    style: TextStyle,
 }
 
-/// Reads a line of Slack's markup, on top of a style.
-fn markup(line: &str, style: &Style) -> Vec<Piece> {
+/// Parses a line of Slack's markup. Its styles are added to `style`.
+fn markup(line: &str, style: &TextStyle) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut previous = None;
     let mut rest = line;
     while let Some(character) = rest.chars().next() {
         let after = &rest[character.len_utf8()..];
         let is_at_word = previous.is_none_or(|previous: char| !previous.is_alphanumeric());
-        let (read, after) = match character {
+        let (parsed, after) = match character {
             '<' => link(after, style),
             '&' => entity(after, style),
             ':' => shortcode(after, style),
@@ -285,7 +288,7 @@ fn markup(line: &str, style: &Style) -> Vec<Piece> {
             _ => None,
         }
         .unwrap_or_else(|| (vec![Piece { text: character.to_string(), style: style.clone() }], after));
-        for piece in read {
+        for piece in parsed {
             match pieces.last_mut() {
                 Some(last) if last.style == piece.style => last.text += &piece.text,
                 _ => pieces.push(piece),
@@ -297,17 +300,17 @@ fn markup(line: &str, style: &Style) -> Vec<Piece> {
     pieces
 }
 
-type Read<'a> = Option<(Vec<Piece>, &'a str)>;
+type Parsed<'a> = Option<(Vec<Piece>, &'a str)>;
 
-/// `<https://...|label>`
-fn link<'a>(after: &'a str, style: &Style) -> Read<'a> {
+/// Parses `<https://...|label>` after the `<`.
+fn link<'a>(after: &'a str, style: &TextStyle) -> Parsed<'a> {
     let (inside, after) = after.split_once('>')?;
     let (url, label) = inside.split_once('|').unwrap_or((inside, inside));
-    let style = Style { link: Some(unescaped(url)), ..style.with(UNDERLINED_BLUE) };
+    let style = TextStyle { link: Some(unescaped(url)), ..style.with(UNDERLINED_BLUE) };
     Some((vec![Piece { text: unescaped(label), style }], after))
 }
 
-fn entity<'a>(after: &'a str, style: &Style) -> Read<'a> {
+fn entity<'a>(after: &'a str, style: &TextStyle) -> Parsed<'a> {
     let name = ["amp;", "lt;", "gt;"].into_iter().find(|name| after.starts_with(name))?;
     let piece = Piece { text: unescaped(&format!("&{name}")), style: style.clone() };
     Some((vec![piece], &after[name.len()..]))
@@ -317,13 +320,13 @@ fn unescaped(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
-/// `:name:`
-fn shortcode<'a>(after: &'a str, style: &Style) -> Read<'a> {
+/// Parses `:name:` after the first colon.
+fn shortcode<'a>(after: &'a str, style: &TextStyle) -> Parsed<'a> {
     let (name, after) = after.split_once(':')?;
     Some((vec![Piece { text: emoji(name)?.to_owned(), style: style.clone() }], after))
 }
 
-/// The emoji that the function's messages use. Others stay as they are written.
+/// The emoji that the messages of the function use. Unknown names stay as they are.
 fn emoji(name: &str) -> Option<&'static str> {
     Some(match name {
         "clapper" => "🎬",
@@ -339,8 +342,8 @@ fn emoji(name: &str) -> Option<&'static str> {
     })
 }
 
-/// `*bold*`, `_italic_` or `~struck~`: around words, never within one.
-fn emphasis<'a>(mark: char, after: &'a str, style: &Style) -> Read<'a> {
+/// Parses `*bold*`, `_italic_` or `~struck~` after the first mark. Like Slack, it ignores marks within a word.
+fn emphasis<'a>(mark: char, after: &'a str, style: &TextStyle) -> Parsed<'a> {
     let ends = after.match_indices(mark).map(|(end, _)| (&after[..end], &after[end + 1..]));
     let (inside, after) = ends.into_iter().find(|(inside, after)| {
         inside.chars().next_back().is_some_and(|last| !last.is_whitespace())
@@ -357,9 +360,9 @@ fn emphasis<'a>(mark: char, after: &'a str, style: &Style) -> Read<'a> {
     Some((markup(inside, &style.with(code)), after))
 }
 
-/// Breaks a line between words where it is too long; what follows is set in under its text.
-fn wrapped(pieces: &[Piece], look: Look) -> Vec<Line> {
-    let columns = look.columns - MARGIN.width() - PICTURE.width();
+/// Breaks a line that is too long between words, and indents the following lines to its text.
+fn wrapped(pieces: &[Piece], terminal: TerminalStyle) -> Vec<Line> {
+    let columns = terminal.columns - MARGIN.width() - PICTURE.width();
     let indent = indent(pieces).min(columns / 2);
     let mut lines = vec![(String::new(), 0)];
     for piece in pieces {
@@ -370,7 +373,7 @@ fn wrapped(pieces: &[Piece], look: Look) -> Vec<Line> {
                 lines.push((" ".repeat(indent), indent));
             }
             if let Some((line, column)) = lines.last_mut() {
-                line.push_str(&piece.style.paint(word, look));
+                line.push_str(&piece.style.paint(word, terminal));
                 *column += word.width();
             }
         }
@@ -378,7 +381,7 @@ fn wrapped(pieces: &[Piece], look: Look) -> Vec<Line> {
     lines
 }
 
-/// A word in parts, none of which takes more columns than these.
+/// Splits a word into parts of at most `columns`.
 fn parts(word: &str, columns: usize) -> impl Iterator<Item = &str> {
     let mut rest = word;
     std::iter::from_fn(move || {
@@ -389,7 +392,7 @@ fn parts(word: &str, columns: usize) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where the text of a line begins: after its blanks and its sign, if it has one.
+/// The column where the text of a line starts, after its spaces and its bullet or emoji.
 fn indent(pieces: &[Piece]) -> usize {
     let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
     let blanks = text.len() - text.trim_start().len();
@@ -404,16 +407,16 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Look = Look { is_styled: false, columns: 60 };
-    const STYLED: Look = Look { is_styled: true, columns: 60 };
+    const PLAIN: TerminalStyle = TerminalStyle { is_styled: false, columns: 60 };
+    const STYLED: TerminalStyle = TerminalStyle { is_styled: true, columns: 60 };
 
-    fn section(text: &str, look: Look) -> String {
+    fn section(text: &str, terminal: TerminalStyle) -> String {
         let section = json!({"type": "section", "text": {"type": "mrkdwn", "text": text}});
-        slack_message(&json!({"blocks": [section]}), look)
+        slack_message(&json!({"blocks": [section]}), terminal)
     }
 
     #[test]
-    fn markup_is_shown_as_slack_shows_it() {
+    fn markup_is_rendered_as_in_slack() {
         let check =
             |text: &str, expected: &str| assert_eq!(section(text, PLAIN), format!("  ┃ {expected}\n"), "{text}");
         check("*bold* and _italic_, ~gone~", "bold and italic, gone");
@@ -423,15 +426,15 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_bold_and_links() {
+    fn styled_output_has_bold_text_and_links() {
         let link = "\u{1b}]8;;https://a.example\u{1b}\\\u{1b}[1;4;34ma\u{1b}[0m\u{1b}]8;;\u{1b}\\";
-        assert_eq!(markup("*<https://a.example|a>*", &Style::default())[0].style.paint("a", STYLED), link);
+        assert_eq!(markup("*<https://a.example|a>*", &TextStyle::default())[0].style.paint("a", STYLED), link);
         assert!(section("*a*", STYLED).contains("\u{1b}[1ma\u{1b}[0m"));
         assert!(!section("*a* <https://a.example|a>", PLAIN).contains('\u{1b}'));
     }
 
     #[test]
-    fn long_lines_are_broken_and_keep_their_margin() {
+    fn long_lines_wrap_within_the_margin() {
         let shown = section(&format!("• {}", "many words ".repeat(12)), PLAIN);
         assert!(3 <= shown.lines().count(), "{shown}");
         for line in shown.lines() {
@@ -440,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_cut_by_the_columns_that_it_takes() {
+    fn text_is_shortened_by_display_width() {
         let check = |text: &str, columns: usize, expected: &str| assert_eq!(fit(text, columns), expected, "{text}");
         check("banner.png", 10, "banner.png");
         check("banner.png", 9, "banner.p…");
@@ -455,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_broken_between_words() {
+    fn text_wraps_between_words() {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrap("a abcdefgh b", 3), ["a", "abc", "def", "gh", "b"]);
         assert_eq!(wrap("夏のセール", 4), ["夏の", "セー", "ル"]);
@@ -465,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn every_emoji_of_a_digest_is_known() {
+    fn every_emoji_of_a_digest_is_replaced() {
         for message in
             crate::channel::slack::render(&crate::digest::fixtures::digest(&crate::digest::fixtures::survey()))
         {

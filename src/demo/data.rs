@@ -1,18 +1,18 @@
-//! What the demo is about: an agency, its clients, and their galleries at some moment.
+//! The data of the demo: an agency, its clients, their galleries and their scheduled posts.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::stand_ins::{AyrshareStandIn, Reply, listed_file, scheduled_post};
 
-/// The account's API key.
+/// The API key of the account.
 pub const API_KEY: &str = "DEMO000-AYRSHAR-APIKEY0-0000001";
 
 /// A profile of the agency.
 pub struct Profile {
-    /// Its name in the configuration.
+    /// The name in the configuration.
     pub name: &'static str,
-    /// The variable that its key is in, and the key; the primary profile has none.
+    /// The environment variable with the profile key, and the key. The primary profile has no key.
     pub key: Option<(&'static str, &'static str)>,
 }
 
@@ -29,13 +29,14 @@ const MINUTE: i64 = 1;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Fills an account as it may look at `now`. The last profile's key was mistyped, and nobody has noticed.
+/// Fills the account with galleries and posts, relative to `now`. Ayrshare rejects the key of the last profile.
 pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
-    // On full minutes, and so that "in 5 hours" is not "in 4 hours" once the function looks.
+    // Rounded to minutes. Future times get one minute more, so that "in 5 hours" has not become "in 4 hours" by the time
+    // the function runs.
     let minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
     let after = |minutes: i64| minute + SignedDuration::from_mins(if minutes < 0 { minutes } else { minutes + 1 });
     let file = |account: &str, name: &str, minutes: i64| listed_file(account, name, Some(after(minutes)));
-    // What is far from its expiry, as most of every gallery is.
+    // Files that expire much later, like most files of a real gallery.
     let stock = |account: &str, name: &str, count: i64| -> Vec<Value> {
         (1..=count).map(|number| file(account, &format!("{name}-{number:02}.jpg"), (20 + number) * DAY)).collect()
     };
@@ -51,7 +52,7 @@ pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
     let acme = [launch.clone(), file("acme", "latte-art.mov", 2 * DAY + 7 * HOUR), cups.clone()];
 
     let mut undated = listed_file("cafe", "logo (final) (2).webp", None);
-    // Fields may be missing or null, and then nothing is made up.
+    // Ayrshare may omit a field or send null. The messages then omit the size.
     undated["size"] = json!(null);
     let removed = file("cafe", "紅葉ラテ.png", DAY);
     let cafe = [
@@ -61,7 +62,7 @@ pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
         undated,
     ];
 
-    // A campaign that was uploaded in one go, so it expires in one go.
+    // A campaign that was uploaded at once, so all of it expires at once.
     let lookbook: Vec<_> =
         (1..=38).map(|page| file("nordlicht", &format!("lookbook-winter-{page:02}.jpg"), 6 * DAY + 3 * HOUR)).collect();
     let hut = file("nordlicht", "hütte-im-schnee.jpg", 2 * DAY);

@@ -1,6 +1,6 @@
-//! Stand-ins for the services that the function talks to, and the demo's data.
+//! Stand-ins for the services that the function uses, and the data of the demo.
 //!
-//! Only behind the feature `demo`, which the function on Lambda never has.
+//! Compiled only with the feature `demo`, which the deployed function never has.
 
 pub mod data;
 pub mod stand_ins;

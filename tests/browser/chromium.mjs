@@ -1,4 +1,4 @@
-// The browser of the tests and of the README's pictures, and the pictures that it is served instead of a gallery's.
+// Starts the browser for the tests and for the pictures of the README, and serves pictures in place of a real gallery.
 import { chromium } from 'playwright-core';
 
 export const PICTURES = 'https://images.ayrshare.com';

@@ -1,5 +1,5 @@
-// Opens the report in a real browser: no script of the data runs, nothing outside of the gallery's host is asked for,
-// the filter works, axe finds nothing, it fits every size; and with SHOTS, screenshots are written there to look at.
+// Tests the report in a real browser: no script in the data runs, only the host of the gallery gets requests, the filter works,
+// axe reports nothing, and the page fits every size. If SHOTS is set, screenshots are written to that folder.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -75,7 +75,7 @@ async function look(page) {
 const visible = (page) => page.locator('.card:visible').count();
 
 async function violations(page) {
-  // Through the debugger's own evaluation: the page's policy lets no script in.
+  // Evaluated through the debugger, because the policy of the page blocks injected scripts.
   await page.evaluate(axe);
   const found = await page.evaluate(() => window.axe.run(document));
   assert.ok(found.passes.length > 10, 'axe looked at the page');
@@ -121,7 +121,7 @@ test('nothing of the data runs, and nothing but pictures is asked for', async ()
     }
     const links = await page.locator('main a, img').evaluateAll((nodes) => nodes.map((node) => node.getAttribute('href') ?? node.src));
     for (const link of links) assert.match(link, /^(https:\/\/|#|\?)/, link);
-    // Wherever a link leads, the page that it leads to is told nothing of where it was, and cannot reach back.
+    // A linked page gets no referrer and no access to this window.
     assert.equal(await page.locator('main a[href^="https:"]:not([rel="noopener noreferrer"])').count(), 0);
     assert.deepEqual(said.filter((text) => !/status of (404|410|502)/.test(text)), []);
     assert.equal(await page.locator('script').count(), name.endsWith('-link') ? 0 : 1);
@@ -140,7 +140,7 @@ test('hostile text stays text, on one line and in its direction', async () => {
   assert.doesNotMatch(text, /[\u202A-\u202E\u2066-\u2069\u200E\u200F\u0000\u0007]/);
   const width = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(width <= 0, `the page is ${width} px too wide`);
-  // A picture that cannot be had makes way for its sign.
+  // A symbol replaces a picture that cannot be loaded.
   const missing = page.locator('.card img[src$="missing.png"]').last();
   await missing.evaluate((node) => node.closest('.card').scrollIntoView());
   await page.waitForTimeout(300);
@@ -241,7 +241,7 @@ test('what does not fit is counted', async () => {
 test('every page fits into every size', async () => {
   for (const name of PAGES) {
     const { page, context } = await open(name);
-    // 320 pixels are a desktop at 400 %.
+    // 320 pixels are the width of a desktop at 400 % zoom.
     for (const width of [320, ...SIZES.map(([, width]) => width)]) {
       await page.setViewportSize({ width, height: 800 });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

@@ -1,4 +1,4 @@
-"""Reads the table and the calendar back with libraries that this project did not write."""
+"""Parses the CSV and calendar formats with independent libraries."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def moment(text):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_table_holds_every_file_once(name):
+def test_csv_contains_every_file_once(name):
     found, items = rows(name), result(name)["items"]
     assert len(found) == len(items)
     for row, item in zip(found, items):
@@ -53,13 +53,13 @@ def test_the_table_holds_every_file_once(name):
             assert row["posts_at_risk"].split() == item["posts_at_risk"]
 
 
-def test_the_table_begins_with_the_mark_of_utf_8_and_ends_its_lines_as_rfc_4180_says():
+def test_csv_has_a_byte_order_mark_and_crlf_line_ends():
     data = (PAGES / "usual.csv").read_bytes()
     assert data.startswith(b"\xef\xbb\xbfprofile,")
     assert data.count(b"\n") == data.count(b"\r\n") and data.endswith(b"\r\n")
 
 
-def test_no_cell_of_the_table_is_a_formula_or_leaves_its_line():
+def test_no_csv_cell_is_a_formula_or_contains_a_line_break():
     for row in rows("hostile"):
         for column, cell in row.items():
             if column != "expires_in_s":
@@ -68,7 +68,7 @@ def test_no_cell_of_the_table_is_a_formula_or_leaves_its_line():
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_calendar_has_an_entry_for_each_expiry_and_each_post(name):
+def test_calendar_has_an_entry_for_each_expiry_and_post(name):
     whole = result(name)
     dated = [item for item in whole["items"] if item["expires_at"]]
     found = events(name)
@@ -85,7 +85,7 @@ def test_the_calendar_has_an_entry_for_each_expiry_and_each_post(name):
     assert all(start.tzinfo == timezone.utc or start.utcoffset().total_seconds() == 0 for start in starts if isinstance(start, datetime))
 
 
-def test_each_file_and_each_post_is_found_by_its_name_and_its_time():
+def test_each_entry_has_the_right_name_and_time():
     whole = result("usual")
     wanted = sorted((item["file_name"], moment(item["expires_at"])) for item in whole["items"] if item["expires_at"])
     posts = {moment(post["scheduled_at"]): post["text"].split("\n")[0] for post in whole["posts_at_risk"]}
@@ -98,12 +98,12 @@ def test_each_file_and_each_post_is_found_by_its_name_and_its_time():
         else:
             files.append((name, start))
     assert not posts
-    # A profile's name stands behind the file's.
+    # The name of the profile follows that of the file.
     for (name, start), (file_name, expires_at) in zip(sorted(files), wanted, strict=True):
         assert name.startswith(file_name) and start == expires_at
 
 
-def test_a_change_updates_the_same_entries():
+def test_a_changed_expiry_keeps_the_entry_id():
     before = {str(event["UID"]): event for event in events("usual")}
     after = {str(event["UID"]): event for event in events("changed")}
     names = lambda events: sorted(str(event["SUMMARY"]).split(": ", 1)[1] for event in events.values())
@@ -113,7 +113,7 @@ def test_a_change_updates_the_same_entries():
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_lines_of_the_calendar_are_as_long_as_they_may_be(name):
+def test_calendar_lines_are_within_the_length_limit(name):
     data = (PAGES / f"{name}.ics").read_bytes()
     assert data.endswith(b"END:VCALENDAR\r\n") and data.count(b"\n") == data.count(b"\r\n")
     lines = data.split(b"\r\n")
@@ -122,14 +122,14 @@ def test_the_lines_of_the_calendar_are_as_long_as_they_may_be(name):
         line.decode()  # No fold falls within a character.
 
 
-def test_hostile_text_makes_no_entry_of_its_own():
+def test_hostile_text_adds_no_entries():
     for event in events("hostile"):
         assert not any(key.startswith("X-") for key in event)
         assert str(event["UID"]).endswith("@media-expiry-alerts")
         assert str(event.get("URL", "https://")).startswith("https://")
 
 
-def test_what_is_cut_is_counted():
+def test_omitted_items_are_counted():
     whole = len(result("endless")["items"])
     *found, note = rows("endless")
     left_out = json.loads((PAGES / "endless.csv.head.json").read_text())["headers"]["x-left-out"]

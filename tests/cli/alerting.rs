@@ -1,4 +1,4 @@
-//! Alerts, checks and samples.
+//! The commands `alert`, `check` and `test`.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::ends;
 use crate::support::{World, file};
 
 #[tokio::test]
-async fn an_alert_is_sent_once_and_the_heartbeat_hears_of_each_run() {
+async fn an_alert_is_sent_once_and_each_run_calls_the_heartbeat() {
     let mut world = World::with_gallery(&[file("today.png", 5), file("tomorrow.png", 20)]).await;
     world.add_ledger();
     let first = ends(&world, 0, &["alert"]).await.stdout;
@@ -19,7 +19,7 @@ async fn an_alert_is_sent_once_and_the_heartbeat_hears_of_each_run() {
 }
 
 #[tokio::test]
-async fn a_narrowed_alert_is_nothing_that_a_heartbeat_could_rely_on() {
+async fn a_limited_alert_does_not_call_the_heartbeat() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     ends(&world, 0, &["alert", "--channel", "ops-email"]).await;
     ends(&world, 0, &["alert", "--profile", "Head office", "--within", "6h"]).await;
@@ -47,8 +47,8 @@ async fn a_dry_run_shows_what_would_be_sent() {
         serde_json::from_str(&ends(&world, 0, &["alert", "-n", "--format", "json"]).await.stdout).expect("JSON alone");
     assert_eq!(result["channels"][0]["outcome"], "dry-run");
     assert!(result["channels"][0]["payloads"][0]["blocks"].is_array());
-    assert_eq!((world.told().len(), world.heartbeat.beats().len()), (0, 0));
-    assert!(!world.path("ledger.json").exists(), "nothing is remembered");
+    assert_eq!((world.sent_texts().len(), world.heartbeat.beats().len()), (0, 0));
+    assert!(!world.path("ledger.json").exists(), "nothing is recorded");
 }
 
 #[tokio::test]
@@ -59,19 +59,19 @@ async fn a_check_sends_nothing_and_a_test_sends_a_sample() {
     let expected = "Profiles\n  ok      Head office\n  ok      Acme Coffee\n  ok      Café 東京\n\n\
                     Channels\n  ok      social-team (slack)\n  ok      ops-email (sns)\n\nLedger\n  ok      ledger\n";
     assert_eq!(checked, expected);
-    assert_eq!(world.told(), [""; 0]);
+    assert_eq!(world.sent_texts(), [""; 0]);
 
     let shown = ends(&world, 0, &["test", "--dry-run"]).await.stdout;
     assert!(shown.contains("[TEST]"), "{shown}");
-    assert_eq!(world.told(), [""; 0]);
+    assert_eq!(world.sent_texts(), [""; 0]);
     let sent = ends(&world, 0, &["test"]).await.stdout;
     assert_eq!(sent, "  social-team  delivered in 1 message\n  ops-email    delivered in 1 message\n");
-    assert!(world.told().iter().all(|told| told.contains("[TEST]")) && world.told().len() == 2);
+    assert!(world.sent_texts().iter().all(|text| text.contains("[TEST]")) && world.sent_texts().len() == 2);
     assert_eq!(world.heartbeat.beats(), [""; 0]);
 }
 
 #[tokio::test]
-async fn what_is_done_is_logged_for_those_who_ask() {
+async fn verbose_logs_to_standard_error() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     let ended = ends(&world, 0, &["alert", "--format", "json", "--verbose"]).await;
     assert!(ended.stderr.starts_with("info: checked 3 of 3 profiles action=Alert status=Ok"), "{}", ended.stderr);

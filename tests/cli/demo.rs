@@ -1,4 +1,4 @@
-//! The demo as a command, and the report that it serves.
+//! The command `demo`, and the report that it serves.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_demo_writes_to_the_folder_that_it_was_given() {
+async fn the_demo_writes_only_to_the_given_folder() {
     let world = World::new().await;
     let shown = ends(&world, 0, &["demo", "--output", "look"]).await.stdout;
     assert!(shown.contains("── look ──") && shown.contains("report.html"), "{shown}");
@@ -29,7 +29,7 @@ async fn the_demo_writes_to_the_folder_that_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_demo_takes_the_folder_of_an_earlier_one_over() {
+async fn a_demo_reuses_the_folder_of_an_earlier_demo() {
     let world = World::new().await;
     ends(&world, 0, &["demo", "--output", "look"]).await;
     let first = names(&world.path("look"));
@@ -42,22 +42,22 @@ async fn a_demo_takes_the_folder_of_an_earlier_one_over() {
 }
 
 #[tokio::test]
-async fn a_folder_that_no_demo_wrote_is_refused_and_left_alone() {
+async fn a_folder_with_other_files_is_rejected_and_not_changed() {
     let world = World::new().await;
     for name in ["holiday.jpg", "config.toml", "ledger.json"] {
         let folder = world.path(&format!("of-{name}"));
         fs::create_dir(&folder).expect("a folder");
         fs::write(folder.join(name), "precious").expect("a file");
         let ended = ends(&world, 2, &["demo", "--output", &format!("of-{name}")]).await;
-        assert!(ended.stderr.contains("is not empty, and no demo wrote it"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("is not empty and was not written by a demo"), "{}", ended.stderr);
         assert_eq!(names(&folder), [name]);
         assert_eq!(fs::read_to_string(folder.join(name)).expect("a file"), "precious");
     }
 }
 
-/// An installed program has no `target/`; nor may it use that of another project whose cargo started it.
+/// An installed program must not write to `target/`, not even if cargo started it in another project.
 #[tokio::test]
-async fn a_demo_that_is_told_no_folder_makes_a_temporary_one() {
+async fn the_default_folder_is_a_new_temporary_one() {
     let mut world = World::new().await;
     fs::create_dir(world.path("temporary")).expect("a folder");
     let temporary = world.path("temporary").display().to_string();
@@ -108,10 +108,10 @@ async fn the_report_is_served_until_the_demo_ends() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_said() {
+async fn a_port_in_use_is_an_error() {
     let world = World::new().await;
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let ended = ends(&world, 1, &["demo", "--output", "look", "--serve", &port]).await;
-    assert!(ended.stderr.contains(&format!("port {port} of this machine cannot be had")), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("cannot bind port {port} of this machine")), "{}", ended.stderr);
 }

@@ -1,4 +1,4 @@
-//! What a cron job is told by the code that the program ends with. The help and the README list the same.
+//! The exit codes. The help and `docs/cli.md` list them too.
 
 use std::fs::File;
 
@@ -13,7 +13,7 @@ fn denied() -> Reply {
 }
 
 #[tokio::test]
-async fn all_is_well_is_0_and_something_due_is_4_for_those_who_ask() {
+async fn success_is_0_and_listed_items_are_4_with_the_option() {
     let world = World::new().await;
     let nothing = ends(&world, 0, &["report", "--exit-code"]).await;
     assert!(nothing.stdout.contains("All clear: no file expires within 7 days."), "{}", nothing.stdout);
@@ -31,7 +31,7 @@ async fn all_is_well_is_0_and_something_due_is_4_for_those_who_ask() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_looked_at_is_3_or_1_and_never_goes_unsaid() {
+async fn unchecked_profiles_are_3_or_1_and_are_reported() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world.ayrshare.media(Some(ACME_KEY), denied());
     let sentence = "1 of 3 profiles could not be checked: more may expire than is shown here.";
@@ -68,19 +68,19 @@ async fn what_could_not_be_looked_at_is_3_or_1_and_never_goes_unsaid() {
 }
 
 #[tokio::test]
-async fn a_channel_that_is_not_served_is_1() {
+async fn a_failed_channel_is_1() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world.slack.reply_always(Reply::text(404, "no_service"));
     for arguments in [&["alert"][..], &["test"]] {
         let ended = ends(&world, 1, arguments).await;
         assert!(ended.stdout.contains("failed") && ended.stdout.contains("no_service"), "{}", ended.stdout);
     }
-    assert_eq!(world.heartbeat.beats(), ["/fail"], "of the alert, and of nothing else");
+    assert_eq!(world.heartbeat.beats(), ["/fail"], "only the alert calls the heartbeat");
     ends(&world, 0, &["alert", "--channel", "ops-email"]).await;
 }
 
 #[tokio::test]
-async fn a_run_beside_another_one_is_3() {
+async fn a_concurrent_run_is_3() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.add_ledger();
     let other = File::create(world.path("ledger.json.lock")).expect("a file");
@@ -88,17 +88,17 @@ async fn a_run_beside_another_one_is_3() {
     let ended = ends(&world, 3, &["alert"]).await;
     assert!(ended.stdout.contains("Another run is under way, so this one did nothing."), "{}", ended.stdout);
     assert!(ends(&world, 3, &["alert", "--format", "json"]).await.stderr.contains("another run is under way"));
-    assert_eq!((world.told().len(), world.heartbeat.beats().len()), (0, 0));
+    assert_eq!((world.sent_texts().len(), world.heartbeat.beats().len()), (0, 0));
 
     drop(other);
     ends(&world, 0, &["alert"]).await;
 }
 
 #[tokio::test]
-async fn output_that_cannot_be_written_is_1() {
+async fn an_unwritable_file_is_1() {
     let world = World::new().await;
     let ended = ends(&world, 1, &["report", "--output", "no/such/directory.csv"]).await;
-    assert!(ended.stderr.starts_with("error: no/such/directory.csv cannot be written: "), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: cannot write no/such/directory.csv: "), "{}", ended.stderr);
     let left: Vec<_> = std::fs::read_dir(world.path("")).expect("a directory").collect();
     assert_eq!(left.len(), 1, "nothing but the configuration: {left:?}");
 }

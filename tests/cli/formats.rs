@@ -1,4 +1,4 @@
-//! What a report looks like, and where it goes.
+//! The formats and the output file of `report`.
 
 use std::fs;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use crate::support::{ACME_KEY, World, file};
 use crate::{ends, program};
 
-/// How each format begins, and what else is in it.
+/// The beginning of each format, and a text that it contains.
 const FORMATS: [(&str, &str, &str); 5] = [
     ("table", "Expires within 1 day: 1\n", "today.png"),
     ("json", "{\"run_id\":", "\"today.png\""),
@@ -24,7 +24,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn a_report_has_the_format_that_is_asked_for() {
+async fn the_format_option_selects_the_format() {
     let world = world().await;
     for (format, begins, has) in FORMATS {
         let ended = ends(&world, 0, &["report", "--format", format, "--output", "-"]).await;
@@ -35,34 +35,34 @@ async fn a_report_has_the_format_that_is_asked_for() {
     let result: Value =
         serde_json::from_str(&ends(&world, 0, &["report", "-f", "json"]).await.stdout).expect("JSON and nothing else");
     assert_eq!((&result["action"], &result["status"]), (&json!("report"), &json!("ok")));
-    assert_eq!(world.told(), [""; 0], "a report sends nothing");
+    assert_eq!(world.sent_texts(), [""; 0], "a report sends nothing");
 }
 
 #[tokio::test]
-async fn a_file_has_the_format_that_its_name_says() {
+async fn the_file_extension_selects_the_format() {
     let world = world().await;
     for (format, begins, _) in FORMATS {
         let name =
             if format == "table" { "report.txt".to_owned() } else { format!("report.{}", format.to_uppercase()) };
         let ended = ends(&world, 0, &["report", "--output", &name]).await;
-        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""), "a cron job mails what is said");
+        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""), "cron would mail any output");
         let written = fs::read_to_string(world.path(&name)).expect("a file");
         assert!(written.starts_with(begins), "{format}: {written}");
     }
     ends(&world, 0, &["report", "--output", "page.txt", "--format", "html"]).await;
     assert!(fs::read_to_string(world.path("page.txt")).expect("a file").starts_with("<!DOCTYPE html>"));
     let ended = ends(&world, 2, &["report", "--output", "report.pdf"]).await;
-    assert!(ended.stderr.contains("report.pdf says no format"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the file extension of report.pdf is not known"), "{}", ended.stderr);
 }
 
 #[tokio::test]
-async fn a_page_in_a_file_asks_nobody_for_more() {
+async fn a_page_in_a_file_has_no_links_to_other_formats() {
     let page = ends(&world().await, 0, &["report", "--format", "html"]).await.stdout;
     assert!(!page.contains("format=csv"), "there is no server behind it");
 }
 
 #[tokio::test]
-async fn a_table_that_cannot_say_that_the_run_failed_is_left_as_it_was() {
+async fn a_failed_run_does_not_replace_csv_and_calendar_files() {
     let world = world().await;
     for name in ["report.csv", "report.ics", "report.html"] {
         ends(&world, 0, &["report", "--output", name]).await;
@@ -72,7 +72,7 @@ async fn a_table_that_cannot_say_that_the_run_failed_is_left_as_it_was() {
         let ended = crate::program(&world, &["report", "--output", name]).output().await.expect("an end");
         let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(1), "{stderr}");
-        assert_eq!(stderr.contains(&format!("error: {name} is left as it was\n")), is_kept, "{stderr}");
+        assert_eq!(stderr.contains(&format!("error: {name} was not replaced\n")), is_kept, "{stderr}");
         let text = fs::read_to_string(world.path(name)).expect("a file");
         assert_eq!(text.contains("today.png"), is_kept, "{name}: {text}");
     }
@@ -80,7 +80,7 @@ async fn a_table_that_cannot_say_that_the_run_failed_is_left_as_it_was() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_is_replaced_and_a_link_to_it_stays() {
+async fn a_file_is_replaced_through_a_symbolic_link() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     let world = world().await;
@@ -96,8 +96,8 @@ async fn a_file_is_replaced_and_a_link_to_it_stays() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_seen_enough_is_no_error() {
-    // More than a pipe holds, so that the program writes on when nobody reads any more.
+async fn a_closed_pipe_is_not_an_error() {
+    // More than the pipe buffers, so that the program still writes after the reader has closed it.
     let files: Vec<_> = (0..3_000).map(|number| file(&format!("campaign-{number}.png"), 5)).collect();
     let world = World::with_gallery(&files).await;
     for format in ["table", "json", "csv", "ics", "html"] {
@@ -118,7 +118,7 @@ async fn a_reader_that_has_seen_enough_is_no_error() {
     }
 }
 
-/// A pipe that nobody reads.
+/// A pipe whose reader is closed.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -126,7 +126,7 @@ fn closed() -> Stdio {
 }
 
 #[tokio::test]
-async fn a_report_is_as_narrow_as_it_is_asked_to_be() {
+async fn a_report_can_be_limited_to_profiles_and_a_duration() {
     let world = world().await;
     world.ayrshare.gallery(Some(ACME_KEY), &[file("acme.png", 48)]);
     world.ayrshare.media_first(None, [Reply::json(200, &json!([file("office.png", 48), file("soon.png", 2)]))]);

@@ -1,4 +1,4 @@
-//! What reaches a terminal: as wide as the window, and nothing that would act on it.
+//! Terminal output: its width, and no control characters from outside.
 
 use media_expiry_alerts::demo::stand_ins::scheduled_post;
 use unicode_width::UnicodeWidthStr as _;
@@ -7,7 +7,7 @@ use crate::ends;
 use crate::support::{World, file, in_hours};
 
 #[tokio::test]
-async fn names_and_texts_from_outside_stay_in_their_line() {
+async fn control_characters_from_outside_are_removed() {
     let hostile =
         ["\u{1b}[31mred\u{7}.png", "gpj.\u{202E}evil\u{2066}.png", "a\r\nb\u{85}c\u{9b}2J.png", "<b>'\"&=1+1.png"];
     let long = format!("{}.png", "長".repeat(4_000));
@@ -27,17 +27,17 @@ async fn names_and_texts_from_outside_stay_in_their_line() {
                 assert!(line.chars().all(is_harmless), "{columns}: {line:?}");
                 assert!(line.width() <= columns.parse().expect("a number"), "{columns}: {line}");
             }
-            assert!(shown.contains("[31mred.png") && shown.contains("a b"), "what is harmless is shown: {shown}");
+            assert!(shown.contains("[31mred.png") && shown.contains("a b"), "harmless characters are kept: {shown}");
         }
     }
     world.variables.remove("COLUMNS");
     let shown = ends(&world, 0, &["report"]).await.stdout;
-    assert!(shown.contains("<b>'\"&=1+1.png\n"), "nothing is cut that has room: {shown}");
+    assert!(shown.contains("<b>'\"&=1+1.png\n"), "nothing is shortened without need: {shown}");
     assert!(!shown.contains('\u{1b}'), "a pipe gets no colours");
 }
 
 #[tokio::test]
-async fn the_help_teaches() {
+async fn help_texts() {
     let world = World::new().await;
     insta::assert_snapshot!("help", ends(&world, 0, &["--help"]).await.stdout);
     insta::assert_snapshot!("help_of_report", ends(&world, 0, &["report", "--help"]).await.stdout);
@@ -60,9 +60,9 @@ async fn every_shell_has_completions() {
     ends(&world, 2, &["completions", "cmd"]).await;
 }
 
-/// The script goes from command to command by names of its own, and then looks for the options of the last.
+/// The script finds the options by the internal name of a command, so each of these names needs a branch.
 #[tokio::test]
-async fn bash_finds_the_options_of_every_command() {
+async fn bash_completes_the_options_of_every_command() {
     let script = ends(&World::new().await, 0, &["completions", "bash"]).await.stdout;
     let names: Vec<_> =
         script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"')).collect();

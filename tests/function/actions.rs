@@ -1,11 +1,11 @@
-//! Every action of a command, and every event that may wake the function.
+//! Every action, and every event that the function accepts.
 
 use media_expiry_alerts::demo::stand_ins::{Call, Reply, SnsStandIn};
 use serde_json::{Value, json};
 
 use crate::support::{ACME_KEY, World, file, scheduled, slack_text};
 
-/// A world with something to say of two profiles, and three channels.
+/// Two profiles with expiring files, and three channels.
 async fn world() -> World {
     let mut world =
         World::with_gallery(&[file("today.png", 5), file("week.png", 24 * 5), file("far.png", 24 * 20)]).await;
@@ -41,7 +41,7 @@ async fn the_empty_command_is_an_alert() {
 }
 
 #[tokio::test]
-async fn a_report_reads_and_sends_nothing() {
+async fn a_report_sends_nothing() {
     let function = world().await.start().await;
     let result = function.answer(&json!({"action": "report"})).await;
     assert_eq!(
@@ -56,7 +56,7 @@ async fn a_report_reads_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_check_proves_everything_and_sends_nothing() {
+async fn a_check_tests_everything_and_sends_nothing() {
     let function = world().await.start().await;
     let result = function.answer(&json!({"action": "check"})).await;
     assert_eq!((&result["status"], &result["profiles"]["checked"]), (&json!("ok"), &json!(3)));
@@ -68,7 +68,7 @@ async fn a_check_proves_everything_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_check_names_what_would_not_work() {
+async fn a_check_names_each_problem() {
     let mut world = world().await;
     let gone = world.slack.url().replace("/services/T00STANDIN/", "/services/T00GONE/");
     world.config["channels"][0]["webhook_url"] = gone.into();
@@ -90,7 +90,7 @@ async fn a_check_names_what_would_not_work() {
     ] {
         assert!(message.contains(part), "`{part}` is not in {message}");
     }
-    // The other path is the stand-in's word for a webhook that is gone.
+    // The stand-in reports the unknown path as a violation.
     let unknown = function.slack.take_violations();
     assert!(unknown.iter().all(|violation| violation.contains("there is no such call")), "{unknown:?}");
     function.end().await;
@@ -116,7 +116,7 @@ async fn a_test_sends_one_marked_sample_to_each_channel() {
 }
 
 #[tokio::test]
-async fn a_dry_run_renders_exactly_what_would_be_sent() {
+async fn a_dry_run_returns_what_would_be_sent() {
     let function = world().await.start().await;
     let dry = function.answer(&json!({"dry_run": true})).await;
     assert_eq!(outcomes(&dry), [("social-team", "dry-run"), ("ops-email", "dry-run"), ("own-system", "dry-run")]);
@@ -126,7 +126,7 @@ async fn a_dry_run_renders_exactly_what_would_be_sent() {
 
     function.answer(&scheduled()).await;
     let payload = |channel: usize| dry["channels"][channel]["payloads"][0].clone();
-    // A minute may pass between the two runs, so the moments of them are left out.
+    // Digits are replaced, because a minute may pass between the two runs.
     let shape = |value: &Value| -> String {
         let text = value.to_string();
         text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
@@ -145,7 +145,7 @@ async fn a_dry_run_renders_exactly_what_would_be_sent() {
 }
 
 #[tokio::test]
-async fn a_dry_run_tests_too() {
+async fn a_test_can_be_a_dry_run() {
     let function = world().await.start().await;
     let result = function.answer(&json!({"action": "test", "dry_run": true})).await;
     assert_eq!(outcomes(&result)[0], ("social-team", "dry-run"));
@@ -154,7 +154,7 @@ async fn a_dry_run_tests_too() {
 }
 
 #[tokio::test]
-async fn within_replaces_every_threshold_and_remembers_nothing() {
+async fn within_replaces_all_thresholds_and_records_nothing() {
     let mut world = world().await;
     world.add_ledger();
     world.config["channels"][0]["thresholds"] = json!(["1d"]);
@@ -166,14 +166,14 @@ async fn within_replaces_every_threshold_and_remembers_nothing() {
         assert_eq!(result["channels"][0]["announced"], 4);
     }
     assert_eq!(sent(&function), [2, 2, 2]);
-    // The ledger knows of none of it.
+    // Nothing was recorded in the ledger.
     let result = function.answer(&scheduled()).await;
     assert_eq!((&result["channels"][0]["announced"], &result["channels"][1]["announced"]), (&json!(1), &json!(3)));
     function.end().await;
 }
 
 #[tokio::test]
-async fn a_narrowed_run_is_about_what_it_names() {
+async fn a_run_can_be_limited_to_profiles_and_channels() {
     let function = world().await.start().await;
     let result = function.answer(&json!({"profiles": ["Acme Coffee"], "channels": ["ops-email", "own-system"]})).await;
     assert_eq!((names(&result), &result["profiles"]["configured"]), (vec!["acme.png"], &json!(1)));
@@ -186,7 +186,7 @@ async fn a_narrowed_run_is_about_what_it_names() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_told_what_would_be_one() {
+async fn an_invalid_event_gets_an_error_that_names_valid_ones() {
     let function = world().await.start().await;
     for (event, expected) in [
         (json!({"action": "delete"}), "action: expected \"alert\""),
@@ -211,9 +211,9 @@ async fn what_is_no_event_is_told_what_would_be_one() {
     assert!(function.end().await.metrics().is_empty());
 }
 
-/// The files that users send with `cargo lambda invoke`. Those named `refused-` are there to be refused.
+/// The files for `cargo lambda invoke`. The function must reject those named `refused-`.
 #[tokio::test]
-async fn every_file_of_events_wakes_the_function() {
+async fn every_example_event_is_handled() {
     let function = world().await.start().await;
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
     let files = std::fs::read_dir(directory).expect("the events").map(|file| file.expect("an event").path());

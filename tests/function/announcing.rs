@@ -1,4 +1,4 @@
-//! What is found is announced, to those whom it is for.
+//! What is announced, and to which channels.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::support::{ACME_KEY, CAFE_KEY, World, file, in_hours, scheduled, slack_text, undated};
 
 #[tokio::test]
-async fn the_documented_gallery_is_announced_on_slack_and_by_mail() {
-    // The documentation's example without its comments, which are no JSON. Its expiries are over by now.
+async fn the_documented_gallery_is_announced_on_slack_and_by_email() {
+    // The example of Ayrshare's documentation without its comments. Its files have expired by now.
     let world = World::with_gallery(&[
         json!({
             "id": "5553a26a-cffb-4a31-bd89-dee296d35648-jpeg",
@@ -54,7 +54,7 @@ async fn the_documented_gallery_is_announced_on_slack_and_by_mail() {
 }
 
 #[tokio::test]
-async fn only_what_matters_is_announced_and_the_most_urgent_first() {
+async fn items_within_a_threshold_are_announced_most_urgent_first() {
     let mut world = World::with_gallery(&[
         file("far.png", 24 * 8),
         file("week.png", 24 * 6),
@@ -97,7 +97,7 @@ async fn only_what_matters_is_announced_and_the_most_urgent_first() {
 }
 
 #[tokio::test]
-async fn each_profile_is_asked_for_with_its_own_key_and_several_side_by_side() {
+async fn profiles_are_read_concurrently_each_with_its_own_key() {
     let world = World::new().await;
     for (key, name) in [(None, "primary.png"), (Some(ACME_KEY), "acme.png"), (Some(CAFE_KEY), "cafe.png")] {
         let gallery = Reply::json(200, &json!([file(name, 5)]));
@@ -116,7 +116,7 @@ async fn each_profile_is_asked_for_with_its_own_key_and_several_side_by_side() {
 }
 
 #[tokio::test]
-async fn no_more_profiles_are_looked_at_side_by_side_than_configured() {
+async fn concurrency_stays_within_the_configured_limit() {
     let mut world = World::new().await;
     world.config["ayrshare"]["concurrency"] = 2.into();
     world.config["ayrshare"]["scheduled_posts"] = false.into();
@@ -130,7 +130,7 @@ async fn no_more_profiles_are_looked_at_side_by_side_than_configured() {
 }
 
 #[tokio::test]
-async fn a_channel_hears_of_its_own_profiles_at_its_own_thresholds() {
+async fn each_channel_has_its_own_profiles_and_thresholds() {
     let mut world = World::with_gallery(&[file("head-soon.png", 5), file("head-later.png", 24 * 10)]).await;
     world.ayrshare.gallery(Some(ACME_KEY), &[file("acme-soon.png", 5), file("acme-later.png", 24 * 2)]);
     world.config["channels"][0]["profiles"] = json!(["Acme Coffee"]);
@@ -148,13 +148,13 @@ async fn a_channel_hears_of_its_own_profiles_at_its_own_thresholds() {
     assert!(!mail.message.contains("acme-"), "{}", mail.message);
     assert_eq!(mail.attributes["severity"].1, "14d");
     assert_eq!(mail.attributes["profiles"].1, r#"["Head office"]"#);
-    // The run looked as far ahead as its widest channel, for all profiles.
+    // The run covers all profiles and the largest threshold of all channels.
     assert_eq!(result["items"].as_array().expect("items").len(), 4);
     function.end().await;
 }
 
 #[tokio::test]
-async fn a_denied_profile_is_said_and_stops_no_other() {
+async fn a_denied_profile_is_reported_and_the_others_are_checked() {
     let mut world = World::with_gallery(&[file("head.png", 5)]).await;
     world.ayrshare.gallery(Some(CAFE_KEY), &[file("夏のセール 📸.png", 30)]);
     let message = "Profile not found. Please verify your Profile Key.";
@@ -183,14 +183,14 @@ async fn a_denied_profile_is_said_and_stops_no_other() {
     assert_eq!(deliveries.len(), 1);
     assert_eq!(deliveries[0].body["run_id"], result["run_id"]);
     assert_eq!(deliveries[0].body["items"], result["items"]);
-    // A denied profile is not asked for again: answers of 429 and 403 add up to a suspension.
+    // A denied profile is not retried, because Ayrshare suspends accounts that get many 403 and 429 answers.
     assert_eq!(function.ayrshare.requests(Some(ACME_KEY), Call::Media), 1);
     assert_eq!(function.heartbeat.beats(), [""]);
     function.end().await;
 }
 
 #[tokio::test]
-async fn when_nothing_is_due_nothing_is_sent() {
+async fn nothing_is_sent_if_nothing_is_due() {
     let world = World::with_gallery(&[file("far.png", 24 * 30)]).await;
     let function = world.start().await;
     let result = function.answer(&scheduled()).await;
@@ -211,7 +211,7 @@ async fn when_nothing_is_due_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn all_clear_is_said_where_it_is_wanted_and_true() {
+async fn all_clear_is_sent_only_if_configured_and_true() {
     let mut world = World::with_gallery(&[file("far.png", 24 * 30)]).await;
     world.config["alerts"] = json!({"when_empty": "report"});
     let function = world.start().await;
@@ -225,7 +225,7 @@ async fn all_clear_is_said_where_it_is_wanted_and_true() {
     assert!(mail.message.contains("All clear") && mail.message.contains("all 3 profiles"), "{}", mail.message);
     assert_eq!(mail.attributes["severity"].1, "all-clear");
 
-    // The moment one profile cannot be looked at, it is no longer true.
+    // It is not true if a profile could not be checked.
     function.ayrshare.media(Some(ACME_KEY), Reply::text(404, "Not Found"));
     let result = function.answer(&scheduled()).await;
     assert_eq!(result["status"], "partial");
@@ -236,7 +236,7 @@ async fn all_clear_is_said_where_it_is_wanted_and_true() {
 }
 
 #[tokio::test]
-async fn hostile_names_stay_names() {
+async fn hostile_names_are_escaped() {
     let names = [
         "<!channel> & <@U1> <https://evil.example|click>.png",
         "line\nbreak\r\n.png",
@@ -261,9 +261,9 @@ async fn hostile_names_stay_names() {
     world.add_webhook();
     let function = world.start().await;
     let result = function.answer(&scheduled()).await;
-    // That nothing of it acted is what the Slack stand-in holds every message against.
+    // The Slack stand-in checks that every message is escaped.
     assert_eq!(result["media"]["expiring"], files.len());
-    assert_eq!(result["items"][1]["file_name"], names[1], "the result holds names as they are");
+    assert_eq!(result["items"][1]["file_name"], names[1], "the result contains names unchanged");
     let slack = slack_text(&function.slack_message());
     assert!(slack.contains("&lt;!channel&gt; &amp; &lt;@U1&gt;") && slack.contains("&amp;amp;.png"), "{slack}");
     assert!(!slack.contains("javascript:"), "{slack}");
@@ -273,7 +273,7 @@ async fn hostile_names_stay_names() {
 }
 
 #[tokio::test]
-async fn posts_that_will_fail_lead_the_digest() {
+async fn posts_that_will_fail_come_first_in_the_digest() {
     let used = file("launch.mp4", 24 * 20);
     let world = World::with_gallery(&[file("today.png", 5), used.clone()]).await;
     world.ayrshare.posts(
@@ -301,7 +301,7 @@ async fn posts_that_will_fail_lead_the_digest() {
 }
 
 #[tokio::test]
-async fn a_denied_history_costs_the_posts_and_not_the_media() {
+async fn files_are_announced_even_if_the_post_history_is_denied() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world
         .ayrshare
@@ -320,7 +320,7 @@ async fn a_denied_history_costs_the_posts_and_not_the_media() {
 }
 
 #[tokio::test]
-async fn a_file_is_not_called_gone_while_its_gallery_cannot_be_read() {
+async fn a_file_is_not_reported_as_missing_if_its_gallery_is_unreadable() {
     let world = World::new().await;
     let lost = file("lost.png", 5);
     world.ayrshare.posts(None, &[scheduled_post("p", "Hello", &["x"], &[&lost], in_hours(24 * 3))]);
@@ -335,7 +335,7 @@ async fn a_file_is_not_called_gone_while_its_gallery_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn posts_are_not_asked_for_where_they_are_turned_off() {
+async fn posts_are_not_read_if_they_are_disabled() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.config["ayrshare"]["scheduled_posts"] = false.into();
     let function = world.start().await;
@@ -347,7 +347,7 @@ async fn posts_are_not_asked_for_where_they_are_turned_off() {
 }
 
 #[tokio::test]
-async fn two_and_a_half_thousand_posts_are_all_seen_within_the_budget() {
+async fn all_of_2500_posts_are_read_within_the_request_budget() {
     let used = file("campaign.png", 24 * 20);
     let world = World::with_gallery(std::slice::from_ref(&used)).await;
     let post = |index: i64| {
@@ -365,13 +365,13 @@ async fn two_and_a_half_thousand_posts_are_all_seen_within_the_budget() {
 }
 
 #[tokio::test]
-async fn with_a_ledger_nothing_is_said_twice_and_nothing_is_lost() {
+async fn with_a_ledger_each_item_is_announced_exactly_once() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.add_ledger();
     world.slack.reply_first(vec![Reply::text(500, "rollup_error"); 3]);
     let function = world.start().await;
 
-    // Slack is down on the first day, and has recovered on the second.
+    // Slack fails in the first run and works in the second.
     assert_eq!(function.error(&scheduled()).await.0, "RunFailed");
     assert_eq!((function.slack.messages().len(), function.sns.publications().len()), (0, 1));
     let result = function.answer(&scheduled()).await;

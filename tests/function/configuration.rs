@@ -1,4 +1,4 @@
-//! A configuration that is refused says everything that is wrong with it, to each event, and can be mended.
+//! Configuration sources, and the errors of an invalid configuration.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::support::http::{HttpAnswer, request};
 use crate::support::{API_KEY, TOPIC, WEBHOOK_SECRET, World, file, scheduled, slack_text};
 
 #[tokio::test]
-async fn every_fault_is_said_at_once_and_mending_it_heals_the_function() {
+async fn all_errors_are_reported_together_and_the_function_recovers_when_they_are_fixed() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     let good = world.config.clone();
     let workflow = world.slack.url().replace("/services/", "/workflows/");
@@ -51,7 +51,7 @@ async fn every_fault_is_said_at_once_and_mending_it_heals_the_function() {
     ] {
         assert!(first.contains(path), "`{path}` is not in {first}");
     }
-    // It is the answer to each event, and to each kind of event.
+    // Every kind of event gets the errors.
     for event in [json!({"action": "check"}), json!({}), json!({"action": "report"})] {
         assert_eq!(function.error(&event).await, (kind.clone(), first.clone()));
     }
@@ -64,15 +64,15 @@ async fn every_fault_is_said_at_once_and_mending_it_heals_the_function() {
     let log = function.end().await;
     let lines = log.lines();
     let faults: Vec<_> = lines.iter().filter(|line| line["path"].is_string()).collect();
-    assert_eq!(faults.len() % 4, 0, "a line a fault, for each of the four events");
+    assert_eq!(faults.len() % 4, 0, "one line per error for each of the four events");
     assert!(faults.iter().any(|line| line["path"] == "channels[0].webhook_url" && line["level"] == "ERROR"));
-    // The two alerts that were refused count as runs that were not completed.
+    // The two rejected alerts count as failed runs.
     let completed: Vec<_> = log.metrics().iter().map(|line| line["RunsCompleted"].clone()).collect();
     assert_eq!(completed, [0, 0, 1]);
 }
 
 #[tokio::test]
-async fn a_refused_configuration_is_told_to_those_who_may_know() {
+async fn configuration_errors_are_shown_only_to_authorized_callers() {
     let mut world = World::new().await;
     world.config["channels"][0]["type"] = "pager".into();
     let function = world.start().await;
@@ -85,7 +85,7 @@ async fn a_refused_configuration_is_told_to_those_who_may_know() {
 }
 
 #[tokio::test]
-async fn a_document_that_cannot_be_read_is_named() {
+async fn the_error_names_an_unreadable_document() {
     let world = World::new().await;
     let function = world.start().await;
     assert_eq!(function.answer(&scheduled()).await["status"], "ok");
@@ -112,7 +112,7 @@ async fn a_document_that_cannot_be_read_is_named() {
 }
 
 #[tokio::test]
-async fn a_document_may_be_toml() {
+async fn the_document_can_be_toml() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     let path = world.path("media-alerts.toml");
     let document = format!(
@@ -142,7 +142,7 @@ async fn a_document_may_be_toml() {
 }
 
 #[tokio::test]
-async fn the_environment_alone_is_enough_for_one_profile() {
+async fn environment_variables_are_enough_for_one_profile() {
     let mut world = World::with_gallery(&[file("soon.png", 24 * 10)]).await;
     world.variables.remove("MEDIA_ALERTS_CONFIG");
     let set = [
@@ -164,7 +164,7 @@ async fn the_environment_alone_is_enough_for_one_profile() {
 }
 
 #[tokio::test]
-async fn an_environment_that_says_nothing_is_told_what_to_say() {
+async fn the_error_for_a_missing_configuration_names_the_variables() {
     let mut world = World::new().await;
     world.variables.remove("MEDIA_ALERTS_CONFIG");
     world.variables.insert("THRESHOLDS".into(), "soon".into());
@@ -178,9 +178,9 @@ async fn an_environment_that_says_nothing_is_told_what_to_say() {
 }
 
 #[tokio::test]
-async fn a_proxy_is_for_the_outside_only() {
+async fn a_proxy_is_not_used_for_this_machine() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
-    // Nobody listens there. The stand-ins are on this machine, so nothing may be asked through it.
+    // Nothing listens on this port, so any request through the proxy would fail.
     for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         world.variables.insert(variable.into(), "http://127.0.0.1:9".into());
     }

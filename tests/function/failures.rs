@@ -1,4 +1,4 @@
-//! What fails is said, is tried again where that may help, and stops nothing else.
+//! Failures are reported, retried if that may help, and do not stop the rest of the run.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ fn ayrshare_error(http_status: u16, code: i64, message: &str) -> Reply {
     Reply::json(http_status, &json!({"action": "test", "status": "error", "code": code, "message": message}))
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine that nothing listens on.
 fn closed_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()
 }
 
 #[tokio::test]
-async fn a_channel_that_fails_throughout_stops_no_other_and_fails_the_run() {
+async fn a_failed_channel_fails_the_run_but_the_others_are_served() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world.slack.reply_always(Reply::text(500, "rollup_error"));
     let function = world.start().await;
@@ -37,7 +37,7 @@ async fn a_channel_that_fails_throughout_stops_no_other_and_fails_the_run() {
 }
 
 #[tokio::test]
-async fn permanent_answers_of_slack_are_not_tried_again() {
+async fn permanent_slack_errors_are_not_retried() {
     let check = async |(status, body): (u16, &str)| {
         let world = World::with_gallery(&[file("today.png", 5)]).await;
         world.slack.reply_always(Reply::text(status, body).with_header("location", "https://example.com/"));
@@ -53,7 +53,7 @@ async fn permanent_answers_of_slack_are_not_tried_again() {
         (403, "action_prohibited"),
         (404, "no_service"),
         (410, "channel_is_archived"),
-        // Delivered is 2xx and exactly `ok`.
+        // Only a 2xx status with the body `ok` means that the message was delivered.
         (200, "<html>maintenance</html>"),
         (302, "elsewhere"),
     ];
@@ -61,7 +61,7 @@ async fn permanent_answers_of_slack_are_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_channel_is_waited_for_as_it_asks() {
+async fn retry_after_of_a_channel_is_respected() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world.slack.reply_first([Reply::text(429, "rate_limited").with_header("retry-after", "1")]);
     let function = world.start().await;
@@ -73,7 +73,7 @@ async fn a_channel_is_waited_for_as_it_asks() {
 }
 
 #[tokio::test]
-async fn a_channel_that_asks_for_more_time_than_there_is_fails_at_once() {
+async fn a_channel_fails_immediately_if_retry_after_exceeds_the_deadline() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world.slack.reply_always(Reply::text(429, "rate_limited").with_header("retry-after", "600"));
     let function = world.start().await;
@@ -86,7 +86,7 @@ async fn a_channel_that_asks_for_more_time_than_there_is_fails_at_once() {
 }
 
 #[tokio::test]
-async fn a_message_that_may_have_arrived_is_not_sent_again_in_this_run() {
+async fn a_message_that_may_have_arrived_is_not_resent() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world.slack.reply_always(Reply::text(200, "ok").after(Duration::from_secs(40)));
     let function = world.start().await;
@@ -98,7 +98,7 @@ async fn a_message_that_may_have_arrived_is_not_sent_again_in_this_run() {
 }
 
 #[tokio::test]
-async fn a_channel_nobody_answers_for_fails_without_telling_its_url() {
+async fn the_error_of_an_unreachable_channel_hides_its_url() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     let gone = format!("http://127.0.0.1:{}", closed_port());
     let url = world.slack.url().replace(&world.slack.origin(), &gone);
@@ -112,7 +112,7 @@ async fn a_channel_nobody_answers_for_fails_without_telling_its_url() {
 }
 
 #[tokio::test]
-async fn what_a_channel_repeats_of_its_url_is_not_passed_on() {
+async fn a_url_that_a_channel_echoes_is_redacted() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     let path = world.slack.url().replace(&world.slack.origin(), "");
     world.slack.reply_always(Reply::text(404, &format!("no_service at {path}, {}", world.slack.url())));
@@ -123,7 +123,7 @@ async fn what_a_channel_repeats_of_its_url_is_not_passed_on() {
 }
 
 #[tokio::test]
-async fn transient_answers_of_sns_are_tried_again_and_others_are_not() {
+async fn only_transient_sns_errors_are_retried() {
     let check = async |(reply, attempts): (Reply, usize)| {
         let world = World::with_gallery(&[file("today.png", 5)]).await;
         world.sns.reply_always(reply.clone());
@@ -148,7 +148,7 @@ async fn transient_answers_of_sns_are_tried_again_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn a_topic_that_is_not_there_is_named() {
+async fn a_missing_topic_is_reported() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.config["channels"][1]["topic_arn"] = "arn:aws:sns:us-east-1:123456789012:gone".into();
     let function = world.start().await;
@@ -158,7 +158,7 @@ async fn a_topic_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn sns_that_nobody_answers_for_is_said_in_words() {
+async fn the_error_of_an_unreachable_sns_is_readable() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.variables.insert("AWS_ENDPOINT_URL".into(), format!("http://127.0.0.1:{}", closed_port()));
     let function = world.start().await;
@@ -169,7 +169,7 @@ async fn sns_that_nobody_answers_for_is_said_in_words() {
 }
 
 #[tokio::test]
-async fn a_repeated_webhook_can_be_told_by_its_id() {
+async fn a_retried_webhook_keeps_its_id() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.add_webhook();
     world.webhook.reply_first([Reply::text(503, "busy")]);
@@ -180,12 +180,12 @@ async fn a_repeated_webhook_can_be_told_by_its_id() {
     assert_eq!(deliveries[0], deliveries[1]);
 
     function.answer(&scheduled()).await;
-    assert_ne!(function.webhook.deliveries()[2].id, deliveries[0].id, "another run is another message");
+    assert_ne!(function.webhook.deliveries()[2].id, deliveries[0].id, "another run has another id");
     function.end().await;
 }
 
 #[tokio::test]
-async fn when_no_profile_can_be_checked_nothing_is_called_clear() {
+async fn there_is_no_all_clear_if_no_profile_could_be_checked() {
     let mut world = World::new().await;
     world.config["alerts"] = json!({"when_empty": "report"});
     for key in [None, Some(ACME_KEY), Some(CAFE_KEY)] {
@@ -208,12 +208,12 @@ async fn when_no_profile_can_be_checked_nothing_is_called_clear() {
     assert_eq!(figures, [0, 0, 3, 2]);
 }
 
-/// Every way in which Ayrshare may fail, each for a profile of its own; one profile is well.
+/// Each profile gets a different failure of Ayrshare. Only one profile works.
 #[tokio::test]
-async fn every_failure_of_ayrshare_is_told_apart_and_tried_again_where_that_may_help() {
+async fn ayrshare_failures_are_classified_and_retried_if_that_may_help() {
     let list = json!([file("a.png", 5), file("b.png", 5)]);
     let half = |text: &str| Reply::text(200, &text[..text.len() / 2]);
-    // What Ayrshare answers; the kind, the HTTP status and the code that are reported; how often it is asked.
+    // The answer of Ayrshare; the reported kind, HTTP status and code; the number of requests.
     let cases: Vec<(Reply, Value, usize)> = vec![
         (ayrshare_error(401, 102, "API Key not valid."), json!(["unauthorized", 401, 102]), 1),
         (Reply::text(401, "Unauthorized"), json!(["unauthorized", 401, null]), 1),
@@ -268,7 +268,7 @@ async fn every_failure_of_ayrshare_is_told_apart_and_tried_again_where_that_may_
 }
 
 #[tokio::test]
-async fn every_way_to_say_that_there_is_none_is_an_empty_gallery() {
+async fn every_not_found_answer_means_an_empty_gallery() {
     let world = World::with_gallery(&[]).await;
     world.ayrshare.media(Some(ACME_KEY), ayrshare_error(400, 221, "Media not found."));
     let nested = json!({"media": {"action": "media", "status": "error", "code": 221, "message": "Media not found."}});
@@ -281,7 +281,7 @@ async fn every_way_to_say_that_there_is_none_is_an_empty_gallery() {
 }
 
 #[tokio::test]
-async fn ayrshare_is_waited_for_as_it_asks_and_asked_three_times_at_most() {
+async fn retry_after_of_ayrshare_is_respected_and_there_are_at_most_three_requests() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     let busy = || ayrshare_error(429, 105, "Too many requests.").with_header("Retry-After", "1");
     world.ayrshare.media_first(None, [busy(), busy()]);
@@ -300,7 +300,7 @@ async fn ayrshare_is_waited_for_as_it_asks_and_asked_three_times_at_most() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_of_ayrshare_is_asked_for_again() {
+async fn a_slow_ayrshare_request_is_retried() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.config["ayrshare"]["timeout"] = "1s".into();
     let slow = || Reply::json(200, &json!([])).after(Duration::from_secs(30));
@@ -316,7 +316,7 @@ async fn a_slow_answer_of_ayrshare_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_ayrshare_repeats_of_a_key_is_not_passed_on() {
+async fn a_key_that_ayrshare_echoes_is_redacted() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     let echo = format!("The key {API_KEY} may not use the profile {ACME_KEY}.");
     world.ayrshare.media(Some(ACME_KEY), ayrshare_error(403, 31, &echo));
@@ -326,12 +326,12 @@ async fn what_ayrshare_repeats_of_a_key_is_not_passed_on() {
     let result = function.answer(&scheduled()).await;
     let message = result["profiles"]["failed"][0]["message"].as_str().expect("a message");
     assert!(message.contains("The key [redacted] may not use the profile [redacted]."), "{message}");
-    // That no key is in any message or line is what every test ends with.
+    // `end` checks that no message and no log line contains a key.
     function.end().await;
 }
 
 #[tokio::test]
-async fn ayrshare_that_nobody_answers_for_is_unavailable() {
+async fn an_unreachable_ayrshare_is_unavailable() {
     let mut world = World::new().await;
     world.config["ayrshare"]["base_url"] = format!("http://127.0.0.1:{}/api", closed_port()).into();
     let function = world.start().await;
@@ -341,7 +341,7 @@ async fn ayrshare_that_nobody_answers_for_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_profile_that_hangs_is_out_of_time_and_the_others_are_announced() {
+async fn a_hanging_profile_times_out_and_the_others_are_announced() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world.ayrshare.media(Some(ACME_KEY), Reply::json(200, &json!([])).after(Duration::from_mins(1)));
     let function = world.start().await;
@@ -357,7 +357,7 @@ async fn a_profile_that_hangs_is_out_of_time_and_the_others_are_announced() {
 }
 
 #[tokio::test]
-async fn profiles_whose_turn_does_not_come_are_out_of_time() {
+async fn profiles_that_were_not_started_in_time_are_reported() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.config["ayrshare"]["concurrency"] = 1.into();
     world.ayrshare.media(Some(ACME_KEY), Reply::json(200, &json!([])).after(Duration::from_mins(1)));
@@ -376,7 +376,7 @@ async fn profiles_whose_turn_does_not_come_are_out_of_time() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_is_over_already_is_none() {
+async fn a_deadline_in_the_past_is_ignored() {
     for constant in [0, 600_000, 1_500_000_000_000] {
         let world = World::with_gallery(&[file("today.png", 5)]).await;
         let function = world.start().await;
@@ -387,21 +387,21 @@ async fn a_deadline_that_is_over_already_is_none() {
 }
 
 #[tokio::test]
-async fn two_runs_at_the_same_moment_do_not_both_send() {
+async fn concurrent_runs_do_not_both_send() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.add_ledger();
     world.slack.reply_always(Reply::text(200, "ok").after(Duration::from_millis(1_500)));
     let ledger = world.config["ledger"].clone();
     let first = world.start().await;
 
-    // The second has a world of its own, but looks at and writes to the first one's.
+    // The second function uses the services and the ledger of the first.
     let mut second = World::new().await;
     second.config = first.config.clone();
     second.config["ledger"] = ledger;
     let second = second.start().await;
     let (scheduled, report) = (scheduled(), crate::support::http::request("POST /alerts").body("{}").v2());
     let (one, (two, http)) = tokio::join!(first.answer(&scheduled), async {
-        // The first is in the middle of its run once Slack is asked.
+        // The first run is in progress once it has called Slack.
         while first.slack.attempts() == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -416,7 +416,7 @@ async fn two_runs_at_the_same_moment_do_not_both_send() {
 }
 
 #[tokio::test]
-async fn a_scheduled_post_is_found_while_another_profile_fails() {
+async fn posts_at_risk_are_found_if_another_profile_fails() {
     let used = file("used.png", 48);
     let world = World::with_gallery(std::slice::from_ref(&used)).await;
     world.ayrshare.posts(None, &[scheduled_post_of(&used)]);

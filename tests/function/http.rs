@@ -1,4 +1,4 @@
-//! The routes, through each gateway that may bring a request.
+//! The HTTP routes, through every supported gateway.
 
 use media_expiry_alerts::demo::stand_ins::Reply;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn names(result: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_gateway_gets_the_report() {
+async fn every_gateway_can_get_the_report() {
     let function = world().await.start().await;
     let shapes: [fn(&HttpRequest) -> Value; 3] = [HttpRequest::v2, HttpRequest::v1, HttpRequest::function_url];
     for shape in shapes {
@@ -47,7 +47,7 @@ async fn every_gateway_gets_the_report() {
 }
 
 #[tokio::test]
-async fn an_alert_is_sent_over_http_too() {
+async fn an_alert_can_be_sent_over_http() {
     let function = world().await.start().await;
     for (body, sent) in [("{}", 1), ("", 2), (r#"{"action":"alert"}"#, 3)] {
         let answer = ask(&function, &request("POST /alerts").body(body).function_url()).await;
@@ -59,7 +59,7 @@ async fn an_alert_is_sent_over_http_too() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_a_problem_with_a_reason() {
+async fn a_rejected_request_gets_a_problem_document() {
     let function = world().await.start().await;
     let large = format!(r#"{{"action": "{}"}}"#, "a".repeat(70_000));
     let mut broken = request("POST /alerts").body("{}").function_url();
@@ -101,20 +101,20 @@ async fn a_refusal_is_a_problem_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_stage_in_the_path_is_cut_off() {
+async fn the_stage_is_removed_from_the_path() {
     let function = world().await.start().await;
     let mut v2 = request("GET /report").v2();
     v2["rawPath"] = "/prod/report".into();
     v2["requestContext"]["stage"] = "prod".into();
     assert_eq!(ask(&function, &v2).await.status, 200);
-    // What is no stage stays.
+    // Other path segments are kept.
     v2["requestContext"]["stage"] = "test".into();
     assert_eq!(ask(&function, &v2).await.status, 404);
     function.end().await;
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_where_no_authorizer_is_required() {
+async fn requests_need_no_authorizer_if_none_is_required() {
     let mut world = world().await;
     world.config["http"] = json!({"require_authorizer": false});
     let function = world.start().await;
@@ -123,7 +123,7 @@ async fn nobody_is_asked_for_where_no_authorizer_is_required() {
 }
 
 #[tokio::test]
-async fn a_failed_run_is_a_502_with_its_result() {
+async fn a_failed_run_is_a_502_with_the_run_result() {
     let world = world().await;
     world.slack.reply_always(Reply::text(404, "no_service"));
     let function = world.start().await;

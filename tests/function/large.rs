@@ -1,4 +1,4 @@
-//! Large galleries, and the formats that have limits of their own.
+//! Large galleries, and the size limits of the message formats.
 
 use media_expiry_alerts::demo::stand_ins::{Publication, scheduled_post};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn number_after(text: &str, words: &str) -> usize {
         .expect("a number")
 }
 
-/// How many of these names a text shows.
+/// The number of names with this prefix in a text.
 fn shown(text: &str, prefix: &str) -> usize {
     let names = text.split(prefix).skip(1).map(|rest| rest.split('.').next().unwrap_or_default());
     names.collect::<std::collections::BTreeSet<_>>().len()
@@ -29,7 +29,7 @@ async fn gallery_of(expiring: i64, later: i64) -> World {
 }
 
 #[tokio::test]
-async fn what_is_shown_and_what_is_counted_is_all() {
+async fn items_that_are_not_shown_are_counted() {
     let function = gallery_of(300, 4_700).await.start().await;
     let result = function.answer(&scheduled()).await;
     assert_eq!(result["media"], json!({"listed": 5_000, "expiring": 300, "expired": 0, "undated": 0, "ignored": 0}));
@@ -38,7 +38,7 @@ async fn what_is_shown_and_what_is_counted_is_all() {
         assert_eq!((&channel["outcome"], &channel["announced"]), (&json!("delivered"), &json!(300)));
     }
 
-    // Slack: as many messages as are useful, each within every limit of the stand-in, and the rest counted.
+    // Slack gets a limited number of messages, and the last one counts the rest.
     let messages = function.slack.messages();
     assert_eq!(result["channels"][0]["messages"], messages.len());
     let text: String = messages.iter().map(slack_text).collect();
@@ -47,7 +47,7 @@ async fn what_is_shown_and_what_is_counted_is_all() {
     assert!(100 < in_messages, "{in_messages}");
     assert!(messages[0]["text"].as_str().is_some_and(|text| text.contains("300 files expire within 7 days")));
 
-    // A mail holds them all.
+    // An email has room for all.
     let mail = function.publication();
     assert_eq!((shown(&mail.message, "soon-"), mail.attributes.get("truncated")), (300, None));
     assert_eq!(mail.attributes["expiring"].1, "300");
@@ -56,7 +56,7 @@ async fn what_is_shown_and_what_is_counted_is_all() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_smallest_function_reads_a_gallery_of_a_hundred_thousand_files() {
+async fn a_gallery_of_a_hundred_thousand_files_fits_into_the_smallest_function() {
     let mut world = gallery_of(20, 99_980).await;
     let used = file("used.png", 24 * 40);
     world.ayrshare.posts(None, &[scheduled_post("post", "It lasts.", &["instagram"], &[&used], in_hours(24 * 50))]);
@@ -66,14 +66,14 @@ async fn the_smallest_function_reads_a_gallery_of_a_hundred_thousand_files() {
     assert_eq!((&result["status"], &result["media"]["listed"]), (&json!("ok"), &json!(100_000)));
     assert_eq!(result["items"].as_array().map(Vec::len), Some(20));
     assert_eq!(result["posts_at_risk"][0]["media"][0]["reason"], "already-gone", "the post's file is in no gallery");
-    // Less than half of the smallest function has, and less than the body alone would bring it to.
-    let (most, body) = (function.most_memory().await, 100_000 * used.to_string().len());
+    // The limit is less than half the memory of the smallest function, and too little to buffer the whole body.
+    let (most, body) = (function.peak_memory().await, 100_000 * used.to_string().len());
     assert!(most < 60 * 1024 * 1024 && 25_000_000 < body, "{most} bytes for a body of {body}");
     function.end().await;
 }
 
 #[tokio::test]
-async fn a_mail_that_cannot_hold_all_says_so() {
+async fn an_email_counts_the_items_that_it_has_no_room_for() {
     let mut world = gallery_of(5_000, 0).await;
     world.config["channels"].as_array_mut().expect("channels").remove(0);
     world.add_webhook();
@@ -89,7 +89,7 @@ async fn a_mail_that_cannot_hold_all_says_so() {
     let webhook = &function.webhook.deliveries()[0].body;
     let items = webhook["items"].as_array().expect("items").len();
     assert_eq!(items + usize::try_from(webhook["items_left_out"].as_u64().expect("a count")).expect("a count"), 5_000);
-    assert_eq!(webhook["items"][0], result["items"][0], "kept from the top");
+    assert_eq!(webhook["items"][0], result["items"][0], "the first items are kept");
     function.end().await;
 }
 
@@ -104,7 +104,7 @@ async fn published(format: &str, topic: &str, files: &[Value]) -> (Value, Public
 }
 
 #[tokio::test]
-async fn a_topic_may_get_the_result() {
+async fn a_topic_can_get_the_run_result() {
     let topic = crate::support::TOPIC;
     let (result, publication) = published("json", topic, &[file("today.png", 5), file("夏 📸.png", 20)]).await;
     let message: Value = serde_json::from_str(&publication.message).expect("JSON");
@@ -113,7 +113,7 @@ async fn a_topic_may_get_the_result() {
 }
 
 #[tokio::test]
-async fn a_topic_may_speak_to_amazon_q() {
+async fn a_topic_can_get_the_amazon_q_format() {
     let topic = crate::support::TOPIC;
     let files: Vec<_> = (0..200).map(|index| file(&format!("*soon*-{index}.png"), 5)).collect();
     let (_, publication) = published("amazon-q", topic, &files).await;
@@ -132,12 +132,12 @@ async fn a_topic_may_speak_to_amazon_q() {
 }
 
 #[tokio::test]
-async fn a_fifo_topic_gets_an_id_that_covers_the_content() {
+async fn the_deduplication_id_depends_on_the_content() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.config["channels"] = json!([{"name": "topic", "type": "sns", "topic_arn": FIFO_TOPIC}]);
     let function = world.start().await;
     function.answer(&scheduled()).await;
-    // A changed digest is a message of its own, however soon it comes.
+    // A changed digest is a new message, even within the deduplication interval.
     function.ayrshare.gallery(None, &[file("today.png", 5), file("more.png", 5)]);
     function.answer(&scheduled()).await;
     let ids: std::collections::BTreeSet<_> =

@@ -1,4 +1,4 @@
-//! The whole function, as Lambda runs it: the real binary, the real requests.
+//! Tests of the whole function as Lambda runs it: the real binary with real requests.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "the whole target is tests")]
 
@@ -8,7 +8,7 @@ mod configuration;
 mod failures;
 mod http;
 mod large;
-mod remembering;
+mod ledger;
 mod report;
 mod telemetry;
 

@@ -1,4 +1,4 @@
-//! The report that people look at: its formats, and the links that digests carry.
+//! The formats of the report, and the links to it in digests.
 
 use base64::Engine as _;
 use media_expiry_alerts::demo::stand_ins::{Reply, scheduled_post};
@@ -18,7 +18,7 @@ async fn world() -> World {
     world
 }
 
-/// The path of the link in the last message to Slack.
+/// The path of the report link in the last Slack message.
 async fn link(function: &Function) -> String {
     function.answer(&scheduled()).await;
     let text = slack_text(&function.slack_message());
@@ -39,7 +39,7 @@ fn text(answer: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn each_caller_gets_the_format_that_it_likes() {
+async fn the_accept_header_selects_the_format() {
     let function = world().await.start().await;
     for (accept, content_type, begins) in [
         (BROWSER, "text/html", "<!DOCTYPE html>"),
@@ -74,7 +74,7 @@ async fn each_caller_gets_the_format_that_it_likes() {
 }
 
 #[tokio::test]
-async fn a_digest_links_to_a_page_of_its_channels_profiles_alone() {
+async fn a_digest_links_to_a_page_with_only_the_profiles_of_its_channel() {
     let function = world().await.start().await;
     let link = link(&function).await;
     let mail = function.publication().message;
@@ -99,10 +99,10 @@ fn shows_nothing_of_others(answer: &Value, asked: &str) {
 }
 
 #[tokio::test]
-async fn nothing_that_is_added_to_a_link_shows_more() {
+async fn a_changed_link_never_shows_more() {
     let world = world().await;
     world.ayrshare.gallery(Some(CAFE_KEY), &[file("cafe.png", 5)]);
-    // What another profile has and this one uses is a reason to look further, and no reason to tell.
+    // The run must read the other profile, whose file this one uses, but must not show it.
     let (office, acme) = (file("office.png", 5), file("acme.png", 48));
     let post = |id, file: &Value| scheduled_post(id, id, &["x"], std::slice::from_ref(&file), in_hours(72));
     world.ayrshare.posts(None, &[post("office-post", &office)]);
@@ -124,11 +124,11 @@ async fn nothing_that_is_added_to_a_link_shows_more() {
         "?&&=&%00=%00&a=b;profile=Head%20office",
     ];
     let suffixes = ["/report", "/../report", "/..%2F..%2Freport", "%2F..%2Freport", ";profile=Head%20office", ".json"];
-    // A slash at the end is the same page.
+    // A trailing slash is ignored.
     let targets = queries.iter().map(|query| (format!("{link}{query}"), true));
     let targets = targets.chain([(format!("{link}/?profile=Head%20office"), true)]);
     let targets = targets.chain(suffixes.iter().map(|suffix| (format!("{link}{suffix}?profile=Head%20office"), false)));
-    // Each in the shape of another gateway in turn: all of them, for each, would be more than Ayrshare answers.
+    // The targets take turns with the gateways. All combinations would exceed Ayrshare's rate limit.
     for (index, (target, is_link)) in targets.enumerate() {
         for accept in [BROWSER, ["application/json", "text/csv", "text/calendar"][index % 3]] {
             let asked = request(&format!("GET {target}")).accept(accept).of_nobody();
@@ -138,7 +138,7 @@ async fn nothing_that_is_added_to_a_link_shows_more() {
             assert_eq!(text(&answer).contains("acme.png"), is_link, "{target}");
         }
     }
-    // Nor does it do anything: a body is no command, and only reading is allowed.
+    // A link accepts no command in the body, and no method that changes anything.
     for method in ["POST", "PUT", "DELETE"] {
         let asked = request(&format!("{method} {link}")).body(r#"{"profiles": ["Head office"]}"#).of_nobody();
         let answer = function.answer(&asked.v2()).await;
@@ -150,7 +150,7 @@ async fn nothing_that_is_added_to_a_link_shows_more() {
 }
 
 #[tokio::test]
-async fn a_page_says_what_could_not_be_looked_at() {
+async fn the_page_names_what_could_not_be_checked() {
     let function = world().await.start().await;
     let link = link(&function).await;
     function.ayrshare.media(Some(ACME_KEY), Reply::json(403, &json!({"status": "error", "code": 31})));
@@ -164,7 +164,7 @@ async fn a_page_says_what_could_not_be_looked_at() {
 }
 
 #[tokio::test]
-async fn a_link_that_opens_nothing_gets_a_page_that_says_no_more() {
+async fn an_invalid_link_gets_a_page_without_details() {
     let function = world().await.start().await;
     let link = link(&function).await;
     let half = &link[..link.len() / 2];

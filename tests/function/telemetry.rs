@@ -1,4 +1,4 @@
-//! What the function tells of itself: log lines and metrics.
+//! Log lines and metrics.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ACME_KEY, CAFE_KEY, Log, World, file, scheduled};
 
-/// A world in which something of everything happens: an alert is sent, a profile and a channel fail.
+/// An alert is sent, a profile fails, and a channel fails.
 async fn eventful(level: &str) -> World {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.ayrshare.media(Some(ACME_KEY), Reply::text(403, "Forbidden"));
@@ -28,7 +28,7 @@ async fn log_of_an_eventful_run(level: &str) -> Log {
 }
 
 #[tokio::test]
-async fn the_metrics_of_an_alert_are_one_line() {
+async fn an_alert_writes_one_line_of_metrics() {
     let world = World::with_gallery(&[file("today.png", 5), file("gone.png", -5), file("far.png", 24 * 20)]).await;
     world.ayrshare.media(Some(ACME_KEY), Reply::text(403, "Forbidden"));
     let function = world.start().await;
@@ -81,8 +81,8 @@ async fn a_failing_run_has_metrics_too() {
 }
 
 #[tokio::test]
-async fn the_lowest_level_tells_no_secret() {
-    // That no secret is told is what every test ends with; here the most is told.
+async fn no_secret_is_logged_at_the_lowest_level() {
+    // `end` checks that no secret was logged. This level logs the most.
     let log = log_of_an_eventful_run("TRACE").await;
     assert!(3 < log.lines().len());
 }
@@ -99,7 +99,7 @@ async fn metrics_are_written_at_every_level() {
 }
 
 #[tokio::test]
-async fn lines_may_be_text() {
+async fn log_lines_can_be_plain_text() {
     let mut world = eventful("INFO").await;
     world.variables.insert("AWS_LAMBDA_LOG_FORMAT".into(), "Text".into());
     let function = world.start().await;
@@ -111,5 +111,5 @@ async fn lines_may_be_text() {
     let run_id = metrics[0]["run_id"].as_str().expect("an id");
     assert!(log.stdout.lines().all(|line| line.contains(run_id)), "{}", log.stdout);
     assert!(log.stdout.contains("ERROR"), "{}", log.stdout);
-    assert!(!log.stdout.contains('\u{1b}'), "no colour in a log: {}", log.stdout);
+    assert!(!log.stdout.contains('\u{1b}'), "a log has no colours: {}", log.stdout);
 }

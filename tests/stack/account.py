@@ -1,9 +1,8 @@
-"""An AWS account on loopback: moto, with the stack deployed on it and with the roles' policies enforced.
+"""An AWS account on this machine: moto with the deployed stack, enforcing the policies of the roles.
 
-Two things are added to moto. Its CloudFormation passes over some types in silence, and over some properties of the
-others; here the properties of every resource are kept as they would have been deployed, references resolved. And its own
-enforcement of IAM does not look at resources; here a boundary in front of it does: it takes each request apart, keeps a
-record of the call, and refuses what the caller's role does not allow.
+This module adds two things to moto. The CloudFormation of moto ignores some types and properties, so this module keeps the
+resolved properties of every resource. And the IAM of moto does not check resources, so a proxy in front of it parses each
+request, records the call, and denies what the role of the caller does not allow.
 """
 
 import dataclasses
@@ -51,7 +50,7 @@ parsing.parse_resource_and_generate_name = _keeping(parsing.parse_resource_and_g
 
 
 class Passive:
-    """A resource of a type that moto's CloudFormation does not know: it has a name and does nothing."""
+    """A placeholder for a resource of a type that moto's CloudFormation does not support."""
 
     type_ = ""
 
@@ -60,11 +59,11 @@ class Passive:
 
     @staticmethod
     def reference(name, properties):
-        """What `Ref` gives."""
+        """The value of `Ref`."""
         return name
 
     def get_cfn_attribute(self, attribute):
-        """What `Fn::GetAtt` gives."""
+        """The value of `Fn::GetAtt`."""
         if (self.type_, attribute) == ("AWS::ApiGatewayV2::Api", "ApiEndpoint"):
             return f"https://{self.physical_resource_id}.execute-api.{REGION}.amazonaws.com"
         if (self.type_, attribute) == ("AWS::CloudWatch::Alarm", "Arn"):
@@ -101,7 +100,7 @@ def _teach(type_, reference=Passive.reference):
     return type(type_.replace("::", ""), (Passive, CloudFormationModel), members)
 
 
-# Held here: moto would forget a type that nobody holds.
+# Referenced here, because moto finds only types that are not garbage collected.
 TAUGHT = [
     _teach("AWS::ApiGatewayV2::Api", lambda name, properties: "a1b2c3d4e5"),
     _teach("AWS::ApiGatewayV2::Integration", lambda name, properties: "i1"),
@@ -119,7 +118,7 @@ TAUGHT = [
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A call that a role made."""
+    """A call made by a role."""
 
     action: str
     resource: str
@@ -127,7 +126,7 @@ class Call:
 
 
 class Boundary:
-    """In front of moto: lets roles do what their policies allow, and everybody else everything."""
+    """A proxy in front of moto. It enforces the policies of roles and allows all other calls."""
 
     def __init__(self, application):
         self.application = application
@@ -233,7 +232,7 @@ def _refusal(service, action, resource, start_response):
 
 
 class Account:
-    """The account. Use it as a context manager."""
+    """The account, as a context manager."""
 
     def __enter__(self):
         self.boundary = Boundary(DomainDispatcherApplication(create_backend_app))
@@ -295,12 +294,12 @@ class Account:
         }
 
     def policy(self, role_arn):
-        """What a role may do."""
+        """The permissions of a role."""
         return Policy.of_role(self.client("iam"), role_arn.rpartition("/")[2])
 
     @property
     def calls(self):
-        """Every call that a role has made so far."""
+        """All calls made by roles so far."""
         return list(self.boundary.calls)
 
 

@@ -1,4 +1,4 @@
-"""What must hold of the template. Each check takes a template and gives the faults that it finds, in words.
+"""Checks of the template. Each takes a template and returns the problems that it finds as texts.
 
 They are functions and not tests, so that `test_faults.py` can show of each that it finds what it is there for.
 """

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-# Nothing of the machine's own AWS settings is to be seen.
+# The tests must not see the AWS settings of this machine.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"

@@ -1,4 +1,4 @@
-"""The template as it stands, and as the SAM transform makes it."""
+"""The template, before and after the SAM transform."""
 
 import copy
 import functools

@@ -1,4 +1,4 @@
-"""The stack, deployed on moto's CloudFormation, and looked at through the services themselves where moto has them."""
+"""Deploys the stack on moto and inspects it through the AWS services that moto supports."""
 
 import json
 import tomllib
@@ -8,7 +8,7 @@ import pytest
 from account import ACCOUNT, REGION, STACK
 
 
-def test_everything_is_made(account):
+def test_all_resources_are_created(account):
     stack = account.deploy(AlertEmail="social@example.com")
     assert stack.status == "CREATE_COMPLETE"
     assert "AlertSubscription" in stack and "AlarmSubscription" in stack and "DefaultConfig" in stack
@@ -89,7 +89,7 @@ def test_the_topics(account):
     ("alerts", "alarms", "hears"),
     [("", "", None), ("a@example.com", "", "a@example.com"), ("", "b@example.com", "b@example.com")],
 )
-def test_who_hears_alarms(account, alerts, alarms, hears):
+def test_the_subscribers_of_alarms(account, alerts, alarms, hears):
     stack = account.deploy(AlertEmail=alerts, AlarmEmail=alarms)
     if hears is None:
         assert "AlarmSubscription" not in stack
@@ -197,7 +197,7 @@ def test_the_default_configuration(account):
     }
 
 
-def test_the_default_configuration_with_all_that_it_can_have(account):
+def test_the_default_configuration_with_all_options(account):
     account.deploy(Slack="yes", ReportLinks="yes", Thresholds="14d,72h")
     found = document(account)
     assert found["alerts"] == {"thresholds": ["14d", "72h"]}
@@ -206,7 +206,7 @@ def test_the_default_configuration_with_all_that_it_can_have(account):
 
 
 @pytest.mark.parametrize("where", [f"ssm:/{STACK}/config", "s3://bucket/config.toml", "secretsmanager:media#config"])
-def test_a_configuration_of_ones_own(account, where):
+def test_a_custom_configuration(account, where):
     stack = account.deploy(ConfigSource=where)
     assert stack.function()["Environment"]["Variables"]["MEDIA_ALERTS_CONFIG"] == where
     assert stack.outputs["ConfigLocation"] == where
@@ -250,7 +250,7 @@ def test_the_dashboard(account):
     assert len(cells) == len(set(cells)) and max(x for x, _ in cells) < 24
 
 
-def test_two_stacks_do_not_meet(account):
+def test_two_stacks_do_not_conflict(account):
     one = account.deploy()
     account.client("s3").delete_object(Bucket="code", Key="function.zip")
     account.client("s3").delete_bucket(Bucket="code")

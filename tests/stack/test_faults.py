@@ -1,4 +1,4 @@
-"""Each check finds what it is there for: a fault is put into a copy of the template, and the check says so."""
+"""Tests the checks: each must find a problem that is added to a copy of the template."""
 
 import pytest
 
@@ -388,5 +388,5 @@ def test_fault(check, says, put):
     assert any(says in each for each in found), found
 
 
-def test_every_check_has_a_fault_that_it_finds():
+def test_every_check_is_tested():
     assert [each.__name__ for each in checks.CHECKS if each not in {check for check, _, _ in FAULTS}] == []

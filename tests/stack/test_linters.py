@@ -1,4 +1,4 @@
-"""The linters that AWS and others make, and that each of them would have said something."""
+"""Runs external linters on the template, and checks that each of them finds a known problem."""
 
 import json
 import os

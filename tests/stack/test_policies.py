@@ -1,4 +1,4 @@
-"""What the deployed roles may do and may not, by calls that are made as them."""
+"""Tests the permissions of the deployed roles with real calls."""
 
 import botocore.exceptions
 import pytest
@@ -70,7 +70,7 @@ def test_the_ledger(account, stack, as_function):
     assert refused(dynamodb.put_item, TableName="other", Item=entry) == "AccessDeniedException"
 
 
-def test_what_must_be_asked_for(account):
+def test_optional_permissions(account):
     """Secrets Manager, S3, KMS and other topics are closed until a parameter names what is meant."""
     secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]
     topic = account.client("sns").create_topic(Name="amazon-q")["TopicArn"]

@@ -1,4 +1,4 @@
-"""The template as it stands."""
+"""Runs all checks on the template."""
 
 import pytest
 

@@ -1,8 +1,8 @@
-//! HTTP requests, as API Gateway and function URLs hand them to the function.
+//! HTTP events in the formats of API Gateway and of function URLs.
 
 use serde_json::{Value, json};
 
-/// A request before it has a shape.
+/// A request, independent of the event format.
 #[derive(Clone, Debug)]
 pub struct HttpRequest {
     method: String,
@@ -13,7 +13,7 @@ pub struct HttpRequest {
     is_authorized: bool,
 }
 
-/// A request that an authorizer vouched for: `GET /report?within=3d`.
+/// An authorized request, for example `GET /report?within=3d`.
 pub fn request(method_and_target: &str) -> HttpRequest {
     let (method, target) = method_and_target.split_once(' ').expect("a method and a target");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -51,7 +51,7 @@ impl HttpRequest {
         headers
     }
 
-    /// As an HTTP API with the default stage sends it.
+    /// The event of an HTTP API with the default stage.
     pub fn v2(&self) -> Value {
         let mut event = json!({
             "version": "2.0",
@@ -76,7 +76,7 @@ impl HttpRequest {
         event
     }
 
-    /// As a function URL sends it, the body in base64.
+    /// The event of a function URL, with the body in base64.
     pub fn function_url(&self) -> Value {
         use base64::Engine as _;
         let mut event = self.v2();
@@ -93,7 +93,7 @@ impl HttpRequest {
         event
     }
 
-    /// As a REST API with the stage `prod` sends it, the stage in the path of the context.
+    /// The event of a REST API with the stage `prod`. Only the path in its context contains the stage.
     pub fn v1(&self) -> Value {
         let query: Vec<(String, String)> = url::form_urlencoded::parse(self.query.as_bytes()).into_owned().collect();
         let mut multi = json!({});
@@ -123,7 +123,7 @@ impl HttpRequest {
     }
 }
 
-/// An answer, as a gateway reads it.
+/// The answer to an HTTP event.
 #[derive(Debug)]
 pub struct HttpAnswer {
     pub status: u64,

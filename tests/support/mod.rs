@@ -1,9 +1,8 @@
-//! The world around the function in its tests: the real binary under a Lambda Runtime API, and stand-ins for
-//! everything that it talks to.
+//! The environment of the function in tests: the real binary with a stand-in for the Lambda Runtime API, and stand-ins for
+//! all services.
 //!
-//! A test makes a [`World`], changes what it is about, starts the [`Function`], wakes it, and ends it. The end holds
-//! everything that was said against what must hold in every test: nothing that a service objects to was sent, no
-//! secret was told to anybody, and every log line names its run.
+//! A test creates a [`World`], changes it, starts the [`Function`], invokes it and ends it. [`Function::end`] checks what
+//! must hold in every test: no service rejected a request, no secret was leaked, and every log line has a `run_id`.
 
 #![expect(clippy::print_stderr, reason = "a failed test says what its stand-ins objected to")]
 
@@ -40,36 +39,36 @@ pub const FIFO_TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:media-expiry
 const AWS_SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 const AWS_SESSION: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN";
 
-/// The event of a schedule.
+/// The scheduled event.
 pub fn scheduled() -> Value {
     json!({"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
 }
 
-/// A file of the primary profile's gallery that expires in so many hours.
+/// A file of the primary profile that expires in this many hours.
 pub fn file(name: &str, hours: i64) -> Value {
     listed_file("acct", name, Some(in_hours(hours)))
 }
 
-/// A file that does not say when it expires.
+/// A file without an expiry.
 pub fn undated(name: &str) -> Value {
     listed_file("acct", name, None)
 }
 
-/// So many hours from now, and half a minute, which the test may take to get there.
+/// This many hours from now, plus half a minute, so that the whole hours have not passed when the function runs.
 pub fn in_hours(hours: i64) -> Timestamp {
     Timestamp::now() + SignedDuration::from_hours(hours) + SignedDuration::from_secs(30)
 }
 
-/// Everything that the function talks to, and what it is told to do.
+/// The services, the configuration and the environment of the function.
 pub struct World {
     pub ayrshare: AyrshareStandIn,
     pub slack: SlackStandIn,
     pub sns: SnsStandIn,
     pub webhook: WebhookStandIn,
     pub heartbeat: HeartbeatStandIn,
-    /// The document: three profiles, Slack and SNS. Tests change it before the function starts.
+    /// The configuration: three profiles, Slack and SNS. Tests change it before they start the function.
     pub config: Value,
-    /// The environment of the process, whole.
+    /// All environment variables of the process.
     pub variables: BTreeMap<String, String>,
     directory: PathBuf,
 }
@@ -120,31 +119,31 @@ impl World {
         Self { ayrshare, slack, sns, webhook, heartbeat, config, variables, directory }
     }
 
-    /// A world in which the primary profile has these files and the others have none.
+    /// A world where the primary profile has these files and the others have none.
     pub async fn with_gallery(files: &[Value]) -> Self {
         let world = Self::new().await;
         world.ayrshare.gallery(None, files);
         world
     }
 
-    /// Adds the channel that takes signed results.
+    /// Adds a webhook channel.
     pub fn add_webhook(&mut self) {
         let channel =
             json!({"name": "own-system", "type": "webhook", "url": self.webhook.url(), "secret": WEBHOOK_SECRET});
         self.config["channels"].as_array_mut().expect("channels").push(channel);
     }
 
-    /// Lets the function remember what it announced, in a file.
+    /// Adds a ledger in a file.
     pub fn add_ledger(&mut self) {
         self.config["ledger"] = json!({"type": "file", "path": self.directory.join("ledger.json")});
     }
 
-    /// A path in the test's own directory.
+    /// A path in the directory of the test.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// Writes the document to where the function looks for it.
+    /// Writes the configuration file.
     pub fn write_config(&self) {
         let path = self.path("config.json");
         std::fs::write(path, self.config.to_string()).expect("the configuration is written");
@@ -156,7 +155,7 @@ impl World {
         Function::start(self).await
     }
 
-    /// What must never be said to anybody but the service that it is for.
+    /// All secrets. Each may be sent only to the service that it belongs to.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets =
             [API_KEY, ACME_KEY, CAFE_KEY, WEBHOOK_SECRET, AWS_SECRET, AWS_SESSION].map(ToOwned::to_owned).to_vec();
@@ -166,7 +165,7 @@ impl World {
             (self.webhook.url(), self.webhook.origin()),
             (self.heartbeat.url(), self.heartbeat.origin()),
         ] {
-            // The path alone, and the last part of it, are as good as the whole.
+            // The path and its last segment are as secret as the whole URL.
             let path = url.trim_start_matches(&origin).trim_start_matches('/');
             secrets.extend(path.rsplit_once('/').map(|(_, last)| last.to_owned()));
             secrets.push(path.to_owned());
@@ -175,7 +174,7 @@ impl World {
         secrets
     }
 
-    /// What the services objected to.
+    /// The violations of all services.
     pub fn violations(&self) -> Vec<String> {
         [
             self.ayrshare.violations(),
@@ -187,8 +186,8 @@ impl World {
         .concat()
     }
 
-    /// Everything that the channels were told.
-    pub fn told(&self) -> Vec<String> {
+    /// All messages that the channels received.
+    pub fn sent_texts(&self) -> Vec<String> {
         let slack = self.slack.messages().into_iter().map(|message| message.to_string());
         let webhook = self.webhook.deliveries().into_iter().map(|delivery| format!("{delivery:?}"));
         let sns = self.sns.publications().into_iter().map(|publication| format!("{publication:?}"));
@@ -202,7 +201,7 @@ impl Drop for World {
     }
 }
 
-/// The function, running; its world can be looked at and changed meanwhile.
+/// The running function. Its world can be inspected and changed meanwhile.
 pub struct Function {
     world: World,
     runtime_api: RuntimeApiStandIn,
@@ -235,12 +234,12 @@ impl Function {
         Self { world, runtime_api, child: Mutex::new(child), stdout, stderr, is_ended: false }
     }
 
-    /// Wakes the function and waits for what it says.
+    /// Invokes the function and waits for the outcome.
     pub async fn invoke(&self, event: &Value) -> Outcome {
         self.invoke_until(event, Ends::In(Duration::from_mins(1))).await
     }
 
-    /// Wakes the function and tells it when Lambda will end it.
+    /// Invokes the function with a deadline.
     pub async fn invoke_until(&self, event: &Value, ends: Ends) -> Outcome {
         let outcome = self.runtime_api.invoke(event, ends);
         tokio::select! {
@@ -250,40 +249,40 @@ impl Function {
         }
     }
 
-    /// Wakes the function and expects an answer.
+    /// Invokes the function and expects an answer.
     pub async fn answer(&self, event: &Value) -> Value {
         self.invoke(event).await.expect_answer()
     }
 
-    /// Wakes the function and expects an error: its type and its message.
+    /// Invokes the function and expects an error. Returns its type and its message.
     pub async fn error(&self, event: &Value) -> (String, String) {
         self.invoke(event).await.expect_error()
     }
 
-    /// The one Slack message that arrived.
+    /// The only Slack message received.
     pub fn slack_message(&self) -> Value {
         let messages = self.slack.messages();
         let [message] = &messages[..] else { panic!("{} Slack messages arrived", messages.len()) };
         message.clone()
     }
 
-    /// The one publication that arrived.
+    /// The only SNS message received.
     pub fn publication(&self) -> Publication {
         let publications = self.sns.publications();
         let [publication] = &publications[..] else { panic!("{} publications arrived", publications.len()) };
         publication.clone()
     }
 
-    /// The most memory that it ever had, in bytes.
+    /// The peak memory of the process, in bytes.
     #[cfg(target_os = "linux")]
-    pub async fn most_memory(&self) -> usize {
+    pub async fn peak_memory(&self) -> usize {
         let pid = self.child.lock().await.id().expect("it runs");
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
         peak.expect("a peak").parse::<usize>().expect("a number") * 1024
     }
 
-    /// Ends the function, holds what it said and sent against what must always hold, and hands out its log.
+    /// Ends the function, checks what must hold in every test, and returns the log.
     pub async fn end(mut self) -> Log {
         self.is_ended = true;
         let child = self.child.get_mut();
@@ -296,10 +295,10 @@ impl Function {
         let violations = [self.world.violations(), self.runtime_api.violations()].concat();
         assert!(violations.is_empty(), "{}", violations.join("\n"));
 
-        let said = [vec![stdout.clone()], self.runtime_api.said(), self.world.told()].concat();
+        let said = [vec![stdout.clone()], self.runtime_api.said(), self.world.sent_texts()].concat();
         for secret in self.world.secrets() {
             for text in &said {
-                assert!(!text.contains(&secret), "`{secret}` is told in {text}");
+                assert!(!text.contains(&secret), "`{secret}` is leaked in {text}");
             }
         }
 
@@ -307,7 +306,7 @@ impl Function {
         if self.variables.get("AWS_LAMBDA_LOG_FORMAT").is_none_or(|format| format != "Text") {
             for line in log.lines() {
                 let run_id = line.get("run_id");
-                assert!(run_id.is_some_and(Value::is_string), "a line without a run: {line}");
+                assert!(run_id.is_some_and(Value::is_string), "a line without a run_id: {line}");
             }
         }
         log
@@ -320,10 +319,7 @@ impl Drop for Function {
         if std::thread::panicking() {
             eprintln!("violations: {:#?}", self.world.violations());
         }
-        assert!(
-            self.is_ended || std::thread::panicking(),
-            "a test ends with `end()`, which checks what must always hold"
-        );
+        assert!(self.is_ended || std::thread::panicking(), "call `end()`, which checks what must hold in every test");
     }
 }
 
@@ -348,19 +344,19 @@ fn collect(mut pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static) -> Join
     })
 }
 
-/// What the function wrote to standard output.
+/// The standard output of the function.
 pub struct Log {
     pub stdout: String,
 }
 
 impl Log {
-    /// The lines, each of which is JSON.
+    /// All lines, parsed as JSON.
     pub fn lines(&self) -> Vec<Value> {
         let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
         self.stdout.lines().map(line).collect()
     }
 
-    /// The lines in CloudWatch's embedded metric format.
+    /// The lines in the CloudWatch embedded metric format.
     pub fn metrics(&self) -> Vec<Value> {
         self.stdout
             .lines()
@@ -370,7 +366,7 @@ impl Log {
     }
 }
 
-/// Every text of a Slack message's blocks, a line each.
+/// All texts in the blocks of a Slack message, one per line.
 pub fn slack_text(message: &Value) -> String {
     fn add(value: &Value, text: &mut String) {
         match value {

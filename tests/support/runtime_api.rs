@@ -1,4 +1,4 @@
-//! A stand-in for the Lambda Runtime API: hands events to the function, and takes what it says of them.
+//! A stand-in for the Lambda Runtime API. It passes events to the function and records the answers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use media_expiry_alerts::demo::stand_ins::{Answer, Reply, Request, Server, Servi
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-/// What Lambda takes of an answer.
+/// The size limit of an answer in Lambda.
 const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
-/// When Lambda ends an invocation.
+/// The deadline of an invocation.
 #[derive(Clone, Copy, Debug)]
 pub enum Ends {
     In(Duration),
-    /// The header holds this instead of a time: local runtimes send a constant.
+    /// The header contains this constant instead of a time, as with some local runtimes.
     Constant(u64),
 }
 
-/// What the function says of an event.
+/// The answer of the function to an event.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     Answer(Value),
@@ -63,7 +63,7 @@ impl RuntimeApiStandIn {
         Self { server: Server::serve(api).await.expect("a port"), events, invocations: AtomicU32::new(1) }
     }
 
-    /// As `AWS_LAMBDA_RUNTIME_API` takes it.
+    /// The value for `AWS_LAMBDA_RUNTIME_API`.
     pub fn address(&self) -> String {
         self.server.origin().trim_start_matches("http://").to_owned()
     }
@@ -72,7 +72,7 @@ impl RuntimeApiStandIn {
         self.server.violations()
     }
 
-    /// Every answer and error, as it was sent.
+    /// The body of every answer and error.
     pub fn said(&self) -> Vec<String> {
         self.server.service().said.clone()
     }
@@ -110,9 +110,9 @@ impl Service for RuntimeApi {
             }
             ("POST", ["invocation", id, "response"]) => self.take(id, request, violations, Outcome::Answer),
             ("POST", ["invocation", id, "error"]) => {
-                // The runtime's client writes `Unhandled` into it; callers and alarms see the type of the body.
+                // The Runtime API client always sends `Unhandled` here. Callers and alarms use the type in the body.
                 if request.header("lambda-runtime-function-error-type").is_none_or(str::is_empty) {
-                    violations.add(request, "the header that says that it is an error is missing");
+                    violations.add(request, "the error type header is missing");
                 }
                 let error = |body: Value| {
                     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
@@ -135,13 +135,13 @@ impl RuntimeApi {
     ) -> Answer {
         self.said.push(String::from_utf8_lossy(&request.body).into_owned());
         if MAX_ANSWER_BYTES < request.body.len() {
-            violations.add(request, "it is more than Lambda takes");
+            violations.add(request, "it exceeds the size limit of Lambda");
         }
         match (self.waiting.remove(id), request.json()) {
             (Some(waiting), Some(body)) => {
                 let _ = waiting.send(outcome(body));
             }
-            _ => violations.add(request, "nobody waits for this, or it is no JSON"),
+            _ => violations.add(request, "there is no such invocation, or the body is not JSON"),
         }
         Reply::text(202, "").into()
     }

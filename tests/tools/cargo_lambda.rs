@@ -1,4 +1,4 @@
-//! Every file in `events/`, sent as an engineer sends it: `cargo lambda watch`, then `cargo lambda invoke`.
+//! Sends every file in `events/` with `cargo lambda watch` and `cargo lambda invoke`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,23 +10,23 @@ use crate::support::stand_ins::{Sent, StandIns};
 
 const NOTHING: Sent = Sent { slack: 0, sns: 0 };
 
-/// What an event is answered with, and how many messages its run sends to each channel.
+/// The expected answer to an event, and the number of messages to each channel.
 enum Expected {
-    /// The result of a run.
+    /// A run result.
     Run { action: &'static str, messages: usize },
-    /// An HTTP answer with the result of a run.
+    /// An HTTP answer with a run result.
     Page { action: &'static str, messages: usize },
-    /// An HTTP answer of this status that refuses, for a program.
+    /// An HTTP error with this status as a problem document.
     Problem(u16),
-    /// An HTTP answer of this status that refuses, for a person.
-    Refusal(u16),
-    /// An error of this type, with this in its text.
+    /// An HTTP error with this status as a page.
+    ErrorPage(u16),
+    /// An error with this type and this text.
     Error(&'static str, &'static str),
 }
 
-/// What is expected of each file. `events/README.md` says the same in words.
+/// The expectation for each file. `events/README.md` describes the same.
 fn expectations() -> BTreeMap<&'static str, Expected> {
-    use Expected::{Error, Page, Problem, Refusal, Run};
+    use Expected::{Error, ErrorPage, Page, Problem, Run};
     BTreeMap::from([
         ("scheduled", Run { action: "alert", messages: 1 }),
         ("scheduler", Run { action: "alert", messages: 1 }),
@@ -44,14 +44,14 @@ fn expectations() -> BTreeMap<&'static str, Expected> {
         ("rest-report-v1", Page { action: "report", messages: 0 }),
         ("rest-alerts-v1", Page { action: "alert", messages: 0 }),
         ("refused-http-report-v2", Problem(401)),
-        ("refused-http-link-v2", Refusal(404)),
+        ("refused-http-link-v2", ErrorPage(404)),
         ("refused-s3-object-created", Error("InvalidEvent", "\"Object Created\" is not for this function")),
         ("refused-within", Error("InvalidEvent", "`banana` is not a duration")),
     ])
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_is_answered_as_it_should_be() {
+async fn every_example_event_gets_the_expected_answer() {
     let expectations = expectations();
     let found = names_of_events();
     let expected = expectations.keys().map(|name| (*name).to_owned()).collect();
@@ -65,7 +65,7 @@ async fn every_event_is_answered_as_it_should_be() {
         let answer = lambda.invoke(&event(name)).await;
         let after = stand_ins.sent();
         let sent = Sent { slack: after.slack - before.slack, sns: after.sns - before.sns };
-        if let Err(fault) = hold(expected, &answer, sent) {
+        if let Err(fault) = check(expected, &answer, sent) {
             faults.push(format!("{name}: {fault}\n  it answered {answer:?}\n  and sent {sent:?}"));
         }
     }
@@ -77,10 +77,10 @@ async fn every_event_is_answered_as_it_should_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_cannot_look_is_an_error_with_a_name() {
+async fn a_failed_run_is_an_error_with_a_type() {
     let stand_ins = StandIns::start().await;
     let mut variables = stand_ins.variables();
-    // Nothing listens there.
+    // Nothing listens on this port.
     variables.push(("AYRSHARE_BASE_URL".to_owned(), "http://127.0.0.1:9/api".to_owned()));
     let lambda = Lambda::watch(variables).await;
     let error = lambda.invoke(&event("scheduled")).await.expect_err("an error of the function");
@@ -91,7 +91,7 @@ async fn a_run_that_cannot_look_is_an_error_with_a_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_configuration_is_the_answer_to_each_event() {
+async fn every_event_gets_the_errors_of_an_invalid_configuration() {
     let lambda = Lambda::watch(vec![("SNS_TOPIC_ARN".to_owned(), "the-topic".to_owned())]).await;
     for _ in 0..2 {
         let error = lambda.invoke(&event("scheduled")).await.expect_err("an error of the function");
@@ -104,14 +104,14 @@ async fn a_refused_configuration_is_the_answer_to_each_event() {
     assert_eq!(page["statusCode"], 500, "{page}");
 }
 
-/// What is deployed runs under another Runtime API than that of the other tests.
+/// The release binary is tested with another implementation of the Runtime API than in the other tests.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_deployed_announces_what_expires() {
+async fn the_release_binary_sends_alerts() {
     let stand_ins = StandIns::start().await;
     let lambda = Lambda::serve(binary::function(), stand_ins.variables()).await;
     let answer = lambda.invoke(&event("scheduled")).await;
     let expected = Expected::Run { action: "alert", messages: 1 };
-    if let Err(fault) = hold(&expected, &answer, stand_ins.sent()) {
+    if let Err(fault) = check(&expected, &answer, stand_ins.sent()) {
         panic!("{fault}: {answer:?}\n{}", lambda.log());
     }
     assert_eq!(stand_ins.violations(), [""; 0]);
@@ -119,18 +119,18 @@ async fn what_is_deployed_announces_what_expires() {
     assert!(message.contains("spring 🌱.mp4"), "{message}");
 }
 
-fn hold(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String> {
+fn check(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String> {
     match (expected, answer) {
-        (Expected::Run { action, messages }, Ok(result)) => hold_run(action, *messages, result, sent),
+        (Expected::Run { action, messages }, Ok(result)) => check_run(action, *messages, result, sent),
         (Expected::Page { action, messages }, Ok(page)) => {
             require(page["statusCode"] == 200, "the status is not 200")?;
             require(page["headers"]["content-type"] == "application/json", "the body is no JSON")?;
             let body = page["body"].as_str().ok_or("there is no body")?;
             let result = serde_json::from_str(body).map_err(|error| format!("the body cannot be read: {error}"))?;
-            hold_run(action, *messages, &result, sent)
+            check_run(action, *messages, &result, sent)
         }
-        (Expected::Problem(status), Ok(page)) => hold_refusal(*status, "application/problem+json", page, sent),
-        (Expected::Refusal(status), Ok(page)) => hold_refusal(*status, "text/html; charset=utf-8", page, sent),
+        (Expected::Problem(status), Ok(page)) => check_error(*status, "application/problem+json", page, sent),
+        (Expected::ErrorPage(status), Ok(page)) => check_error(*status, "text/html; charset=utf-8", page, sent),
         (Expected::Error(error_type, text), Err(error)) => {
             require(error.error_type == *error_type, &format!("the error is no {error_type}"))?;
             require(error.message.contains(text), &format!("the error does not say {text}"))?;
@@ -141,13 +141,13 @@ fn hold(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String> 
     }
 }
 
-fn hold_refusal(status: u16, content_type: &str, page: &Value, sent: Sent) -> Result<(), String> {
+fn check_error(status: u16, content_type: &str, page: &Value, sent: Sent) -> Result<(), String> {
     require(page["statusCode"] == json!(status), &format!("the status is not {status}"))?;
     require(page["headers"]["content-type"] == content_type, &format!("the body is no {content_type}"))?;
     require(sent == NOTHING, "something was sent")
 }
 
-fn hold_run(action: &str, messages: usize, result: &Value, sent: Sent) -> Result<(), String> {
+fn check_run(action: &str, messages: usize, result: &Value, sent: Sent) -> Result<(), String> {
     require(result["action"] == action, &format!("the action is not {action}"))?;
     require(result["status"] == "ok", "the status is not ok")?;
     let channels = result["channels"].as_array().ok_or("there are no channels")?;

@@ -1,4 +1,4 @@
-//! The ledger in DynamoDB: what one run has announced, the next does not repeat.
+//! The ledger in DynamoDB: a run does not repeat what an earlier run has announced.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::support::program::Scratch;
 use crate::support::stand_ins::StandIns;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_run_says_only_what_is_new_to_each_channel() {
+async fn a_second_run_sends_each_channel_only_what_is_new() {
     let moto = Moto::start().await;
     moto.create_table("ledger", ["pk", "sk"]).await;
     let topic = moto.create_topic("media-expiry").await;
@@ -43,7 +43,7 @@ async fn a_second_run_says_only_what_is_new_to_each_channel() {
         [("team", "nothing-due", 0), ("mail", "nothing-due", 0)]
     );
 
-    // `a.mp4` enters a tighter threshold because its expiry has changed, and is all that is said.
+    // Only `a.mp4` is announced again, because its changed expiry is within a tighter threshold.
     stand_ins.set_gallery(&[("a.mp4", 20), ("b.mp4", 60)]);
     let report_event = Scratch::new("report.json");
     std::fs::write(report_event.path(), r#"{"action": "report"}"#).expect("a file in the target folder");
@@ -64,7 +64,7 @@ async fn a_second_run_says_only_what_is_new_to_each_channel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_that_cannot_be_used_costs_the_run_and_never_the_digest() {
+async fn an_unusable_ledger_fails_the_run_but_alerts_are_sent() {
     let moto = Moto::start().await;
     moto.create_table("other-keys", ["id", "range"]).await;
     let topic = moto.create_topic("media-expiry").await;
@@ -89,7 +89,7 @@ async fn a_ledger_that_cannot_be_used_costs_the_run_and_never_the_digest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_runs_at_the_same_moment_send_one_message() {
+async fn concurrent_runs_send_one_message() {
     let moto = Moto::start().await;
     moto.create_table("ledger", ["pk", "sk"]).await;
     let topic = moto.create_topic("media-expiry").await;
@@ -316,7 +316,7 @@ async fn function(moto: &Moto, stand_ins: &StandIns, topic: &str, table: &str) -
     Lambda::serve_with(binary::function(), moto.variables(), &document).await
 }
 
-/// What became of each channel: its name, its outcome, and of how much it was told.
+/// The name, the outcome and the number of announced items of each channel.
 fn announced(answer: &Answer) -> Vec<(&str, &str, u64)> {
     let result = answer.as_ref().expect("a result");
     let text =

@@ -1,9 +1,9 @@
-//! The function among real parts: the Lambda Runtime API of cargo-lambda, and SNS, SQS and DynamoDB as moto serves
-//! them.
+//! Tests of the function with other implementations of its services: the Lambda Runtime API of cargo-lambda, and the AWS
+//! services of moto.
 //!
-//! These tests need the tools of `tools/requirements.txt`, so plain `cargo test` leaves them out. `make test` installs
-//! the tools and runs them; after `make tools` one of them runs with `cargo test --test tools NAME`. A tool that is
-//! missing is a failure.
+//! These tests need the tools in `tools/requirements.txt`, so plain `cargo test` skips them. `make test` installs the tools
+//! and runs all tests. After `make tools`, run a single test with `cargo test --test tools NAME`. A missing tool fails the
+//! test.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

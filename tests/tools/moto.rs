@@ -1,8 +1,7 @@
-//! The services of AWS as they are: what the function publishes comes out of a queue that is subscribed to the topic, and
-//! what it remembers is in a table.
+//! Publishes to SNS as moto implements it. The tests read the messages from queues that are subscribed to the topics.
 //!
-//! moto takes what SNS refuses (an empty subject, one with a line break, a message that is too long), so the limits are
-//! proved beside the code.
+//! moto accepts messages that SNS rejects (an empty subject, a subject with a line break, a message that is too long), so
+//! unit tests check these limits.
 
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ use crate::support::moto::Moto;
 use crate::support::stand_ins::StandIns;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_digest_reaches_the_queues_whose_filters_let_it_through() {
+async fn a_digest_reaches_the_queues_with_a_matching_filter() {
     let moto = Moto::start().await;
     let topic = moto.create_topic("media-expiry").await;
     let mail = moto.create_queue("mail").await;
@@ -52,7 +51,7 @@ async fn a_digest_reaches_the_queues_whose_filters_let_it_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fifo_topic_takes_each_changed_digest() {
+async fn a_fifo_topic_delivers_each_changed_digest() {
     let moto = Moto::start().await;
     let topic = moto.create_topic("media-expiry.fifo").await;
     let queue = moto.create_queue("mail.fifo").await;
@@ -74,7 +73,7 @@ async fn a_fifo_topic_takes_each_changed_digest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_format_arrives_as_its_readers_take_it() {
+async fn each_format_arrives_as_documented() {
     let moto = Moto::start().await;
     let (topic_json, topic_q) = (moto.create_topic("json").await, moto.create_topic("amazon-q").await);
     let (queue_json, queue_q) = (moto.create_queue("json").await, moto.create_queue("amazon-q").await);
@@ -98,7 +97,7 @@ async fn each_format_arrives_as_its_readers_take_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_tells_a_topic_that_is_there_from_one_that_is_not() {
+async fn check_reports_a_missing_topic() {
     let moto = Moto::start().await;
     let topic = moto.create_topic("media-expiry").await;
     let queue = moto.create_queue("mail").await;
@@ -109,7 +108,7 @@ async fn check_tells_a_topic_that_is_there_from_one_that_is_not() {
     let result = lambda.invoke(&event("check")).await.expect("a result");
     assert_eq!(result["channels"][0]["outcome"], "reachable", "{result}");
 
-    // The topic goes away under a function that keeps running, as topics do.
+    // The topic is deleted while the function keeps running.
     moto.reset().await;
     let error = lambda.invoke(&event("check")).await.expect_err("an error of the function");
     assert_eq!(error.error_type, "RunFailed");
@@ -123,7 +122,7 @@ async fn check_tells_a_topic_that_is_there_from_one_that_is_not() {
     assert_eq!(queue.receive().await.len(), 0, "a check publishes nothing");
 }
 
-/// The function with a topic for each of `channels`: its name, its ARN and its format.
+/// Starts the function with a topic for each of `channels`: a name, an ARN and a format.
 async fn function(moto: &Moto, stand_ins: &StandIns, channels: &[(&str, &str, &str)]) -> Lambda {
     let channels: Vec<Value> = channels
         .iter()
@@ -137,7 +136,7 @@ async fn function(moto: &Moto, stand_ins: &StandIns, channels: &[(&str, &str, &s
     Lambda::serve_with(binary::function(), moto.variables(), &configuration).await
 }
 
-/// The message that SNS delivered, which is JSON itself.
+/// The delivered message, which is JSON itself.
 fn message(body: &Value) -> Value {
     let message = body["Message"].as_str().expect("a message");
     serde_json::from_str(message).unwrap_or_else(|error| panic!("no JSON ({error}): {message}"))

@@ -1,4 +1,4 @@
-//! The configuration where AWS keeps it: Parameter Store, Secrets Manager and S3, as moto serves them.
+//! Reads the configuration from Parameter Store, Secrets Manager and S3 as moto implements them.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::support::moto::Moto;
 const REGION: &str = "us-east-1";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn values_come_from_every_place_by_as_few_calls_as_it_takes() {
+async fn values_are_read_from_every_source_with_few_calls() {
     let moto = Moto::start().await;
     let arn =
         moto.create_secret("prod/media", &json!({"SecretString": r#"{"api_key": "KEY-A", "hook": "hook-b"}"#})).await;
@@ -58,7 +58,7 @@ async fn values_come_from_every_place_by_as_few_calls_as_it_takes() {
     assert_eq!(keys[1..], expected.iter().map(|key| Some(key.as_str())).collect::<Vec<_>>());
     assert!(config.heartbeat.is_some_and(|url| url.expose().as_str() == "https://hc-ping.com/1"));
 
-    // 24 parameters at ten a call, and a version; the secret by its name, by its ARN, and two others; the document.
+    // Parameters: 24 at ten per call, and one version. Secrets: one by name and by ARN, and two others. S3: the document.
     let calls = moto.recorded().await;
     let count = |target: &str| calls.get(target).copied().unwrap_or_default();
     let counts = (count("AmazonSSM.GetParameters"), count("secretsmanager.GetSecretValue"), count("none"));
@@ -66,7 +66,7 @@ async fn values_come_from_every_place_by_as_few_calls_as_it_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_document_is_read_from_every_place() {
+async fn the_document_is_read_from_every_source() {
     let moto = Moto::start().await;
     let toml = r#"
         ayrshare.api_key = "KEY-OF-PLACE"
@@ -91,7 +91,7 @@ async fn the_document_is_read_from_every_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_that_cannot_be_had_is_said_with_what_mends_it() {
+async fn the_error_of_an_unreadable_document_says_how_to_fix_it() {
     let moto = Moto::start().await;
     moto.put_object("conf", "large.toml", "#".repeat(4 * 1024 * 1024 + 1)).await;
     moto.put_object("conf", "binary.toml", vec![0xC3_u8, 0x28]).await;
@@ -127,7 +127,7 @@ async fn a_document_that_cannot_be_had_is_said_with_what_mends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_value_that_cannot_be_had_is_a_fault_of_its_own() {
+async fn every_missing_value_is_reported() {
     let moto = Moto::start().await;
     moto.create_secret("media", &json!({"SecretString": r#"{"other": "TOP-SECRET-1", "port": 5}"#})).await;
     moto.create_secret("plain", &json!({"SecretString": "TOP-SECRET-2"})).await;
@@ -146,7 +146,7 @@ async fn every_value_that_cannot_be_had_is_a_fault_of_its_own() {
     moto.put_parameter("/there", "TOP-SECRET-4").await;
     let mut profiles: Vec<Value> =
         keys.iter().enumerate().map(|(index, key)| json!({"name": format!("P{index}"), "key": key})).collect();
-    // More than one call, and only one name in each is missing.
+    // This takes several calls, each with one missing name.
     for number in 0..20 {
         profiles.push(json!({"name": format!("Q{number}"), "key": format!("ssm:/many/{number}")}));
         if number % 10 != 3 {
@@ -183,7 +183,7 @@ async fn every_value_that_cannot_be_had_is_a_fault_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_is_read_again_when_it_is_old_and_serves_on_when_it_cannot_be() {
+async fn an_old_configuration_is_read_again_and_kept_if_that_fails() {
     let moto = Moto::start().await;
     moto.put_parameter("/key", "KEY-1").await;
     let environment = environment(&moto, [("AYRSHARE_API_KEY", "ssm:/key"), ("SLACK_WEBHOOK_URL", HOOK)]);
@@ -217,7 +217,7 @@ async fn a_configuration_is_read_again_when_it_is_old_and_serves_on_when_it_cann
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_are_changed_are_picked_up_by_a_warm_function_within_the_run() {
+async fn a_warm_function_picks_up_rotated_keys_during_a_run() {
     let moto = Moto::start().await;
     let ayrshare = AyrshareStandIn::start("API-KEY-1").await.expect("a free port");
     let slack = SlackStandIn::start().await.expect("a free port");
@@ -240,12 +240,12 @@ async fn keys_that_are_changed_are_picked_up_by_a_warm_function_within_the_run()
         items.map(|item| item["file_name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
 
-    // The key of a profile that is wrong and stays so: it is read anew, and Ayrshare is not asked again with it.
+    // The key of a profile is wrong and stays wrong: it is read again, but Ayrshare gets no second request with it.
     let result = lambda.invoke(&event("scheduled")).await.expect("a result");
     assert_eq!((files(&result), &result["status"]), (vec!["primary.mp4".to_owned()], &json!("partial")), "{result}");
     assert_eq!(ayrshare.requests(Some("ACME-KEY-1"), Call::Media), 1);
 
-    // It is changed, and so is the API key: the same process, in one run, takes both.
+    // The profile key and the API key are rotated: the same process picks up both in one run.
     moto.put_parameter("/acme", "ACME-KEY-2").await;
     moto.put_secret("media", r#"{"api_key": "API-KEY-2"}"#).await;
     ayrshare.change_api_key("API-KEY-2");
@@ -254,14 +254,14 @@ async fn keys_that_are_changed_are_picked_up_by_a_warm_function_within_the_run()
     assert_eq!(files(&result), ["primary.mp4", "acme.mp4"], "{result}");
     assert_eq!(result["channels"][0]["outcome"], "delivered", "{result}");
 
-    // The next run begins with the new keys.
+    // The next run starts with the new keys.
     moto.record().await;
     let violations = ayrshare.violations().len();
     let result = lambda.invoke(&event("scheduled")).await.expect("a result");
     assert_eq!((&result["status"], ayrshare.violations().len()), (&json!("ok"), violations), "{result}");
     assert!(moto.recorded().await.is_empty(), "a fresh configuration is not read again");
 
-    // A key that nobody changed where it is kept, and that Ayrshare does not take any more, fails the run once.
+    // A key that Ayrshare no longer accepts, but that was not rotated, fails the run after one attempt.
     ayrshare.change_api_key("API-KEY-3");
     let error = lambda.invoke(&event("scheduled")).await.expect_err("an error of the function");
     assert_eq!(error.error_type, "RunFailed");
@@ -272,7 +272,7 @@ async fn keys_that_are_changed_are_picked_up_by_a_warm_function_within_the_run()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_value_is_the_answer_to_an_event_and_a_line_in_the_log() {
+async fn an_invalid_value_is_returned_and_logged() {
     let moto = Moto::start().await;
     let mut variables = moto.variables();
     for (name, value) in [("AYRSHARE_API_KEY", "ssm:/stack/api-key"), ("SLACK_WEBHOOK_URL", HOOK)] {
@@ -288,7 +288,7 @@ async fn a_refused_value_is_the_answer_to_an_event_and_a_line_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_call_is_signed_and_needs_its_one_permission() {
+async fn every_call_is_signed_and_needs_only_its_permission() {
     let check = async |actions: &[&str], expected: &[&str]| {
         let moto = Moto::start().await;
         let document = json!({
@@ -312,7 +312,7 @@ async fn every_call_is_signed_and_needs_its_one_permission() {
     };
     check(&["s3:GetObject", "secretsmanager:GetSecretValue", "ssm:GetParameters"], &[]).await;
     check(&["secretsmanager:GetSecretValue", "ssm:GetParameters"], &["does not allow s3:GetObject"]).await;
-    // moto denies these two in XML, which they do not speak; what they really say is tried beside the code.
+    // moto denies these two calls in XML instead of JSON. Unit tests cover the real answers.
     let denied = "Parameter Store answered 403";
     check(&["s3:GetObject", "secretsmanager:GetSecretValue"], &[denied, denied]).await;
     check(&["s3:GetObject", "ssm:GetParameters"], &["Secrets Manager answered 403"]).await;
@@ -320,7 +320,7 @@ async fn every_call_is_signed_and_needs_its_one_permission() {
 
 const HOOK: &str = "https://hooks.slack.com/services/T0/B0/x";
 
-/// Reads the configuration that is at `place`.
+/// Reads the configuration at `place`.
 async fn load(moto: &Moto, place: &str) -> Result<Config, InvalidConfiguration> {
     let environment = environment(moto, [("MEDIA_ALERTS_CONFIG", place), ("HOOK", HOOK)]);
     Config::load(&environment, &aws(&environment), Deadline::after(Duration::from_secs(8))).await

@@ -1,4 +1,4 @@
-// The Node peer of `make bench`: looks at the galleries side by side, selects what expires, tells Slack and SNS.
+// The Node version for `make bench`. Reads several galleries at a time, selects what expires, sends to Slack and SNS.
 
 import { readFileSync } from "node:fs";
 import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
@@ -27,7 +27,7 @@ async function lookAt({ name, key }, now) {
 async function scan(now) {
   const due = [];
   const failed = [];
-  // The workers share one iterator, and so each profile is looked at once.
+  // The workers share one iterator, so each profile is read once.
   const queue = profiles.values();
   const worker = async () => {
     for (const profile of queue) {

@@ -1,5 +1,5 @@
-// A plain loop in the place of Lambda's runtime for Node, whose client is compiled for Lambda alone. It does less than the
-// real one does, which is in the peer's favour.
+// A simple loop that replaces Lambda's runtime for Node, whose client is compiled for Lambda only. It does less work than the
+// real runtime, which makes the Node version look better.
 
 import { Agent, request } from "node:http";
 import { createRequire } from "node:module";

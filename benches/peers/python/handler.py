@@ -1,4 +1,4 @@
-"""The Python peer of `make bench`: looks at the galleries side by side, selects what expires, tells Slack and SNS."""
+"""The Python version for `make bench`. Reads several galleries at a time, selects what expires, sends to Slack and SNS."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ AYRSHARE = CONFIG["ayrshare"]
 WINDOW = max(timedelta(days=int(threshold.removesuffix("d"))) for threshold in CONFIG["alerts"]["thresholds"])
 CHANNELS = {channel["type"]: channel for channel in CONFIG["channels"]}
 
-# Made once, with the whole core that a function has until it is ready: the loop keeps the connections alive between
-# two invocations.
+# Created once, before the function is ready, while it still has a whole core. The loop keeps connections open between
+# invocations.
 LOOP = asyncio.new_event_loop()
 HTTP = httpx.AsyncClient(timeout=10)
 SNS = boto3.client("sns")

@@ -1,4 +1,4 @@
-//! How large what is uploaded to Lambda is.
+//! The size of the zip that is uploaded to Lambda.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -7,12 +7,12 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-/// What a zip archive holds beside a file's bytes and twice its name.
+/// The bytes that a zip archive needs per file, apart from the content and twice the name.
 const ZIP_BYTES_A_FILE: usize = 30 + 46;
-/// What it holds at its end.
+/// The bytes at the end of a zip archive.
 const ZIP_BYTES_AT_THE_END: u64 = 22;
 
-/// The size of a zip archive of these files and directories, packed as tightly as deflate does.
+/// The size of a zip archive of these files and directories, with the highest compression level.
 pub fn zip_bytes(paths: &[impl AsRef<Path>]) -> io::Result<u64> {
     let mut bytes = ZIP_BYTES_AT_THE_END;
     for path in paths {
@@ -25,7 +25,7 @@ pub fn zip_bytes(paths: &[impl AsRef<Path>]) -> io::Result<u64> {
 
 fn entries(path: &Path, above: &Path) -> io::Result<u64> {
     if path.is_dir() {
-        // What Python compiled is not uploaded.
+        // Python bytecode is not uploaded.
         if path.ends_with("__pycache__") {
             return Ok(0);
         }

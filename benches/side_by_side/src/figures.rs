@@ -1,4 +1,4 @@
-//! What was measured, and what is to be reached.
+//! The measurements and their targets.
 
 use std::time::Duration;
 
@@ -8,54 +8,54 @@ use crate::samples::Samples;
 /// Bytes of a megabyte.
 pub const MB: f64 = 1_000_000.0;
 
-/// Where each product stands among the products.
+/// The index of each product.
 const OURS: usize = 0;
 const FLOOR: usize = 1;
 const PYTHON: usize = 2;
 const NODE: usize = 3;
 
-/// Everything that was measured.
+/// All measurements.
 pub struct Figures {
-    /// What was measured, the function first.
+    /// The products, starting with the function.
     pub products: Vec<Product>,
     /// The cold starts of each product.
     pub cold: Vec<Cold>,
     /// The scans.
     pub scans: Vec<Scan>,
-    /// Why nothing was measured under the share of a small function, if nothing was.
+    /// The reason if nothing could be measured at the CPU share of a small function.
     pub no_share: Option<String>,
 }
 
 /// The cold starts of a product, each with two invocations.
 #[derive(Default)]
 pub struct Cold {
-    /// With as much of a core as it wants.
+    /// With a whole core.
     pub unlimited: Vec<Life>,
-    /// With the share of a function of 128 MB, once it is ready.
+    /// With the CPU share of a 128 MB function, once the process is ready.
     pub limited: Vec<Life>,
 }
 
 impl Cold {
-    /// Until it is ready, which no share limits.
+    /// The time until the process is ready, for which there is no limit.
     pub fn init(&self, of: fn(&Cost) -> Duration) -> Samples {
         self.unlimited.iter().chain(&self.limited).map(|life| ms(of(&life.init))).collect()
     }
 }
 
-/// A scan of so many profiles by each product, cold and with one invocation.
+/// A scan by each product, with a cold start and one invocation.
 pub struct Scan {
-    /// Profiles.
+    /// The number of profiles.
     pub profiles: usize,
-    /// Items in the gallery of each.
+    /// The number of items in each gallery.
     pub items: usize,
-    /// What the latency alone takes.
+    /// The time that the latency alone takes.
     pub ideal: Duration,
-    /// The lives of each product; none of the bare handler.
+    /// The processes of each product. The bare handler has none.
     pub lives: Vec<Vec<Life>>,
 }
 
 impl Scan {
-    /// A figure of a product, in each of its lives.
+    /// A figure of a product, for each of its processes.
     pub fn of(&self, product: usize, figure: impl Fn(&Life) -> f64) -> Samples {
         self.lives[product].iter().map(figure).collect()
     }
@@ -66,62 +66,62 @@ pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// An invocation of each life, as milliseconds.
+/// The cost of one invocation in each process, in milliseconds.
 pub fn invocation(lives: &[Life], index: usize, of: fn(&Cost) -> Duration) -> Samples {
     lives.iter().filter_map(|life| life.invocations.get(index)).map(|cost| ms(of(cost))).collect()
 }
 
-/// The CPU time of the only invocation of a life, in milliseconds.
+/// The CPU time of the only invocation, in milliseconds.
 pub fn run_cpu(life: &Life) -> f64 {
     life.invocations.iter().map(|cost| ms(cost.cpu)).sum()
 }
 
-/// The CPU time until it was ready, in milliseconds.
+/// The CPU time until the process was ready, in milliseconds.
 pub fn init_cpu(life: &Life) -> f64 {
     ms(life.init.cpu)
 }
 
-/// The CPU time of a cold life, in milliseconds.
+/// The CPU time of the start and the invocation, in milliseconds.
 pub fn whole_cpu(life: &Life) -> f64 {
     init_cpu(life) + run_cpu(life)
 }
 
-/// The wall time of the only invocation of a life, in milliseconds.
+/// The wall time of the only invocation, in milliseconds.
 pub fn run_wall(life: &Life) -> f64 {
     life.invocations.iter().map(|cost| ms(cost.wall)).sum()
 }
 
-/// The most memory of a life, in megabytes.
+/// The peak memory of a process, in megabytes.
 #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
 pub fn peak_mb(life: &Life) -> f64 {
     life.peak_memory as f64 / MB
 }
 
-/// A figure to reach.
+/// A target.
 pub struct Goal {
-    /// What it is.
+    /// The name.
     pub what: &'static str,
-    /// What was measured; not a number where nothing was.
+    /// The measured value. NaN if it could not be measured.
     pub measured: f64,
-    /// What must be held.
+    /// The bound.
     pub bound: Bound,
 }
 
-/// What a figure must hold.
+/// The bound of a target.
 #[derive(Clone, Copy)]
 pub enum Bound {
-    /// At most so many times.
+    /// A ratio of at most this.
     AtMostTimes(f64),
-    /// At most one part of so many; what is measured is how many parts.
+    /// A ratio of at most one to this. The measured value is the inverse ratio.
     AtMostOnePartOf(f64),
-    /// At most so many megabytes.
+    /// At most this many megabytes.
     AtMostMb(f64),
-    /// Fewer megabytes.
+    /// Fewer than this many megabytes.
     BelowMb(f64),
 }
 
 impl Goal {
-    /// Whether it is reached. What could not be measured is not.
+    /// Whether the target is met. A target without a measurement is not met.
     pub fn is_reached(&self) -> bool {
         match self.bound {
             Bound::AtMostTimes(bound) | Bound::AtMostMb(bound) => self.measured <= bound,
@@ -132,7 +132,7 @@ impl Goal {
 }
 
 impl Figures {
-    /// The figures to reach, each a ratio of medians of this run.
+    /// The targets. Ratios compare medians of this run.
     pub fn goals(&self) -> Vec<Goal> {
         let cold_cpu = |product: usize| self.cold[product].init(|cost| cost.cpu).median();
         let first_limited = |product: usize| invocation(&self.cold[product].limited, 0, |cost| cost.wall).median();
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_figure_is_reached_at_its_bound_and_never_without_a_measurement() {
+    fn a_target_is_met_at_its_bound_and_never_without_a_measurement() {
         let check = |measured, bound, expected| {
             assert_eq!(Goal { what: "", measured, bound }.is_reached(), expected, "{measured}");
         };

@@ -1,24 +1,24 @@
-//! What Ayrshare lists: galleries of any size, with the same few files that are due in each of them.
+//! Galleries of any size that always have the same few due files.
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-/// Files that expire within the widest threshold, over all profiles: as many as one message of each channel holds, so that
-/// no product has to pause between two of them.
+/// The number of files that are due, over all profiles. They fit into one message per channel, so that no product has to pause
+/// between two messages.
 pub const DUE: usize = 12;
 
-/// The account's API key, which every request must carry.
+/// The API key, which every request must contain.
 pub const API_KEY: &str = "4C1Q7ZB-9TAM8GE-NV2KX05-WD61LHS";
 
-/// The galleries of a run's profiles.
+/// The galleries of all profiles.
 #[derive(Clone, Debug)]
 pub struct Galleries {
-    /// One body for each profile; those in which nothing is due are one and the same.
+    /// One body per profile. Profiles without due files share one body.
     bodies: Vec<Bytes>,
 }
 
 impl Galleries {
-    /// Galleries of `items` files each, in which all in all [`DUE`] files are due.
+    /// Creates galleries of `items` files each, with [`DUE`] due files in total.
     pub fn new(profiles: usize, items: usize, now: Timestamp) -> Self {
         let nothing_due = body(items, &[], now);
         let mut due_in = vec![Vec::new(); profiles];
@@ -29,7 +29,7 @@ impl Galleries {
         Self { bodies: due_in.iter().map(body_of).collect() }
     }
 
-    /// How many profiles there are.
+    /// The number of profiles.
     pub fn profiles(&self) -> usize {
         self.bodies.len()
     }
@@ -45,7 +45,7 @@ pub fn key_of(profile: usize) -> String {
     format!("PROFILE-{profile:04}")
 }
 
-/// The file names of galleries that a text names, each once and in order.
+/// The gallery file names in a text, sorted and without duplicates.
 pub fn named_in(text: &str) -> Vec<String> {
     let mut names: Vec<_> = ["due-", "later-"]
         .iter()
@@ -62,7 +62,7 @@ pub fn due_names() -> Vec<String> {
     (0..DUE).map(|due| format!("due-{due:02}")).collect()
 }
 
-/// Files with the fields and the lengths of the documented example. Those that are due are spread over the others.
+/// A gallery with the fields and the lengths of the documented example. The due files are spread among the others.
 fn body(items: usize, due: &[usize], now: Timestamp) -> Bytes {
     let mut body = String::from("[");
     let mut due = due.iter().enumerate().map(|(place, due)| (place * items / DUE, *due)).peekable();
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_files_are_due_however_many_profiles_there_are() {
+    fn the_same_files_are_due_for_any_number_of_profiles() {
         for (profiles, items) in [(1, 200), (30, 200), (200, 12), (1_000, 20), (1, 5_000)] {
             let galleries = Galleries::new(profiles, items, Timestamp::now());
             let names: Vec<_> = (0..profiles)
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gallery_is_a_list_of_so_many_files() {
+    fn a_gallery_has_the_given_number_of_files() {
         let gallery = Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0000").expect("a gallery");
         let files: Vec<serde_json::Value> = serde_json::from_slice(&gallery).expect("a list");
         assert_eq!(files.len(), 200);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_known_by_the_files_that_it_names() {
+    fn file_names_are_found_in_a_text() {
         assert_eq!(
             named_in("due-01.jpeg, due-00.jpeg and due-01.jpeg; later-0007.jpeg"),
             ["due-00", "due-01", "later-0007"]

@@ -1,16 +1,16 @@
-//! `make bench`: the function beside a bare handler, a Python peer and a Node peer, in one run.
+//! `make bench` compares the function with a bare handler, a Python version and a Node version.
 //!
-//! All of them talk to the same stand-ins: a Lambda Runtime API over plain HTTP, and Ayrshare, Slack and SNS over TLS,
-//! with a certificate that is made for the run. They read the same document and have to say the same: after every
-//! life of a process, what Slack and SNS were told is held against the files that are due, and Ayrshare must have been
-//! asked once for each profile, by at most eight requests side by side. Whatever differs ends the bench.
+//! All of them use the same stand-ins: a Lambda Runtime API over plain HTTP, and Ayrshare, Slack and SNS over TLS, with a
+//! certificate that is created for the run. They read the same configuration and must send the same content. After each
+//! process, the benchmark checks that Slack and SNS got every due file once, and that Ayrshare got one request per profile,
+//! at most eight at a time. Any difference ends the benchmark.
 //!
-//! Every process starts cold. The products take turns, so that a machine that grows slower grows slower for all; what
-//! is shown is the median, and how far the samples lie apart. CPU time is the product's own, never that of the
-//! stand-ins, which answer from memory. Wall times want a quiet machine.
+//! Every process starts cold. The products take turns, so that a machine that becomes slower affects all of them. The tables
+//! show the median and the spread of the samples. CPU time is that of the product alone, without the stand-ins, which answer
+//! from memory. Wall times need a quiet machine.
 //!
-//! The table goes to standard output and, as Markdown, to `target/bench/table.md`. The status is 1 when a figure that
-//! is to be reached is not. `--quick` measures everything once, to see that it works.
+//! The tables are printed and written to `target/bench/table.md`. The exit code is 1 if a target is not met. `--quick`
+//! measures everything once, to test the benchmark itself.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is printed, and how far it is")]
 
@@ -41,18 +41,18 @@ use crate::server::Tls;
 use crate::share::Share;
 use crate::stand_ins::StandIns;
 
-/// Whatever ends the bench early.
+/// The reason why the benchmark ended early.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Ayrshare's latency in the scans.
+/// The latency of Ayrshare in the scans.
 const LATENCY: Duration = Duration::from_millis(50);
-/// Items of the gallery of a cold start, and of a usual profile.
+/// The number of items in a normal gallery, which the cold starts use too.
 const ITEMS: usize = 200;
-/// Items of a large gallery.
+/// The number of items in a large gallery.
 const MANY_ITEMS: usize = 5_000;
-/// How often a cold start is repeated.
+/// The number of samples of a cold start.
 const COLD_STARTS: usize = 15;
-/// Profiles and items of each scan, and how often it is repeated: what takes long varies little.
+/// The profiles, the items and the number of samples of each scan. Long scans vary less, so they need fewer samples.
 const SCANS: [(usize, usize, usize); 8] = [
     (1, ITEMS, 7),
     (30, ITEMS, 5),
@@ -92,7 +92,7 @@ fn bench(is_quick: bool) -> Result<bool, Error> {
     Ok(goals.iter().all(Goal::is_reached))
 }
 
-/// Everything that stays the same through the run.
+/// What all measurements have in common.
 struct Bench {
     runtime: Handle,
     stand_ins: StandIns,
@@ -104,7 +104,7 @@ struct Bench {
 impl Bench {
     fn prepare(is_quick: bool) -> Result<Self, Error> {
         let directory = Path::new("target/bench").canonicalize()?;
-        // The stand-ins have a thread of their own; the products have the other core.
+        // The stand-ins use one thread, which leaves the other core to the product.
         let driver = runtime::Builder::new_current_thread().enable_all().build()?;
         let runtime = driver.handle().clone();
         thread::spawn(move || driver.block_on(std::future::pending::<()>()));
@@ -113,7 +113,7 @@ impl Bench {
         Ok(Self { stand_ins: StandIns::start(&runtime, &tls)?, runtime, products, directory, is_quick })
     }
 
-    /// One profile and no latency: what is left is the product's own time.
+    /// Measures cold starts with one profile and no latency, so that only the time of the product counts.
     fn cold_starts(&self, share: Option<&Share>) -> Result<Vec<Cold>, Error> {
         let galleries = Galleries::new(1, ITEMS, Timestamp::now());
         let mut cold: Vec<Cold> = self.products.iter().map(|_| Cold::default()).collect();
@@ -148,7 +148,7 @@ impl Bench {
         if self.is_quick { 1 } else { times }
     }
 
-    /// One life of a process, after which it must have said what there was to say.
+    /// Measures one process and checks what it has sent.
     fn live(
         &self,
         product: &Product,
@@ -188,7 +188,7 @@ impl Bench {
     }
 }
 
-/// What is measured, the function first.
+/// The products to measure, starting with the function.
 fn products(directory: &Path, authority: &str) -> Result<Vec<Product>, Error> {
     let function = Path::new("target/lambda/media-expiry-alerts/bootstrap").canonicalize()?;
     let floor = directory.join("lambda/floor/bootstrap");
@@ -199,11 +199,12 @@ fn products(directory: &Path, authority: &str) -> Result<Vec<Product>, Error> {
 
     let only_ours = directory.join("authority.pem");
     fs::write(&only_ours, authority)?;
-    // In Python this file takes the place of the usual authorities, which are to be read as they are on AWS.
+    // Python reads this file instead of the system's certificate authorities. It contains those too, so that reading it takes
+    // as long as on AWS.
     let all = directory.join("authorities.pem");
     fs::write(&all, fs::read_to_string(packages.join("certifi/cacert.pem"))? + authority)?;
 
-    // What the managed runtime has already is not uploaded: the runtime's client and boto3.
+    // The runtime client and boto3 are not uploaded, because the managed runtime provides them.
     let uploaded = ["anyio", "certifi", "h11", "httpcore", "httpx", "idna", "typing_extensions.py"];
     let mut uploaded: Vec<_> = uploaded.iter().map(|name| packages.join(name)).collect();
     uploaded.push(peers.join("python/handler.py"));
@@ -244,7 +245,7 @@ fn products(directory: &Path, authority: &str) -> Result<Vec<Product>, Error> {
     ])
 }
 
-/// Where the packages of a Python environment are.
+/// The package directory of a Python environment.
 fn site_packages(lib: &Path) -> Result<PathBuf, Error> {
     for entry in fs::read_dir(lib)? {
         let packages = entry?.path().join("site-packages");

@@ -1,4 +1,4 @@
-//! What is measured: a process under the Runtime API, its time, its CPU time and its memory.
+//! Runs a product under the Runtime API and measures its wall time, its CPU time and its memory.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,46 +12,46 @@ use crate::Error;
 use crate::runtime_api::RuntimeApi;
 use crate::share::Share;
 
-/// A pause in which a process that waits for an event comes to rest, so that its CPU time is whole.
+/// A pause after which a waiting process is idle, so that its CPU time is complete.
 const TO_SETTLE: Duration = Duration::from_millis(30);
 
-/// Something that answers events.
+/// A program to measure.
 #[derive(Clone, Debug)]
 pub struct Product {
-    /// What it is called in the table.
+    /// The name in the tables.
     pub name: &'static str,
     /// The program and its arguments.
     pub command: Vec<PathBuf>,
-    /// Its environment, beside what Lambda gives.
+    /// The environment variables, apart from those that Lambda sets.
     pub environment: Vec<(&'static str, PathBuf)>,
-    /// Whether it does the job; the bare handler does nothing.
+    /// Whether it does the job. The bare handler does nothing.
     pub does_the_job: bool,
-    /// What is uploaded to Lambda, in bytes.
+    /// The size of the zip, in bytes.
     pub zip_bytes: u64,
 }
 
-/// What one life of a process came to.
+/// The measurements of one process.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// Until it asked for its first event.
+    /// The cost until it asked for its first event.
     pub init: Cost,
-    /// Each of its invocations.
+    /// The cost of each invocation.
     pub invocations: Vec<Cost>,
-    /// The most memory that it ever held, in bytes.
+    /// The peak memory, in bytes.
     pub peak_memory: u64,
 }
 
-/// Time.
+/// The time that something takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// On the clock.
+    /// The wall time.
     pub wall: Duration,
-    /// Of a core.
+    /// The CPU time.
     pub cpu: Duration,
 }
 
 impl Product {
-    /// Starts it cold, wakes it so many times, and ends it. The share is that of the invocations: as on Lambda, a
+    /// Starts the product cold, invokes it, and ends it. The CPU share applies only to the invocations, because on Lambda a
     /// process has a whole core until it is ready.
     pub fn live(
         &self,
@@ -96,11 +96,11 @@ impl Product {
     }
 }
 
-/// A process that ends when it is let go of.
+/// A process that is killed when it is dropped.
 struct Process(Child);
 
 impl Process {
-    /// The CPU time of all threads so far, to the nanosecond: the time of `/proc/PID/stat` is counted in steps of 10 ms.
+    /// The CPU time of all threads so far, in nanoseconds. `/proc/PID/stat` would be too coarse, with steps of 10 ms.
     fn cpu(&self) -> Result<Duration, Error> {
         sleep(TO_SETTLE);
         let mut nanoseconds = 0;

@@ -1,4 +1,4 @@
-//! The Lambda Runtime API: hands events to one process, and notes when that is ready and when it answers.
+//! A Lambda Runtime API for one process. It measures when the process is ready and when it answers.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::server::{Reply, Request, Server, Service, reply};
 
-/// The longest that anything here may take.
+/// The time limit of every step.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The Runtime API of one process.
@@ -30,7 +30,7 @@ enum Report {
 }
 
 impl RuntimeApi {
-    /// Starts it. As on Lambda, it is plain HTTP.
+    /// Starts the server, with plain HTTP as on Lambda.
     pub fn start(runtime: &Handle) -> io::Result<Self> {
         let (events, receiver) = mpsc::unbounded_channel();
         let (sender, reports) = channel();
@@ -38,7 +38,7 @@ impl RuntimeApi {
         Ok(Self { server, events, reports })
     }
 
-    /// As `AWS_LAMBDA_RUNTIME_API` takes it.
+    /// The value for `AWS_LAMBDA_RUNTIME_API`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.server.port())
     }
@@ -52,7 +52,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Hands out an event, and waits for the answer. The time is that from the one to the other.
+    /// Sends an event and waits for the answer. Returns the time between the two.
     pub fn invoke(&self) -> Result<(Duration, Value), String> {
         let began = Instant::now();
         self.events.send(()).map_err(|error| error.to_string())?;
@@ -81,7 +81,7 @@ impl Service for Api {
         match (&request.method, &path[..]) {
             (&Method::GET, ["invocation", "next"]) => {
                 self.report(Report::Ready(Instant::now()));
-                // Without an event it waits until the process ends.
+                // Without an event, the request waits until the process ends.
                 let _ = self.events.lock().await.recv().await;
                 event()
             }
@@ -99,12 +99,12 @@ impl Service for Api {
 
 impl Api {
     fn report(&self, report: Report) {
-        // Whoever waited may have given up.
+        // Fails only if the receiver has given up.
         let _ = self.reports.send(report);
     }
 }
 
-/// The event of a schedule.
+/// The scheduled event.
 fn event() -> Reply {
     const EVENT: &str = r#"{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event","source":"aws.events","account":"123456789012","time":"2026-11-23T06:00:00Z","region":"eu-central-1","resources":[],"detail":{}}"#;
     let mut reply = reply(200, EVENT);

@@ -1,11 +1,11 @@
-//! Repeated measurements of one thing.
+//! Repeated measurements of one figure.
 
 /// The same figure, measured several times.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<f64>);
 
 impl Samples {
-    /// The middle one.
+    /// The median.
     pub fn median(&self) -> f64 {
         let middle = self.0.len() / 2;
         match self.0.len() {
@@ -15,13 +15,13 @@ impl Samples {
         }
     }
 
-    /// The smallest and the largest one.
+    /// The smallest and the largest sample.
     pub fn spread(&self) -> (f64, f64) {
         let at = |index: usize| self.0.get(index).copied().unwrap_or(f64::NAN);
         (at(0), at(self.0.len().saturating_sub(1)))
     }
 
-    /// Whether there is none.
+    /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle_one_and_between_two_the_mean() {
+    fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
         let of = |samples: &[f64]| {
             let samples: Samples = samples.iter().copied().collect();
             (samples.median(), samples.spread())

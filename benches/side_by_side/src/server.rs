@@ -1,4 +1,4 @@
-//! What every stand-in is made of: HTTP on a port of this machine, with TLS where it would be on AWS.
+//! The HTTP server of every stand-in, with TLS where the real service uses it.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::Error;
 
-/// A request, read whole.
+/// A complete request.
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -35,7 +35,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A header that is text.
+    /// The value of a header, if it is text.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
@@ -44,32 +44,32 @@ impl Request {
 /// An answer.
 pub type Reply = Response<Full<Bytes>>;
 
-/// An answer of a status and a body.
+/// An answer with a status and a body.
 pub fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     reply
 }
 
-/// What answers requests.
+/// A handler of requests.
 pub trait Service: Clone + Send + Sync + 'static {
-    /// Answers one.
+    /// Answers a request.
     fn answer(&self, request: Request) -> impl Future<Output = Reply> + Send;
 }
 
-/// A service on a port, until it is dropped.
+/// A service on a port. It stops when it is dropped.
 pub struct Server {
     port: u16,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    /// Serves on a free port of the loopback interface.
+    /// Starts a server on a free port of the loopback interface.
     pub fn start(runtime: &Handle, tls: Option<&TlsAcceptor>, service: &impl Service) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let mut listeners = vec![listener];
-        // Whoever tries `localhost` in the newer family first finds it there, where there is one.
+        // Also listens on IPv6 if possible, because some clients resolve `localhost` to IPv6 first.
         listeners.extend(TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).ok());
         let mut accepting = JoinSet::new();
         for listener in listeners {
@@ -103,7 +103,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: impl S
     }
 }
 
-/// A connection that breaks is the product's to tell: it will not say that all went well.
+/// Ignores broken connections, because the product reports them.
 async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, service: impl Service) {
     let _ = stream.set_nodelay(true);
     let answer = service_fn(|request: hyper::Request<Incoming>| async {
@@ -122,16 +122,16 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, service: impl Servic
     };
 }
 
-/// TLS for `localhost`, and the certificate of the authority that vouches for it.
+/// TLS for `localhost`, and the certificate of its authority.
 pub struct Tls {
-    /// What speaks it.
+    /// The acceptor of connections.
     pub acceptor: TlsAcceptor,
-    /// The authority, as PEM.
+    /// The certificate of the authority, as PEM.
     pub authority: String,
 }
 
 impl Tls {
-    /// Makes an authority that nobody else trusts, and a certificate of it.
+    /// Creates an authority for this run and a certificate issued by it.
     pub fn new() -> Result<Self, Error> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

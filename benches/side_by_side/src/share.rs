@@ -5,17 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A function of 1,769 MB has one whole core; the quota is told out in pieces of 20 ms, as Lambda does.
+/// The period of the quota, which is 20 ms as on Lambda. A function with 1,769 MB has one whole core.
 const PERIOD_US: u64 = 20_000;
 const QUOTA_US: u64 = PERIOD_US * 128 / 1_769;
 
-/// A group of processes that together have the share of a function of 128 MB: 7.2 % of a core.
+/// A group of processes that together have the CPU share of a 128 MB function, which is 7.2 % of a core.
 pub struct Share {
     directory: PathBuf,
 }
 
 impl Share {
-    /// Makes the group, in whichever version of cgroups there is.
+    /// Creates the group with version 1 or 2 of cgroups.
     pub fn new() -> Result<Self, String> {
         let name = format!("media-expiry-alerts-bench-{}", std::process::id());
         let old = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"].map(Path::new);
@@ -27,7 +27,7 @@ impl Share {
             None => (Path::new("/sys/fs/cgroup"), vec![("cpu.max", format!("{QUOTA_US} {PERIOD_US}"))]),
         };
         let (root, settings) = set;
-        // In the newer version a group hands its controllers down; that they are handed down already is no fault.
+        // In version 2, the parent must enable the controller. An error is ignored, because it may be enabled already.
         let _ = fs::write(root.join("cgroup.subtree_control"), "+cpu");
         let directory = root.join(name);
         let told = |error: io::Error| format!("a cgroup with a CPU quota cannot be made: {error}");
@@ -40,7 +40,7 @@ impl Share {
         Ok(share)
     }
 
-    /// Whether it takes processes: some groups may be made and not be entered.
+    /// Checks that processes can join the group. On some systems it can be created but not joined.
     fn try_out(&self) -> io::Result<()> {
         let mut process = Command::new("sleep").arg("10").spawn()?;
         let taken = self.put(process.id());
@@ -49,7 +49,7 @@ impl Share {
         taken
     }
 
-    /// Puts a process into the group, with all its threads.
+    /// Moves a process with all its threads into the group.
     pub fn put(&self, process: u32) -> io::Result<()> {
         fs::write(self.directory.join("cgroup.procs"), process.to_string())
     }
@@ -57,7 +57,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // A group that is left behind is empty and does no harm.
+        // An error is ignored, because an empty group does no harm.
         let _ = fs::remove_dir(&self.directory);
     }
 }

@@ -1,4 +1,4 @@
-//! Stand-ins for Ayrshare, Slack and SNS that cost next to nothing, and remember what they were told.
+//! Fast stand-ins for Ayrshare, Slack and SNS that record what they receive.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use tokio::task::spawn_blocking;
 use crate::gallery::{API_KEY, Galleries, due_names, key_of, named_in};
 use crate::server::{Reply, Request, Server, Service, Tls, reply};
 
-/// Profiles that are looked at side by side.
+/// The number of profiles that are read at the same time.
 pub const CONCURRENCY: usize = 8;
 
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:media-expiry-alerts";
 const WEBHOOK_PATH: &str = "/services/T00BENCH/B00BENCH/yX3kq0VtMPb7sLr2hGdN9wZc";
 
-/// The services that every product talks to.
+/// The services that every product uses.
 pub struct StandIns {
     ayrshare: Server,
     slack: Server,
@@ -28,7 +28,7 @@ pub struct StandIns {
     scene: Arc<Mutex<Scene>>,
 }
 
-/// What they answer, and what they were told.
+/// The answers, and the recorded requests.
 struct Scene {
     galleries: Galleries,
     latency: Duration,
@@ -61,7 +61,7 @@ impl Scene {
 }
 
 impl StandIns {
-    /// Starts them.
+    /// Starts the stand-ins.
     pub fn start(runtime: &Handle, tls: &Tls) -> io::Result<Self> {
         let scene = Scene::new(Galleries::new(1, 0, Timestamp::now()), Duration::ZERO);
         let scene = Arc::new(Mutex::new(scene));
@@ -73,17 +73,17 @@ impl StandIns {
         Ok(Self { ayrshare, slack, sns, scene })
     }
 
-    /// Sets the scene for the next run; what they were told before is forgotten.
+    /// Prepares the next run and clears the recorded requests.
     pub fn set(&self, galleries: &Galleries, latency: Duration) {
         *lock(&self.scene) = Scene::new(galleries.clone(), latency);
     }
 
-    /// Where SNS is.
+    /// The base URL of SNS.
     pub fn sns_origin(&self) -> String {
         format!("https://localhost:{}", self.sns.port())
     }
 
-    /// The document that every product reads: so many profiles, Slack and SNS, and no ledger.
+    /// The configuration of every product: the given number of profiles, Slack and SNS, and no ledger.
     pub fn document(&self, profiles: usize) -> Value {
         let profile = |index| json!({"name": format!("Client {index:04}"), "key": key_of(index)});
         json!({
@@ -106,8 +106,8 @@ impl StandIns {
         })
     }
 
-    /// Holds what they were told by so many invocations against what each has to say: the files that are due, in one
-    /// message of each channel, after one look at each profile.
+    /// Checks the recorded requests. Each invocation must read every profile once and send one message per channel with all due
+    /// files.
     pub fn check(&self, invocations: usize) -> Result<(), String> {
         let scene = lock(&self.scene);
         if let Some(violation) = scene.violations.first() {
@@ -170,7 +170,7 @@ impl StandIn {
             }
         };
         if !latency.is_zero() {
-            // Tokio's own clock ticks in milliseconds, which would be 2 % of the latency.
+            // Tokio's timer has a resolution of one millisecond, which would be 2 % of the latency.
             let _ = spawn_blocking(move || thread::sleep(latency)).await;
         }
         lock(&self.scene).at_once -= 1;
@@ -205,7 +205,7 @@ fn take_sns(request: &Request, scene: &mut Scene) -> Reply {
     }
 }
 
-/// Nobody who held the lock can have left it in pieces.
+/// Ignores poisoning, because no code that holds the lock leaves the data inconsistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

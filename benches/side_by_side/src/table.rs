@@ -1,4 +1,4 @@
-//! The table, as Markdown that is as readable as text.
+//! The tables of the measurements, as Markdown that is readable as plain text.
 
 use std::fs;
 use std::process::Command;
@@ -14,15 +14,15 @@ use crate::gallery::DUE;
 use crate::product::{Cost, Life};
 use crate::samples::Samples;
 
-/// A table: its first row is the heading.
+/// A table. Its first row is the heading.
 type Rows = Vec<Vec<String>>;
 
-/// Everything that was measured, and what of it is reached.
+/// Renders all measurements, and which targets are met.
 pub fn render(figures: &Figures, goals: &[Goal], load: &str, took: Duration) -> String {
     let mut text = format!("# The function beside its peers\n\n{}\n", surroundings(load, took));
     text += &format!(
-        "Medians, with the smallest and the largest sample, and how many times the function's. {DUE} files are due in each \
-         run;\nwhat Slack and SNS were told of them was the same from all.\n\n"
+        "The tables show the median, the smallest and largest sample in parentheses, and the ratio (×) to this function. \
+         {DUE} files are due in\neach run. All versions sent the same content to Slack and SNS.\n\n"
     );
     text += "## Cold starts: one profile of 200 items, no latency\n\n";
     text += &cold_tables(figures);
@@ -77,8 +77,9 @@ fn cold_tables(figures: &Figures) -> String {
         }
     }
     text += &layout(&size_rows(figures));
-    text + "The zip is what is uploaded: of Python without boto3 and the runtime's client, which the managed runtime has; of\n\
-            Node the bundle. Python's packages are compiled beforehand, which an upload's are not.\n\n"
+    text + "The zip is what is uploaded. For Python it excludes boto3 and the runtime client, which the managed runtime provides; \
+            for Node it is the\nbundle. The Python packages are compiled to bytecode before the measurement, which is not \
+            the case after an upload.\n\n"
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an artifact is far below 2^52 bytes")]
@@ -164,7 +165,7 @@ fn times(ratio: f64) -> String {
     if (ratio - 1.0).abs() < f64::EPSILON { String::new() } else { format!("×{}", number(ratio)) }
 }
 
-/// Three digits, and no fewer than there are before the point.
+/// Three significant digits, and all digits before the decimal point.
 fn number(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),
@@ -173,7 +174,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// Pads the cells, so that the columns stand below one another in plain text too.
+/// Pads the cells, so that the columns are aligned in plain text too.
 fn layout(rows: &Rows) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default().max(3);
@@ -195,7 +196,7 @@ fn surroundings(load: &str, took: Duration) -> String {
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let model = model.trim_start_matches([' ', '\t', ':']);
     let cores = available_parallelism().map_or(0, std::num::NonZero::get);
-    let says = |program: &str, arguments: &[&str]| {
+    let output_of = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
     };
@@ -203,17 +204,17 @@ fn surroundings(load: &str, took: Duration) -> String {
         "`make bench` on {} at {}, in {} s: {cores} cores of {model}, Linux {},\n\
          load {load} before and {} after; {}, {}, Node {}.\n",
         Timestamp::now().strftime("%Y-%m-%d"),
-        says("git", &["describe", "--always", "--dirty"]),
+        output_of("git", &["describe", "--always", "--dirty"]),
         took.as_secs(),
-        says("uname", &["-r"]),
+        output_of("uname", &["-r"]),
         self::load(),
-        says("rustc", &["--version"]),
-        says("target/bench/python/bin/python", &["--version"]),
-        says("node", &["--version"]),
+        output_of("rustc", &["--version"]),
+        output_of("target/bench/python/bin/python", &["--version"]),
+        output_of("node", &["--version"]),
     )
 }
 
-/// How many processes want a core: another one beside the bench makes its wall times worthless.
+/// The load average of the last minute. Wall times are unreliable if other processes run at the same time.
 pub fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').next().unwrap_or_default().to_owned()

@@ -1,8 +1,8 @@
-//! Stand-ins for the services that the function talks to, and the demo on them. Only behind the feature `demo`, which
-//! the function on Lambda never has.
+//! The command `demo`.
 //!
-//! The demo is the main job: the real function, woken by a schedule, looks at the galleries of an agency and tells
-//! Slack and a mail topic. Nothing leaves this machine.
+//! It invokes the real function with a scheduled event. The function checks the galleries of an agency and sends its
+//! alerts to Slack and to an SNS topic with email subscribers. All services are local stand-ins, so nothing leaves this
+//! machine.
 
 mod output;
 mod page;
@@ -20,7 +20,7 @@ use crate::lambda::{Function, FunctionError, Invocation};
 use crate::net::environment::Environment;
 
 use crate::cli::run::{self, NoRun};
-use crate::cli::terminal::{self, Look};
+use crate::cli::terminal::{self, TerminalStyle};
 use crate::report::Format;
 use crate::run::command::{Action, Command};
 
@@ -29,46 +29,53 @@ use crate::demo::stand_ins::{AyrshareStandIn, Publication, SlackStandIn, SnsStan
 use output::Output;
 use page::Page;
 
-/// The topic that the mail goes to.
+/// The topic of the email channel.
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry-alerts";
-/// The event that wakes the function, and where it is in the repository.
+/// The event that the function is invoked with: its path in the repository and its content.
 const EVENT: (&str, &str) = ("events/scheduled.json", include_str!("../../../events/scheduled.json"));
-/// Characters of a link that a terminal still takes well.
+/// The longest link that is printed, in characters. Terminals handle longer ones badly.
 const MAX_LINK: usize = 2_000;
 
-/// Why the demo did not come to its end.
+/// The reasons why the demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// A file could not be read or written, a port not be had, or nobody reads the output.
+    /// A file could not be read or written, a port could not be bound, or standard output could not be written.
     #[error("{0}: {1}")]
     Io(String, io::Error),
-    /// The folder holds something that no demo wrote.
-    #[error("{0} is not empty, and no demo wrote it; name another folder with --output")]
+    /// The folder contains files that are not from a demo.
+    #[error("{0} is not empty and was not written by a demo; choose another folder with --output")]
     NotEmpty(String),
-    /// The HTTP client could not be made.
-    #[error("the HTTP client cannot be made: {0}")]
+    /// The HTTP client could not be created.
+    #[error("cannot create the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     /// The function failed.
     #[error(transparent)]
     Function(#[from] FunctionError),
-    /// There could be no report.
+    /// The report could not be created.
     #[error(transparent)]
     Report(#[from] NoRun),
-    /// What the function sent is nothing that the real services would have taken.
-    #[error("a stand-in objects to what was sent: {0}")]
+    /// The function sent a request that the real service would reject.
+    #[error("a stand-in rejected a request: {0}")]
     Violation(String),
 }
 
-/// Runs the demo, writes what it shows to `out`, and what there is to look at into `directory`, which is created, empty, or
-/// an earlier demo's. With `serve` it then serves the report on that port of this machine (0 is any free one), until the process ends.
+/// Runs the demo. Prints the messages to `out` and writes the files to `directory`.
+///
+/// The directory is created if needed; it must be empty or written by an earlier demo. With `serve`, the report is then
+/// served on that port of this machine until the process ends; 0 stands for any free port.
 ///
 /// # Errors
 ///
 /// See [`DemoError`].
-pub async fn run(directory: &Path, look: Look, serve: Option<u16>, out: &mut impl Write) -> Result<(), DemoError> {
+pub async fn run(
+    directory: &Path,
+    terminal: TerminalStyle,
+    serve: Option<u16>,
+    out: &mut impl Write,
+) -> Result<(), DemoError> {
     let output = Output::new(directory)?;
     let page = match serve {
-        Some(port) => Some(Page::open(port).await?),
+        Some(port) => Some(Page::bind(port).await?),
         None => None,
     };
     let services = Services::start().await?;
@@ -76,11 +83,11 @@ pub async fn run(directory: &Path, look: Look, serve: Option<u16>, out: &mut imp
     let environment = services.environment(&output.write(output::CONFIG, &document)?);
     let function = Function::new(environment.clone(), |_metrics| {}).await?;
 
-    let began = Instant::now();
-    let first = wake(&function, EVENT.1).await?;
-    let took = began.elapsed();
+    let started = Instant::now();
+    let first = invoke(&function, EVENT.1).await?;
+    let duration = started.elapsed();
     let (messages, publications) = (services.slack.messages(), services.sns.publications());
-    let again = wake(&function, EVENT.1).await?;
+    let second = invoke(&function, EVENT.1).await?;
     let command = Command { action: Action::Report, ..Command::default() };
     let report = run::carry_out(&command, &environment, &()).await?;
     services.check()?;
@@ -88,16 +95,18 @@ pub async fn run(directory: &Path, look: Look, serve: Option<u16>, out: &mut imp
     output.write("result.json", &pretty(&first))?;
     let html = report.result.report(Format::Html, &report.question, usize::MAX, str::len);
     output.write("report.html", &html.body)?;
-    let shown = Shown { look, first: &first, again: &again, took };
-    let mut text = shown.text(&messages, &publications, &output)?;
+    let transcript = Transcript { terminal, first: &first, second: &second, duration };
+    let mut text = transcript.text(&messages, &publications, &output)?;
     if let Some(page) = &page {
-        text +=
-            &format!("\n  The report is at {}\n  Ctrl-C ends it.\n", look.bold(&format!("{}/report", page.origin())));
+        text += &format!(
+            "\n  The report is at {}\n  Stop the demo with Ctrl-C.\n",
+            terminal.bold(&format!("{}/report", page.origin()))
+        );
     }
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever reads it through `head` has seen enough.
+        // The reader, for example `head`, wants no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-        written => written.map_err(|error| DemoError::Io("standard output cannot be written".into(), error))?,
+        written => written.map_err(|error| DemoError::Io("cannot write standard output".into(), error))?,
     }
     if let Some(page) = page {
         page.serve(&function).await?;
@@ -105,7 +114,7 @@ pub async fn run(directory: &Path, look: Look, serve: Option<u16>, out: &mut imp
     Ok(())
 }
 
-/// Everything that the function talks to.
+/// The stand-ins for all services that the function uses.
 struct Services {
     ayrshare: AyrshareStandIn,
     slack: SlackStandIn,
@@ -114,7 +123,7 @@ struct Services {
 
 impl Services {
     async fn start() -> Result<Self, DemoError> {
-        let no_port = |error| DemoError::Io("no port of this machine can be had".into(), error);
+        let no_port = |error| DemoError::Io("cannot bind a port of this machine".into(), error);
         let ayrshare = AyrshareStandIn::start(data::API_KEY).await.map_err(no_port)?;
         data::fill(&ayrshare, Timestamp::now());
         let slack = SlackStandIn::start().await.map_err(no_port)?;
@@ -122,7 +131,7 @@ impl Services {
         Ok(Self { ayrshare, slack, sns })
     }
 
-    /// The configuration, as a person would write it.
+    /// The configuration as a user would write it.
     fn config(&self, ledger: &Path, page: Option<&Page>) -> String {
         let mut config = format!(
             "{}\n\n[ayrshare]\napi_key  = \"env:DEMO_API_KEY\"\nbase_url = \"{}\"\n",
@@ -171,8 +180,8 @@ impl Services {
     }
 }
 
-/// Wakes the function as Lambda does.
-async fn wake(function: &Function, event: &str) -> Result<Value, DemoError> {
+/// Invokes the function as Lambda does.
+async fn invoke(function: &Function, event: &str) -> Result<Value, DemoError> {
     let deadline_ms = (Timestamp::now() + Duration::from_mins(1)).as_millisecond().try_into().unwrap_or_default();
     let invocation = Invocation { request_id: "demo".into(), deadline_ms, function_name: "demo".into() };
     let answer = function.handle(event, &invocation).await?;
@@ -183,51 +192,54 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// What is shown of two runs: the one that has something to say, and the one after it.
-struct Shown<'a> {
-    look: Look,
+/// The text that the demo prints about its two runs: the first sends alerts, the second finds nothing new.
+struct Transcript<'a> {
+    terminal: TerminalStyle,
     first: &'a Value,
-    again: &'a Value,
-    took: Duration,
+    second: &'a Value,
+    duration: Duration,
 }
 
-impl Shown<'_> {
+impl Transcript<'_> {
     fn text(&self, messages: &[Value], publications: &[Publication], output: &Output) -> Result<String, DemoError> {
-        let look = self.look;
+        let terminal = self.terminal;
         let mut written: Vec<(String, &str)> = Vec::new();
         let mut text = self.introduction();
 
         for (index, message) in messages.iter().enumerate() {
             let name = format!("slack-{}.json", index + 1);
             output.write(&name, &pretty(message))?;
-            written.push((name, "what Slack was sent"));
+            written.push((name, "the message to Slack"));
             let part =
                 if messages.len() == 1 { String::new() } else { format!(", {} of {}", index + 1, messages.len()) };
-            text += &format!("\n{}\n\n", look.rule(&format!("Slack, #social-team{part}")));
-            text += &terminal::slack_message(message, look);
+            text += &format!("\n{}\n\n", terminal.rule(&format!("Slack, #social-team{part}")));
+            text += &terminal::slack_message(message, terminal);
         }
-        text += &format!("\n  {}\n", look.faint(&format!("{} is a picture beside the text", terminal::PICTURE.trim())));
+        text += &format!(
+            "\n  {}\n",
+            terminal.faint(&format!("{} stands for a picture beside the text", terminal::PICTURE.trim()))
+        );
         for publication in publications {
-            output.write("sns.json", &pretty(&raw(publication)))?;
-            let mail = mail(publication);
-            output.write("email.txt", &mail)?;
-            written.push(("sns.json".into(), "what SNS was sent"));
-            written.push(("email.txt".into(), "the mail that its subscribers get"));
-            text += &format!("\n{}\n\n", look.rule("Email, through the SNS topic of ops-email"));
-            text += &self.mail(publication);
+            output.write("sns.json", &pretty(&publish_request(publication)))?;
+            let email = email(publication);
+            output.write("email.txt", &email)?;
+            written.push(("sns.json".into(), "the message to SNS"));
+            written.push(("email.txt".into(), "the email that its subscribers get"));
+            text += &format!("\n{}\n\n", terminal.rule("Email, through the SNS topic of ops-email"));
+            text += &self.email(publication);
         }
-        written.push(("report.html".into(), "the report, to be opened in a browser"));
-        written.push(("result.json".into(), "what the function answered"));
-        written.push((output::CONFIG.into(), "what the function was configured with"));
+        written.push(("report.html".into(), "the report; open it in a browser"));
+        written.push(("result.json".into(), "the run result that the function returned"));
+        written.push((output::CONFIG.into(), "the configuration of the function"));
 
-        text += &format!("\n{}\n\n", look.rule("Woken once more"));
+        text += &format!("\n{}\n\n", terminal.rule("The second run"));
         text += &self.second_run();
-        text += &format!("\n{}\n\n", look.rule(&output.name()));
+        text += &format!("\n{}\n\n", terminal.rule(&output.name()));
         let links: Vec<_> = messages.iter().map(block_kit_builder).collect();
-        output.write("block-kit-builder.html", &page(&links))?;
-        written.push(("block-kit-builder.html".into(), "opens the messages in Slack's Block Kit Builder"));
+        output.write("block-kit-builder.html", &links_page(&links))?;
+        written.push(("block-kit-builder.html".into(), "links that open the messages in Slack's Block Kit Builder"));
         for (name, what) in written {
-            text += &format!("  {name:<24}{}\n", look.faint(what));
+            text += &format!("  {name:<24}{}\n", terminal.faint(what));
         }
         for link in links.iter().filter(|link| link.len() <= MAX_LINK) {
             text += &format!("\n  {link}\n");
@@ -235,12 +247,15 @@ impl Shown<'_> {
         Ok(text)
     }
 
-    /// What happened, in a few lines.
+    /// A summary of the first run.
     fn introduction(&self) -> String {
         let number = |pointer: &str| self.first.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
         let posts = self.first["posts_at_risk"].as_array().map_or(0, Vec::len);
-        let pauses =
-            if 1 < number("/channels/0/messages") { ", with the second that Slack wants between messages" } else { "" };
+        let pauses = if 1 < number("/channels/0/messages") {
+            ", including the pause of a second between two messages to Slack"
+        } else {
+            ""
+        };
         let rows = [
             ("Profiles", format!("{} of {} checked", number("/profiles/checked"), number("/profiles/configured"))),
             (
@@ -254,51 +269,51 @@ impl Shown<'_> {
                 ),
             ),
             ("Posts", format!("{posts} will fail")),
-            ("Time", format!("{} ms{pauses}", self.took.as_millis())),
+            ("Time", format!("{} ms{pauses}", self.duration.as_millis())),
         ];
         let mut text = format!(
-            "{}, woken by {}.\nAyrshare, Slack and SNS are stand-ins on this machine.\n\n",
-            self.look.bold("media-expiry-alerts"),
+            "{}, invoked with {}.\nAyrshare, Slack and SNS are stand-ins on this machine.\n\n",
+            self.terminal.bold("media-expiry-alerts"),
             EVENT.0,
         );
         for (label, value) in rows {
-            text += &format!("  {} {value}\n", self.look.faint(&format!("{label:<8}")));
+            text += &format!("  {} {value}\n", self.terminal.faint(&format!("{label:<8}")));
         }
         text
     }
 
-    fn mail(&self, publication: &Publication) -> String {
-        let look = self.look;
+    fn email(&self, publication: &Publication) -> String {
+        let terminal = self.terminal;
         let mut text = format!(
             "  {} {}\n",
-            look.faint("Subject:   "),
-            look.bold(publication.subject.as_deref().unwrap_or_default())
+            terminal.faint("Subject:   "),
+            terminal.bold(publication.subject.as_deref().unwrap_or_default())
         );
         for (index, (name, (_, value))) in publication.attributes.iter().enumerate() {
             let label = if index == 0 { "Attributes:" } else { "           " };
-            text += &format!("  {} {name} = {value}\n", look.faint(label));
+            text += &format!("  {} {name} = {value}\n", terminal.faint(label));
         }
         text.push('\n');
         for line in publication.message.lines() {
-            text += format!("  {} {line}", look.faint("│")).trim_end();
+            text += format!("  {} {line}", terminal.faint("│")).trim_end();
             text.push('\n');
         }
         text
     }
 
-    /// What became of each channel when nothing was new.
+    /// The outcome of the second run for each channel.
     fn second_run(&self) -> String {
         let mut text = String::new();
-        for channel in self.again["channels"].as_array().into_iter().flatten() {
-            let word = |name: &str| channel[name].as_str().unwrap_or_default().to_owned();
-            text += &format!("  {:<12} {}\n", word("name"), word("outcome"));
+        for channel in self.second["channels"].as_array().into_iter().flatten() {
+            let field = |name: &str| channel[name].as_str().unwrap_or_default().to_owned();
+            text += &format!("  {:<12} {}\n", field("name"), field("outcome"));
         }
-        text += "\n  Each file is announced once per threshold: nobody is told twice.\n";
+        text += "\n  Each alert is sent once per threshold, so the second run sends nothing.\n";
         text
     }
 }
 
-fn raw(publication: &Publication) -> Value {
+fn publish_request(publication: &Publication) -> Value {
     let attributes: serde_json::Map<_, _> = publication
         .attributes
         .iter()
@@ -312,25 +327,25 @@ fn raw(publication: &Publication) -> Value {
     })
 }
 
-fn mail(publication: &Publication) -> String {
+fn email(publication: &Publication) -> String {
     format!("Subject: {}\n\n{}", publication.subject.as_deref().unwrap_or_default(), publication.message)
 }
 
 /// A link that opens a message in Slack's Block Kit Builder.
 fn block_kit_builder(message: &Value) -> String {
     let blocks = json!({"blocks": message["blocks"]}).to_string();
-    // The form encoding writes blanks as `+`, which a fragment does not know.
+    // The form encoding writes a space as `+`, but `+` has no special meaning in a URL fragment.
     let encoded: String = url::form_urlencoded::byte_serialize(blocks.as_bytes()).collect();
     format!("https://app.slack.com/block-kit-builder/#{}", encoded.replace('+', "%20"))
 }
 
-/// A page of links that are too long for a terminal.
-fn page(links: &[String]) -> String {
+/// An HTML page with the links, which may be too long for a terminal.
+fn links_page(links: &[String]) -> String {
     let mut page = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Slack messages of the demo</title>\n\
                     <h1>Slack messages of the demo</h1>\n<p>Slack's Block Kit Builder asks you to sign in to Slack.</p>\n<ol>\n"
         .to_owned();
     for (index, link) in links.iter().enumerate() {
-        // The link is percent-encoded: no character of it means anything to HTML.
+        // The link needs no HTML escaping, because it is percent-encoded.
         page += &format!("<li><a href=\"{link}\">Open message {} in the Block Kit Builder</a></li>\n", index + 1);
     }
     page + "</ol>\n</html>\n"

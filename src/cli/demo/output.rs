@@ -1,4 +1,4 @@
-//! The folder that a demo writes to. It belongs to the user, so nothing is removed from it but what a demo wrote.
+//! The folder that the demo writes to. It belongs to the user, so only files written by a demo are ever removed.
 
 use std::fs;
 use std::io;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use super::DemoError;
 
-/// The first line of the configuration that a demo writes. A later demo recognizes its own folder by it.
-pub const FIRST_LINE: &str = "# What the demo gives the function. The stand-ins are at these ports while it runs.";
-/// The name of that file.
+/// The first line of the configuration file. A later demo recognizes the folder by it.
+pub const FIRST_LINE: &str = "# The configuration of the demo. The stand-ins listen on these ports while it runs.";
+/// The name of the configuration file.
 pub const CONFIG: &str = "config.toml";
-/// What the function remembers between its two runs.
+/// The name of the ledger file, which the second run reads.
 pub const LEDGER: &str = "ledger.json";
 
-/// A folder that is empty, or holds what an earlier demo wrote.
+/// A folder that was empty or written by an earlier demo.
 pub struct Output {
     directory: PathBuf,
 }
 
 impl Output {
-    /// Creates the folder, or takes that of an earlier demo over.
+    /// Creates the folder, or reuses that of an earlier demo.
     pub fn new(directory: &Path) -> Result<Self, DemoError> {
         let output = Self { directory: directory.to_owned() };
         let io = |error| io_error(directory, error);
@@ -29,21 +29,21 @@ impl Output {
                 entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>()
             })
             .map_err(io)?;
-        if !names.is_empty() && !output.is_of_a_demo() {
+        if !names.is_empty() && !output.was_written_by_demo() {
             return Err(DemoError::NotEmpty(output.name()));
         }
-        for name in names.iter().filter_map(|name| name.to_str()).filter(|name| is_left_over(name)) {
+        for name in names.iter().filter_map(|name| name.to_str()).filter(|name| is_stale(name)) {
             let path = output.path(name);
             fs::remove_file(&path).map_err(|error| io_error(&path, error))?;
         }
         Ok(output)
     }
 
-    fn is_of_a_demo(&self) -> bool {
+    fn was_written_by_demo(&self) -> bool {
         fs::read_to_string(self.path(CONFIG)).is_ok_and(|config| config.starts_with(FIRST_LINE))
     }
 
-    /// The folder as seen from the current one, if it is below that.
+    /// The path of the folder, relative to the current directory if the folder is inside it.
     pub fn name(&self) -> String {
         let here = std::env::current_dir().ok();
         let below = here.and_then(|here| self.directory.strip_prefix(here).ok().map(Path::to_owned));
@@ -55,7 +55,7 @@ impl Output {
         self.directory.join(name)
     }
 
-    /// Writes a file, over that of an earlier demo.
+    /// Writes a file. Replaces that of an earlier demo.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, DemoError> {
         let path = self.path(name);
         fs::write(&path, text).map_err(|error| io_error(&path, error))?;
@@ -63,9 +63,9 @@ impl Output {
     }
 }
 
-/// Whether a file of an earlier demo must go, because this one may not write it again: with the old ledger nothing would be
-/// new, and there may have been more Slack messages.
-fn is_left_over(name: &str) -> bool {
+/// Whether a file of an earlier demo must be removed, because this demo may not overwrite it. With the old ledger, the first
+/// run would find nothing new. The earlier demo may also have written more Slack messages.
+fn is_stale(name: &str) -> bool {
     let message = name.strip_prefix("slack-").and_then(|name| name.strip_suffix(".json"));
     name == LEDGER || message.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -1,4 +1,4 @@
-//! The report of the demo on this machine: the function behind a server that does what API Gateway does.
+//! Serves the report of the demo on this machine, through a small replacement for API Gateway.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,34 +14,34 @@ use super::DemoError;
 use crate::demo::stand_ins::{Answer, Reply, Request, Server, Service, Violations};
 use crate::lambda::{Function, Invocation};
 
-/// A port that the report will be at. It is taken before the function is configured, which must know it.
+/// The listener for the report. The port is bound first, because the configuration of the function contains the URL.
 pub struct Page {
     listener: TcpListener,
     address: SocketAddr,
 }
 
 impl Page {
-    /// Takes a port of the loopback interface; 0 is any free one.
-    pub async fn open(port: u16) -> Result<Self, DemoError> {
-        let no_port = |error: io::Error| DemoError::Io(format!("port {port} of this machine cannot be had"), error);
+    /// Binds a port of the loopback interface; 0 stands for any free port.
+    pub async fn bind(port: u16) -> Result<Self, DemoError> {
+        let no_port = |error: io::Error| DemoError::Io(format!("cannot bind port {port} of this machine"), error);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(no_port)?;
         let address = listener.local_addr().map_err(no_port)?;
         Ok(Self { listener, address })
     }
 
-    /// Where it is, without a slash at the end.
+    /// The base URL, without a trailing slash.
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Answers with the function, one request after the other as a single Lambda does, until the process ends.
+    /// Answers requests with the function until the process ends. Like a Lambda instance, it handles one request at a time.
     pub async fn serve(self, function: &Function) -> Result<(), DemoError> {
         let origin = self.origin();
         let (calls, mut called) = mpsc::unbounded_channel();
         let _server =
             Server::serve_on(self.listener, Gateway { calls }).map_err(|error| DemoError::Io(origin, error))?;
         while let Some(Call { event, answer }) = called.recv().await {
-            // Whoever has gone away meanwhile needs no answer.
+            // Fails only if the client has disconnected.
             let _ = answer.send(match function.handle(&event, &Invocation::default()).await {
                 Ok(answer) => reply(&serde_json::from_str(answer.get()).unwrap_or_default()),
                 Err(error) => Reply::text(502, &error.to_string()),
@@ -51,7 +51,7 @@ impl Page {
     }
 }
 
-/// Makes events of requests, and hands them to whoever has the function.
+/// Turns requests into events and passes them to [`Page::serve`].
 struct Gateway {
     calls: mpsc::UnboundedSender<Call>,
 }
@@ -65,18 +65,18 @@ impl Service for Gateway {
     fn answer(&mut self, request: &Request, _: &mut Violations) -> Answer {
         let (answer, answered) = oneshot::channel();
         let _ = self.calls.send(Call { event: event(request).to_string(), answer });
-        Answer::Later(Box::pin(async { answered.await.unwrap_or_else(|_| Reply::text(503, "the demo is over")) }))
+        Answer::Later(Box::pin(async { answered.await.unwrap_or_else(|_| Reply::text(503, "the demo has ended")) }))
     }
 }
 
-/// A request as a function URL hands it on. Whoever can ask this machine is let in.
+/// The event that a function URL would make of a request. Every request from this machine counts as authorized.
 fn event(request: &Request) -> Value {
     let path = if request.path == "/" { "/report" } else { &request.path };
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&request.query).finish();
     let headers: BTreeMap<_, _> = request
         .headers
         .iter()
-        // It would have to be decoded here, and the way is short.
+        // A compressed answer would have to be decoded here, and compression gains nothing on one machine.
         .filter(|(name, _)| *name != "accept-encoding")
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect();

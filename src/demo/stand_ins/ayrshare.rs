@@ -1,4 +1,4 @@
-//! A stand-in for Ayrshare's API: galleries and scheduled posts of profiles.
+//! A stand-in for Ayrshare's API, with galleries and scheduled posts.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,15 +10,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
 
-/// Requests that Ayrshare takes for one profile within five minutes, which is longer than any test.
+/// The rate limit for one profile. Ayrshare counts five minutes, which is longer than any test.
 const MAX_REQUESTS: usize = 300;
-/// Posts in one answer.
+/// The largest number of posts in one answer.
 const MAX_POSTS: usize = 1_000;
-/// Posts in one answer when nothing is said.
+/// The number of posts in one answer without a `limit`.
 const DEFAULT_POSTS: usize = 25;
-/// How long a listed file lives. Ayrshare documents several lifetimes, and nothing may depend on any of them.
+/// The lifetime of a listed file. Ayrshare documents several lifetimes, so nothing may depend on this one.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// The states of a post, as `GET /history` takes them.
+/// The values of `status` that `GET /history` accepts.
 const STATUSES: [&str; 7] = ["success", "error", "processing", "pending", "paused", "deleted", "awaiting approval"];
 
 /// An Ayrshare account.
@@ -40,7 +40,7 @@ pub enum Call {
 struct Profile {
     media: Script,
     history: Script,
-    /// Answers `GET /history` instead of the script's last reply, as the query asks.
+    /// If set, `GET /history` answers with those posts that match the query, once the list of scripted replies is used up.
     posts: Option<Vec<Value>>,
 }
 
@@ -48,17 +48,17 @@ struct Profile {
 pub type AyrshareStandIn = Server<Ayrshare>;
 
 impl AyrshareStandIn {
-    /// Starts one that takes this API key and knows no profile yet.
+    /// Starts a stand-in that accepts this API key and has no profiles yet.
     ///
     /// # Errors
     ///
-    /// Fails when no port can be had.
+    /// Fails if no port can be bound.
     pub async fn start(api_key: &str) -> io::Result<Self> {
         let ayrshare = Ayrshare { api_key: api_key.to_owned(), profiles: HashMap::new(), requests: HashMap::new() };
         Self::serve(ayrshare).await
     }
 
-    /// Takes another API key from now on, and the one before no more.
+    /// Replaces the API key. The previous one is no longer accepted.
     pub fn change_api_key(&self, api_key: &str) {
         api_key.clone_into(&mut self.service().api_key);
     }
@@ -69,38 +69,38 @@ impl AyrshareStandIn {
         format!("{}/api", self.origin())
     }
 
-    /// Answers `GET /media` for a profile key, or for the primary profile, always with this.
+    /// Answers every `GET /media` for this profile key with this reply. Without a key, it is the primary profile.
     pub fn media(&self, key: Option<&str>, reply: Reply) {
         self.service().profile(key).media.then(reply);
     }
 
-    /// Gives a profile a gallery of these files.
+    /// Sets the gallery of a profile.
     pub fn gallery(&self, key: Option<&str>, files: &[Value]) {
         self.media(key, Reply::json(200, &json!(files)));
     }
 
-    /// Answers the next `GET /media` of a profile with these.
+    /// Answers the next `GET /media` for a profile with these replies.
     pub fn media_first(&self, key: Option<&str>, replies: impl IntoIterator<Item = Reply>) {
         self.service().profile(key).media.first(replies);
     }
 
-    /// Answers `GET /history` of a profile always with this; before that, it is Ayrshare's "none".
+    /// Answers every `GET /history` for a profile with this reply. The default is that there are no posts.
     pub fn history(&self, key: Option<&str>, reply: Reply) {
         self.service().profile(key).history.then(reply);
     }
 
-    /// Answers the next `GET /history` of a profile with these.
+    /// Answers the next `GET /history` for a profile with these replies.
     pub fn history_first(&self, key: Option<&str>, replies: impl IntoIterator<Item = Reply>) {
         self.service().profile(key).history.first(replies);
     }
 
-    /// Gives a profile these posts, of which `GET /history` answers what its query asks for, and no more than its
-    /// limit: whoever wants all of many has to ask for several spans of time.
+    /// Sets the posts of a profile. `GET /history` answers with those that match its query, up to its limit. A client that
+    /// wants more posts must query several date ranges.
     pub fn posts(&self, key: Option<&str>, posts: &[Value]) {
         self.service().profile(key).posts = Some(posts.to_vec());
     }
 
-    /// How often a call was made for a profile.
+    /// The number of calls for a profile.
     #[must_use]
     pub fn requests(&self, key: Option<&str>, call: Call) -> usize {
         self.service().requests.get(&(key.map(ToOwned::to_owned), call)).copied().unwrap_or_default()
@@ -150,12 +150,12 @@ impl Service for Ayrshare {
         let count = self.requests.entry((key.clone(), call)).or_default();
         *count += 1;
         if *count == MAX_REQUESTS + 1 {
-            violations.add(request, "it is more than the rate limit of a profile");
+            violations.add(request, "it exceeds the rate limit of a profile");
         }
         let query = match call {
             Call::Media if request.query.is_empty() => None,
             Call::Media => {
-                violations.add(request, "no query is documented");
+                violations.add(request, "it has a query, but none is documented");
                 None
             }
             Call::History => match HistoryQuery::of(request) {
@@ -166,7 +166,7 @@ impl Service for Ayrshare {
                 }
             },
         };
-        // Which code the real one gives is not known; the function goes by the status.
+        // It is not known which code Ayrshare sends. The function uses only the status.
         let Some(profile) = self.profiles.get_mut(&key) else {
             let message = "The profile key is not valid. Please verify your Profile Key.";
             return error(403, &json!({"action": "profile", "code": 31, "message": message})).into();
@@ -180,7 +180,7 @@ impl Service for Ayrshare {
     }
 }
 
-/// An error as Ayrshare writes it.
+/// An Ayrshare error.
 fn error(http_status: u16, fields: &Value) -> Reply {
     let mut body = json!({"status": "error"});
     for (name, value) in fields.as_object().into_iter().flatten() {
@@ -189,13 +189,13 @@ fn error(http_status: u16, fields: &Value) -> Reply {
     Reply::json(http_status, &body)
 }
 
-/// How Ayrshare says that there is no post.
+/// Ayrshare's answer if there are no posts.
 fn none() -> Reply {
     let message = "History not found.";
     Reply::json(400, &json!({"history": {"action": "history", "status": "error", "code": 221, "message": message}}))
 }
 
-/// A file as `GET /media` lists it. Its id, URL and size follow from the account and the name.
+/// A file as `GET /media` lists it. The id, the URL and the size are derived from the account and the name.
 #[must_use]
 pub fn listed_file(account: &str, name: &str, expires_at: Option<Timestamp>) -> Value {
     let hash = Sha256::digest(format!("{account}/{name}"));
@@ -206,7 +206,7 @@ pub fn listed_file(account: &str, name: &str, expires_at: Option<Timestamp>) -> 
     json!({
         "id": format!("{uuid}-{extension}"),
         "timeCreated": expires_at.and_then(|at| at.checked_sub(LIFETIME).ok()),
-        // A string, as Ayrshare writes it.
+        // Ayrshare sends a string.
         "size": size.to_string(),
         "url": format!("https://images.ayrshare.com/{account}/{uuid}.{extension}"),
         "fileName": name,
@@ -215,7 +215,7 @@ pub fn listed_file(account: &str, name: &str, expires_at: Option<Timestamp>) -> 
     })
 }
 
-/// A post as `GET /history` lists it, with the media of these files, waiting for its time.
+/// A pending post with these files, as `GET /history` lists it.
 #[must_use]
 pub fn scheduled_post(id: &str, text: &str, platforms: &[&str], files: &[&Value], due: Timestamp) -> Value {
     let urls: Vec<_> = files.iter().map(|file| &file["url"]).collect();
@@ -230,7 +230,7 @@ pub fn scheduled_post(id: &str, text: &str, platforms: &[&str], files: &[&Value]
     })
 }
 
-/// What is asked of `GET /history`.
+/// The query of `GET /history`.
 struct HistoryQuery {
     status: Option<String>,
     dates: Option<(Timestamp, Timestamp)>,
@@ -246,7 +246,7 @@ impl HistoryQuery {
             }
         }
         if given.remove("type") != Some("scheduled") {
-            return Err("`type` is not `scheduled`: posts that went out long ago are of no use".to_owned());
+            return Err("`type` is not `scheduled`, but only scheduled posts are needed".to_owned());
         }
         let status = given.remove("status");
         if let Some(unknown) = status.filter(|status| !STATUSES.contains(status)) {
@@ -255,21 +255,23 @@ impl HistoryQuery {
         let limit = match given.remove("limit").map(str::parse) {
             None => DEFAULT_POSTS,
             Some(Ok(limit @ 1..=MAX_POSTS)) => limit,
-            Some(_) => return Err(format!("`limit` is no number from 1 to {MAX_POSTS}")),
+            Some(_) => return Err(format!("`limit` is not a number from 1 to {MAX_POSTS}")),
         };
         let last_days = given.remove("lastDays");
-        let date = |text: &str| text.parse::<Timestamp>().map_err(|_| format!("`{text}` is no date"));
+        let date = |text: &str| text.parse::<Timestamp>().map_err(|_| format!("`{text}` is not a date"));
         let dates = match (given.remove("startDate"), given.remove("endDate")) {
             (Some(start), Some(end)) => Some((date(start)?, date(end)?)),
             (None, None) if last_days == Some("0") => None,
-            (None, None) => return Err("the default of 30 days may not hold what is due later".to_owned()),
-            _ => return Err("of `startDate` and `endDate`, one is missing".to_owned()),
+            (None, None) => {
+                return Err("there is no date range, and the default of 30 days may miss later posts".to_owned());
+            }
+            _ => return Err("either `startDate` or `endDate` is missing".to_owned()),
         };
         if dates.is_some_and(|(start, end)| end < start) {
             return Err("`endDate` is before `startDate`".to_owned());
         }
         match given.into_keys().next() {
-            Some(unknown) => Err(format!("`{unknown}` is no parameter")),
+            Some(unknown) => Err(format!("there is no parameter `{unknown}`")),
             None => Ok(Self { status: status.map(ToOwned::to_owned), dates, limit }),
         }
     }
@@ -307,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn galleries_are_those_of_the_key() {
+    async fn each_key_has_its_own_gallery() {
         let ayrshare = AyrshareStandIn::start("KEY").await.expect("a port");
         ayrshare.gallery(None, &[json!({"id": "1"})]);
         ayrshare.gallery(Some("A"), &[]);
@@ -319,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_must_not_be_sent_is_a_violation() {
+    async fn invalid_requests_are_violations() {
         let check = async |path: &str, key: Option<&str>, expected: &str| {
             let ayrshare = AyrshareStandIn::start("KEY").await.expect("a port");
             get(&ayrshare, path, key).await;
@@ -327,16 +329,16 @@ mod tests {
             assert!(violations.len() == 1 && violations[0].contains(expected), "{path} {key:?}: {violations:?}");
         };
         check("/media", Some(""), "the profile key is empty").await;
-        check("/media?limit=1", None, "no query is documented").await;
+        check("/media?limit=1", None, "it has a query, but none is documented").await;
         check("/history", None, "`type` is not `scheduled`").await;
         check("/history?type=scheduled", None, "the default of 30 days").await;
-        check("/history?type=scheduled&lastDays=0&limit=1001", None, "`limit` is no number").await;
+        check("/history?type=scheduled&lastDays=0&limit=1001", None, "`limit` is not a number").await;
         check("/history?type=scheduled&lastDays=0&status=due", None, "there is no status `due`").await;
-        check("/history?type=scheduled&startDate=2026-11-23T00:00:00Z", None, "one is missing").await;
+        check("/history?type=scheduled&startDate=2026-11-23T00:00:00Z", None, "is missing").await;
     }
 
     #[tokio::test]
-    async fn posts_are_those_that_the_query_asks_for() {
+    async fn posts_are_filtered_by_the_query() {
         let ayrshare = AyrshareStandIn::start("KEY").await.expect("a port");
         let post = |id: usize, status: &str, date: Value| json!({"id": id, "status": status, "scheduleDate": date});
         ayrshare.posts(

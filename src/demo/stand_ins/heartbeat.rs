@@ -6,10 +6,10 @@ use axum::http::Method;
 
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
 
-/// The path that the real ones put a UUID into.
+/// The path. Real services have a UUID in it too.
 const PATH: &str = "/8d2f0a3c-6b1e-4d57-9c0a-2f4e6b8d0a1c";
 
-/// Takes heartbeats.
+/// Records heartbeat calls.
 pub struct Heartbeat {
     paths: Vec<String>,
     replies: Script,
@@ -19,28 +19,28 @@ pub struct Heartbeat {
 pub type HeartbeatStandIn = Server<Heartbeat>;
 
 impl HeartbeatStandIn {
-    /// Starts one that answers `OK`.
+    /// Starts a stand-in that answers `OK`.
     ///
     /// # Errors
     ///
-    /// Fails when no port can be had.
+    /// Fails if no port can be bound.
     pub async fn start() -> io::Result<Self> {
         Self::serve(Heartbeat { paths: Vec::new(), replies: Script::always(Reply::text(200, "OK")) }).await
     }
 
-    /// Where it is called.
+    /// The heartbeat URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}{PATH}", self.origin())
     }
 
-    /// What was called so far: `""` for a sign of life, `"/fail"` for a failure.
+    /// The calls so far: `""` for success, `"/fail"` for failure.
     #[must_use]
     pub fn beats(&self) -> Vec<String> {
         self.service().paths.clone()
     }
 
-    /// Answers the next requests with these.
+    /// Answers the next requests with these replies.
     pub fn reply_first(&self, replies: impl IntoIterator<Item = Reply>) {
         self.service().replies.first(replies);
     }

@@ -1,9 +1,8 @@
-//! Stand-ins for Ayrshare, Slack, SNS, a signed webhook and a heartbeat: real HTTP servers on this machine.
+//! Stand-ins for Ayrshare, Slack, SNS, a signed webhook and a heartbeat. They are HTTP servers on this machine.
 //!
-//! Each holds every request that it gets against what the real service takes (and against what must never be sent to
-//! it), and keeps what it objects to as [`Server::violations`]: a run whose stand-ins have none would have been
-//! understood by the real ones. What they answer can be scripted, to the failures that the real ones cannot be asked
-//! for. A stand-in ends when it is dropped.
+//! Each stand-in checks every request against the rules of the real service, and against what must never be sent to it.
+//! [`Server::violations`] lists the broken rules. The real services would have accepted the requests of a run without
+//! violations. A test can script the replies, for example to simulate failures. A stand-in stops when it is dropped.
 
 mod ayrshare;
 mod heartbeat;

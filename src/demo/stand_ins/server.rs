@@ -1,4 +1,4 @@
-//! What every stand-in is made of: a server, the requests that it gets, and the replies that it gives.
+//! The parts of every stand-in: a server, its requests and its replies.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,20 +18,21 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// The largest request that a stand-in reads: more than Lambda takes of an answer.
+/// The largest request body that a stand-in reads, in bytes. It is larger than the limit of a Lambda response, so that a
+/// violation of that limit is noticed.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a service does with a request.
+/// The behaviour of a stand-in.
 pub trait Service: Send + 'static {
-    /// Answers a request, and says what is wrong with it.
+    /// Answers a request and records its violations.
     fn answer(&mut self, request: &Request, violations: &mut Violations) -> Answer;
 }
 
-/// What a service answers.
+/// The answer of a service.
 pub enum Answer {
-    /// A reply that is known.
+    /// A reply that is known immediately.
     Now(Reply),
-    /// A reply that something else decides on, later.
+    /// A reply that is known later.
     Later(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
@@ -41,7 +42,7 @@ impl From<Reply> for Answer {
     }
 }
 
-/// A service on a port of this machine, until it is dropped.
+/// A service on a port of this machine. It stops when it is dropped.
 pub struct Server<S> {
     address: SocketAddr,
     shared: Arc<Shared<S>>,
@@ -56,20 +57,20 @@ struct Shared<S> {
 }
 
 impl<S: Service> Server<S> {
-    /// Serves on a free port of the loopback interface. It must be called on a Tokio runtime.
+    /// Starts a server on a free port of the loopback interface. Must be called on a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// Fails when no port can be had.
+    /// Fails if no port can be bound.
     pub async fn serve(service: S) -> io::Result<Self> {
         Self::serve_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?, service)
     }
 
-    /// Serves on a port that is taken already.
+    /// Starts a server on a listener that is already bound.
     ///
     /// # Errors
     ///
-    /// Fails when the port does not say where it is.
+    /// Fails if the listener has no local address.
     pub fn serve_on(listener: TcpListener, service: S) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -80,7 +81,7 @@ impl<S: Service> Server<S> {
         });
         let router = Router::new().fallback(answer::<S>).with_state(Arc::clone(&shared));
         let task = tokio::spawn(async move {
-            // It ends by being aborted.
+            // Runs until the task is aborted.
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { address, shared, task })
@@ -88,31 +89,31 @@ impl<S: Service> Server<S> {
 }
 
 impl<S> Server<S> {
-    /// Where it is, without a slash at the end.
+    /// The base URL, without a trailing slash.
     #[must_use]
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Everything that was wrong with the requests so far.
+    /// The violations of all requests so far.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         lock(&self.shared.violations).0.clone()
     }
 
-    /// Everything that was wrong with the requests so far, which is thereby forgiven.
+    /// Returns the violations of all requests so far, and clears them.
     #[must_use]
     pub fn take_violations(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.shared.violations).0)
     }
 
-    /// How many requests were being answered at the same time, at the most.
+    /// The largest number of requests that were answered at the same time.
     #[must_use]
     pub fn most_at_once(&self) -> usize {
         self.shared.most_at_once.load(Ordering::SeqCst)
     }
 
-    /// The service itself, to script it and to ask what it got. Let go of it before the next `await`.
+    /// The service, for scripting and inspection. Drop the guard before the next `await`.
     pub fn service(&self) -> MutexGuard<'_, S> {
         lock(&self.shared.service)
     }
@@ -124,15 +125,15 @@ impl<S> Drop for Server<S> {
     }
 }
 
-/// A test that panics while it holds the lock has failed already.
+/// Ignores poisoning, because a test that panicked while it held the lock has failed already.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn answer<S: Service>(State(shared): State<Arc<Shared<S>>>, request: axum::extract::Request) -> Response {
-    let _one_more = OneMore::new(&shared.at_once, &shared.most_at_once);
+    let _in_flight = InFlight::new(&shared.at_once, &shared.most_at_once);
     let (head, body) = request.into_parts();
-    // Whoever goes away in the middle of a request gets no answer.
+    // Fails only if the client disconnects or the body is too large.
     let body = body::to_bytes(body, MAX_REQUEST_BYTES).await.unwrap_or_default();
     let request = Request {
         method: head.method,
@@ -141,7 +142,7 @@ async fn answer<S: Service>(State(shared): State<Arc<Shared<S>>>, request: axum:
         headers: head.headers,
         body,
     };
-    // The two locks are let go of before the reply is waited for.
+    // Both locks are released before the reply is awaited.
     let answer = lock(&shared.service).answer(&request, &mut lock(&shared.violations));
     let reply = match answer {
         Answer::Now(reply) => reply,
@@ -153,28 +154,28 @@ async fn answer<S: Service>(State(shared): State<Arc<Shared<S>>>, request: axum:
     reply.into_response()
 }
 
-/// Counts a request while it is being answered, also when its client goes away.
-struct OneMore<'a>(&'a AtomicUsize);
+/// Counts a request as long as it is in flight, even if the client disconnects.
+struct InFlight<'a>(&'a AtomicUsize);
 
-impl<'a> OneMore<'a> {
+impl<'a> InFlight<'a> {
     fn new(at_once: &'a AtomicUsize, most_at_once: &AtomicUsize) -> Self {
         most_at_once.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         Self(at_once)
     }
 }
 
-impl Drop for OneMore<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// A request, read whole.
+/// A complete request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The path, as it came.
+    /// The path, not decoded.
     pub path: String,
     /// The parameters of the query, decoded, in order.
     pub query: Vec<(String, String)>,
@@ -185,7 +186,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A header that is there once and is text.
+    /// The value of a header, if it occurs exactly once and is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
@@ -198,45 +199,44 @@ impl Request {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// Objects to every header but these, and to those of them that are there twice. What only carries the request
-    /// along is let through.
+    /// Records a violation for every unexpected header and for every duplicate one. Transport headers are always allowed.
     pub fn check_headers(&self, expected: &[&str], violations: &mut Violations) {
-        const CARRIERS: [&str; 4] = ["accept", "content-length", "host", "user-agent"];
+        const TRANSPORT: [&str; 4] = ["accept", "content-length", "host", "user-agent"];
         for name in self.headers.keys() {
             let name = name.as_str();
-            if !CARRIERS.contains(&name) && !expected.contains(&name) {
+            if !TRANSPORT.contains(&name) && !expected.contains(&name) {
                 violations.add(self, &format!("the header `{name}` must not be sent"));
             } else if self.header(name).is_none() {
-                violations.add(self, &format!("the header `{name}` is there twice, or is no text"));
+                violations.add(self, &format!("the header `{name}` occurs twice or is not text"));
             }
         }
     }
 }
 
-/// What was wrong with the requests of a stand-in.
+/// The rules that requests to a stand-in have broken.
 #[derive(Debug, Default)]
 pub struct Violations(Vec<String>);
 
 impl Violations {
-    /// Objects to a request.
+    /// Records a violation.
     pub fn add(&mut self, request: &Request, what: &str) {
         self.0.push(format!("{} {}: {what}", request.method, request.path));
     }
 
-    /// Objects to a request that the real service does not know.
+    /// Records a request that the real service does not have.
     pub fn unknown(&mut self, request: &Request) -> Reply {
         self.add(request, "there is no such call");
         Reply::text(404, "there is no such call")
     }
 
-    /// How many there are so far.
+    /// The number of violations so far.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.len()
     }
 }
 
-/// What a stand-in answers: first what it was told to, one reply a request, and then always the same.
+/// The replies of a stand-in: first a list, with one reply per request, then always the same reply.
 #[derive(Debug)]
 pub struct Script {
     first: VecDeque<Reply>,
@@ -244,18 +244,18 @@ pub struct Script {
 }
 
 impl Script {
-    /// Always the same.
+    /// A script with one reply for all requests.
     #[must_use]
     pub fn always(then: Reply) -> Self {
         Self { first: VecDeque::new(), then }
     }
 
-    /// Puts replies to the next requests in front of the one that is always given.
+    /// Answers the next requests with these replies.
     pub fn first(&mut self, replies: impl IntoIterator<Item = Reply>) {
         self.first.extend(replies);
     }
 
-    /// Changes the reply that is always given.
+    /// Sets the reply to all requests after those of the list.
     pub fn then(&mut self, reply: Reply) {
         self.then = reply;
     }
@@ -265,13 +265,13 @@ impl Script {
         self.scripted().unwrap_or_else(|| self.then.clone())
     }
 
-    /// The reply to the next request, if one was put in front.
+    /// The next reply of the list, if there is one.
     pub fn scripted(&mut self) -> Option<Reply> {
         self.first.pop_front()
     }
 }
 
-/// A reply, and how it is given.
+/// A reply, with an optional delay or fault.
 #[derive(Clone, Debug)]
 pub struct Reply {
     status: StatusCode,
@@ -282,11 +282,11 @@ pub struct Reply {
 
 #[derive(Clone, Debug)]
 enum Payload {
-    /// The whole body.
+    /// A complete body.
     Whole(Bytes),
-    /// The beginning of a body; then the connection breaks.
+    /// The beginning of a body, after which the connection breaks.
     Broken(Bytes),
-    /// The same bytes again and again, made only as they are read.
+    /// A repeated chunk. It is generated as it is sent, so that a large body needs no memory.
     Repeated(Bytes, usize),
 }
 
@@ -296,25 +296,25 @@ impl Reply {
         Self { status, headers: Vec::new(), body, delay: Duration::ZERO }.with_header("content-type", content_type)
     }
 
-    /// A reply of text.
+    /// A text reply.
     #[must_use]
     pub fn text(status: u16, text: &str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", Payload::Whole(text.to_owned().into()))
     }
 
-    /// A reply of JSON.
+    /// A JSON reply.
     #[must_use]
     pub fn json(status: u16, value: &Value) -> Self {
         Self::new(status, "application/json; charset=utf-8", Payload::Whole(value.to_string().into()))
     }
 
-    /// A reply of JSON that has `chunk` in it so many times.
+    /// A JSON reply whose body is `chunk`, repeated `times` times.
     #[must_use]
     pub fn repeated(status: u16, chunk: &str, times: usize) -> Self {
         Self::new(status, "application/json; charset=utf-8", Payload::Repeated(chunk.to_owned().into(), times))
     }
 
-    /// This reply with one header more. A name or a value that HTTP does not take is left out.
+    /// Adds a header. Ignores an invalid name or value.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (name.parse(), value.parse()) {
@@ -323,14 +323,14 @@ impl Reply {
         self
     }
 
-    /// This reply after a pause.
+    /// Sends this reply after a delay.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// The first half of this reply, after which the connection breaks.
+    /// Sends only the first half of this reply, then breaks the connection.
     #[must_use]
     pub fn cut_in_half(mut self) -> Self {
         if let Payload::Whole(body) = &self.body {
@@ -339,7 +339,7 @@ impl Reply {
         self
     }
 
-    /// This reply with the body and the type of another one.
+    /// Replaces the body and the content type with those of another reply.
     #[must_use]
     pub fn with_body_of(mut self, other: Self) -> Self {
         self.body = other.body;
@@ -347,7 +347,7 @@ impl Reply {
         self
     }
 
-    /// Whether it says that the request was taken.
+    /// Whether the status means success.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.status.is_success()
@@ -366,7 +366,7 @@ impl Reply {
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
-        // Of two with the same name the later one stands.
+        // A later header replaces an earlier one with the same name.
         for (name, value) in self.headers {
             response.headers_mut().insert(name, value);
         }

@@ -9,16 +9,16 @@ use url::Url;
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
 use crate::model::text::units;
 
-/// The path of the webhook: whoever knows it can post.
+/// The path of the webhook. It is secret, because anyone who knows it can post.
 const PATH: &str = "/services/T00STANDIN/B00STANDIN/yX3kq0VtMPb7sLr2hGdN9wZc";
-/// Characters of all texts and URLs of the blocks together. What Slack refuses is measured and not documented.
-const MAX_IN_BLOCKS: usize = 9_000;
-/// Characters that the plain text should stay below.
+/// The characters of all texts and URLs in the blocks together. Slack does not document this limit; it was measured.
+const MAX_BLOCK_CHARACTERS: usize = 9_000;
+/// The recommended length of the plain text, in characters.
 const MAX_TEXT: usize = 4_000;
-/// Characters of a URL.
+/// The length of a URL, in characters.
 const MAX_URL: usize = 3_000;
-/// How the URL of a page on its reader's own machine begins.
-const LOCAL: &str = "http://127.0.0.1:";
+/// The prefix of a URL on the local machine, which the demo uses.
+const LOCAL_PREFIX: &str = "http://127.0.0.1:";
 
 /// A channel behind an incoming webhook.
 pub struct Slack {
@@ -31,11 +31,11 @@ pub struct Slack {
 pub type SlackStandIn = Server<Slack>;
 
 impl SlackStandIn {
-    /// Starts one that takes messages.
+    /// Starts a stand-in that accepts valid messages.
     ///
     /// # Errors
     ///
-    /// Fails when no port can be had.
+    /// Fails if no port can be bound.
     pub async fn start() -> io::Result<Self> {
         let replies = Script::always(Reply::text(200, "ok"));
         Self::serve(Slack { messages: Vec::new(), attempts: 0, replies }).await
@@ -47,24 +47,24 @@ impl SlackStandIn {
         format!("{}{PATH}", self.origin())
     }
 
-    /// The messages that were taken so far: valid, and answered with success.
+    /// The messages accepted so far: those that were valid and answered with success.
     #[must_use]
     pub fn messages(&self) -> Vec<Value> {
         self.service().messages.clone()
     }
 
-    /// How many messages were sent so far, whatever became of them.
+    /// The number of messages sent so far, including rejected ones.
     #[must_use]
     pub fn attempts(&self) -> usize {
         self.service().attempts
     }
 
-    /// Answers the next valid messages with these.
+    /// Answers the next valid messages with these replies.
     pub fn reply_first(&self, replies: impl IntoIterator<Item = Reply>) {
         self.service().replies.first(replies);
     }
 
-    /// Answers every valid message with this from now on.
+    /// Answers every later valid message with this reply.
     pub fn reply_always(&self, reply: Reply) {
         self.service().replies.then(reply);
     }
@@ -81,10 +81,10 @@ impl Service for Slack {
             violations.add(request, "the content type is not JSON");
         }
         let Some(Value::Object(body)) = request.json() else {
-            violations.add(request, "the body is no JSON object");
+            violations.add(request, "the body is not a JSON object");
             return Reply::text(400, "invalid_payload").into();
         };
-        // This is how a webhook is probed.
+        // The function sends an empty message to check that the webhook exists.
         if body.is_empty() {
             return Reply::text(400, "no_text").into();
         }
@@ -101,12 +101,12 @@ impl Service for Slack {
     }
 }
 
-/// Why a message is not taken.
+/// The reason why a message is rejected.
 #[derive(Debug)]
 struct Objection {
-    /// What Slack answers.
+    /// The answer of Slack.
     answer: &'static str,
-    /// What is wrong.
+    /// A description of the problem.
     what: String,
 }
 
@@ -119,7 +119,7 @@ impl<S: Into<String>> From<S> for Objection {
 type Checked = Result<(), Objection>;
 
 fn check(body: &Map<String, Value>) -> Checked {
-    // `channel`, `username` and icons above all: Slack refuses them since 2026.
+    // Above all `channel`, `username` and icons, which Slack rejects since 2026.
     if let Some(key) = body.keys().find(|key| !matches!(key.as_str(), "text" | "blocks")) {
         return Err(Objection { answer: "invalid_payload", what: format!("the key `{key}` must not be sent") });
     }
@@ -136,13 +136,13 @@ fn check(body: &Map<String, Value>) -> Checked {
             .map_err(|objection| Objection { what: format!("blocks[{index}]: {}", objection.what), ..objection })?;
     }
     let all: usize = blocks.iter().map(characters).sum();
-    if MAX_IN_BLOCKS < all {
+    if MAX_BLOCK_CHARACTERS < all {
         return Err(Objection { answer: "msg_blocks_too_long", what: format!("its blocks have {all} characters") });
     }
     Ok(())
 }
 
-/// The characters of every text and URL in a block.
+/// The number of characters of all texts and URLs in a block.
 fn characters(value: &Value) -> usize {
     match value {
         Value::String(text) => units(text),
@@ -157,11 +157,11 @@ fn characters(value: &Value) -> usize {
 fn block(block: &Value) -> Checked {
     match block["type"].as_str().unwrap_or_default() {
         "header" => {
-            only(block, &["type", "block_id", "text"])?;
+            check_keys(block, &["type", "block_id", "text"])?;
             text_object(&block["text"], &["plain_text"], 150)
         }
         "section" => {
-            only(block, &["type", "block_id", "text", "fields", "accessory", "expand"])?;
+            check_keys(block, &["type", "block_id", "text", "fields", "accessory", "expand"])?;
             let fields = block["fields"].as_array();
             if block.get("text").is_none() && fields.is_none_or(Vec::is_empty) {
                 return Err("it has neither text nor fields".into());
@@ -180,40 +180,40 @@ fn block(block: &Value) -> Checked {
             })
         }
         "context" => {
-            only(block, &["type", "block_id", "elements"])?;
+            check_keys(block, &["type", "block_id", "elements"])?;
             elements(block, 10, |element| match element["type"].as_str() {
                 Some("image") => image(element),
                 _ => text_object(element, &["mrkdwn", "plain_text"], 3_000),
             })
         }
         "actions" => {
-            only(block, &["type", "block_id", "elements"])?;
+            check_keys(block, &["type", "block_id", "elements"])?;
             elements(block, 25, button)
         }
         "image" => image(block),
-        "divider" => only(block, &["type", "block_id"]),
-        other => Err(format!("there is no block `{other}` in what the function sends").into()),
+        "divider" => check_keys(block, &["type", "block_id"]),
+        other => Err(format!("the function must not send the block type `{other}`").into()),
     }
 }
 
-fn elements(block: &Value, most: usize, check: impl Fn(&Value) -> Checked) -> Checked {
+fn elements(block: &Value, max: usize, check: impl Fn(&Value) -> Checked) -> Checked {
     let elements = block["elements"].as_array().ok_or("it has no elements")?;
-    if !(1..=most).contains(&elements.len()) {
+    if !(1..=max).contains(&elements.len()) {
         return Err(format!("it has {} elements", elements.len()).into());
     }
     elements.iter().try_for_each(check)
 }
 
 fn image(image: &Value) -> Checked {
-    only(image, &["type", "block_id", "image_url", "alt_text", "title"])?;
+    check_keys(image, &["type", "block_id", "image_url", "alt_text", "title"])?;
     https(&image["image_url"])?;
     let alt_text = image["alt_text"].as_str().filter(|text| !text.is_empty()).ok_or("it has no alt_text")?;
     length("alt_text", alt_text, 2_000)
 }
 
-/// Only buttons that open a page: an incoming webhook has nobody who would hear of a press.
+/// Accepts only buttons that open a page. With an incoming webhook, other buttons do nothing.
 fn button(button: &Value) -> Checked {
-    only(button, &["type", "text", "url", "action_id", "style", "accessibility_label"])?;
+    check_keys(button, &["type", "text", "url", "action_id", "style", "accessibility_label"])?;
     text_object(&button["text"], &["plain_text"], 75)?;
     https(&button["url"])
 }
@@ -223,33 +223,33 @@ fn https(url: &Value) -> Checked {
     length("URL", text, MAX_URL)?;
     match Url::parse(text) {
         Ok(url) if url.scheme() == "https" => Ok(()),
-        _ => Err(format!("`{text}` is no https URL").into()),
+        _ => Err(format!("`{text}` is not an https URL").into()),
     }
 }
 
-fn text_object(object: &Value, types: &[&str], most: usize) -> Checked {
-    only(object, &["type", "text", "emoji", "verbatim"])?;
+fn text_object(object: &Value, types: &[&str], max: usize) -> Checked {
+    check_keys(object, &["type", "text", "emoji", "verbatim"])?;
     let kind = object["type"].as_str().filter(|kind| types.contains(kind)).ok_or("its text is of a wrong type")?;
     let text = object["text"].as_str().filter(|text| !text.is_empty()).ok_or("its text is empty")?;
-    length("text", text, most)?;
+    length("text", text, max)?;
     if kind == "mrkdwn" { markup("text", text) } else { Ok(()) }
 }
 
-fn length(what: &str, text: &str, most: usize) -> Checked {
+fn length(what: &str, text: &str, max: usize) -> Checked {
     let found = units(text);
-    if found <= most { Ok(()) } else { Err(format!("its {what} has {found} characters, more than {most}").into()) }
+    if found <= max { Ok(()) } else { Err(format!("its {what} has {found} characters, more than {max}").into()) }
 }
 
-fn only(value: &Value, keys: &[&str]) -> Checked {
-    let fields = value.as_object().ok_or("it is no object")?;
+fn check_keys(value: &Value, keys: &[&str]) -> Checked {
+    let fields = value.as_object().ok_or("it is not an object")?;
     match fields.keys().find(|key| !keys.contains(&key.as_str())) {
-        Some(key) => Err(format!("the key `{key}` is not known").into()),
+        Some(key) => Err(format!("the key `{key}` is unknown").into()),
         None => Ok(()),
     }
 }
 
-/// Objects to what Slack would read as markup and nobody meant: every `<` begins a link, every `&` an entity, and
-/// there is no `>` elsewhere. A mention in a file's name would otherwise call everybody.
+/// Rejects markup that comes from unescaped text. Every `<` must start a link, every `&` an entity, and `>` may appear
+/// nowhere else. Otherwise a file name such as `<!channel>` would notify everybody.
 fn markup(what: &str, text: &str) -> Checked {
     let mut rest = text;
     while let Some(at) = rest.find(['&', '<', '>']) {
@@ -269,7 +269,7 @@ fn markup(what: &str, text: &str) -> Checked {
 
 fn is_link(inside: &str) -> bool {
     let (url, label) = inside.split_once('|').unwrap_or((inside, "-"));
-    (url.starts_with("https://") || url.starts_with(LOCAL)) && !label.is_empty() && !inside.contains('<')
+    (url.starts_with("https://") || url.starts_with(LOCAL_PREFIX)) && !label.is_empty() && !inside.contains('<')
 }
 
 #[cfg(test)]
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_is_held() {
+    fn every_limit_is_checked() {
         let check = |expected: &str, change: &dyn Fn(&mut Value)| {
             let objection = objection(change).unwrap_or_else(|| panic!("no objection, expected {expected}"));
             assert!(objection.contains(expected), "{objection}");
@@ -316,12 +316,12 @@ mod tests {
         for raw in ["a & b", "a > b", "<@U1>", "<http://a.example|a>", "<https://a.example|a", "&quot;"] {
             check("not escaped", &|body| body["blocks"][1]["text"]["text"] = json!(raw));
         }
-        check("is no https URL", &|body| body["blocks"][1]["accessory"]["image_url"] = json!("http://a.example/"));
+        check("is not an https URL", &|body| body["blocks"][1]["accessory"]["image_url"] = json!("http://a.example/"));
         check("no alt_text", &|body| body["blocks"][1]["accessory"]["alt_text"] = json!(""));
         check("it has 11 elements", &|body| {
             body["blocks"][2]["elements"] = json!(vec![json!({"type": "mrkdwn", "text": "a"}); 11]);
         });
-        check("there is no block `table`", &|body| body["blocks"][2]["type"] = json!("table"));
+        check("must not send the block type `table`", &|body| body["blocks"][2]["type"] = json!("table"));
         check("msg_blocks_too_long", &|body| {
             let section = json!({"type": "section", "text": {"type": "mrkdwn", "text": "a".repeat(2_900)}});
             body["blocks"] = json!(vec![section; 4]);
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_are_kept_and_a_probe_is_none() {
+    async fn messages_are_recorded_and_probes_are_not() {
         let slack = SlackStandIn::start().await.expect("a port");
         slack.reply_first([Reply::text(500, "rollup_error")]);
         let http = crate::net::client().expect("a client");

@@ -1,4 +1,4 @@
-//! A stand-in for Amazon SNS: takes the AWS SDK's own requests, and refuses what the real one refuses.
+//! A stand-in for Amazon SNS. It accepts the requests of the AWS SDK and rejects what SNS rejects.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
 
-/// Bytes of a message with its attributes.
+/// The size of a message with its attributes, in bytes.
 const MAX_BYTES: usize = 262_144;
-/// Attributes that a message keeps on its way through raw delivery to SQS.
+/// The number of attributes. With raw delivery, SQS drops a message that has more.
 const MAX_ATTRIBUTES: usize = 10;
-/// The version of the API that every request names.
+/// The API version in every request.
 const VERSION: &str = "2010-03-31";
-/// The headers of the SDK: its signature, and what it says of itself.
+/// The headers that the SDK sends: its signature and its client information.
 const HEADERS: [&str; 9] = [
     "amz-sdk-invocation-id",
     "amz-sdk-request",
@@ -35,62 +35,62 @@ pub struct Sns {
     replies: Script,
 }
 
-/// A message that was taken.
+/// An accepted message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
-    /// Where it was published.
+    /// The topic.
     pub topic_arn: String,
-    /// The subject of a mail.
+    /// The subject of the email.
     pub subject: Option<String>,
-    /// The text of a mail, or JSON.
+    /// The text of the email, or JSON.
     pub message: String,
-    /// The attributes, each with its type and its value.
+    /// The type and the value of each attribute.
     pub attributes: BTreeMap<String, (String, String)>,
-    /// For FIFO topics: the group.
+    /// The message group of a FIFO topic.
     pub group_id: Option<String>,
-    /// For FIFO topics: what tells a repetition.
+    /// The deduplication id of a FIFO topic.
     pub deduplication_id: Option<String>,
 }
 
-/// A stand-in for Amazon SNS. Its origin is what `AWS_ENDPOINT_URL` takes.
+/// A stand-in for Amazon SNS. Set `AWS_ENDPOINT_URL` to its origin.
 pub type SnsStandIn = Server<Sns>;
 
 impl SnsStandIn {
-    /// Starts one that has these topics.
+    /// Starts a stand-in that has these topics.
     ///
     /// # Errors
     ///
-    /// Fails when no port can be had.
+    /// Fails if no port can be bound.
     pub async fn start(topic_arns: &[&str]) -> io::Result<Self> {
         let topics = topic_arns.iter().map(|&arn| arn.to_owned()).collect();
-        // What it is that stands for success depends on the request, so this reply is only a mark.
+        // The body of a successful reply depends on the request, so it is filled in later.
         let replies = Script::always(Reply::text(200, ""));
         Self::serve(Sns { topics, publications: Vec::new(), attempts: 0, replies }).await
     }
 
-    /// What was published so far. A FIFO topic's repetitions are not in it.
+    /// The messages published so far, without the duplicates of a FIFO topic.
     #[must_use]
     pub fn publications(&self) -> Vec<Publication> {
         self.service().publications.clone()
     }
 
-    /// How many messages were sent so far, whatever became of them.
+    /// The number of messages sent so far, including rejected ones.
     #[must_use]
     pub fn attempts(&self) -> usize {
         self.service().attempts
     }
 
-    /// Answers the next valid requests with these.
+    /// Answers the next valid requests with these replies.
     pub fn reply_first(&self, replies: impl IntoIterator<Item = Reply>) {
         self.service().replies.first(replies);
     }
 
-    /// Answers every valid request with this from now on.
+    /// Answers every later valid request with this reply.
     pub fn reply_always(&self, reply: Reply) {
         self.service().replies.then(reply);
     }
 
-    /// An error as SNS writes it, to script one.
+    /// An SNS error, for scripted replies.
     #[must_use]
     pub fn error(http_status: u16, code: &str, message: &str) -> Reply {
         let kind = if http_status < 500 { "Sender" } else { "Receiver" };
@@ -148,11 +148,11 @@ impl Sns {
                 &result("GetTopicAttributes", &attributes),
             ));
         };
-        let is_repetition = publication.deduplication_id.is_some()
+        let is_duplicate = publication.deduplication_id.is_some()
             && self.publications.iter().any(|earlier| {
                 earlier.topic_arn == publication.topic_arn && earlier.deduplication_id == publication.deduplication_id
             });
-        if !is_repetition {
+        if !is_duplicate {
             self.publications.push(publication);
         }
         let id = format!("<MessageId>00000000-0000-4000-8000-{:012}</MessageId>", self.publications.len());
@@ -160,7 +160,7 @@ impl Sns {
     }
 }
 
-/// The parameters of a request, each of which must be taken.
+/// The parameters of a request. Those that no check has taken are rejected.
 struct Form(HashMap<String, String>);
 
 impl Form {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_is_held() {
+    fn every_rule_is_checked() {
         let attribute = |name, kind, value| {
             [
                 ("Message", "a"),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_attributes_count_as_bytes_of_the_message() {
+    fn attributes_count_towards_the_size_limit() {
         let message = "a".repeat(MAX_BYTES - "severityString7d".len());
         let with = |message: &str| {
             checked(&[

@@ -1,4 +1,4 @@
-//! A stand-in for an endpoint that takes Standard Webhooks.
+//! A stand-in for an endpoint that receives Standard Webhooks.
 
 use std::io;
 
@@ -8,59 +8,59 @@ use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHO
 
 use super::server::{Answer, Reply, Request, Script, Server, Service, Violations};
 
-/// The path of the endpoint; the token in it makes it worth keeping secret.
+/// The path of the endpoint. Its token is secret.
 const PATH: &str = "/hooks/media-c2f7be11";
-/// The largest body that the function promises.
+/// The size limit that the function promises to keep, in bytes.
 const MAX_BYTES: usize = 262_144;
 
-/// Takes signed webhooks.
+/// Verifies and records signed webhooks.
 pub struct WebhookReceiver {
     secret: String,
     deliveries: Vec<Delivery>,
     replies: Script,
 }
 
-/// A webhook that arrived with a good signature.
+/// A received webhook with a valid signature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// Its id, by which a repetition is told.
+    /// The id, which is the same for a retry.
     pub id: String,
-    /// Its body.
+    /// The body.
     pub body: Value,
 }
 
-/// A stand-in for an endpoint that takes Standard Webhooks.
+/// A stand-in for an endpoint that receives Standard Webhooks.
 pub type WebhookStandIn = Server<WebhookReceiver>;
 
 impl WebhookStandIn {
-    /// Starts one that knows the signing secret (`whsec_...`) and answers 204.
+    /// Starts a stand-in that has this signing secret (`whsec_...`) and answers 204.
     ///
     /// # Errors
     ///
-    /// Fails when no port can be had.
+    /// Fails if no port can be bound.
     pub async fn start(secret: &str) -> io::Result<Self> {
         let replies = Script::always(Reply::text(204, ""));
         Self::serve(WebhookReceiver { secret: secret.to_owned(), deliveries: Vec::new(), replies }).await
     }
 
-    /// Where it takes webhooks.
+    /// The URL of the endpoint.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}{PATH}", self.origin())
     }
 
-    /// What arrived so far, the repetitions and what was answered with an error among it.
+    /// All webhooks received so far, including retries and those answered with an error.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.service().deliveries.clone()
     }
 
-    /// Answers the next requests with these.
+    /// Answers the next requests with these replies.
     pub fn reply_first(&self, replies: impl IntoIterator<Item = Reply>) {
         self.service().replies.first(replies);
     }
 
-    /// Answers every request with this from now on.
+    /// Answers every later request with this reply.
     pub fn reply_always(&self, reply: Reply) {
         self.service().replies.then(reply);
     }
@@ -101,7 +101,7 @@ impl WebhookReceiver {
         Webhook::new(&self.secret)
             .and_then(|webhook| webhook.verify(&request.body, &request.headers))
             .map_err(|error| error.to_string())?;
-        let body = request.json().filter(Value::is_object).ok_or("the body is no JSON object")?;
+        let body = request.json().filter(Value::is_object).ok_or("the body is not a JSON object")?;
         let id = request.header(HEADER_WEBHOOK_ID).unwrap_or_default().to_owned();
         self.deliveries.push(Delivery { id, body });
         Ok(())

@@ -1,4 +1,4 @@
-//! A Lambda on this machine: the Runtime API of cargo-lambda with the function behind it.
+//! Runs the function under the Runtime API of cargo-lambda.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::program::{self, Program, Scratch, command, tool};
 
 const ADDRESS: &str = "127.0.0.1";
-/// How long an invocation may take, the first compilation by `cargo lambda watch` included.
+/// The time limit of an invocation. It includes the first compilation by `cargo lambda watch`.
 const MAX_TO_ANSWER: Duration = Duration::from_mins(4);
 
 /// Environment variables for the function.
@@ -18,14 +18,14 @@ pub type Variables = Vec<(String, String)>;
 /// The function under a Runtime API.
 pub struct Lambda {
     port: String,
-    /// The first is dropped first: the function, where it is not a child of the other.
+    /// In drop order. The function comes first, unless it is a child of the Runtime API.
     programs: Vec<Program>,
     /// The configuration that the function reads.
     document: Option<Scratch>,
 }
 
 impl Lambda {
-    /// Compiles and serves the function with `cargo lambda watch`, as an engineer does.
+    /// Compiles and serves the function with `cargo lambda watch`.
     pub async fn watch(variables: Variables) -> Self {
         let port = program::free_port().to_string();
         let mut watch = command(env!("CARGO"));
@@ -38,7 +38,7 @@ impl Lambda {
         Self { port, programs: vec![watch], document: None }
     }
 
-    /// Serves a program that is built already.
+    /// Serves an existing binary.
     pub async fn serve(function: &Path, variables: Variables) -> Self {
         let port = program::free_port().to_string();
         let mut watch = command(tool("cargo-lambda"));
@@ -57,7 +57,7 @@ impl Lambda {
         Self { port, programs: vec![Program::start("function", &mut function), watch], document: None }
     }
 
-    /// Serves a program that is built already, with a configuration.
+    /// Serves an existing binary with a configuration.
     pub async fn serve_with(function: &Path, mut variables: Variables, configuration: &Value) -> Self {
         let document = Scratch::new("configuration.json");
         std::fs::write(document.path(), configuration.to_string()).expect("a file in the target folder");
@@ -83,7 +83,7 @@ impl Lambda {
             let json = serde_json::from_str(&said);
             return Ok(json.unwrap_or_else(|error| panic!("{} is no JSON ({error}): {said}", event.display())));
         }
-        // It prints `Error: TYPE`, and below it the message in lines of its own width.
+        // It prints `Error: TYPE`, followed by the wrapped message.
         let report = complained.split_once("Error: ").and_then(|(_, report)| report.split_once('\n'));
         let Some((error_type, message)) = report else {
             panic!("{} failed with no error of the function: {complained}\n{}", event.display(), self.log());
@@ -92,13 +92,13 @@ impl Lambda {
         Err(FunctionError { error_type: error_type.to_owned(), message: message.join(" ") })
     }
 
-    /// What the function and the Runtime API have said until now.
+    /// The output of the function and of the Runtime API so far.
     pub fn log(&self) -> String {
         self.programs.iter().map(Program::log).collect()
     }
 }
 
-/// What came of an invocation.
+/// The outcome of an invocation.
 pub type Answer = Result<Value, FunctionError>;
 
 /// An error that the function returned.
@@ -106,11 +106,11 @@ pub type Answer = Result<Value, FunctionError>;
 pub struct FunctionError {
     /// Lambda's `errorType`.
     pub error_type: String,
-    /// Its text, with what cargo-lambda prints after it.
+    /// The message, with the output of cargo-lambda after it.
     pub message: String,
 }
 
-/// The file of an event in `events/`.
+/// The path of an event file in `events/`.
 pub fn event(name: &str) -> PathBuf {
     events().join(format!("{name}.json"))
 }

@@ -1,4 +1,4 @@
-//! What the tests with tools share: programs that end with their test, a Lambda, and the services of AWS.
+//! Shared by these tests: external programs, a local Lambda, and AWS services.
 
 #[path = "../../support/binary.rs"]
 pub mod binary;

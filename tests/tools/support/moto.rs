@@ -1,4 +1,4 @@
-//! The services of AWS, as moto serves them on this machine.
+//! AWS services as moto implements them, on this machine.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::program::{self, Program, Scratch, command, tool};
 
-/// Where everything is.
+/// The region of all resources.
 const REGION: &str = "us-east-1";
 /// The account of every resource in moto.
 const ACCOUNT: &str = "123456789012";
 
-/// A moto server of this test alone.
+/// A moto server for one test.
 pub struct Moto {
-    /// Where it listens.
+    /// The base URL.
     pub url: String,
     http: reqwest::Client,
     _program: Program,
@@ -53,13 +53,13 @@ impl Moto {
         .to_vec()
     }
 
-    /// Forgets every resource.
+    /// Deletes all resources.
     pub async fn reset(&self) {
         let answer = self.http.post(format!("{}/moto-api/reset", self.url)).send().await.expect("moto to answer");
         assert!(answer.status().is_success(), "moto cannot be reset: {}", answer.status());
     }
 
-    /// Makes a call of a service that speaks JSON: SQS, DynamoDB, SSM, Secrets Manager. `target` is its
+    /// Calls a service with the JSON protocol: SQS, DynamoDB, SSM, Secrets Manager. `target` is its
     /// `X-Amz-Target`, like `AmazonSQS.CreateQueue`.
     pub async fn call(&self, service: &str, target: &str, input: &Value) -> Value {
         let request = self
@@ -71,21 +71,21 @@ impl Moto {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{target} answers no JSON ({error}): {text}"))
     }
 
-    /// Makes a call of a service that speaks the query protocol: SNS, CloudFormation, STS. The answer is XML.
+    /// Calls a service with the query protocol: SNS, CloudFormation, STS. The answer is XML.
     pub async fn query(&self, service: &str, parameters: &[(&str, &str)]) -> String {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         let request = self.request(service).header("content-type", "application/x-www-form-urlencoded").body(body);
         answer(&format!("{service} {parameters:?}"), request).await
     }
 
-    /// Puts a SecureString into Parameter Store, or another value into one that is there.
+    /// Creates or overwrites a SecureString in Parameter Store.
     pub async fn put_parameter(&self, name: &str, value: &str) {
         let input =
             json!({"Name": name, "Value": value, "Type": "SecureString", "Tier": "Advanced", "Overwrite": true});
         self.call("ssm", "AmazonSSM.PutParameter", &input).await;
     }
 
-    /// Makes a secret, and gives its ARN. `value` has its `SecretString` or its `SecretBinary`.
+    /// Creates a secret and returns its ARN. `value` has its `SecretString` or its `SecretBinary`.
     pub async fn create_secret(&self, name: &str, value: &Value) -> String {
         let mut input = value.clone();
         input["Name"] = name.into();
@@ -94,14 +94,14 @@ impl Moto {
         created["ARN"].as_str().expect("an ARN").to_owned()
     }
 
-    /// Gives a secret another value.
+    /// Replaces the value of a secret.
     pub async fn put_secret(&self, id: &str, text: &str) {
         let token = uuid::Uuid::new_v4().to_string();
         let input = json!({"SecretId": id, "SecretString": text, "ClientRequestToken": token});
         self.call("secretsmanager", "secretsmanager.PutSecretValue", &input).await;
     }
 
-    /// Puts an object into a bucket, which is made where it is missing. The key is encoded as in a URL.
+    /// Puts an object into a bucket, which is created if needed. The key must be URL-encoded.
     pub async fn put_object(&self, bucket: &str, key: &str, body: impl Into<reqwest::Body>) {
         for (path, body) in [(bucket.to_owned(), reqwest::Body::from("")), (format!("{bucket}/{key}"), body.into())] {
             let request = self.request("s3").build().expect("a request");
@@ -110,8 +110,8 @@ impl Moto {
         }
     }
 
-    /// From now on holds every call against its signature and against IAM, and gives the variables of a user who is
-    /// allowed these actions alone. The calls of the test itself are nobody's then.
+    /// Enforces signatures and IAM from now on, and returns the variables of a user who may do only these actions. The test
+    /// itself can make no calls after this.
     pub async fn allow_only(&self, actions: &[&str]) -> Vec<(String, String)> {
         let iam = async |parameters: &[(&str, &str)]| {
             let version = [("Version", "2010-05-08"), ("UserName", "function")];
@@ -135,13 +135,13 @@ impl Moto {
         variables
     }
 
-    /// Writes down every call from now on.
+    /// Starts to record all calls.
     pub async fn record(&self) {
         self.record_call("reset-recording").await;
         self.record_call("start-recording").await;
     }
 
-    /// How often each target was called since [`Moto::record`].
+    /// The number of calls of each target since [`Moto::record`].
     pub async fn recorded(&self) -> BTreeMap<String, usize> {
         self.record_call("stop-recording").await;
         let url = format!("{}/moto-api/recorder/download-recording", self.url);
@@ -161,14 +161,14 @@ impl Moto {
         answer(action, self.http.post(format!("{}/moto-api/recorder/{action}", self.url))).await;
     }
 
-    /// moto checks no signature; it only reads which service the request is signed for.
+    /// moto does not check the signature. It only reads the service from it.
     fn request(&self, service: &str) -> reqwest::RequestBuilder {
         let scope = format!("testing/20261123/{REGION}/{service}/aws4_request");
         let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none");
         self.http.post(&self.url).header("authorization", authorization)
     }
 
-    /// Makes a topic, a FIFO one when the name says so, and gives its ARN.
+    /// Creates a topic and returns its ARN. A name with the suffix `.fifo` creates a FIFO topic.
     pub async fn create_topic(&self, name: &str) -> String {
         let mut parameters = vec![("Action", "CreateTopic"), ("Version", "2010-03-31"), ("Name", name)];
         if name.ends_with(".fifo") {
@@ -178,7 +178,7 @@ impl Moto {
         format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}")
     }
 
-    /// Makes a queue, a FIFO one when the name says so.
+    /// Creates a queue. A name with the suffix `.fifo` creates a FIFO queue.
     pub async fn create_queue(&self, name: &str) -> Queue<'_> {
         let attributes = if name.ends_with(".fifo") { json!({"FifoQueue": "true"}) } else { json!({}) };
         let input = json!({"QueueName": name, "Attributes": attributes});
@@ -187,7 +187,7 @@ impl Moto {
         Queue { moto: self, url, arn: format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}") }
     }
 
-    /// Makes a table with a partition and a sort key, both strings.
+    /// Creates a table with a partition and a sort key, both strings.
     pub async fn create_table(&self, name: &str, keys: [&str; 2]) {
         let input = json!({
             "TableName": name,
@@ -234,7 +234,7 @@ pub struct Queue<'a> {
 }
 
 impl Queue<'_> {
-    /// Takes every message off the queue. `body` of each is what SNS wraps around a message.
+    /// Receives and deletes all messages. The `body` of each is the SNS envelope.
     pub async fn receive(&self) -> Vec<Received> {
         let mut all = Vec::new();
         loop {
@@ -261,11 +261,11 @@ impl Queue<'_> {
     }
 }
 
-/// A message that was on a queue.
+/// A message from a queue.
 #[derive(Debug)]
 pub struct Received {
-    /// What SNS delivered: `Subject`, `Message`, `MessageAttributes`, …
+    /// The SNS envelope: `Subject`, `Message`, `MessageAttributes`, …
     pub body: Value,
-    /// What SQS says of it: `MessageGroupId`, `MessageDeduplicationId`, …
+    /// The SQS attributes: `MessageGroupId`, `MessageDeduplicationId`, …
     pub attributes: Value,
 }

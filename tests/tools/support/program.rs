@@ -1,4 +1,4 @@
-//! Programs that run beside a test and end with it.
+//! External programs that run during a test.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::binary;
 
-/// Where `make tools` puts the tools.
+/// The folder where `make tools` installs the tools.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin");
-/// How long a program may take to end once it is asked to.
+/// The time that a program has to exit after it was asked to.
 const MAX_TO_END: Duration = Duration::from_secs(10);
 
-/// A program that runs beside a test. It ends when this is dropped, and what it started with it.
+/// A program that runs during a test. Dropping it ends the program and its children.
 pub struct Program {
     name: String,
     child: Child,
@@ -22,7 +22,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts `command`. What it says goes to a file, which [`Program::log`] reads.
+    /// Starts `command`. Its output goes to a file, which [`Program::log`] reads.
     pub fn start(name: &str, command: &mut Command) -> Self {
         let log = Scratch::new(name);
         let file = File::create(log.path()).expect("a file in the target folder");
@@ -36,7 +36,7 @@ impl Program {
         Self { name: name.to_owned(), child, log }
     }
 
-    /// Waits until `is_ready` says so. A program that ends before, or that takes longer, fails the test.
+    /// Waits until `is_ready` returns true. Fails the test if the program exits or the time runs out before that.
     pub async fn wait_until<F: Future<Output = bool>>(&mut self, longest: Duration, mut is_ready: impl FnMut() -> F) {
         let began = Instant::now();
         while !is_ready().await {
@@ -47,7 +47,7 @@ impl Program {
         }
     }
 
-    /// What the program has said until now.
+    /// The output so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap_or_default()
     }
@@ -55,7 +55,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // The polite way first: a program that is killed leaves what it started behind.
+        // Terminated first, because a killed program would leave its children running.
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().is_ok_and(|status| status.success());
         let began = Instant::now();
         while asked && began.elapsed() < MAX_TO_END && matches!(self.child.try_wait(), Ok(None)) {
@@ -69,16 +69,16 @@ impl Drop for Program {
     }
 }
 
-/// A file in the target folder that goes away when this is dropped.
+/// A temporary file in the target folder. Dropping it deletes the file.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// A path that nothing else has.
+    /// A unique path.
     pub fn new(name: &str) -> Self {
         Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", uuid::Uuid::new_v4())))
     }
 
-    /// Where it is.
+    /// The path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -86,12 +86,12 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // It may never have been written.
+        // An error is ignored, because the file may never have been written.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// A command that finds the tools, with nothing of the surroundings in it that could change what a test sees.
+/// A command with the tools in its `PATH`, without environment variables that could affect the test.
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command.env("PATH", path());
@@ -110,7 +110,7 @@ fn is_of_the_function(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// The program of a tool: the one that `make tools` installed, else the one that is on the path.
+/// The path of a tool: the one installed by `make tools`, otherwise the one in `PATH`.
 pub fn tool(name: &str) -> PathBuf {
     let installed = Path::new(TOOLS).join(name);
     if installed.exists() { installed } else { PathBuf::from(name) }
@@ -122,7 +122,7 @@ fn path() -> OsString {
     std::env::join_paths(all).expect("a path that came from the path")
 }
 
-/// A port of this machine that is free now.
+/// A port of this machine that is currently free.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("the address of a bound port").port()

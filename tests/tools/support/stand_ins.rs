@@ -1,4 +1,4 @@
-//! Ayrshare, Slack and SNS as the stand-ins of the demo serve them, and a configuration that points at them.
+//! The stand-ins for Ayrshare, Slack and SNS, and a configuration that uses them.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::lambda::Variables;
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry";
 
-/// The services that the function talks to.
+/// The services that the function uses.
 pub struct StandIns {
     ayrshare: AyrshareStandIn,
     slack: SlackStandIn,
@@ -18,7 +18,7 @@ pub struct StandIns {
     since: Timestamp,
 }
 
-/// How many messages the channels were sent.
+/// The number of messages sent to the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// To Slack.
@@ -28,10 +28,10 @@ pub struct Sent {
 }
 
 impl StandIns {
-    /// The only key that Ayrshare takes.
+    /// The only API key that Ayrshare accepts.
     pub const API_KEY: &str = "7TVRLEZ-24A43C0-NJW0Z82-F11984N";
 
-    /// Starts them, with one file in the gallery that expires in 30 hours.
+    /// Starts the stand-ins. The gallery has one file that expires in 30 hours.
     pub async fn start() -> Self {
         let stand_ins = Self {
             ayrshare: AyrshareStandIn::start(Self::API_KEY).await.expect("a free port"),
@@ -43,17 +43,17 @@ impl StandIns {
         stand_ins
     }
 
-    /// Lets the primary profile's gallery hold these files, each with the hours until it expires.
+    /// Sets the gallery of the primary profile: file names, and the hours until they expire.
     pub fn set_gallery(&self, files: &[(&str, i64)]) {
         self.ayrshare.media(None, self.gallery(files));
     }
 
-    /// Lets the gallery take its time for the next answer.
+    /// Sets the gallery and delays the next answer.
     pub fn set_slow_gallery(&self, files: &[(&str, i64)], delay: Duration) {
         self.ayrshare.media_first(None, [self.gallery(files).after(delay)]);
     }
 
-    /// The expiries count from the start of the stand-ins: the same hours are the same moment.
+    /// Expiries are relative to the start of the stand-ins, so that the same hours always mean the same time.
     fn gallery(&self, files: &[(&str, i64)]) -> Reply {
         let now = self.since;
         let file = |(name, hours): &(&str, i64)| {
@@ -69,17 +69,17 @@ impl StandIns {
         Reply::json(200, &files.iter().map(file).collect::<Value>())
     }
 
-    /// What plays Slack.
+    /// The stand-in for Slack.
     pub fn slack(&self) -> &SlackStandIn {
         &self.slack
     }
 
-    /// Where Ayrshare is.
+    /// The base URL of Ayrshare.
     pub fn ayrshare_url(&self) -> String {
         self.ayrshare.base_url()
     }
 
-    /// The configuration from the environment that points at them.
+    /// The environment variables that configure the function to use them.
     pub fn variables(&self) -> Variables {
         [
             ("AYRSHARE_API_KEY", Self::API_KEY.to_owned()),
@@ -95,22 +95,22 @@ impl StandIns {
         .to_vec()
     }
 
-    /// How many messages arrived so far, whatever became of them.
+    /// The number of messages so far, including rejected ones.
     pub fn sent(&self) -> Sent {
         Sent { slack: self.slack.attempts(), sns: self.sns.attempts() }
     }
 
-    /// What SNS took so far.
+    /// The messages that SNS accepted so far.
     pub fn publications(&self) -> Vec<Publication> {
         self.sns.publications()
     }
 
-    /// The webhook of Slack, which must be in no log.
+    /// The Slack webhook URL, which must not appear in any log.
     pub fn slack_url(&self) -> String {
         self.slack.url()
     }
 
-    /// Everything that the real services would have objected to.
+    /// The violations of all stand-ins.
     pub fn violations(&self) -> Vec<String> {
         [self.ayrshare.violations(), self.slack.violations(), self.sns.violations()].concat()
     }

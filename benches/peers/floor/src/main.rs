@@ -1,4 +1,4 @@
-//! The floor of `make bench`: a bare handler, which is the least that any Rust function costs.
+//! The lower limit for `make bench`: a bare handler, which is the least that any Rust function can cost.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};

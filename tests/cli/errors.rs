@@ -1,4 +1,4 @@
-//! What is wrong is said, all at once, on standard error, and nothing is done.
+//! Invalid configurations and command lines: all errors are printed to standard error, and nothing is done.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::{API_KEY, World, file};
 use crate::{ends, run};
 
 #[tokio::test]
-async fn every_fault_of_a_configuration_is_told_and_no_secret() {
+async fn all_configuration_errors_are_printed_without_secrets() {
     let mut world = World::new().await;
     world.config["profiles"][1] = json!({"name": "Acme Coffee"});
     world.config["channels"][0]["webhook_url"] = json!("http://example.com/services/T0/B0/not-for-anybody-to-see");
@@ -17,17 +17,17 @@ async fn every_fault_of_a_configuration_is_told_and_no_secret() {
         let ended = ends(&world, 2, arguments).await;
         assert_eq!(ended.stdout, "");
         let mut lines: Vec<_> = ended.stderr.lines().collect();
-        assert_eq!(lines.remove(0), "error: the configuration is refused:");
+        assert_eq!(lines.remove(0), "error: the configuration is invalid:");
         for path in ["profiles[1].key: ", "channels[0].webhook_url: ", "ayrshare.api_kye: "] {
             assert!(lines.iter().any(|line| line.trim_start().starts_with(path)), "{path}: {lines:#?}");
         }
         assert!(!ended.stderr.contains("not-for-anybody"), "{}", ended.stderr);
     }
-    assert_eq!((world.told().len(), world.heartbeat.beats().len()), (0, 0));
+    assert_eq!((world.sent_texts().len(), world.heartbeat.beats().len()), (0, 0));
 }
 
 #[tokio::test]
-async fn the_configuration_is_the_one_that_is_named() {
+async fn the_config_option_overrides_the_environment() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.write_config();
     fs::copy(world.path("config.json"), world.path("other.json")).expect("a copy");
@@ -49,16 +49,16 @@ async fn the_configuration_is_the_one_that_is_named() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_cannot_be_read_just_now_is_worth_another_try() {
+async fn a_temporarily_unreadable_configuration_exits_with_1() {
     let mut world = World::new().await;
-    // Nothing listens there.
+    // Nothing listens on this port.
     world.variables.insert("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:9".into());
     let ended = ends(&world, 1, &["report", "--config", "s3://bucket/config.toml"]).await;
-    assert!(ended.stderr.starts_with("error: the configuration cannot be read now:\n  "), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: the configuration cannot be read at this time:\n  "), "{}", ended.stderr);
 }
 
 #[tokio::test]
-async fn a_wrong_command_line_says_what_it_takes() {
+async fn command_line_errors_name_the_valid_values() {
     let world = World::new().await;
     for (arguments, expected) in [
         (&["report", "--within", "0"][..], "`0` is not a duration; write a whole number above 0 and a unit"),
@@ -83,11 +83,11 @@ async fn a_wrong_command_line_says_what_it_takes() {
         assert!(ended.stderr.contains(expected), "{arguments:?}: {}", ended.stderr);
         assert_eq!(ended.stdout, "", "{arguments:?}");
     }
-    assert_eq!((world.told().len(), world.heartbeat.beats().len()), (0, 0));
+    assert_eq!((world.sent_texts().len(), world.heartbeat.beats().len()), (0, 0));
 }
 
 #[tokio::test]
-async fn a_hundred_years_are_a_duration() {
+async fn a_duration_can_be_a_hundred_years() {
     let world = World::with_gallery(&[file("in-a-year.png", 24 * 365)]).await;
     let ended = run(&world, &["report", "--within", "36500d"]).await;
     assert_eq!(ended.code, 0, "{}", ended.stderr);
