@@ -1,4 +1,8 @@
-//! Looks at the profiles: several side by side, none of which stops another.
+//! Reads the profiles from Ayrshare and decides what matters to a run.
+//!
+//! [`scan`] reads several profiles concurrently; a profile that fails does not stop the others. What a file or a post
+//! means is decided by pure code in [`select`], [`posts`] and [`survey`]. This layer knows nothing of the ledger, the
+//! digest or the channels.
 
 pub mod ayrshare;
 pub mod posts;
@@ -14,21 +18,23 @@ use crate::scan::ayrshare::Ayrshare;
 use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::Scan;
 
-/// Looks at `profiles`, `concurrency` side by side, until the deadline, and calls `looked_at` after each. The scans come
-/// in the order of the profiles.
+/// Scans `profiles`, at most `concurrency` at the same time, until the deadline.
+///
+/// Calls `on_profile_scanned` after each profile, whether it succeeded or not. The scans are returned in the order of
+/// `profiles`.
 pub async fn scan(
     ayrshare: &Ayrshare<'_>,
     profiles: &[&Profile],
     concurrency: usize,
     rules: &Rules<'_>,
     deadline: Deadline,
-    looked_at: &(dyn Fn() + Sync),
+    on_profile_scanned: &(dyn Fn() + Sync),
 ) -> Vec<Scan> {
-    // Unordered, because an ordered stream begins nothing new behind a profile that hangs.
+    // Unordered, because an ordered stream starts no further profiles while the first one hangs.
     let mut scans: Vec<_> = stream::iter(profiles.iter().enumerate())
         .map(async |(index, profile)| {
-            let scan = look_at(ayrshare, profile, rules, deadline).await;
-            looked_at();
+            let scan = scan_profile(ayrshare, profile, rules, deadline).await;
+            on_profile_scanned();
             (index, scan)
         })
         .buffer_unordered(concurrency)
@@ -38,7 +44,7 @@ pub async fn scan(
     scans.into_iter().map(|(_, scan)| scan).collect()
 }
 
-async fn look_at(ayrshare: &Ayrshare<'_>, profile: &Profile, rules: &Rules<'_>, deadline: Deadline) -> Scan {
+async fn scan_profile(ayrshare: &Ayrshare<'_>, profile: &Profile, rules: &Rules<'_>, deadline: Deadline) -> Scan {
     let key = profile.key.as_ref();
     let (media, posts) = if deadline.remaining().is_zero() {
         (Err(out_of_time()), rules.keep_places.then(|| Err(out_of_time())))
@@ -57,7 +63,7 @@ async fn look_at(ayrshare: &Ayrshare<'_>, profile: &Profile, rules: &Rules<'_>, 
 }
 
 fn out_of_time() -> Failure {
-    let message = "the run's time was over before it was this profile's turn".to_owned();
+    let message = "the run ran out of time before it could check this profile".to_owned();
     Failure { kind: FailureKind::OutOfTime, http_status: None, code: None, message }
 }
 

@@ -1,4 +1,4 @@
-//! Which scheduled posts will fail because of their media. Pure; `now` is an argument.
+//! Finds the scheduled posts that will fail because of their media. Pure: the current time is an argument.
 
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
@@ -16,11 +16,12 @@ use crate::model::{File, Item, MediaAtRisk, PostAtRisk, ProfileName, RiskReason,
 
 /// The host on which Ayrshare serves galleries.
 const GALLERY_HOST: &str = "images.ayrshare.com";
-/// How long after its due time a post still needs its media: it is fetched while the post is published.
+/// How long after its due time a post still needs its media, because the networks fetch it while the post is published.
 const STILL_NEEDED: SignedDuration = SignedDuration::from_hours(1);
 
-/// Where a file is served, in a form in which equal places are equal: the host in small letters, the path decoded,
-/// neither query nor fragment.
+/// The normalized location of a file: the host in lower case and the decoded path, without query and fragment.
+///
+/// Two URLs of the same file give equal places.
 #[derive(Debug, PartialEq, Eq)]
 struct Place<'a> {
     host: Cow<'a, str>,
@@ -32,15 +33,16 @@ impl<'a> Place<'a> {
         Self::of_gallery(url).or_else(|| Self::of_any(url))
     }
 
-    /// A place as Ayrshare writes it, in which there is nothing to make equal: nearly every one that is met.
+    /// The fast path: a gallery URL as Ayrshare writes it, which is normalized already. Nearly every URL is one.
     fn of_gallery(url: &'a str) -> Option<Self> {
         let path = url.strip_prefix("https://")?.strip_prefix(GALLERY_HOST)?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_');
-        // A segment that begins with a dot may be a step up.
-        let is_equal = path.starts_with('/') && path.bytes().all(is_plain) && !path.contains("/.");
-        is_equal.then_some(Self { host: GALLERY_HOST.into(), path: path.into() })
+        // A segment that begins with a dot may be `..`, which normalization would remove.
+        let is_normalized = path.starts_with('/') && path.bytes().all(is_plain) && !path.contains("/.");
+        is_normalized.then_some(Self { host: GALLERY_HOST.into(), path: path.into() })
     }
 
+    /// The general path: parses and normalizes any HTTP URL.
     fn of_any(url: &str) -> Option<Self> {
         let url = Url::parse(url.trim()).ok()?;
         let host = url.host_str()?.to_ascii_lowercase();
@@ -49,92 +51,95 @@ impl<'a> Place<'a> {
         matches!(url.scheme(), "http" | "https").then_some(Self { host: host.into(), path: path.into() })
     }
 
-    /// The UUID that the last segment of the path is, but for its extension. A segment with more in it is another file:
-    /// a resized one carries the UUID of its original.
+    /// The UUID in the last segment of the path, if the segment is nothing but a UUID and an extension.
+    ///
+    /// A segment with anything else in it is a different file: a resized picture carries the UUID of its original.
     fn uuid(&self) -> Option<Uuid> {
         let segment = self.path.rsplit('/').next()?;
         let stem = segment.split_once('.').map_or(segment, |(stem, _)| stem);
         (stem.len() == 36).then(|| Uuid::try_parse(stem).ok())?
     }
 
-    fn spot(&self) -> Spot {
-        Spot {
-            place: HASHES.hash_one((&self.host, &self.path)),
+    fn hashed(&self) -> HashedPlace {
+        HashedPlace {
+            hash: HASHES.hash_one((&self.host, &self.path)),
             uuid: self.uuid().and_then(|uuid| NonZeroU64::new(HASHES.hash_one(uuid))),
         }
     }
 }
 
-/// Makes [`Spot`]s. Its key is a secret of the process, so nobody can make two places one.
+/// The hasher for [`HashedPlace`]. Its key is random for each process, so no outsider can construct collisions.
 static HASHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// A place and the UUID in it as hashes. Galleries list a hundred thousand files, of which posts use a few.
+/// The hashes of a place and of the UUID in it.
+///
+/// A gallery may list a hundred thousand files, of which posts use only a few. Hashes keep each of them small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Spot {
-    place: u64,
+struct HashedPlace {
+    hash: u64,
     uuid: Option<NonZeroU64>,
 }
 
-impl Spot {
-    fn is_in(self, spots: &Spots) -> bool {
-        spots.places.contains(&self.place) || self.uuid.is_some_and(|uuid| spots.uuids.contains(&uuid))
+impl HashedPlace {
+    fn is_in(self, places: &HashedPlaces) -> bool {
+        places.hashes.contains(&self.hash) || self.uuid.is_some_and(|uuid| places.uuids.contains(&uuid))
     }
 }
 
-/// The spots that posts use.
+/// The places that posts use.
 #[derive(Default)]
-struct Spots {
-    places: HashSet<u64>,
+struct HashedPlaces {
+    hashes: HashSet<u64>,
     uuids: HashSet<NonZeroU64>,
 }
 
-impl Spots {
+impl HashedPlaces {
     fn of<'a>(posts: impl IntoIterator<Item = &'a ScheduledPost>) -> Self {
         let urls = posts.into_iter().flat_map(|post| &post.media_urls);
-        let spots: Vec<_> = urls.filter_map(|url| Some(Place::parse(url)?.spot())).collect();
+        let places: Vec<_> = urls.filter_map(|url| Some(Place::parse(url)?.hashed())).collect();
         Self {
-            places: spots.iter().map(|spot| spot.place).collect(),
-            uuids: spots.iter().filter_map(|spot| spot.uuid).collect(),
+            hashes: places.iter().map(|place| place.hash).collect(),
+            uuids: places.iter().filter_map(|place| place.uuid).collect(),
         }
     }
 }
 
-/// Where a gallery's files are served, and until when.
+/// The places of a gallery's files, with the expiry of each file.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     hosts: BTreeSet<String>,
-    /// The files that posts of the profile use; all of them, before [`Places::settle`].
+    /// The files that posts of the profile use. Before [`Places::drop_unused`], all files.
     files: Vec<Listed>,
-    /// The others, which posts of other profiles may use.
+    /// The other files, which posts of other profiles may use.
     others: Vec<Other>,
 }
 
-/// A file, as far as posts need to know.
+/// What is kept of a file that a post of its profile may use.
 #[derive(Clone, Debug)]
 struct Listed {
-    spot: Spot,
+    place: HashedPlace,
     expires_at: Option<Timestamp>,
     id: Option<Box<str>>,
     file_name: Option<Box<str>>,
 }
 
-/// What is kept of a file that no post of its profile uses: 24 bytes.
+/// What is kept of a file that no post of its profile uses: 24 bytes, because there may be a hundred thousand.
 #[derive(Clone, Copy, Debug)]
 struct Other {
-    spot: Spot,
-    /// The milliseconds since 1970; [`NEVER`] where it does not say.
+    place: HashedPlace,
+    /// The expiry in milliseconds since 1970; [`NEVER`] for a file without one.
     expires_at_ms: i64,
 }
 
-/// Later than any moment that there is.
+/// Later than any [`Timestamp`].
 const NEVER: i64 = i64::MAX;
 
 impl Places {
-    /// Takes one more file. One without a URL is none that a post could use.
+    /// Adds a file. Skips files without a URL, because no post can use them.
     pub fn add(&mut self, file: &impl File) {
         let Some(place) = file.url().and_then(Place::parse) else { return };
         self.files.push(Listed {
-            spot: place.spot(),
+            place: place.hashed(),
             expires_at: file.expires_at(),
             id: file.id().map(Into::into),
             file_name: file.file_name().map(Into::into),
@@ -144,25 +149,27 @@ impl Places {
         }
     }
 
-    /// Forgets what none of the profile's posts needs, and the posts that need nothing more: those of which every file
-    /// is here and lasts.
-    pub fn settle(&mut self, profile: &ProfileName, posts: &mut Vec<ScheduledPost>, now: Timestamp) {
-        let used = Spots::of(&*posts);
-        // In place: a gallery of a hundred thousand files is not held twice.
+    /// Drops what is no longer needed, to save memory.
+    ///
+    /// Reduces the files that no post of `profile` uses to [`Other`], and removes the posts that are known to be safe:
+    /// those whose files are all in this gallery and live long enough.
+    pub fn drop_unused(&mut self, profile: &ProfileName, posts: &mut Vec<ScheduledPost>, now: Timestamp) {
+        let used = HashedPlaces::of(&*posts);
+        // `retain` works in place, so that a gallery of a hundred thousand files is never held twice.
         let others = &mut self.others;
         self.files.retain(|file| {
-            let is_used = file.spot.is_in(&used);
+            let is_used = file.place.is_in(&used);
             if !is_used {
                 let expires_at_ms = file.expires_at.map_or(NEVER, Timestamp::as_millisecond);
-                others.push(Other { spot: file.spot, expires_at_ms });
+                others.push(Other { place: file.place, expires_at_ms });
             }
             is_used
         });
         self.files.shrink_to_fit();
         self.others.shrink_to_fit();
 
-        let here: HashSet<_> = self.files.iter().map(|file| file.spot.place).collect();
-        let is_here = |url: &String| Place::parse(url).is_some_and(|place| here.contains(&place.spot().place));
+        let here: HashSet<_> = self.files.iter().map(|file| file.place.hash).collect();
+        let is_here = |url: &String| Place::parse(url).is_some_and(|place| here.contains(&place.hashed().hash));
         let is_needed = {
             let known = Known { profile, places: Some(&*self), items: &[], posts: &[] };
             let galleries = Galleries::of(&[known], &used);
@@ -177,7 +184,7 @@ impl Places {
     }
 }
 
-/// What is known of one profile.
+/// What is known about one profile.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// The profile.
@@ -190,16 +197,22 @@ pub struct Known<'a> {
     pub posts: &'a [ScheduledPost],
 }
 
-/// The posts that will fail, the earliest first.
+/// Returns the posts that will fail, the earliest first.
 ///
-/// A post is at risk when a file of it expires before the post is due or within an hour after, has expired, or is
-/// served where galleries are and in no gallery that was read. The last is never said of a profile whose own gallery
-/// could not be read, and nothing is said of files that are served elsewhere.
+/// A post is at risk when one of its files
 ///
-/// A file of another profile that is further from its expiry than the widest threshold is named by its URL alone.
+/// - has expired,
+/// - expires before the post is due or within an hour after that, or
+/// - is served from a gallery's host but is in none of the galleries that were read. This is never reported for a
+///   profile whose own gallery could not be read.
+///
+/// Files on other hosts are never reported.
+///
+/// The id and the name are unknown for a file of another profile that expires after the widest threshold. Only its URL
+/// identifies it.
 #[must_use]
 pub fn at_risk(known: &[Known<'_>], now: Timestamp) -> Vec<PostAtRisk> {
-    let used = Spots::of(known.iter().flat_map(|profile| profile.posts));
+    let used = HashedPlaces::of(known.iter().flat_map(|profile| profile.posts));
     let galleries = Galleries::of(known, &used);
     let mut at_risk: Vec<_> = known
         .iter()
@@ -248,7 +261,7 @@ fn media_risk(
         });
     };
     let expires_at = file.expires_at?;
-    // A post that is overdue, because it is paused or not yet approved, is due at any moment.
+    // An overdue post is paused or not yet approved, so it may be published at any moment.
     let due = post.scheduled_at.map(|due| due.max(now));
     let reason = if expires_at <= now {
         RiskReason::AlreadyGone
@@ -268,30 +281,30 @@ fn media_risk(
     })
 }
 
-/// A file of a gallery that a post uses.
+/// A file of a gallery that a post may use.
 struct Used<'a> {
     owner: Known<'a>,
-    spot: Spot,
+    place: HashedPlace,
     expires_at: Option<Timestamp>,
     listed: Option<&'a Listed>,
 }
 
 impl<'a> Used<'a> {
-    /// Its id and its name, as far as they were kept.
+    /// Its id and its name, if they were kept.
     fn names(&self) -> (Option<&'a str>, Option<&'a str>) {
         if let Some(listed) = self.listed {
             return (listed.id.as_deref(), listed.file_name.as_deref());
         }
         let is_this = |item: &&Item| {
             let place = item.media.url.as_deref().and_then(Place::parse);
-            place.is_some_and(|place| place.spot() == self.spot)
+            place.is_some_and(|place| place.hashed() == self.place)
         };
         let item = self.owner.items.iter().find(is_this);
         item.map_or((None, None), |item| (item.media.id.as_deref(), item.media.file_name.as_deref()))
     }
 }
 
-/// All galleries that were read, as far as posts use them.
+/// An index of the files that posts may use, over all galleries that were read.
 struct Galleries<'a> {
     files: Vec<Used<'a>>,
     by_place: HashMap<u64, Vec<usize>>,
@@ -300,18 +313,18 @@ struct Galleries<'a> {
 }
 
 impl<'a> Galleries<'a> {
-    fn of(known: &[Known<'a>], used: &Spots) -> Self {
+    fn of(known: &[Known<'a>], used: &HashedPlaces) -> Self {
         let read = || known.iter().filter_map(|owner| Some((*owner, owner.places?)));
         let files = read().flat_map(|(owner, places)| {
             let files = places.files.iter().map(move |file| Used {
                 owner,
-                spot: file.spot,
+                place: file.place,
                 expires_at: file.expires_at,
                 listed: Some(file),
             });
-            let others = places.others.iter().filter(|other| other.spot.is_in(used)).map(move |other| Used {
+            let others = places.others.iter().filter(|other| other.place.is_in(used)).map(move |other| Used {
                 owner,
-                spot: other.spot,
+                place: other.place,
                 expires_at: Timestamp::from_millisecond(other.expires_at_ms).ok(),
                 listed: None,
             });
@@ -320,9 +333,9 @@ impl<'a> Galleries<'a> {
         let files: Vec<_> = files.collect();
         let mut by_place: HashMap<_, Vec<_>> = HashMap::new();
         let mut by_uuid: HashMap<_, Vec<_>> = HashMap::new();
-        for (index, Used { spot, .. }) in files.iter().enumerate() {
-            by_place.entry(spot.place).or_default().push(index);
-            if let Some(uuid) = spot.uuid {
+        for (index, Used { place, .. }) in files.iter().enumerate() {
+            by_place.entry(place.hash).or_default().push(index);
+            if let Some(uuid) = place.uuid {
                 by_uuid.entry(uuid).or_default().push(index);
             }
         }
@@ -330,15 +343,16 @@ impl<'a> Galleries<'a> {
         Self { files, by_place, by_uuid, hosts }
     }
 
-    /// The file at `place`: by host and path, else by the UUID in its name where the host serves galleries. The
-    /// profile's own gallery comes before the others; of several, the one that expires first counts.
+    /// Finds the file at `place`: by host and path, or else by the UUID in its name if the host serves galleries.
+    ///
+    /// When several files match, prefers the profile's own gallery, then the file that expires first.
     fn find(&self, place: &Place<'_>, profile: &Known<'_>) -> Option<&Used<'a>> {
-        let Spot { place: at, uuid } = place.spot();
+        let HashedPlace { hash, uuid } = place.hashed();
         let by_uuid = || {
             let uuid = uuid.filter(|_| self.hosts.contains(&*place.host))?;
             self.by_uuid.get(&uuid)
         };
-        let found = self.by_place.get(&at).or_else(by_uuid)?.iter().map(|index| &self.files[*index]);
+        let found = self.by_place.get(&hash).or_else(by_uuid)?.iter().map(|index| &self.files[*index]);
         found.min_by_key(|file| (file.owner.profile != profile.profile, file.expires_at.unwrap_or(Timestamp::MAX)))
     }
 }
@@ -383,7 +397,7 @@ mod tests {
         (ProfileName::new(name), files.map(places), posts.to_vec())
     }
 
-    /// The posts at risk; the same whether the galleries are settled or not.
+    /// The posts at risk. Checks that [`Places::drop_unused`] does not change them.
     fn all_at_risk(mut profiles: Vec<Profile>, items: &[Item]) -> Vec<PostAtRisk> {
         let found = |profiles: &[Profile]| {
             let known = profiles.iter().map(|(profile, places, posts)| Known {
@@ -397,7 +411,7 @@ mod tests {
         let before = found(&profiles);
         for (profile, places, posts) in &mut profiles {
             if let Some(places) = places {
-                places.settle(profile, posts, now());
+                places.drop_unused(profile, posts, now());
             }
         }
         let after = found(&profiles);
@@ -409,7 +423,7 @@ mod tests {
         after
     }
 
-    /// What is said of one post of one profile whose gallery is `listed`.
+    /// The risk of one post of a profile whose gallery is `listed`.
     fn risk(listed: Option<&[Media]>, post: ScheduledPost) -> Option<RiskReason> {
         all_at_risk(vec![profile("A", listed, &[post])], &[]).first().map(|post| post.media[0].reason)
     }
@@ -419,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_expires_before_the_post_or_within_an_hour_after_is_a_risk() {
+    fn a_file_that_expires_before_the_post_or_up_to_an_hour_later_is_a_risk() {
         let day = 24;
         let listed = [file(&of_gallery("a.jpeg"), Some(hours(20 * day)))];
         let at = |due: Timestamp| risk(Some(&listed), post(&of_gallery("a.jpeg"), Some(due)));
@@ -453,13 +467,13 @@ mod tests {
     }
 
     #[test]
-    fn a_match_is_found_however_the_url_is_written() {
+    fn a_file_is_matched_by_equivalent_urls() {
         let listed = [
             file(&of_gallery(&format!("{UUID}.jpeg")), Some(hours(100))),
             file(&of_gallery("caf%C3%A9 1.png"), Some(hours(100))),
         ];
         let check = |url: &str, is_match: bool| {
-            // Due before its file expires: safe where the file is found, gone or unknown where it is not.
+            // The post is due after the file expires. A file that is not found is reported as gone, or not at all.
             let found = risk(Some(&listed), post(url, Some(hours(200))));
             assert_eq!(found == Some(RiskReason::ExpiresBeforePost), is_match, "{url}: {found:?}");
         };
@@ -477,7 +491,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_place_that_is_read_at_a_glance_is_the_one_that_is_read_with_care(
+        fn the_fast_path_gives_the_same_place_as_the_general_path(
             url in "https://images\\.ayrshare\\.com[/.a-zA-Z0-9_%?#: -]{0,12}(/\\.{0,2}[a-z.]{0,3}){0,4}",
         ) {
             if let Some(place) = Place::of_gallery(&url) {
@@ -487,13 +501,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_files_that_are_served_elsewhere() {
+    fn files_on_other_hosts_are_not_reported() {
         for url in ["https://cdn.example.com/a.jpeg", "https://img.ayrshare.com/012/gb.jpg", "data:image/png,x", ""] {
             assert_eq!(risk(Some(&[]), post(url, Some(hours(5)))), None, "{url}");
         }
         let listed = [file("https://files.example.com/a.jpeg", Some(hours(900)))];
         let gone = risk(Some(&listed), post("https://files.example.com/b.jpeg", Some(hours(5))));
-        assert_eq!(gone, Some(RiskReason::AlreadyGone), "a gallery that was read is on that host");
+        assert_eq!(gone, Some(RiskReason::AlreadyGone), "a gallery that was read is served from that host");
     }
 
     #[test]
@@ -517,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn the_very_place_comes_before_the_uuid_and_the_own_gallery_before_others() {
+    fn an_exact_place_beats_a_uuid_and_the_own_gallery_beats_others() {
         let (jpeg, png) = (of_gallery(&format!("{UUID}.jpeg")), of_gallery(&format!("{UUID}.png")));
         let own = [file(&png, Some(hours(4))), file(&jpeg, Some(hours(900)))];
         assert_eq!(risk(Some(&own), post(&jpeg, Some(hours(50)))), None);
@@ -532,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_post_of_the_profile_uses_is_forgotten_but_for_its_place() {
+    fn unused_files_keep_only_their_place_and_safe_posts_are_dropped() {
         let files: Vec<_> = (0..100).map(|index| file(&of_gallery(&format!("{index}.png")), Some(hours(90)))).collect();
         let uses = |names: &[&str], due: i64| ScheduledPost {
             media_urls: names.iter().map(|name| of_gallery(name)).collect(),
@@ -542,13 +556,13 @@ mod tests {
         let posts = [uses(&["1.png", "2.png"], 5), uses(&["3.png"], 95), uses(&["4.png", "other.png"], 5)];
         let (name, places, mut posts) = profile("A", Some(&files), &posts);
         let mut places = places.expect("a gallery");
-        places.settle(&name, &mut posts, now());
+        places.drop_unused(&name, &mut posts, now());
         assert_eq!((places.files.len(), places.others.len(), posts.len()), (4, 96, 2));
         assert_eq!(size_of::<Other>(), 24);
     }
 
     #[test]
-    fn a_post_names_each_of_its_files_and_the_earliest_post_comes_first() {
+    fn a_post_lists_all_its_files_at_risk_and_the_earliest_post_comes_first() {
         let listed = [file(&of_gallery("a.jpeg"), Some(hours(9))), file(&of_gallery("b.jpeg"), Some(hours(5)))];
         let media_urls = vec![of_gallery("a.jpeg"), of_gallery("b.jpeg"), of_gallery("c.jpeg")];
         let late = ScheduledPost { media_urls, scheduled_at: Some(hours(20)), ..ScheduledPost::default() };

@@ -1,4 +1,4 @@
-//! Selection: which media of a gallery matter to a run. Pure; `now` is an argument.
+//! Selects the files of a gallery that matter to a run. Pure: the current time is an argument.
 
 use globset::GlobSet;
 use jiff::Timestamp;
@@ -7,74 +7,76 @@ use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{File, Item, ProfileName, State};
 use crate::scan::posts::Places;
 
-/// What decides whether a file matters.
+/// The rules that decide whether a file matters.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
-    /// The moment of the run.
+    /// When the run started.
     pub now: Timestamp,
-    /// Every threshold of the run's channels.
+    /// The thresholds of all channels of the run.
     pub thresholds: &'a Thresholds,
-    /// Globs over ids and file names whose files nobody wants to hear of.
+    /// `alerts.ignore`: files whose id or name matches one of these globs are skipped.
     pub ignore: &'a GlobSet,
-    /// Whether to keep where every file is served, to hold scheduled posts against.
+    /// Whether to keep the place of every file. Matching scheduled posts with files needs it.
     pub keep_places: bool,
 }
 
 impl Rules<'_> {
-    /// Judges one file.
+    /// Decides whether one file matters.
     ///
-    /// It does not matter when its id or its name is ignored, or when it expires after the widest threshold. It has
-    /// expired when its expiry is `now` or earlier; it is within a threshold when `remaining <= threshold`, to the
-    /// millisecond that Ayrshare gives.
-    fn judge(&self, file: &impl File) -> Verdict {
+    /// Skips files whose id or name matches `alerts.ignore`, and files that expire after the widest threshold. A file has
+    /// expired when its expiry is `now` or earlier. It is within a threshold when `remaining <= threshold`, compared at
+    /// Ayrshare's precision of one millisecond.
+    fn decide(&self, file: &impl File) -> Decision {
         let ignored = |text: Option<&str>| text.is_some_and(|text| self.ignore.is_match(text));
-        // Asking no globs takes longer than all the rest.
+        // Matching an empty `GlobSet` costs more than everything else here.
         if !self.ignore.is_empty() && (ignored(file.id()) || ignored(file.file_name())) {
-            return Verdict::Ignored;
+            return Decision::Ignored;
         }
-        let Some(expires_at) = file.expires_at() else { return Verdict::Matters(State::Undated, None) };
+        let Some(expires_at) = file.expires_at() else { return Decision::Matters(State::Undated, None) };
         let remaining = expires_at.duration_since(self.now);
         if remaining.is_zero() || remaining.is_negative() {
-            return Verdict::Matters(State::Expired, None);
+            return Decision::Matters(State::Expired, None);
         }
         match self.thresholds.entered(remaining) {
-            Some(threshold) => Verdict::Matters(State::Expiring, Some(threshold.clone())),
-            None => Verdict::Later,
+            Some(threshold) => Decision::Matters(State::Expiring, Some(threshold.clone())),
+            None => Decision::Later,
         }
     }
 }
 
-enum Verdict {
+enum Decision {
     Ignored,
     Later,
     Matters(State, Option<Threshold>),
 }
 
-/// What a run keeps of one profile's gallery. Files that cannot matter are counted and dropped as they are read: what a
-/// run needs of memory follows what expires, and not what is listed.
+/// What a run keeps of one profile's gallery.
+///
+/// Files that cannot matter are counted and dropped while the gallery is being read. Memory therefore grows with the
+/// number of files that expire soon, not with the number of files in the gallery.
 #[derive(Clone, Debug, Default)]
 pub struct Gallery {
-    /// How many files Ayrshare listed, the ignored ones too.
+    /// How many files Ayrshare listed, including the ignored ones.
     pub listed: usize,
     /// How many of them are ignored.
     pub ignored: usize,
     /// The files that matter, in Ayrshare's order.
     pub items: Vec<Item>,
-    /// Where every file is served, if [`Rules::keep_places`] says so.
+    /// The places of all files; empty unless [`Rules::keep_places`] is set.
     pub places: Places,
 }
 
 impl Gallery {
-    /// Takes one more file of the gallery of `profile`.
+    /// Adds a file of the gallery of `profile`.
     pub fn add(&mut self, profile: &ProfileName, file: impl File, rules: &Rules<'_>) {
         self.listed += 1;
         if rules.keep_places {
             self.places.add(&file);
         }
-        match rules.judge(&file) {
-            Verdict::Ignored => self.ignored += 1,
-            Verdict::Later => {}
-            Verdict::Matters(state, threshold) => {
+        match rules.decide(&file) {
+            Decision::Ignored => self.ignored += 1,
+            Decision::Later => {}
+            Decision::Matters(state, threshold) => {
                 self.items.push(Item { profile: profile.clone(), media: file.into_media(), state, threshold });
             }
         }
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_boundary_is_exact_to_the_millisecond() {
+    fn threshold_boundaries_are_exact_to_the_millisecond() {
         let check = |ms: i64, expected: Option<(State, Option<&str>)>| {
             let gallery = gallery([expiring_in(ms)], &[]);
             let found = gallery.items.first().map(|item| (item.state, item.threshold.as_ref().map(Threshold::label)));
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn ignored_files_are_counted_and_not_selected() {
+    fn ignored_files_are_counted_but_not_selected() {
         let named =
             |name: &str, id: &str| Media { file_name: Some(name.into()), id: Some(id.into()), ..expiring_in(DAY_MS) };
         let gallery = gallery(
@@ -148,9 +150,9 @@ mod tests {
     }
 
     proptest! {
-        /// A naive oracle: the definition of the contract, word by word, over random expiries.
+        /// Compares the selection with a naive implementation of its definition, for random expiries.
         #[test]
-        fn selection_is_what_the_definition_says(
+        fn selection_matches_its_definition(
             offsets in proptest::collection::vec(proptest::option::of(-20 * DAY_MS..20 * DAY_MS), 0..60),
         ) {
             let media = offsets.iter().map(|offset| offset.map_or_else(Media::default, expiring_in));

@@ -1,29 +1,27 @@
-//! The survey: everything that a run found by looking at its profiles, the most urgent first. Pure.
+//! The survey: everything that a run found in its profiles, the most urgent first. Pure.
 
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::ScheduledPost;
-use crate::model::Status;
-use crate::model::{FailedProfile, Failure, Item, Part, PostAtRisk, ProfileName, State};
+use crate::model::{FailedProfile, Failure, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status};
 use crate::scan::posts::{self, Known};
 use crate::scan::select::Gallery;
 
-/// What came of looking at one profile.
+/// The result of scanning one profile.
 #[derive(Debug)]
 pub struct Scan {
     /// The profile.
     pub profile: ProfileName,
-    /// Its gallery, as far as it matters.
+    /// What the run keeps of its gallery, or why the gallery could not be read.
     pub media: Result<Gallery, Failure>,
-    /// Its scheduled posts; `None` when nobody wants to know of them.
+    /// Its scheduled posts, or why they could not be read; `None` when posts are not checked.
     pub posts: Option<Result<Vec<ScheduledPost>, Failure>>,
 }
 
 impl Scan {
-    /// Brings together what was found of one profile, and forgets what no longer matters of it.
+    /// Combines the gallery and the posts of one profile, and drops what no longer matters, to save memory.
     #[must_use]
     pub fn new(
         profile: ProfileName,
@@ -34,7 +32,7 @@ impl Scan {
         if let Ok(gallery) = &mut media {
             let none = &mut Vec::new();
             let posts = posts.as_mut().and_then(|posts| posts.as_mut().ok()).unwrap_or(none);
-            gallery.places.settle(&profile, posts, now);
+            gallery.places.drop_unused(&profile, posts, now);
         }
         Self { profile, media, posts }
     }
@@ -43,33 +41,34 @@ impl Scan {
 /// Everything that a run found.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    /// The moment of the run.
+    /// When the run started.
     pub now: Timestamp,
-    /// The profiles that were to be looked at, in the order of the configuration.
+    /// The profiles that the run had to check, in the order of the configuration.
     pub profiles: Vec<SurveyedProfile>,
-    /// The files that matter: by expiry, those without one last; what is equal stays in the order of the galleries.
+    /// The files that matter, sorted by expiry. Files without an expiry come last; files with the same expiry keep the
+    /// order of their galleries.
     pub items: Vec<Item>,
     /// The scheduled posts that will fail, the earliest first.
     pub posts_at_risk: Vec<PostAtRisk>,
 }
 
-/// What a survey says of one profile.
+/// What a survey knows about one profile.
 #[derive(Clone, Debug)]
 pub struct SurveyedProfile {
     /// The profile.
     pub name: ProfileName,
-    /// How many files its gallery listed, the ignored ones too.
+    /// How many files its gallery listed, including the ignored ones.
     pub listed: usize,
     /// How many of them are ignored.
     pub ignored: usize,
-    /// Why its gallery could not be read.
+    /// Why its gallery could not be read; `None` when it was read.
     pub failed: Option<Failure>,
-    /// What came of reading its scheduled posts; `None` when nobody wants to know of them.
+    /// Whether its scheduled posts were read; `None` when posts are not checked.
     pub posts: Option<Result<(), Failure>>,
 }
 
 impl Survey {
-    /// Brings together what was found.
+    /// Combines the scans of all profiles.
     #[must_use]
     pub fn new(now: Timestamp, scans: Vec<Scan>) -> Self {
         let known: Vec<_> = scans
@@ -97,7 +96,7 @@ impl Survey {
         survey
     }
 
-    /// Whether this part of a profile was looked at.
+    /// Whether this part of a profile was read successfully.
     #[must_use]
     pub fn has_seen(&self, profile: &ProfileName, part: Part) -> bool {
         self.profiles.iter().find(|one| one.name == *profile).is_some_and(|profile| match part {
@@ -106,7 +105,7 @@ impl Survey {
         })
     }
 
-    /// The survey of `profiles` alone: all that a channel of these profiles may know of.
+    /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other.
     #[must_use]
     pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
         let profiles: HashSet<_> = profiles.iter().collect();
@@ -119,7 +118,7 @@ impl Survey {
         }
     }
 
-    /// How many profiles were to be looked at.
+    /// How many profiles the run had to check.
     #[must_use]
     pub fn configured(&self) -> usize {
         self.profiles.len()
@@ -131,11 +130,11 @@ impl Survey {
         self.profiles.iter().filter(|profile| profile.failed.is_none()).count()
     }
 
-    /// What could not be looked at, in the order of the configuration.
+    /// What could not be read, in the order of the configuration.
     #[must_use]
     pub fn failed(&self) -> Vec<FailedProfile> {
         let failed = |profile: &SurveyedProfile| {
-            // Of a profile whose gallery cannot be read, the posts are no further news.
+            // One entry per profile: once the gallery has failed, a failure of the posts tells the reader nothing new.
             let (what, failure) = match (&profile.failed, &profile.posts) {
                 (Some(failure), _) => (Part::Media, failure),
                 (None, Some(Err(failure))) => (Part::Posts, failure),
@@ -146,7 +145,7 @@ impl Survey {
         self.profiles.iter().filter_map(failed).collect()
     }
 
-    /// The ids of the posts at risk, by the file that they will lack.
+    /// The ids of the posts at risk, keyed by the owner and the id of the file that each post will be missing.
     #[must_use]
     pub fn posts_by_media(&self) -> PostsByMedia<'_> {
         let mut posts: HashMap<_, HashMap<_, Vec<String>>> = HashMap::new();
@@ -164,7 +163,7 @@ impl Survey {
         PostsByMedia(posts)
     }
 
-    /// How many files were seen.
+    /// The number of files, by state.
     #[must_use]
     pub fn counts(&self) -> MediaCounts {
         let in_state = |state: State| self.items.iter().filter(|item| item.state == state).count();
@@ -177,7 +176,7 @@ impl Survey {
         }
     }
 
-    /// How the looking went: never `ok` for something that was not looked at.
+    /// The status of the run. It is never `ok` when any part of a profile could not be read.
     #[must_use]
     pub fn status(&self) -> Status {
         if self.checked() == 0 {
@@ -203,16 +202,16 @@ impl PostsByMedia<'_> {
     }
 }
 
-/// How many files of what kind a run saw.
+/// The number of files that a run found, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MediaCounts {
-    /// Every file that was listed, the ignored ones too.
+    /// All listed files, including the ignored ones.
     pub listed: usize,
     /// Files that expire within a threshold.
     pub expiring: usize,
-    /// Files whose expiry is in the past.
+    /// Files that have expired.
     pub expired: usize,
-    /// Files without an expiry that could be read.
+    /// Files without a readable expiry.
     pub undated: usize,
     /// Files that match `alerts.ignore`.
     pub ignored: usize,
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_in_order_and_what_was_not_looked_at_is_never_ok() {
+    fn items_are_sorted_by_expiry_and_a_failed_profile_makes_the_status_partial() {
         let [a, b, c] = ["A", "B", "C"].map(ProfileName::new);
         let failure =
             Failure { kind: FailureKind::Forbidden, http_status: Some(403), code: None, message: "no".into() };
