@@ -35,18 +35,6 @@ const IMPURE: [(&str, &str); 16] = [
     ("Uuid::new_v4", "take the id as an argument"),
 ];
 
-/// Upward imports that are still to be removed: a file of `src/` and the layer. An entry that is no longer needed fails
-/// the test, so this list can only become shorter.
-const KNOWN_UPWARD_IMPORTS: &[(&str, &str)] = &[
-    ("channel/sns.rs", "run"),
-    ("channel/webhook.rs", "run"),
-    ("report/csv.rs", "run"),
-    ("report/html.rs", "run"),
-    ("report/ics.rs", "run"),
-    ("report/mod.rs", "run"),
-    ("report/view.rs", "run"),
-];
-
 /// Type names that two modules may share, with the reason. An entry that is no longer needed fails the test.
 const SHARED_NAMES: &[(&str, &str)] = &[
     ("Answer", "`net` receives an answer, and a stand-in gives one"),
@@ -70,29 +58,15 @@ const SHARED_NAMES: &[(&str, &str)] = &[
 #[test]
 fn layers_import_downwards_only() {
     let sources = Sources::read();
-    let (known, new): (Vec<_>, Vec<_>) = sources
-        .upward_imports()
-        .into_iter()
-        .partition(|found| KNOWN_UPWARD_IMPORTS.contains(&(found.file.as_str(), found.what.as_str())));
-    let messages: Vec<_> = new
-        .iter()
-        .map(|Finding { file, line, what }| {
-            let layer = layer_of(file);
-            format!(
-                "src/{file}:{line}: `{layer}` uses `{what}`, which is below it in src/lib.rs. Move what both need up to a \
+    let upward = sources.upward_imports();
+    let messages = upward.iter().map(|Finding { file, line, what }| {
+        let layer = layer_of(file);
+        format!(
+            "src/{file}:{line}: `{layer}` uses `{what}`, which is below it in src/lib.rs. Move what both need up to a \
                  layer above `{layer}`, or pass it as an argument."
-            )
-        })
-        .collect();
-    let unneeded = KNOWN_UPWARD_IMPORTS
-        .iter()
-        .filter(|(file, layer)| !known.iter().any(|found| found.file == *file && found.what == *layer))
-        .map(|(file, layer)| {
-            format!(
-                "src/{file} no longer uses `{layer}`: delete it from KNOWN_UPWARD_IMPORTS in tests/architecture.rs."
-            )
-        });
-    assert_none(messages.into_iter().chain(unneeded));
+        )
+    });
+    assert_none(messages);
 }
 
 #[test]

@@ -249,8 +249,7 @@ pub async fn deliver(client: &Client, topic: &TopicArn, body: &Value, deadline: 
         .set_message_attributes(Some(attributes.collect()));
     if topic.is_fifo() {
         // It covers the content: the same text twice is one message, a changed one is another.
-        let hash = Sha256::digest(json(&publication));
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex::encode(Sha256::digest(json(&publication)));
         publish = publish.message_group_id(env!("CARGO_PKG_NAME")).message_deduplication_id(hash);
     }
     bounded(deadline, publish.send()).await.map(drop)

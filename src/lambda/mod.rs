@@ -114,6 +114,9 @@ impl Function {
                     .plan(&ready.config)
                     .inspect_err(|error| tracing::error!("the event is refused: {error}"))?;
                 let result = run(plan).await;
+                if result.is_busy() {
+                    return Err(FunctionError::RunBusy);
+                }
                 if result.status == Status::Failed {
                     return Err(FunctionError::RunFailed(result.failure_in_words()));
                 }
@@ -206,6 +209,9 @@ pub enum FunctionError {
     /// No profile could be checked, or a channel could not be served.
     #[error("the run failed: {0}")]
     RunFailed(String),
+    /// Another run is in progress, or took over from this one. Lambda tries again.
+    #[error("another run is in progress; this one did nothing more")]
+    RunBusy,
     /// The configuration is refused.
     #[error(transparent)]
     InvalidConfiguration(#[from] InvalidConfiguration),
@@ -218,6 +224,7 @@ impl From<FunctionError> for Diagnostic {
     fn from(error: FunctionError) -> Self {
         let error_type = match error {
             FunctionError::RunFailed(_) => "RunFailed",
+            FunctionError::RunBusy => "RunBusy",
             FunctionError::InvalidConfiguration(_) => "InvalidConfiguration",
             FunctionError::InvalidEvent(_) => "InvalidEvent",
         };

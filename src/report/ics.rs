@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::{Report, hex, safe_url};
+use super::{Report, safe_url};
 use crate::digest::{self, Urgency};
 use crate::model::text::{count, list, one_line, shorten, utc};
 use crate::model::{Item, MediaAtRisk, PostAtRisk, RiskReason};
@@ -213,7 +213,7 @@ fn uid(kind: &str, parts: &[&str]) -> String {
         hash.update("\0");
         hash.update(part);
     }
-    hex(&hash.finalize()[..16])
+    hex::encode(&hash.finalize()[..16])
 }
 
 /// A moment in UTC. The fraction of a second is cut, so nothing lasts longer here than it does.

@@ -203,7 +203,7 @@ fn fingerprint_of_page(body: &str, now: Timestamp) -> String {
     let mut hash = fingerprint(Format::Html);
     let moment = crate::model::text::utc(now);
     body.split(&now.to_string()).flat_map(|text| text.split(&moment)).for_each(|text| hash.update(text));
-    hex(&hash.finalize()[..16])
+    hex::encode(&hash.finalize()[..16])
 }
 
 /// A hash of what is shown. It leaves out what differs between two runs that found the same.
@@ -219,16 +219,11 @@ fn fingerprint_of_content(report: &Report<'_>, format: Format, known: &str) -> S
     let Report { survey, failed, posts, items, .. } = report;
     // Hashing cannot fail.
     let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, known));
-    hex(&sink.0.finalize()[..16])
+    hex::encode(&sink.0.finalize()[..16])
 }
 
 fn fingerprint(format: Format) -> Sha256 {
     Sha256::new().chain_update(format.name()).chain_update(env!("CARGO_PKG_VERSION"))
-}
-
-/// Bytes as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An outside URL, if it is one that may become a link: `https:`, with a host and without a user, which would make it

@@ -50,8 +50,7 @@ impl<'a> Network<'a> {
             }
             ChannelKind::Webhook { url, secret } => {
                 // The channel is a part of it: two channels may share an endpoint.
-                let name: String =
-                    Sha256::digest(&channel.name)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+                let name = hex::encode(&Sha256::digest(&channel.name)[..4]);
                 let id = format!("msg_{}_{name}_{}", outgoing.run_id, outgoing.index);
                 channel::webhook::deliver(http, url, secret, &id, outgoing.body, until).await
             }

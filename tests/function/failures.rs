@@ -405,10 +405,10 @@ async fn concurrent_runs_do_not_both_send() {
         while first.slack.attempts() == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        (second.answer(&scheduled).await, second.answer(&report).await)
+        (second.error(&scheduled).await, second.answer(&report).await)
     });
     assert_eq!(one["channels"][0]["outcome"], "delivered");
-    assert_eq!(two["channels"][0]["outcome"], "busy");
+    assert_eq!(two.0, "RunBusy", "an error, so that Lambda tries again");
     assert_eq!(http["statusCode"], 409);
     assert_eq!((first.slack.messages().len(), first.sns.publications().len()), (1, 1));
     second.end().await;
