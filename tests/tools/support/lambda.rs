@@ -21,7 +21,7 @@ pub struct Lambda {
     /// In drop order. The function comes first, unless it is a child of the Runtime API.
     programs: Vec<Program>,
     /// The configuration that the function reads.
-    document: Option<Scratch>,
+    _document: Option<Scratch>,
 }
 
 impl Lambda {
@@ -35,7 +35,7 @@ impl Lambda {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .envs(variables);
         let watch = listening(Program::start("cargo-lambda-watch", &mut watch), &port).await;
-        Self { port, programs: vec![watch], document: None }
+        Self { port, programs: vec![watch], _document: None }
     }
 
     /// Serves an existing binary.
@@ -54,7 +54,7 @@ impl Lambda {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .envs(variables);
-        Self { port, programs: vec![Program::start("function", &mut function), watch], document: None }
+        Self { port, programs: vec![Program::start("function", &mut function), watch], _document: None }
     }
 
     /// Serves an existing binary with a configuration.
@@ -62,7 +62,7 @@ impl Lambda {
         let document = Scratch::new("configuration.json");
         std::fs::write(document.path(), configuration.to_string()).expect("a file in the target folder");
         variables.push(("MEDIA_ALERTS_CONFIG".to_owned(), document.path().display().to_string()));
-        Self { document: Some(document), ..Self::serve(function, variables).await }
+        Self { _document: Some(document), ..Self::serve(function, variables).await }
     }
 
     /// Sends the event of a file with `cargo lambda invoke`.
