@@ -44,15 +44,10 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("Item", "DynamoDB calls a row of a table so; `model::Item` is a file that matters"),
     ("Line", "a line of a table and a line of a terminal, both private"),
     ("Page", "DynamoDB calls a part of an answer so; the other is the page of the demo"),
-    ("Places", "where references stand in a document, and where files are in galleries"),
     ("Profile", "as it is configured, and as the demo makes it up"),
     ("Publication", "what is sent to SNS, and what its stand-in received"),
     ("Range", "of media types in a header, and of the posts in a query"),
-    ("Refusal", "of an AWS service, and of the command line"),
     ("Request", "a request to the function, and one to a stand-in"),
-    ("Source", "of the configuration, and of a metric"),
-    ("Table", "of a TOML document, and of DynamoDB"),
-    ("Text", "of a TOML document, and of a JSON answer of Ayrshare"),
 ];
 
 #[test]

@@ -145,12 +145,12 @@ pub struct Route {
     /// The run.
     pub command: Command,
     /// `None` for the result as it is.
-    report: Option<Report>,
+    report: Option<ReportAnswer>,
 }
 
 /// How a report is answered.
 #[derive(Debug)]
-struct Report {
+struct ReportAnswer {
     format: Format,
     question: Question,
     takes_gzip: bool,
@@ -168,7 +168,7 @@ impl Route {
     }
 }
 
-impl Report {
+impl ReportAnswer {
     fn respond(&self, result: &RunResult) -> Response {
         let status_code = status_code(result);
         let rendered = result.report(self.format, &self.question, MAX_REPORT_BYTES, escaped_bytes);
@@ -308,7 +308,7 @@ fn report(request: &Request, config: &Config) -> Result<Route, Response> {
         profiles: command.profiles.clone().unwrap_or_default(),
         is_signed: false,
     };
-    Ok(Route { command, report: Some(Report::new(request, format, question)) })
+    Ok(Route { command, report: Some(ReportAnswer::new(request, format, question)) })
 }
 
 /// The page behind a signed link. Its query can only choose among what the link shows: whatever else stands there is
@@ -334,10 +334,10 @@ fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp
         profiles: names(&asked),
         is_signed: true,
     };
-    Ok(Route { command, report: Some(Report::new(request, Format::Html, question)) })
+    Ok(Route { command, report: Some(ReportAnswer::new(request, Format::Html, question)) })
 }
 
-impl Report {
+impl ReportAnswer {
     fn new(request: &Request, format: Format, question: Question) -> Self {
         let takes_gzip = request.takes_binary && accept::gzip(header(request, "accept-encoding"));
         let if_none_match = header(request, "if-none-match").map(ToOwned::to_owned);

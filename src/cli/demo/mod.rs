@@ -78,7 +78,7 @@ pub async fn run(
         Some(port) => Some(Page::bind(port).await?),
         None => None,
     };
-    let services = Services::start().await?;
+    let services = StandIns::start().await?;
     let document = services.config(&output.path(output::LEDGER), page.as_ref());
     let environment = services.environment(&output.write(output::CONFIG, &document)?);
     let function = Function::new(environment.clone(), |_metrics| {}).await?;
@@ -115,13 +115,13 @@ pub async fn run(
 }
 
 /// The stand-ins for all services that the function uses.
-struct Services {
+struct StandIns {
     ayrshare: AyrshareStandIn,
     slack: SlackStandIn,
     sns: SnsStandIn,
 }
 
-impl Services {
+impl StandIns {
     async fn start() -> Result<Self, DemoError> {
         let no_port = |error| DemoError::Io("cannot bind a port of this machine".into(), error);
         let ayrshare = AyrshareStandIn::start(data::API_KEY).await.map_err(no_port)?;
