@@ -56,8 +56,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("usual", usual(now()?, 0)),
         ("changed", usual(now()?, 5 * HOUR)),
         ("hostile", hostile(now()?)),
-        ("empty", result(now()?, Vec::new(), Vec::new(), Vec::new())),
-        ("failed", result(now()?, Vec::new(), Vec::new(), vec![failure("Head office", Part::Media)])),
+        ("empty", result(now()?, Vec::new(), Vec::new(), &[])),
+        ("failed", result(now()?, Vec::new(), Vec::new(), &[failure("Head office", Part::Media)])),
         ("many", many(now()?, 2_000)),
         ("endless", many(now()?, 40_000)),
     ];
@@ -161,12 +161,7 @@ fn failure(profile: &str, what: Part) -> FailedProfile {
     FailedProfile { profile: ProfileName::new(profile), what, failure }
 }
 
-fn result(
-    now: Timestamp,
-    mut items: Vec<Item>,
-    posts_at_risk: Vec<PostAtRisk>,
-    failed: Vec<FailedProfile>,
-) -> RunResult {
+fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, failed: &[FailedProfile]) -> RunResult {
     items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
     let mut profiles: Vec<SurveyedProfile> = Vec::new();
     let names = items.iter().map(|item| &item.profile).chain(failed.iter().map(|failed| &failed.profile));
@@ -294,7 +289,7 @@ fn usual(now: Timestamp, moved: i64) -> RunResult {
         item(now, File { minutes, ..file })
     });
     let items = items.collect();
-    result(now, items, posts, vec![failure("North Gym", Part::Media), failure(harbour, Part::Posts)])
+    result(now, items, posts, &[failure("North Gym", Part::Media), failure(harbour, Part::Posts)])
 }
 
 /// Hostile file names, URLs and texts.
@@ -361,7 +356,7 @@ fn hostile(now: Timestamp) -> RunResult {
             .collect(),
     });
     let failed = vec![failure(script, Part::Posts), failure("\u{202E}<b>Down</b>", Part::Media)];
-    result(now, items.collect(), posts.collect(), failed)
+    result(now, items.collect(), posts.collect(), &failed)
 }
 
 fn many(now: Timestamp, files: usize) -> RunResult {
@@ -373,5 +368,5 @@ fn many(now: Timestamp, files: usize) -> RunResult {
         let minutes = i64::try_from(index).unwrap_or_default() * (14 * DAY) / i64::try_from(files).unwrap_or(1) - 600;
         item(now, file(&profiles[index * 7 % 12], name, Some(minutes)))
     });
-    result(now, items.collect(), Vec::new(), Vec::new())
+    result(now, items.collect(), Vec::new(), &[])
 }

@@ -84,7 +84,7 @@ Examples:
 
 Exit codes: 0 everything works, 1 failed, 2 invalid command line or configuration, 3 partial.")]
     Check(CheckArgs),
-    /// Sends one sample, marked [TEST], to each channel
+    /// Sends one sample, marked `[TEST]`, to each channel
     #[command(after_help = "\
 Examples:
   expiry-alerts test --dry-run                           show the samples

@@ -219,7 +219,7 @@ async fn report(args: &ReportArgs, environment: Environment, terminal: TerminalS
             print_stderr(&format!("error: {} was not replaced", one_line(&path.display().to_string())));
         }
         Some(path) => {
-            output::write(path, &text).map_err(|error| CliError::Output(path.display().to_string(), error))?
+            output::write(path, &text).map_err(|error| CliError::Output(path.display().to_string(), error))?;
         }
         None => print_out(&text)?,
     }

@@ -385,7 +385,7 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec
     }
     for item in report.items {
         group(Urgency::of_item(item), &item.profile, &mut |group| {
-            group.files.push(file_card(item, report.posts_by_media.of(item), &numbers, now))
+            group.files.push(file_card(item, report.posts_by_media.of(item), &numbers, now));
         });
     }
     let mut last_advice = "";

@@ -233,7 +233,7 @@ mod tests {
         let before = document.read().await;
         document.set_key("SECOND-KEY");
 
-        let almost = document.after(5 * MINUTE - Duration::from_millis(1));
+        let almost = document.after(Duration::from_millis(5 * 60 * 1_000 - 1));
         let before = almost.refresh(before, deadline()).await.expect("a valid configuration");
         assert_eq!((key(&before), before.read_at), ("FIRST-KEY", start()));
 

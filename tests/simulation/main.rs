@@ -46,7 +46,7 @@ fn no_alert_is_lost_and_none_is_repeated() {
 
 /// Whether the simulation of a seed succeeds. The panic message says why it does not.
 fn succeeds(seed: u64) -> bool {
-    let days = if seed % 16 == 0 { MANY_DAYS } else { DAYS };
+    let days = if seed.is_multiple_of(16) { MANY_DAYS } else { DAYS };
     // With a paused clock, waiting takes no time.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
