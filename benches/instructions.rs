@@ -108,8 +108,8 @@ fn mail((digest, result): (Digest, RunResult)) -> (Message, Digest, RunResult) {
 
 #[library_benchmark]
 #[bench::html(args = (digest_and_result(), Format::Html), config = recorded(34_215_000))]
-#[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(9_036_000))]
-#[bench::json(args = (digest_and_result(), Format::Json), config = recorded(7_792_000))]
+#[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(10_805_000))]
+#[bench::json(args = (digest_and_result(), Format::Json), config = recorded(9_588_000))]
 fn page((_, result): (Digest, RunResult), format: Format) -> (String, RunResult) {
     let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };
     let rendered = black_box(&result).report(format, &question, usize::MAX, str::len);
