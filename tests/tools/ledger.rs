@@ -5,14 +5,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use media_expiry_alerts::demo::stand_ins::Reply;
 use media_expiry_alerts::ledger::{
-    Change, DynamoDbLedger, Key, LEASE_TTL, Lease, Ledger, LedgerError, LedgerStore, Memory, Record,
+    Change, DynamoDbLedger, Key, LEASE_TTL, Lease, Ledger, LedgerError, LedgerStore, Record,
 };
 use media_expiry_alerts::model::{Level, Media, ProfileName};
 use media_expiry_alerts::net::aws::Aws;
 use media_expiry_alerts::net::environment::Environment;
 use media_expiry_alerts::net::{self, Deadline};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
 use crate::simulator::{SimulatedLedger, simulate};
 use crate::support::binary;
@@ -127,7 +126,7 @@ async fn the_simulation_holds_in_dynamodb() {
         let aws = Aws::new(net::client().expect("an HTTP client"), Environment::of(moto.variables()));
         let client = DynamoDbLedger::client(aws.http().clone(), aws.config().await);
         let ledger = Ledger::DynamoDb(DynamoDbLedger::new(client, table.clone()));
-        simulate(seed, 40, &MotoLedger { moto: &moto, table, ledger, asking: Mutex::new(()) }).await;
+        simulate(seed, 40, &MotoLedger { moto: &moto, table, ledger }).await;
     }
 }
 
@@ -136,44 +135,6 @@ struct MotoLedger<'a> {
     moto: &'a Moto,
     table: String,
     ledger: Ledger,
-    /// Lets one run at a time ask for the lease. moto checks a condition first and writes afterwards, so two runs that ask at
-    /// the same moment may both get the lease. In DynamoDB, a conditional write is atomic.
-    asking: Mutex<()>,
-}
-
-impl LedgerStore for MotoLedger<'_> {
-    async fn lease(&self, owner: &str, now: Timestamp, deadline: Deadline) -> Result<Option<Lease>, LedgerError> {
-        let _asking = self.asking.lock().await;
-        self.ledger.lease(owner, now, deadline).await
-    }
-
-    async fn renew(&self, lease: &Lease, now: Timestamp, deadline: Deadline) -> Result<bool, LedgerError> {
-        let _asking = self.asking.lock().await;
-        self.ledger.renew(lease, now, deadline).await
-    }
-
-    async fn release(&self, lease: Lease, deadline: Deadline) -> Result<(), LedgerError> {
-        let _asking = self.asking.lock().await;
-        self.ledger.release(lease, deadline).await
-    }
-
-    async fn read(&self, channel: &str, now: Timestamp, deadline: Deadline) -> Result<Memory, LedgerError> {
-        self.ledger.read(channel, now, deadline).await
-    }
-
-    async fn write(
-        &self,
-        channel: &str,
-        changes: &[Change],
-        now: Timestamp,
-        deadline: Deadline,
-    ) -> Result<(), LedgerError> {
-        self.ledger.write(channel, changes, now, deadline).await
-    }
-
-    async fn check(&self, now: Timestamp, deadline: Deadline) -> Result<(), LedgerError> {
-        self.ledger.check(now, deadline).await
-    }
 }
 
 impl SimulatedLedger for MotoLedger<'_> {
@@ -181,7 +142,7 @@ impl SimulatedLedger for MotoLedger<'_> {
     const WRITE_BATCH: usize = 25;
 
     fn store(&self) -> &impl LedgerStore {
-        self
+        &self.ledger
     }
 
     async fn is_lease_free(&self, now: Timestamp) -> bool {

@@ -52,8 +52,13 @@ pub trait SimulatedLedger {
 ///
 /// Panics with a reason when a run does what the oracle does not allow.
 pub async fn simulate(seed: u64, days: i64, ledger: &impl SimulatedLedger) {
-    let simulation =
-        Simulation { ledger, world: Mutex::new(World::new(seed)), deliveries: Mutex::default(), runs: Mutex::new(0) };
+    let simulation = Simulation {
+        ledger,
+        world: Mutex::new(World::new(seed)),
+        deliveries: Mutex::default(),
+        runs: Mutex::new(0),
+        lease_request: tokio::sync::Mutex::default(),
+    };
     let end_ms = simulation.world().now_ms + days * DAY_MS;
     let mut lifetimes = RecordLifetimes::default();
     let document = simulation.world().configuration();
@@ -76,6 +81,7 @@ struct Simulation<'a, L> {
     world: Mutex<World>,
     deliveries: Mutex<Deliveries>,
     runs: Mutex<u32>,
+    lease_request: tokio::sync::Mutex<()>,
 }
 
 /// How the function is invoked next.
@@ -139,7 +145,12 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
             (world.now(), world.rng.fork())
         };
         let steps = Arc::new(Steps::new(rng, faults));
-        let ledger = UnreliableLedger { ledger: self.ledger.store(), steps: Arc::clone(&steps), batch: L::WRITE_BATCH };
+        let ledger = UnreliableLedger {
+            ledger: self.ledger.store(),
+            steps: Arc::clone(&steps),
+            batch: L::WRITE_BATCH,
+            lease_request: &self.lease_request,
+        };
         let services =
             Services { world: &self.world, deliveries: &self.deliveries, steps: Arc::clone(&steps), run: number };
         let plan = Command::default().plan(config).expect("the default command fits every configuration");

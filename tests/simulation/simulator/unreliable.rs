@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use media_expiry_alerts::ledger::{Change, Lease, LedgerError, LedgerStore, Memory};
 use media_expiry_alerts::net::Deadline;
+use tokio::sync::Mutex;
 
 use super::steps::Steps;
 
@@ -14,12 +15,18 @@ pub struct UnreliableLedger<'a, L> {
     pub steps: Arc<Steps>,
     /// How many changes are written between two steps. A fault or a crash in between leaves a part of them written.
     pub batch: usize,
+    /// Lets one run at a time change the lease. DynamoDB checks a condition and writes in one step. moto does not, so two
+    /// requests at the same moment could both get the lease.
+    pub lease_request: &'a Mutex<()>,
 }
 
 impl<L: LedgerStore> LedgerStore for UnreliableLedger<'_, L> {
     async fn lease(&self, owner: &str, now: Timestamp, deadline: Deadline) -> Result<Option<Lease>, LedgerError> {
         self.steps.before_ledger_call().await?;
-        let lease = self.ledger.lease(owner, now, deadline).await?;
+        let lease = {
+            let _request = self.lease_request.lock().await;
+            self.ledger.lease(owner, now, deadline).await?
+        };
         if lease.is_some() {
             self.steps.take().await;
         }
@@ -28,12 +35,16 @@ impl<L: LedgerStore> LedgerStore for UnreliableLedger<'_, L> {
 
     async fn renew(&self, lease: &Lease, now: Timestamp, deadline: Deadline) -> Result<bool, LedgerError> {
         self.steps.before_ledger_call().await?;
+        let _request = self.lease_request.lock().await;
         self.ledger.renew(lease, now, deadline).await
     }
 
     async fn release(&self, lease: Lease, deadline: Deadline) -> Result<(), LedgerError> {
         self.steps.before_ledger_call().await?;
-        self.ledger.release(lease, deadline).await?;
+        {
+            let _request = self.lease_request.lock().await;
+            self.ledger.release(lease, deadline).await?;
+        }
         self.steps.take().await;
         Ok(())
     }
