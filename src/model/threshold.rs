@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -59,7 +60,7 @@ pub struct DurationError(String);
 /// A threshold is shown as the configuration writes it (`7d`, `168h`). Two thresholds of the same length are equal.
 #[derive(Clone, Debug)]
 pub struct Threshold {
-    label: String,
+    label: Arc<str>,
     span: Duration,
 }
 
@@ -70,7 +71,7 @@ impl Threshold {
     ///
     /// Returns an error when the text is not a valid duration.
     pub fn parse(text: &str) -> Result<Self, DurationError> {
-        Ok(Self { span: parse_duration(text)?, label: text.to_owned() })
+        Ok(Self { span: parse_duration(text)?, label: text.into() })
     }
 
     /// Returns the length of the threshold.
