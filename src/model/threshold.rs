@@ -52,8 +52,14 @@ const MAX_S: u64 = 10_000 * 366 * 24 * 60 * 60;
 
 /// A text that is not a valid duration.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a duration; write a whole number above 0 and a unit (s, m, h, d or w), like `90m` or `14d`")]
+#[error("`{0}` {reason}", reason = Self::REASON)]
 pub struct DurationError(String);
+
+impl DurationError {
+    /// The error without the text, for texts that may be secrets.
+    pub const REASON: &str =
+        "is not a duration; write a whole number above 0 and a unit (s, m, h, d or w), like `90m` or `14d`";
+}
 
 /// How long before its expiry an item is announced.
 ///
