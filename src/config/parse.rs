@@ -17,6 +17,7 @@ use super::{
     SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
 use crate::model::ProfileName;
+use crate::model::text::nfc;
 use crate::model::threshold::{Threshold, Thresholds};
 
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
@@ -146,12 +147,12 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
         table.fault("repeat", "`once-per-threshold` needs a ledger that stores what was announced; add `[ledger]`");
     }
     let mut ignore = GlobSetBuilder::new();
-    for text in table.texts("ignore").unwrap_or_default() {
-        match Glob::new(text.value) {
+    for pattern in table.texts("ignore").unwrap_or_default() {
+        match Glob::new(&nfc(pattern.value)) {
             Ok(glob) => {
                 ignore.add(glob);
             }
-            Err(error) => table.fault_at(&text, format!("is not a valid glob: {}", error.kind())),
+            Err(error) => table.fault_at(&pattern, format!("is not a valid glob: {}", error.kind())),
         }
     }
     let ignore = ignore.build().map_err(|error| table.fault("ignore", format!("cannot be used: {error}"))).ok();

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use globset::GlobSet;
 use jiff::Timestamp;
 
+use crate::model::text::nfc;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{File, Item, ProfileName, State};
 use crate::scan::posts::Places;
@@ -16,7 +17,7 @@ pub struct Rules<'a> {
     pub now: Timestamp,
     /// The thresholds of all channels of the run.
     pub thresholds: &'a Thresholds,
-    /// `alerts.ignore`: files whose id or name matches one of these globs are skipped.
+    /// `alerts.ignore`: files whose id or name matches one of these globs are skipped. The globs are in Unicode NFC.
     pub ignore: &'a GlobSet,
     /// Whether to keep the place of every file. Matching scheduled posts with files needs it.
     pub keep_places: bool,
@@ -29,7 +30,7 @@ impl Rules<'_> {
     /// expired when its expiry is `now` or earlier. It is within a threshold when `remaining <= threshold`, compared at
     /// Ayrshare's precision of one millisecond.
     fn decide(&self, file: &impl File) -> Decision {
-        let ignored = |text: Option<&str>| text.is_some_and(|text| self.ignore.is_match(text));
+        let ignored = |text: Option<&str>| text.is_some_and(|text| self.ignore.is_match(&*nfc(text)));
         // Matching an empty `GlobSet` costs more than everything else here.
         if !self.ignore.is_empty() && (ignored(file.id()) || ignored(file.file_name())) {
             return Decision::Ignored;
@@ -167,6 +168,14 @@ mod tests {
             &["*.tmp", "5553a26a-*"],
         );
         assert_eq!((gallery.listed, gallery.ignored, gallery.items.len()), (3, 2, 1));
+    }
+
+    #[test]
+    fn names_match_globs_however_their_accents_are_written() {
+        let named = |name: &str| Media { file_name: Some(name.into()), ..expiring_in(DAY_MS) };
+        let files = ["Caf\u{e9} nfc.jpg", "Cafe\u{301} nfd.jpg", "Cafe.jpg"];
+        let gallery = gallery(files.map(named), &["Caf\u{e9}*"]);
+        assert_eq!((gallery.ignored, gallery.items.len()), (2, 1));
     }
 
     #[test]

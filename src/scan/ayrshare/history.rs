@@ -54,7 +54,7 @@ impl Range {
 
 /// A post of the history, with what tells whether it is wanted.
 #[derive(Debug)]
-pub struct Post {
+pub struct HistoryPost {
     /// The post.
     pub post: ScheduledPost,
     /// Whether it has a due date that cannot be read.
@@ -63,7 +63,7 @@ pub struct Post {
     status: Option<String>,
 }
 
-impl Post {
+impl HistoryPost {
     /// Whether it will still need media, and has any.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
@@ -77,7 +77,7 @@ impl Post {
 /// # Errors
 ///
 /// Fails when the text begins with no object.
-pub fn post(json: &str, mut each: impl FnMut(Post)) -> serde_json::Result<Option<usize>> {
+pub fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_post = match raw.next() {
         Some(Ok(raw)) => raw.get(),
@@ -95,7 +95,7 @@ pub fn post(json: &str, mut each: impl FnMut(Post)) -> serde_json::Result<Option
 type Fields = serde_json::Map<String, Value>;
 
 /// Interprets the fields of a post. A field of another type than the documented one counts as missing.
-fn post_of(fields: &Fields) -> Post {
+fn post_of(fields: &Fields) -> HistoryPost {
     let text = |name: &str| {
         let text = fields.get(name)?.as_str()?;
         (!text.trim().is_empty()).then(|| text.to_owned())
@@ -116,7 +116,7 @@ fn post_of(fields: &Fields) -> Post {
         scheduled_at: due.moment(),
         media_urls,
     };
-    Post {
+    HistoryPost {
         post,
         has_unreadable_due_date: due == Date::Unreadable,
         status: text("status").map(|status| status.to_ascii_lowercase()),
@@ -127,7 +127,7 @@ fn post_of(fields: &Fields) -> Post {
 mod tests {
     use super::*;
 
-    fn one(fields: &str) -> Post {
+    fn one(fields: &str) -> HistoryPost {
         let mut found = None;
         assert_eq!(post(fields, |post| found = Some(post)).expect("a post"), Some(fields.len()));
         found.expect("a post")

@@ -190,9 +190,9 @@ impl ListReader {
             }
             (Next::Start, b'{') if self.member.is_some() => Next::MemberOrEnd,
             (Next::ElementOrEnd | Next::ElementCommaOrEnd, b']') if self.member.is_some() => Next::MemberCommaOrEnd,
-            (Next::ElementOrEnd | Next::ElementCommaOrEnd, b']') => Next::Nothing,
             (Next::ElementCommaOrEnd, b',') => Next::Element,
-            (Next::MemberOrEnd | Next::MemberCommaOrEnd, b'}') => Next::Nothing,
+            (Next::ElementOrEnd | Next::ElementCommaOrEnd, b']')
+            | (Next::MemberOrEnd | Next::MemberCommaOrEnd, b'}') => Next::Nothing,
             (Next::MemberCommaOrEnd, b',') => Next::Member,
             _ => {
                 return Err(format!(

@@ -22,9 +22,9 @@ use url::Url;
 use crate::model::ScheduledPost;
 use crate::model::{Failure, FailureKind};
 use crate::net::redact::Redactor;
-use crate::net::{self, Answer, Deadline, NetError, Retry};
+use crate::net::{self, Answer, Deadline, NetError, Retry, Slot, Slots};
 
-use history::Post;
+use history::HistoryPost;
 use list::{End, ListReader};
 use media::ListedFile;
 
@@ -59,6 +59,8 @@ pub struct Ayrshare<'a> {
     pub timeout: Duration,
     /// Takes secrets out of Ayrshare's messages.
     pub redactor: &'a Redactor,
+    /// Limits how many requests are in flight.
+    pub slots: &'a Slots,
 }
 
 /// The scheduled posts of a profile that will still need their media.
@@ -77,11 +79,11 @@ struct PostsInSpan {
     listed: usize,
     /// When these posts are due.
     due: Vec<Timestamp>,
-    wanted: Vec<Post>,
+    wanted: Vec<HistoryPost>,
 }
 
 impl PostsInSpan {
-    fn add(&mut self, post: Post) {
+    fn add(&mut self, post: HistoryPost) {
         self.listed += 1;
         self.due.extend(post.post.scheduled_at);
         if post.is_wanted() {
@@ -93,7 +95,8 @@ impl PostsInSpan {
 impl Ayrshare<'_> {
     /// Reads a gallery: hands each file of it to `add` as it arrives, on a value that `start` makes anew for each attempt.
     ///
-    /// `profile_key` selects a user profile's gallery; without it, it is the primary profile's.
+    /// `profile_key` selects a user profile's gallery; without it, it is the primary profile's. The first attempt uses
+    /// `slot`.
     ///
     /// # Errors
     ///
@@ -101,6 +104,7 @@ impl Ayrshare<'_> {
     pub async fn media<T>(
         &self,
         profile_key: Option<&SecretString>,
+        slot: Slot<'_>,
         deadline: Deadline,
         start: impl Fn() -> T,
         add: impl Fn(&mut T, ListedFile<'_>),
@@ -119,7 +123,8 @@ impl Ayrshare<'_> {
             }
             Ok(gallery)
         };
-        net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
+        let retry = |attempt: &Attempt| attempt.retry;
+        self.slots.retrying(Some(slot), deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
     }
 
     /// Reads every scheduled post that will still need its media, of all statuses side by side.
@@ -136,7 +141,7 @@ impl Ayrshare<'_> {
         let of_status = history::STATUSES.map(|status| self.posts_of_status(status, profile_key, now, deadline));
         let mut seen = HashSet::new();
         let mut found = ScheduledPosts::default();
-        for Post { post, has_unreadable_due_date, .. } in try_join_all(of_status).await?.into_iter().flatten() {
+        for HistoryPost { post, has_unreadable_due_date, .. } in try_join_all(of_status).await?.into_iter().flatten() {
             // The spans of a split overlap, and a post without an id is known by what it says and when.
             if seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
                 found.unreadable_dates += usize::from(has_unreadable_due_date);
@@ -153,7 +158,7 @@ impl Ayrshare<'_> {
         profile_key: Option<&SecretString>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Vec<Post>, Failure> {
+    ) -> Result<Vec<HistoryPost>, Failure> {
         let mut posts = Vec::new();
         let mut spans = vec![history::Range::around(now)];
         let mut requests = 0;
@@ -206,7 +211,8 @@ impl Ayrshare<'_> {
             self.refuse_error(&answer)?;
             Err(self.unreadable(&answer, "history of posts", "it lists none"))
         };
-        net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
+        let retry = |attempt: &Attempt| attempt.retry;
+        self.slots.retrying(None, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
     }
 
     async fn get(
@@ -405,6 +411,7 @@ mod tests {
             api_key: &SecretString::from("KEY-1"),
             timeout: Duration::from_secs(1),
             redactor: &Redactor::new(["KEY-1".to_owned()]),
+            slots: &Slots::new(1),
         };
         let Attempt { failure, retry } = ayrshare.refuse_error(&answer(status, body)).err()?;
         assert_eq!(failure.http_status, Some(status));
