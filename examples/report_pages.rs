@@ -180,6 +180,7 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
                 listed: 100,
                 ignored: 1,
                 failed: failure(Part::Media),
+                dates: failure(Part::Dates).map_or(Ok(()), Err),
                 posts,
             });
         }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use media_expiry_alerts::model::ScheduledPost;
 use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{File as _, Media, ProfileName};
+use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
 use media_expiry_alerts::scan::ayrshare::media::Reader;
 use media_expiry_alerts::scan::select::{Gallery, Rules};
 use media_expiry_alerts::scan::survey::{Scan, Survey};
@@ -96,7 +97,7 @@ pub fn posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
 
 /// The scan of one profile.
 pub fn scan(profile: usize, gallery: Gallery, posts: Vec<ScheduledPost>) -> Scan {
-    Scan::new(name(profile), Ok(gallery), Some(Ok(posts)), now())
+    Scan::new(name(profile), Ok(gallery), Some(Ok(ScheduledPosts { posts, unreadable_dates: 0 })), now())
 }
 
 /// The survey of this many profiles with this many files each.

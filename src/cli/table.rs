@@ -1,5 +1,7 @@
 //! What people read in a terminal. Pure: a result in, text out, as wide as the window.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -186,7 +188,7 @@ fn unchecked(result: &RunResult, look: TerminalStyle) -> String {
 
 /// Why, in words, and then what Ayrshare said, for whoever has to mend it.
 fn why(failed: &FailedProfile) -> String {
-    let part = if failed.what == Part::Posts { "its scheduled posts could not be checked: " } else { "" };
+    let part = digest::unchecked_part(failed.what);
     let Failure { kind, message, .. } = &failed.failure;
     if message.is_empty() {
         format!("{part}{}", kind.in_words())
@@ -217,8 +219,9 @@ fn totals(result: &RunResult, question: &Question, look: TerminalStyle) -> Strin
         let warning = format!("{unread} of {all} could not be checked: more may expire than is shown here.");
         text += &format!("{}\n", look.red(&lines(&warning)));
     } else if !report.failed.is_empty() {
-        let of = count(report.failed.len(), "profile");
-        let warning = format!("The scheduled posts of {of} could not be checked: more may fail than is shown here.");
+        let profiles: HashSet<_> = report.failed.iter().map(|failed| &failed.profile).collect();
+        let of = count(profiles.len(), "profile");
+        let warning = format!("Posts or dates of {of} could not be checked: more may fail than is shown here.");
         text += &format!("{}\n", look.red(&lines(&warning)));
     }
     text

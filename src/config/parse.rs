@@ -17,6 +17,7 @@ use super::{
     SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
 use crate::model::ProfileName;
+use crate::model::text::nfc;
 use crate::model::threshold::{DurationError, Threshold, Thresholds};
 
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
@@ -149,12 +150,12 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
         table.fault("repeat", "`once-per-threshold` needs a ledger that stores what was announced; add `[ledger]`");
     }
     let mut ignore = GlobSetBuilder::new();
-    for text in table.texts("ignore").unwrap_or_default() {
-        match Glob::new(text.value) {
+    for pattern in table.texts("ignore").unwrap_or_default() {
+        match Glob::new(&nfc(pattern.value)) {
             Ok(glob) => {
                 ignore.add(glob);
             }
-            Err(_) => table.fault_at(&text, NOT_A_GLOB),
+            Err(_) => table.fault_at(&pattern, NOT_A_GLOB),
         }
     }
     let ignore = ignore.build().map_err(|_| table.fault("ignore", "has globs that are too large together")).ok();

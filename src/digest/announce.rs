@@ -157,7 +157,7 @@ fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileN
     digest
         .profiles
         .iter()
-        .flat_map(|profile| [(profile.clone(), Part::Media), (profile.clone(), Part::Posts)])
+        .flat_map(|profile| [Part::Media, Part::Dates, Part::Posts].map(|part| (profile.clone(), part)))
         .filter(|(profile, part)| {
             memory.contains(&Key::of_failing(profile, *part))
                 && !is_unchecked(profile, *part)

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use self::wording::{left_out, post_label, post_reasons, post_timing, reason, timing};
+pub use self::wording::{left_out, post_label, post_reasons, post_timing, reason, timing, unchecked_part};
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State};
 use crate::scan::survey::Survey;

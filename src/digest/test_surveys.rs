@@ -23,7 +23,14 @@ pub(super) fn thresholds() -> Thresholds {
 }
 
 pub(super) fn profile(name: &str) -> SurveyedProfile {
-    SurveyedProfile { name: ProfileName::new(name), listed: 1, ignored: 0, failed: None, posts: Some(Ok(())) }
+    SurveyedProfile {
+        name: ProfileName::new(name),
+        listed: 1,
+        ignored: 0,
+        failed: None,
+        dates: Ok(()),
+        posts: Some(Ok(())),
+    }
 }
 
 pub(super) fn failure() -> Failure {

@@ -103,7 +103,12 @@ impl Digest {
     pub fn good_news(&self) -> Vec<String> {
         const MAX: usize = 10;
         let mut lines = Vec::new();
-        for (part, what) in [(Part::Media, "Checked again"), (Part::Posts, "Scheduled posts checked again")] {
+        let parts = [
+            (Part::Media, "Checked again"),
+            (Part::Dates, "All expiry dates can be read again"),
+            (Part::Posts, "Scheduled posts checked again"),
+        ];
+        for (part, what) in parts {
             let names: Vec<_> = self
                 .recovered
                 .iter()
@@ -160,6 +165,13 @@ impl Digest {
                     .to_owned(),
             );
         }
+        if unread(Part::Dates) {
+            advice.push(
+                "Files with a date that could not be read: look up in Ayrshare when they expire, and report it to \
+                 whoever looks after this tool."
+                    .to_owned(),
+            );
+        }
         if unread(Part::Posts) {
             advice.push("Posts that could not be checked: some of them may use a file that is listed here.".to_owned());
         }
@@ -172,8 +184,17 @@ impl Digest {
 pub fn reason(failed: &FailedProfile) -> String {
     let failure = &failed.failure;
     let status = failure.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-    let part = if failed.what == Part::Posts { "its scheduled posts could not be checked: " } else { "" };
-    format!("{part}{}{status}", failure.kind.in_words())
+    format!("{}{}{status}", unchecked_part(failed.what), failure.kind.in_words())
+}
+
+/// What could not be checked when the gallery could: `its scheduled posts could not be checked: `.
+#[must_use]
+pub fn unchecked_part(part: Part) -> &'static str {
+    match part {
+        Part::Media => "",
+        Part::Dates => "some of its expiry dates could not be read: ",
+        Part::Posts => "its scheduled posts could not be checked: ",
+    }
 }
 
 /// When a file expires or expired: `expires in 2 days, 2026-11-25 06:00 UTC`.

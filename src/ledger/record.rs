@@ -239,6 +239,7 @@ impl fmt::Display for Key {
                 write!(f, "post#{}#{}#{}", escape(profile.as_str()), escape(id), moment(expires_at_ms))
             }
             Self::Failing { profile, part: Part::Media } => write!(f, "failing#{}#media", escape(profile.as_str())),
+            Self::Failing { profile, part: Part::Dates } => write!(f, "failing#{}#dates", escape(profile.as_str())),
             Self::Failing { profile, part: Part::Posts } => write!(f, "failing#{}#posts", escape(profile.as_str())),
         }
     }
@@ -272,6 +273,7 @@ impl Key {
                 Some(Self::Post { expires_at_ms: moment(at)?, profile: profile(of), id: id(name) })
             }
             ("failing", of, "media", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Media }),
+            ("failing", of, "dates", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Dates }),
             ("failing", of, "posts", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Posts }),
             _ => None,
         }

@@ -20,6 +20,8 @@ pub trait File {
     fn url(&self) -> Option<&str>;
     /// Returns when the file expires.
     fn expires_at(&self) -> Option<Timestamp>;
+    /// Returns whether the file has an expiry that is present but cannot be read.
+    fn has_unreadable_expiry(&self) -> bool;
     /// Copies all fields, for a file that is kept.
     fn into_media(self) -> Media;
 }
@@ -57,6 +59,10 @@ impl File for &Media {
 
     fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
+    }
+
+    fn has_unreadable_expiry(&self) -> bool {
+        false
     }
 
     fn into_media(self) -> Media {

@@ -109,7 +109,9 @@ impl FailureKind {
 pub enum Part {
     /// The gallery. Nothing is known about the profile.
     Media,
-    /// The scheduled posts. The gallery was read.
+    /// The expiries of some files. The gallery was read, and these files are reported without a date.
+    Dates,
+    /// The scheduled posts, or the due dates of some. The gallery was read.
     Posts,
 }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -97,6 +98,13 @@ pub fn list<S: AsRef<str>>(names: &[S], max: usize) -> String {
         [one] => one.to_string(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
+}
+
+/// Composes characters as Unicode NFC does. An accent may be a character of its own, as in the file names of macOS, and
+/// looks no different.
+#[must_use]
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { text.into() } else { ComposingNormalizerBorrowed::new_nfc().normalize(text) }
 }
 
 /// Makes outside text safe to show on one line.

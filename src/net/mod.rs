@@ -10,6 +10,7 @@ pub mod environment;
 pub mod redact;
 mod request;
 mod retry;
+mod slots;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub use deadline::Deadline;
 pub use request::{Answer, NetError, send, send_streaming};
 pub(crate) use request::{parse_retry_after, with_causes};
 pub use retry::{Retry, retrying, retrying_at_most};
+pub use slots::{Slot, Slots};
 
 /// The timeout of one message to a channel, and of one call of the AWS SDK.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::channel::{self, SendError};
 use crate::config::{Channel, ChannelKind, Config, Profile};
 use crate::model::FailureKind;
-use crate::net::{self, Deadline};
+use crate::net::{self, Deadline, Slots};
 use crate::run::loaded::{Ready, Renewal};
 use crate::run::{Outgoing, Services};
 use crate::scan::ayrshare::Ayrshare;
@@ -19,6 +19,8 @@ use crate::scan::survey::{Scan, Survey};
 
 /// Characters of the reason why a channel failed.
 const MAX_REASON: usize = 400;
+/// How many requests a profile needs at least: one for its gallery and one for each status of a scheduled post.
+const REQUESTS_OF_PROFILE: usize = 4;
 
 /// The services that a configuration names.
 #[derive(Clone, Copy)]
@@ -109,14 +111,16 @@ async fn look(
     looked_at: &(dyn Fn() + Sync),
 ) -> Vec<Scan> {
     let settings = &ready.config.ayrshare;
+    let slots = Slots::new(settings.concurrency * if rules.keep_places { REQUESTS_OF_PROFILE } else { 1 });
     let ayrshare = Ayrshare {
         http: &ready.clients.http,
         base_url: &settings.base_url,
         api_key: &settings.api_key,
         timeout: settings.timeout,
         redactor: &ready.clients.redactor,
+        slots: &slots,
     };
-    scan(&ayrshare, profiles, settings.concurrency, rules, until, looked_at).await
+    scan(&ayrshare, profiles, rules, until, looked_at).await
 }
 
 /// Whether it may be the key: a wrong API key is answered with 401, a wrong profile key with 403 or 404.

@@ -13,43 +13,51 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::config::Profile;
 use crate::model::{Failure, FailureKind};
-use crate::net::Deadline;
+use crate::net::{Deadline, Slot};
 use crate::scan::ayrshare::Ayrshare;
 use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::Scan;
 
-/// Scans `profiles`, at most `concurrency` at the same time, until the deadline.
+/// Scans `profiles` until the deadline, with as many requests at the same time as `ayrshare` has slots.
+///
+/// A profile that waits for a retry does not hold up the others.
 ///
 /// Calls `on_profile_scanned` after each profile, whether it succeeded or not. The scans are returned in the order of
 /// `profiles`.
 pub async fn scan(
     ayrshare: &Ayrshare<'_>,
     profiles: &[&Profile],
-    concurrency: usize,
     rules: &Rules<'_>,
     deadline: Deadline,
     on_profile_scanned: &(dyn Fn() + Sync),
 ) -> Vec<Scan> {
     // Unordered, because an ordered stream starts no further profiles while the first one hangs.
     let mut scans: Vec<_> = stream::iter(profiles.iter().enumerate())
-        .map(async |(index, profile)| {
-            let scan = scan_profile(ayrshare, profile, rules, deadline).await;
+        .then(async |(index, profile)| (index, profile, ayrshare.slots.acquire().await))
+        .map(async |(index, profile, slot)| {
+            let scan = scan_profile(ayrshare, slot, profile, rules, deadline).await;
             on_profile_scanned();
             (index, scan)
         })
-        .buffer_unordered(concurrency)
+        .buffer_unordered(usize::MAX)
         .collect()
         .await;
     scans.sort_by_key(|(index, _)| *index);
     scans.into_iter().map(|(_, scan)| scan).collect()
 }
 
-async fn scan_profile(ayrshare: &Ayrshare<'_>, profile: &Profile, rules: &Rules<'_>, deadline: Deadline) -> Scan {
+async fn scan_profile(
+    ayrshare: &Ayrshare<'_>,
+    slot: Slot<'_>,
+    profile: &Profile,
+    rules: &Rules<'_>,
+    deadline: Deadline,
+) -> Scan {
     let key = profile.key.as_ref();
     let (media, posts) = if deadline.remaining().is_zero() {
         (Err(out_of_time()), rules.keep_places.then(|| Err(out_of_time())))
     } else {
-        let media = ayrshare.media(key, deadline, Gallery::default, |gallery, media| {
+        let media = ayrshare.media(key, slot, deadline, Gallery::default, |gallery, media| {
             gallery.add(&profile.name, media, rules);
         });
         let posts = async {

@@ -1,8 +1,11 @@
 //! Selects the files of a gallery that matter to a run. Pure: the current time is an argument.
 
+use std::collections::HashSet;
+
 use globset::GlobSet;
 use jiff::Timestamp;
 
+use crate::model::text::nfc;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{File, Item, ProfileName, State};
 use crate::scan::posts::Places;
@@ -14,7 +17,7 @@ pub struct Rules<'a> {
     pub now: Timestamp,
     /// The thresholds of all channels of the run.
     pub thresholds: &'a Thresholds,
-    /// `alerts.ignore`: files whose id or name matches one of these globs are skipped.
+    /// `alerts.ignore`: files whose id or name matches one of these globs are skipped. The globs are in Unicode NFC.
     pub ignore: &'a GlobSet,
     /// Whether to keep the place of every file. Matching scheduled posts with files needs it.
     pub keep_places: bool,
@@ -27,7 +30,7 @@ impl Rules<'_> {
     /// expired when its expiry is `now` or earlier. It is within a threshold when `remaining <= threshold`, compared at
     /// Ayrshare's precision of one millisecond.
     fn decide(&self, file: &impl File) -> Decision {
-        let ignored = |text: Option<&str>| text.is_some_and(|text| self.ignore.is_match(text));
+        let ignored = |text: Option<&str>| text.is_some_and(|text| self.ignore.is_match(&*nfc(text)));
         // Matching an empty `GlobSet` costs more than everything else here.
         if !self.ignore.is_empty() && (ignored(file.id()) || ignored(file.file_name())) {
             return Decision::Ignored;
@@ -62,6 +65,8 @@ pub struct Gallery {
     pub ignored: usize,
     /// The files that matter, in Ayrshare's order.
     pub items: Vec<Item>,
+    /// How many files, apart from the ignored ones, have an expiry that cannot be read.
+    pub unreadable_dates: usize,
     /// The places of all files; empty unless [`Rules::keep_places`] is set.
     pub places: Places,
 }
@@ -77,9 +82,25 @@ impl Gallery {
             Decision::Ignored => self.ignored += 1,
             Decision::Later => {}
             Decision::Matters(state, threshold) => {
+                self.unreadable_dates += usize::from(file.has_unreadable_expiry());
                 self.items.push(Item { profile: profile.clone(), media: file.into_media(), state, threshold });
             }
         }
+    }
+}
+
+impl Gallery {
+    /// Drops the items that Ayrshare has listed more than once: with the same id, URL and expiry.
+    pub fn drop_repeated(&mut self) {
+        let mut seen = HashSet::new();
+        let mut is_first = Vec::with_capacity(self.items.len());
+        for Item { media, .. } in &self.items {
+            let identity = (media.id.as_deref(), media.url.as_deref(), media.expires_at);
+            // Files without an id and a URL cannot be told apart.
+            is_first.push((media.id.is_none() && media.url.is_none()) || seen.insert(identity));
+        }
+        let mut is_first = is_first.into_iter();
+        self.items.retain(|_| is_first.next().unwrap_or(true));
     }
 }
 
@@ -147,6 +168,36 @@ mod tests {
             &["*.tmp", "5553a26a-*"],
         );
         assert_eq!((gallery.listed, gallery.ignored, gallery.items.len()), (3, 2, 1));
+    }
+
+    #[test]
+    fn names_match_globs_however_their_accents_are_written() {
+        let named = |name: &str| Media { file_name: Some(name.into()), ..expiring_in(DAY_MS) };
+        let files = ["Caf\u{e9} nfc.jpg", "Cafe\u{301} nfd.jpg", "Cafe.jpg"];
+        let gallery = gallery(files.map(named), &["Caf\u{e9}*"]);
+        assert_eq!((gallery.ignored, gallery.items.len()), (2, 1));
+    }
+
+    #[test]
+    fn an_entry_that_is_listed_twice_is_one_item() {
+        let file = |id: Option<&str>, url: Option<&str>, ms: i64| Media {
+            id: id.map(Into::into),
+            url: url.map(Into::into),
+            ..expiring_in(ms)
+        };
+        let count = |second: Media| {
+            let mut gallery = gallery([file(Some("a"), Some("u"), 5), second], &[]);
+            gallery.drop_repeated();
+            (gallery.listed, gallery.items.len())
+        };
+        assert_eq!(count(file(Some("a"), Some("u"), 5)), (2, 1));
+        assert_eq!(count(file(Some("b"), Some("u"), 5)), (2, 2));
+        assert_eq!(count(file(Some("a"), Some("v"), 5)), (2, 2));
+        assert_eq!(count(file(Some("a"), Some("u"), 6)), (2, 2));
+
+        let mut anonymous = gallery([expiring_in(5), expiring_in(5)], &[]);
+        anonymous.drop_repeated();
+        assert_eq!(anonymous.items.len(), 2);
     }
 
     proptest! {

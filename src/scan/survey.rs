@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::{FailedProfile, Failure, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status};
+use crate::model::{FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, State, Status, text};
+use crate::scan::ayrshare::ScheduledPosts;
 use crate::scan::posts::{self, Known};
 use crate::scan::select::Gallery;
 
@@ -18,7 +19,7 @@ pub struct Scan {
     /// What the run keeps of its gallery, or why the gallery could not be read.
     pub media: Result<Gallery, Failure>,
     /// Its scheduled posts, or why they could not be read; `None` when posts are not checked.
-    pub posts: Option<Result<Vec<ScheduledPost>, Failure>>,
+    pub posts: Option<Result<ScheduledPosts, Failure>>,
 }
 
 impl Scan {
@@ -27,12 +28,13 @@ impl Scan {
     pub fn new(
         profile: ProfileName,
         mut media: Result<Gallery, Failure>,
-        mut posts: Option<Result<Vec<ScheduledPost>, Failure>>,
+        mut posts: Option<Result<ScheduledPosts, Failure>>,
         now: Timestamp,
     ) -> Self {
         if let Ok(gallery) = &mut media {
+            gallery.drop_repeated();
             let none = &mut Vec::new();
-            let posts = posts.as_mut().and_then(|posts| posts.as_mut().ok()).unwrap_or(none);
+            let posts = posts.as_mut().and_then(|posts| posts.as_mut().ok()).map_or(none, |posts| &mut posts.posts);
             gallery.places.drop_unused(&profile, posts, now);
         }
         Self { profile, media, posts }
@@ -64,7 +66,9 @@ pub struct SurveyedProfile {
     pub ignored: usize,
     /// Why its gallery could not be read; `None` when it was read.
     pub failed: Option<Failure>,
-    /// Whether its scheduled posts were read; `None` when posts are not checked.
+    /// Whether the expiries of its files could be read.
+    pub dates: Result<(), Failure>,
+    /// Whether its scheduled posts and their due dates were read; `None` when posts are not checked.
     pub posts: Option<Result<(), Failure>>,
 }
 
@@ -78,7 +82,7 @@ impl Survey {
                 profile: &scan.profile,
                 places: scan.media.as_ref().ok().map(|gallery| &gallery.places),
                 items: scan.media.as_ref().map_or(&[], |gallery| gallery.items.as_slice()),
-                posts: scan.posts.as_ref().and_then(|posts| posts.as_deref().ok()).unwrap_or_default(),
+                posts: scan.posts.as_ref().and_then(|posts| posts.as_ref().ok()).map_or(&[], |posts| &posts.posts),
             })
             .collect();
         let posts_at_risk = posts::at_risk(&known, now).into_iter().map(Arc::new).collect();
@@ -88,9 +92,12 @@ impl Survey {
                 Ok(gallery) => (gallery, None),
                 Err(failure) => (Gallery::default(), Some(failure)),
             };
-            let Gallery { listed, ignored, items, .. } = gallery;
-            let posts = posts.map(|posts| posts.map(drop));
-            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, posts });
+            let Gallery { listed, ignored, items, unreadable_dates, .. } = gallery;
+            let dates = all_readable(unreadable_dates, "the expiry", "file");
+            let posts = posts.map(|posts| {
+                posts.and_then(|posts| all_readable(posts.unreadable_dates, "the due date", "scheduled post"))
+            });
+            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, dates, posts });
             survey.items.extend(items.into_iter().map(Arc::new));
         }
         survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
@@ -102,6 +109,7 @@ impl Survey {
     pub fn has_seen(&self, profile: &ProfileName, part: Part) -> bool {
         self.profiles.iter().find(|one| one.name == *profile).is_some_and(|profile| match part {
             Part::Media => profile.failed.is_none(),
+            Part::Dates => profile.failed.is_none() && profile.dates.is_ok(),
             Part::Posts => profile.posts == Some(Ok(())),
         })
     }
@@ -135,15 +143,23 @@ impl Survey {
     #[must_use]
     pub fn failed(&self) -> Vec<FailedProfile> {
         let failed = |profile: &SurveyedProfile| {
-            // One entry per profile: once the gallery has failed, a failure of the posts tells the reader nothing new.
-            let (what, failure) = match (&profile.failed, &profile.posts) {
-                (Some(failure), _) => (Part::Media, failure),
-                (None, Some(Err(failure))) => (Part::Posts, failure),
-                (None, _) => return None,
+            // Once the gallery has failed, a failure of the posts tells the reader nothing new.
+            let failures = match (&profile.failed, &profile.posts) {
+                (Some(failure), _) => [Some((Part::Media, failure.clone())), None],
+                (None, posts) => {
+                    let failure = |result: Option<&Result<(), Failure>>| result?.as_ref().err().cloned();
+                    let dates = failure(Some(&profile.dates)).map(|failure| (Part::Dates, failure));
+                    [dates, failure(posts.as_ref()).map(|failure| (Part::Posts, failure))]
+                }
             };
-            Some(FailedProfile { profile: profile.name.clone(), what, failure: failure.clone() })
+            let profile = profile.name.clone();
+            failures.into_iter().flatten().map(move |(what, failure)| FailedProfile {
+                profile: profile.clone(),
+                what,
+                failure,
+            })
         };
-        self.profiles.iter().filter_map(failed).collect()
+        self.profiles.iter().flat_map(failed).collect()
     }
 
     /// The ids of the posts at risk, keyed by the owner and the id of the file that each post will be missing.
@@ -190,6 +206,15 @@ impl Survey {
     }
 }
 
+/// Fails when some dates could not be read. What is present but not understood must not pass for absent.
+fn all_readable(unreadable: usize, date: &str, thing: &str) -> Result<(), Failure> {
+    if unreadable == 0 {
+        return Ok(());
+    }
+    let message = format!("{date} of {} cannot be read", text::count(unreadable, thing));
+    Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message })
+}
+
 /// Which scheduled posts will fail because of a file.
 #[derive(Clone, Debug)]
 pub struct PostsByMedia<'a>(HashMap<&'a ProfileName, HashMap<&'a str, Vec<String>>>);
@@ -223,7 +248,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::model::{FailureKind, Media};
+    use crate::model::{FailureKind, Media, ScheduledPost};
 
     fn now() -> Timestamp {
         "2026-11-23T06:00:00Z".parse().expect("a time")
@@ -264,5 +289,26 @@ mod tests {
         assert_eq!((of_a.counts().listed, of_a.items.len(), of_a.status()), (5, 3, Status::Ok));
         assert_eq!(survey.of_profiles(&[b]).status(), Status::Failed);
         assert_eq!(survey.of_profiles(&[c]).failed(), []);
+    }
+
+    #[test]
+    fn dates_that_cannot_be_read_are_failures_of_a_profile_that_was_checked() {
+        let name = ProfileName::new("A");
+        let media = Gallery { unreadable_dates: 3, ..gallery(&name, &[None, None, None]) };
+        let posts = ScheduledPosts { posts: vec![ScheduledPost::default()], unreadable_dates: 1 };
+        let survey = Survey::new(now(), vec![Scan { profile: name.clone(), media: Ok(media), posts: Some(Ok(posts)) }]);
+        let failed = survey.failed();
+        let failed: Vec<_> =
+            failed.iter().map(|one| (one.what, one.failure.kind, one.failure.message.as_str())).collect();
+        assert_eq!(
+            failed,
+            [
+                (Part::Dates, FailureKind::BadResponse, "the expiry of 3 files cannot be read"),
+                (Part::Posts, FailureKind::BadResponse, "the due date of 1 scheduled post cannot be read"),
+            ]
+        );
+        assert_eq!((survey.checked(), survey.items.len(), survey.status()), (1, 3, Status::Partial));
+        let has_seen = [Part::Media, Part::Dates, Part::Posts].map(|part| survey.has_seen(&name, part));
+        assert_eq!(has_seen, [true, false, false]);
     }
 }

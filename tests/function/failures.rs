@@ -412,7 +412,9 @@ async fn a_hanging_profile_times_out_and_the_others_are_announced() {
 #[tokio::test]
 async fn profiles_that_were_not_started_in_time_are_reported() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
-    world.config["ayrshare"]["concurrency"] = 1.into();
+    // Without posts, a profile needs one request, so that one is in flight at a time.
+    world.config["ayrshare"] =
+        json!({"concurrency": 1, "scheduled_posts": false, "api_key": API_KEY, "base_url": world.ayrshare.base_url()});
     world.ayrshare.media(Some(ACME_KEY), Reply::json(200, &json!([])).after(Duration::from_mins(1)));
     let function = world.start().await;
     let result = function.invoke_until(&scheduled(), Ends::In(Duration::from_secs(4))).await.expect_answer();
@@ -484,4 +486,22 @@ async fn posts_at_risk_are_found_if_another_profile_fails() {
 
 fn scheduled_post_of(file: &Value) -> Value {
     media_expiry_alerts::demo::stand_ins::scheduled_post("post", "Hello", &["x"], &[file], in_hours(72))
+}
+
+#[tokio::test]
+async fn a_profile_that_waits_for_its_retry_does_not_hold_up_the_others() {
+    let mut world = World::with_gallery(&[file("today.png", 5)]).await;
+    world.config["ayrshare"]["concurrency"] = 1.into();
+    world.config["ayrshare"]["scheduled_posts"] = false.into();
+    let limited = Reply::text(429, "slow down").with_header("retry-after", "1");
+    let slow = || Reply::json(200, &json!([])).after(Duration::from_millis(600));
+    world.ayrshare.media_first(None, [limited]);
+    world.ayrshare.media(Some(ACME_KEY), slow());
+    world.ayrshare.media(Some(CAFE_KEY), slow());
+    let function = world.start().await;
+    let began = Instant::now();
+    assert_eq!(function.answer(&scheduled()).await["status"], "ok");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(2), "one after the other would take 2.2 s: {took:?}");
+    function.end().await;
 }

@@ -5,6 +5,7 @@
 mod actions;
 mod announcing;
 mod configuration;
+mod dates;
 mod failures;
 mod http;
 mod large;

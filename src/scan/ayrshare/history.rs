@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::date::Date;
 use crate::model::ScheduledPost;
 
 /// The posts that Ayrshare returns at most.
@@ -36,8 +38,7 @@ impl Range {
     /// Splits the span where the posts of a full answer lie half on one side and half on the other; in its middle where
     /// they do not say. `None` when it is too short to be split.
     #[must_use]
-    pub fn split(self, posts: &[Post]) -> Option<(Self, Self)> {
-        let mut due: Vec<_> = posts.iter().filter_map(|post| post.post.scheduled_at).collect();
+    pub fn split(self, mut due: Vec<Timestamp>) -> Option<(Self, Self)> {
         due.sort_unstable();
         let second = |moment: Timestamp| Timestamp::from_second(moment.as_second()).ok();
         let middle_s = self.start.as_second().midpoint(self.end.as_second());
@@ -51,16 +52,18 @@ impl Range {
     }
 }
 
-/// A post of the history, with what tells whether it is asked for.
+/// A post of the history, with what tells whether it is wanted.
 #[derive(Debug)]
-pub struct Post {
+pub struct HistoryPost {
     /// The post.
     pub post: ScheduledPost,
+    /// Whether it has a due date that cannot be read.
+    pub has_unreadable_due_date: bool,
     /// Its status, if it has one.
     status: Option<String>,
 }
 
-impl Post {
+impl HistoryPost {
     /// Whether it will still need media, and has any.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
@@ -69,25 +72,30 @@ impl Post {
     }
 }
 
-/// Reads the posts of an answer. A field of another type than the documented one counts as missing.
+/// Reads the post that `json` begins with, and returns how long it is; `None` when it is not whole.
 ///
 /// # Errors
 ///
-/// Fails when the body is no JSON object with an array `history` of objects.
-pub fn read(body: &[u8]) -> Result<Vec<Post>, String> {
-    #[derive(Deserialize)]
-    struct Answer {
-        status: Option<Value>,
-        history: Vec<serde_json::Map<String, Value>>,
-    }
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    if answer.status.is_some_and(|status| status == "error") {
-        return Err("it says that it is an error".to_owned());
-    }
-    Ok(answer.history.iter().map(post).collect())
+/// Fails when the text begins with no object.
+pub fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
+    let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
+    let raw_post = match raw.next() {
+        Some(Ok(raw)) => raw.get(),
+        Some(Err(error)) if !error.is_eof() => return Err(error),
+        Some(Err(_)) | None => return Ok(None),
+    };
+    let fields = serde_json::from_str::<Fields>(raw_post).or_else(|error| {
+        let mended = super::mend_surrogates(raw_post.as_bytes()).ok_or(error)?;
+        serde_json::from_slice(&mended)
+    })?;
+    each(post_of(&fields));
+    Ok(Some(raw.byte_offset()))
 }
 
-fn post(fields: &serde_json::Map<String, Value>) -> Post {
+type Fields = serde_json::Map<String, Value>;
+
+/// Interprets the fields of a post. A field of another type than the documented one counts as missing.
+fn post_of(fields: &Fields) -> HistoryPost {
     let text = |name: &str| {
         let text = fields.get(name)?.as_str()?;
         (!text.trim().is_empty()).then(|| text.to_owned())
@@ -100,25 +108,18 @@ fn post(fields: &serde_json::Map<String, Value>) -> Post {
     if media_urls.is_empty() {
         media_urls = texts("urls");
     }
+    let due = fields.get("scheduleDate").map_or(Date::Absent, |due| Date::deserialize(due).unwrap_or(Date::Unreadable));
     let post = ScheduledPost {
         id: text("id"),
         text: text("post"),
         platforms: texts("platforms"),
-        scheduled_at: fields.get("scheduleDate").and_then(moment),
+        scheduled_at: due.moment(),
         media_urls,
     };
-    Post { post, status: text("status").map(|status| status.to_ascii_lowercase()) }
-}
-
-/// A due time, as text or as the database's object.
-fn moment(value: &Value) -> Option<Timestamp> {
-    match value {
-        Value::String(text) => super::moment(text),
-        Value::Object(fields) => {
-            let text = fields.get("utc").and_then(Value::as_str).and_then(super::moment);
-            text.or_else(|| Timestamp::from_second(fields.get("_seconds")?.as_i64()?).ok())
-        }
-        _ => None,
+    HistoryPost {
+        post,
+        has_unreadable_due_date: due == Date::Unreadable,
+        status: text("status").map(|status| status.to_ascii_lowercase()),
     }
 }
 
@@ -126,9 +127,10 @@ fn moment(value: &Value) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn one(fields: &str) -> Post {
-        let body = format!(r#"{{"history":[{fields}],"count":1}}"#);
-        read(body.as_bytes()).expect("posts").pop().expect("a post")
+    fn one(fields: &str) -> HistoryPost {
+        let mut found = None;
+        assert_eq!(post(fields, |post| found = Some(post)).expect("a post"), Some(fields.len()));
+        found.expect("a post")
     }
 
     #[test]
@@ -148,13 +150,22 @@ mod tests {
 
     #[test]
     fn older_and_odd_records_are_read_as_far_as_they_go() {
-        let at = |date: &str| one(&format!(r#"{{"scheduleDate":{date}}}"#)).post.scheduled_at;
-        let expected = "2025-04-26T12:20:49Z".parse().ok();
-        assert_eq!(at(r#"{"_seconds":1745670049,"_nanoseconds":0,"utc":"2025-04-26T12:20:49Z"}"#), expected);
-        assert_eq!(at(r#"{"_seconds":1745670049}"#), expected);
-        for odd in ["null", "1745670049", r#""soon""#, "{}", "[]"] {
-            assert_eq!(at(odd), None, "{odd}");
+        let due = |date: &str| {
+            let post = one(&format!(r#"{{"scheduleDate":{date}}}"#));
+            (post.post.scheduled_at, post.has_unreadable_due_date)
+        };
+        let expected = ("2025-04-26T12:20:49Z".parse().ok(), false);
+        assert_eq!(due(r#"{"_seconds":1745670049,"_nanoseconds":0,"utc":"2025-04-26T12:20:49Z"}"#), expected);
+        assert_eq!(due(r#"{"seconds":"1745670049"}"#), expected);
+        assert_eq!(due(r#""2025-04-26T12:20:49""#), expected);
+        assert_eq!(due("null"), (None, false));
+        for odd in [r#""soon""#, "true", "[1]", r#"{"date":1}"#] {
+            assert_eq!(due(odd), (None, true), "{odd}");
         }
+        assert_eq!(
+            one(r#"{"id":"a","post":"half an emoji \ud83d"}"#).post.text.as_deref(),
+            Some("half an emoji \u{fffd}")
+        );
         assert_eq!(one(r#"{"urls":["https://a/b.png", 7]}"#).post.media_urls, ["https://a/b.png"]);
         assert_eq!(one(r#"{"id":1,"post":[],"platforms":"x","mediaUrls":null}"#).post, ScheduledPost::default());
     }
@@ -168,32 +179,22 @@ mod tests {
     }
 
     #[test]
-    fn another_shape_is_an_error() {
-        for wrong in [
-            "[]",
-            "{}",
-            r#"{"history":{}}"#,
-            r#"{"history":[1]}"#,
-            r#"{"history":["#,
-            "<html>",
-            r#"{"status":"error","history":[]}"#,
-        ] {
-            assert!(read(wrong.as_bytes()).is_err(), "{wrong}");
+    fn only_an_object_is_a_post() {
+        for wrong in ["[]", "1", "null", "<", r#""a""#] {
+            assert!(post(wrong, |_| {}).is_err(), "{wrong}");
         }
+        assert!(matches!(post(r#"{"id":"#, |_| {}), Ok(None)));
     }
 
     #[test]
     fn a_span_is_split_where_its_posts_are() {
         let at = |second: i64| Timestamp::from_second(second).expect("a time");
         let span = Range { start: at(0), end: at(1_000) };
-        let due = |seconds: &[i64]| -> Vec<Post> {
-            let post = |second: &i64| ScheduledPost { scheduled_at: Some(at(*second)), ..ScheduledPost::default() };
-            seconds.iter().map(|second| Post { post: post(second), status: None }).collect()
-        };
-        let split = |posts: &[Post]| span.split(posts).map(|(first, _)| first.end.as_second());
-        assert_eq!(split(&due(&[10, 20, 30])), Some(20));
-        assert_eq!(split(&due(&[])), Some(500));
-        assert_eq!(split(&due(&[0, 0, 0])), Some(500), "the border itself splits nothing off");
-        assert_eq!(Range { start: at(5), end: at(6) }.split(&[]), None);
+        let due = |seconds: &[i64]| -> Vec<Timestamp> { seconds.iter().map(|second| at(*second)).collect() };
+        let split = |due: Vec<Timestamp>| span.split(due).map(|(first, _)| first.end.as_second());
+        assert_eq!(split(due(&[10, 20, 30])), Some(20));
+        assert_eq!(split(due(&[])), Some(500));
+        assert_eq!(split(due(&[0, 0, 0])), Some(500), "the border itself splits nothing off");
+        assert_eq!(Range { start: at(5), end: at(6) }.split(Vec::new()), None);
     }
 }

@@ -9,120 +9,44 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
+use super::date::Date;
+use super::list::ListReader;
 use crate::model::{File, Media};
 
 /// The longest text that a field may hold; a longer one counts as missing, so that one file never fills a message.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
-/// The largest file entry that is waited for: what is longer is no list of media, and must not fill the memory.
-const MAX_FILE_BYTES: usize = 1024 * 1024;
 
-/// Reads a gallery as it arrives, piece by piece, and hands it on file by file: no more of it is kept than one file.
-///
-/// A field of another type than the documented one counts as missing, so that one odd field never costs the gallery;
-/// an expiry that cannot be read makes that one file undated.
-#[derive(Debug, Default)]
-pub struct Reader {
-    next: Next,
-    files: usize,
-    /// What has arrived of the next file.
-    rest: Vec<u8>,
-    /// How many bytes `rest` must have before it is worth another look.
-    enough: usize,
-    error: Option<String>,
-}
+/// Reads a gallery as it arrives, and keeps no more of it than one file.
+#[derive(Debug)]
+pub struct Reader(ListReader);
 
-/// What must come next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Next {
-    #[default]
-    Array,
-    FileOrEnd,
-    File,
-    CommaOrEnd,
-    Nothing,
+impl Default for Reader {
+    fn default() -> Self {
+        Self(ListReader::of_array("file"))
+    }
 }
 
 impl Reader {
-    /// Takes the next piece of the body, and hands each file that is whole to `each`.
+    /// Takes the next piece of the body, and hands each file that is complete to `each`.
     ///
-    /// Returns false when the body is no array at all; then nothing was taken.
-    pub fn take(&mut self, piece: &[u8], each: impl FnMut(ListedFile<'_>)) -> bool {
-        if self.next == Next::Array
-            && let Some(first) = piece.iter().find(|byte| !byte.is_ascii_whitespace())
-            && *first != b'['
-        {
-            return false;
-        }
-        if self.error.is_none() {
-            self.rest.extend_from_slice(piece);
-            // A file of many pieces is not read anew with each of them.
-            if self.enough <= self.rest.len() {
-                self.error = self.read(each).err();
-            }
-        }
-        true
+    /// Returns false when the body is no array. Then nothing was taken.
+    pub fn take(&mut self, piece: &[u8], mut each: impl FnMut(ListedFile<'_>)) -> bool {
+        self.0.take(piece, |json: &str| file(json, &mut each))
     }
 
-    /// Whether the array was whole.
+    /// Checks that the array was complete.
     ///
     /// # Errors
     ///
-    /// Fails when the body was no JSON array of objects, or only a part of one.
-    pub fn end(mut self, each: impl FnMut(ListedFile<'_>)) -> Result<(), String> {
-        if self.error.is_none() {
-            self.error = self.read(each).err();
-        }
-        match self.error {
-            Some(error) => Err(error),
-            None if self.next == Next::Nothing && self.rest.is_empty() => Ok(()),
-            None => Err(format!("it ends after {} files, and before the list does", self.files)),
-        }
-    }
-
-    fn read(&mut self, mut each: impl FnMut(ListedFile<'_>)) -> Result<(), String> {
-        // Looked through once, and not once for each text in it. A character may be whole only with the next piece.
-        let (text, is_text) = match std::str::from_utf8(&self.rest) {
-            Ok(text) => (text, true),
-            Err(error) => {
-                let text = std::str::from_utf8(&self.rest[..error.valid_up_to()]).unwrap_or_default();
-                (text, error.error_len().is_none())
-            }
-        };
-        let mut at = 0;
-        loop {
-            at += text[at..].bytes().take_while(u8::is_ascii_whitespace).count();
-            let Some(&byte) = text.as_bytes().get(at) else { break };
-            self.next = match (self.next, byte) {
-                (Next::Array, b'[') => Next::FileOrEnd,
-                (Next::FileOrEnd | Next::CommaOrEnd, b']') => Next::Nothing,
-                (Next::CommaOrEnd, b',') => Next::File,
-                (Next::FileOrEnd | Next::File, _) => {
-                    let file = file(&text[at..], &mut each);
-                    let Some(length) = file.map_err(|error| format!("file {}: {error}", self.files + 1))? else {
-                        if MAX_FILE_BYTES < self.rest.len() - at {
-                            return Err(format!("file {} is larger than {MAX_FILE_BYTES} bytes", self.files + 1));
-                        }
-                        break;
-                    };
-                    self.files += 1;
-                    at += length;
-                    self.next = Next::CommaOrEnd;
-                    continue;
-                }
-                _ => return Err(format!("`{}` is unexpected after {} files", byte.escape_ascii(), self.files)),
-            };
-            at += 1;
-        }
-        if !is_text {
-            return Err(format!("what follows after {} files is no UTF-8", self.files));
-        }
-        self.rest.drain(..at);
-        self.enough = self.rest.len() * 2;
-        Ok(())
+    /// Returns an error when the body was no JSON array of objects, or only a part of one.
+    pub fn end(self, mut each: impl FnMut(ListedFile<'_>)) -> Result<(), String> {
+        self.0.end(|json: &str| file(json, &mut each)).map(drop)
     }
 }
 
 /// Reads the file that `json` begins with, and returns how long it is; `None` when it is not whole.
+///
+/// A field of another type than the documented one counts as missing, so that one odd field never costs the gallery.
 fn file(json: &str, mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result<Option<usize>> {
     let mut files = serde_json::Deserializer::from_str(json).into_iter::<WireMedia<'_>>();
     let error = match files.next() {
@@ -155,24 +79,28 @@ fn field_by_field(json: &str) -> Option<WireMedia<'static>> {
         let text = serde_json::from_str::<Text<'_>>(fields.get(name)?.get()).ok()?;
         Some(Cow::Owned(text.0?.into_owned()))
     };
+    let date = |name: &str| {
+        let date = fields.get(name).map(|raw| serde_json::from_str(raw.get()));
+        date.map_or(Date::Absent, |date| date.unwrap_or(Date::Unreadable))
+    };
     Some(WireMedia {
         id: Text(text("id")),
-        time_created: Text(text("timeCreated")),
+        time_created: date("timeCreated"),
         size: Text(text("size")),
         url: Text(text("url")),
         file_name: Text(text("fileName")),
-        expires_at: Text(text("expiresAt")),
+        expires_at: date("expiresAt"),
     })
 }
 
 #[derive(Default)]
 struct WireMedia<'a> {
     id: Text<'a>,
-    time_created: Text<'a>,
+    time_created: Date,
     size: Text<'a>,
     url: Text<'a>,
     file_name: Text<'a>,
-    expires_at: Text<'a>,
+    expires_at: Date,
 }
 
 #[derive(Deserialize)]
@@ -207,39 +135,51 @@ impl<'de> Visitor<'de> for WireMediaVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireMedia<'de>, A::Error> {
         let mut media = WireMedia::default();
         while let Some(field) = map.next_key()? {
-            let place = match field {
+            let text = match field {
                 Field::Id => &mut media.id,
-                Field::TimeCreated => &mut media.time_created,
                 Field::Size => &mut media.size,
                 Field::Url => &mut media.url,
                 Field::FileName => &mut media.file_name,
-                Field::ExpiresAt => &mut media.expires_at,
+                Field::TimeCreated => {
+                    media.time_created = map.next_value()?;
+                    continue;
+                }
+                Field::ExpiresAt => {
+                    media.expires_at = map.next_value()?;
+                    continue;
+                }
                 Field::Unknown => {
                     map.next_value::<IgnoredAny>()?;
                     continue;
                 }
             };
-            *place = map.next_value()?;
+            *text = map.next_value()?;
         }
         Ok(media)
     }
 }
 
-/// A file as it is listed. Its size and when it was uploaded are not read before somebody wants to know.
+/// A file as it is listed. Its size is not parsed before somebody wants to know.
 #[derive(Debug)]
 pub struct ListedFile<'a> {
     id: Text<'a>,
-    time_created: Text<'a>,
+    created_at: Option<Timestamp>,
     size: Text<'a>,
     url: Text<'a>,
     file_name: Text<'a>,
-    expires_at: Option<Timestamp>,
+    expires_at: Date,
 }
 
 impl<'a> From<WireMedia<'a>> for ListedFile<'a> {
     fn from(wire: WireMedia<'a>) -> Self {
         let WireMedia { id, time_created, size, url, file_name, expires_at } = wire;
-        Self { id, time_created, size, url, file_name, expires_at: expires_at.moment() }
+        let created_at = time_created.moment();
+        // A file cannot expire before it was uploaded, so such a date is a placeholder.
+        let expires_at = match expires_at {
+            Date::At(expiry) if created_at.is_some_and(|created_at| expiry < created_at) => Date::Absent,
+            date => date,
+        };
+        Self { id, created_at, size, url, file_name, expires_at }
     }
 }
 
@@ -257,17 +197,21 @@ impl File for ListedFile<'_> {
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
-        self.expires_at
+        self.expires_at.moment()
+    }
+
+    fn has_unreadable_expiry(&self) -> bool {
+        self.expires_at == Date::Unreadable
     }
 
     fn into_media(self) -> Media {
         Media {
-            created_at: self.time_created.moment(),
+            created_at: self.created_at,
             size_bytes: self.size.0.and_then(|size| size.trim().parse().ok()),
             id: self.id.0.map(Cow::into_owned),
             file_name: self.file_name.0.map(Cow::into_owned),
             url: self.url.0.map(Cow::into_owned),
-            expires_at: self.expires_at,
+            expires_at: self.expires_at.moment(),
         }
     }
 }
@@ -275,12 +219,6 @@ impl File for ListedFile<'_> {
 /// A string or a number as text; whatever is empty, null or of another type is missing.
 #[derive(Debug, Default)]
 struct Text<'a>(Option<Cow<'a, str>>);
-
-impl Text<'_> {
-    fn moment(&self) -> Option<Timestamp> {
-        super::moment(self.0.as_deref()?)
-    }
-}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -346,13 +284,14 @@ mod tests {
 
     fn in_pieces(body: impl AsRef<[u8]>, size: usize) -> Result<Vec<Media>, String> {
         let mut gallery = Vec::new();
+        let mut add = |media: ListedFile<'_>| gallery.push(media.into_media());
         let mut reader = Reader::default();
         for piece in body.as_ref().chunks(size) {
-            if !reader.take(piece, |media| gallery.push(media.into_media())) {
+            if !reader.take(piece, &mut add) {
                 return Err("no array".to_owned());
             }
         }
-        reader.end(|media| gallery.push(media.into_media()))?;
+        reader.end(add)?;
         Ok(gallery)
     }
 
@@ -462,29 +401,5 @@ mod tests {
         assert_eq!((files[0].file_name.as_deref(), files[0].size_bytes), (Some("a\u{fffd}.png"), None));
         assert_eq!(files[0].expires_at, "2026-11-25T06:00:00Z".parse().ok());
         assert_eq!(files[1].id.as_deref(), Some("2"));
-    }
-
-    #[test]
-    fn no_more_is_kept_than_one_file() {
-        let mut reader = Reader::default();
-        let file = format!(r#"{{"id":"{}"}},"#, "a".repeat(90));
-        let body = format!("[{}", file.repeat(10_000));
-        for piece in body.as_bytes().chunks(1_000) {
-            reader.take(piece, |_| {});
-            assert!(reader.rest.len() < 2 * file.len());
-        }
-        assert!(reader.rest.capacity() < 3_000, "{}", reader.rest.capacity());
-
-        let mut reader = Reader::default();
-        for piece in ["[", &" ".repeat(5_000), "\n\n"] {
-            reader.take(piece.as_bytes(), |_| {});
-        }
-        assert_eq!(reader.rest.len(), 0, "blanks are nothing to keep");
-    }
-
-    #[test]
-    fn an_entry_without_an_end_is_not_waited_for() {
-        let endless = format!(r#"[{{}},{{"id":"{}"#, "a".repeat(3 * MAX_FILE_BYTES));
-        assert_eq!(in_pieces(&endless, 16 * 1024).unwrap_err(), "file 2 is larger than 1048576 bytes");
     }
 }

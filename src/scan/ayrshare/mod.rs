@@ -4,7 +4,9 @@
 //! expected; which code goes with which fault is mostly undocumented, so the HTTP status decides and the code and
 //! message are shown.
 
+mod date;
 mod history;
+mod list;
 pub mod media;
 
 use std::collections::HashSet;
@@ -12,8 +14,6 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use jiff::fmt::temporal::Pieces;
-
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -22,8 +22,10 @@ use url::Url;
 use crate::model::ScheduledPost;
 use crate::model::{Failure, FailureKind};
 use crate::net::redact::Redactor;
-use crate::net::{self, Answer, Deadline, NetError, Retry};
+use crate::net::{self, Answer, Deadline, NetError, Retry, Slot, Slots};
 
+use history::HistoryPost;
+use list::{End, ListReader};
 use media::ListedFile;
 
 /// The most of one answer that is read: a gallery of 150,000 files.
@@ -32,6 +34,9 @@ const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
 /// is enough for 30,000 posts.
 const MAX_HISTORY_REQUESTS: usize = 60;
+
+/// The most of a body that is kept when it is not the list that was asked for.
+const MAX_OTHER_BODY: usize = 256 * 1024;
 
 /// Characters of Ayrshare's own words in a message.
 const MAX_QUOTED: usize = 300;
@@ -54,12 +59,44 @@ pub struct Ayrshare<'a> {
     pub timeout: Duration,
     /// Takes secrets out of Ayrshare's messages.
     pub redactor: &'a Redactor,
+    /// Limits how many requests are in flight.
+    pub slots: &'a Slots,
+}
+
+/// The scheduled posts of a profile that will still need their media.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScheduledPosts {
+    /// The posts.
+    pub posts: Vec<ScheduledPost>,
+    /// How many of them have a due date that cannot be read.
+    pub unreadable_dates: usize,
+}
+
+/// One answer of the history.
+#[derive(Default)]
+struct PostsInSpan {
+    /// How many posts it lists, wanted or not.
+    listed: usize,
+    /// When these posts are due.
+    due: Vec<Timestamp>,
+    wanted: Vec<HistoryPost>,
+}
+
+impl PostsInSpan {
+    fn add(&mut self, post: HistoryPost) {
+        self.listed += 1;
+        self.due.extend(post.post.scheduled_at);
+        if post.is_wanted() {
+            self.wanted.push(post);
+        }
+    }
 }
 
 impl Ayrshare<'_> {
     /// Reads a gallery: hands each file of it to `add` as it arrives, on a value that `start` makes anew for each attempt.
     ///
-    /// `profile_key` selects a user profile's gallery; without it, it is the primary profile's.
+    /// `profile_key` selects a user profile's gallery; without it, it is the primary profile's. The first attempt uses
+    /// `slot`.
     ///
     /// # Errors
     ///
@@ -67,6 +104,7 @@ impl Ayrshare<'_> {
     pub async fn media<T>(
         &self,
         profile_key: Option<&SecretString>,
+        slot: Slot<'_>,
         deadline: Deadline,
         start: impl Fn() -> T,
         add: impl Fn(&mut T, ListedFile<'_>),
@@ -74,19 +112,19 @@ impl Ayrshare<'_> {
         let attempt = || async {
             let mut gallery = start();
             let mut reader = media::Reader::default();
-            let take =
-                |status, piece: &[u8]| status == StatusCode::OK && reader.take(piece, |media| add(&mut gallery, media));
-            let answer = self.get("media", &[], profile_key, deadline, take).await?;
-            if is_empty_list(&answer) {
-                return Ok(gallery);
+            let mut add = |file: ListedFile<'_>| add(&mut gallery, file);
+            let mut take = error_bodies(|piece: &[u8]| reader.take(piece, &mut add));
+            let answer = self.get("media", &[], profile_key, deadline, &mut take).await?;
+            drop(take);
+            if !is_empty_list(&answer) {
+                self.refuse_error(&answer)?;
+                let end = if answer.body.is_empty() { reader.end(add) } else { Err(answer.text()) };
+                end.map_err(|reason| self.unreadable(&answer, "list of media", &reason))?;
             }
-            self.refuse_error(&answer)?;
-            let end =
-                if answer.body.is_empty() { reader.end(|media| add(&mut gallery, media)) } else { Err(answer.text()) };
-            end.map_err(|reason| self.unreadable(&answer, "list of media", &reason))?;
             Ok(gallery)
         };
-        net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
+        let retry = |attempt: &Attempt| attempt.retry;
+        self.slots.retrying(Some(slot), deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
     }
 
     /// Reads every scheduled post that will still need its media, of all statuses side by side.
@@ -99,12 +137,18 @@ impl Ayrshare<'_> {
         profile_key: Option<&SecretString>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Vec<ScheduledPost>, Failure> {
+    ) -> Result<ScheduledPosts, Failure> {
         let of_status = history::STATUSES.map(|status| self.posts_of_status(status, profile_key, now, deadline));
         let mut seen = HashSet::new();
-        let posts = try_join_all(of_status).await?.into_iter().flatten();
-        // The spans of a split overlap, and a post without an id is known by what it says and when.
-        Ok(posts.filter(|post| seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone())))).collect())
+        let mut found = ScheduledPosts::default();
+        for HistoryPost { post, has_unreadable_due_date, .. } in try_join_all(of_status).await?.into_iter().flatten() {
+            // The spans of a split overlap, and a post without an id is known by what it says and when.
+            if seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
+                found.unreadable_dates += usize::from(has_unreadable_due_date);
+                found.posts.push(post);
+            }
+        }
+        Ok(found)
     }
 
     /// Reads the posts of one status. There is no cursor: a full answer is asked for again in two spans.
@@ -114,16 +158,16 @@ impl Ayrshare<'_> {
         profile_key: Option<&SecretString>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Vec<ScheduledPost>, Failure> {
+    ) -> Result<Vec<HistoryPost>, Failure> {
         let mut posts = Vec::new();
         let mut spans = vec![history::Range::around(now)];
         let mut requests = 0;
         while let Some(span) = spans.pop() {
             requests += 1;
             let answer = self.posts_in_span(status, span, profile_key, deadline).await?;
-            if answer.len() < history::MAX_POSTS {
-                posts.extend(answer.into_iter().filter(history::Post::is_wanted).map(|post| post.post));
-            } else if let Some((first, second)) = span.split(&answer).filter(|_| requests < MAX_HISTORY_REQUESTS) {
+            if answer.listed < history::MAX_POSTS {
+                posts.extend(answer.wanted);
+            } else if let Some((first, second)) = span.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
                 spans.extend([second, first]);
             } else {
                 let message = format!("there are more scheduled posts than {requests} requests can list");
@@ -139,28 +183,36 @@ impl Ayrshare<'_> {
         span: history::Range,
         profile_key: Option<&SecretString>,
         deadline: Deadline,
-    ) -> Result<Vec<history::Post>, Failure> {
+    ) -> Result<PostsInSpan, Failure> {
         let (start, end) = (whole_second(span.start), whole_second(span.end));
         let limit = history::MAX_POSTS.to_string();
         let query =
             [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
         let attempt = || async {
-            let answer = self.get("history", &query, profile_key, deadline, |_, _| false).await?;
+            let mut found = PostsInSpan::default();
+            let mut reader = ListReader::of_member("history", "post");
+            let mut add = |json: &str| history::post(json, |post| found.add(post));
+            let mut take = error_bodies(|piece: &[u8]| reader.take(piece, &mut add));
+            let mut answer = self.get("history", &query, profile_key, deadline, &mut take).await?;
+            drop(take);
             if is_empty_list(&answer) {
-                return Ok(Vec::new());
+                return Ok(found);
             }
-            if answer.status != StatusCode::OK {
+            if answer.status != StatusCode::OK || !answer.body.is_empty() {
                 self.refuse_error(&answer)?;
+                return Err(self.unreadable(&answer, "history of posts", &answer.text()));
             }
-            // An error object may come with 200 here too; it has no `history` to read.
-            let read = history::read(&answer.body)
-                .or_else(|reason| mend_surrogates(&answer.body).map_or(Err(reason), |body| history::read(&body)));
-            read.map_err(|reason| match self.refuse_error(&answer) {
-                Err(error) if error.failure.code.is_some() => error,
-                _ => self.unreadable(&answer, "history of posts", &reason),
-            })
+            let end = reader.end(add).map_err(|reason| self.unreadable(&answer, "history of posts", &reason))?;
+            let others = match end {
+                End::List(others) if others.get("status").is_none_or(|status| status != "error") => return Ok(found),
+                End::List(others) | End::Other(others) => others,
+            };
+            answer.body = Value::Object(others).to_string().into_bytes();
+            self.refuse_error(&answer)?;
+            Err(self.unreadable(&answer, "history of posts", "it lists none"))
         };
-        net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
+        let retry = |attempt: &Attempt| attempt.retry;
+        self.slots.retrying(None, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
     }
 
     async fn get(
@@ -189,10 +241,7 @@ impl Ayrshare<'_> {
 
     /// Fails when the answer is an error by its status or by its shape.
     fn refuse_error(&self, answer: &Answer) -> Result<(), Attempt> {
-        let object = match answer.body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'{') => serde_json::from_slice::<Value>(&answer.body).ok(),
-            _ => None,
-        };
+        let object = json_of(answer).filter(Value::is_object);
         if answer.status == StatusCode::OK && object.is_none() {
             return Ok(());
         }
@@ -282,16 +331,6 @@ impl Attempt {
     }
 }
 
-/// Reads a moment. The last hours of the year 9999, which stand for "never", are later than any that can be counted
-/// with, and are taken for the last that can.
-fn moment(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
-    text.parse().ok().or_else(|| {
-        let pieces = Pieces::parse(text).ok()?;
-        (pieces.date().year() == 9999 && pieces.offset().is_some()).then_some(Timestamp::MAX)
-    })
-}
-
 /// A moment as Ayrshare's queries take it.
 fn whole_second(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -300,20 +339,56 @@ fn whole_second(moment: Timestamp) -> String {
 /// Whether the answer is Ayrshare's way of saying that there is none.
 fn is_empty_list(answer: &Answer) -> bool {
     answer.status == StatusCode::BAD_REQUEST
-        && serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| error_code(&body) == Some(CODE_EMPTY))
+        && json_of(answer).is_some_and(|body| error_code(&body) == Some(CODE_EMPTY))
 }
 
-/// The error code of an answer, at its top or, as has been seen, one level down.
+/// The body as JSON. A byte order mark before it is skipped.
+fn json_of(answer: &Answer) -> Option<Value> {
+    let start = answer.body.iter().position(|byte| !list::is_blank(*byte))?;
+    serde_json::from_slice(&answer.body[start..]).ok()
+}
+
+/// The error code of an answer, as a number or as text.
 fn error_code(body: &Value) -> Option<i64> {
-    find(body, |object| object.get("code")?.as_i64())
+    find(body, MAX_ERROR_DEPTH, &|object| match object.get("code")? {
+        Value::String(text) => text.trim().parse().ok(),
+        code => code.as_i64(),
+    })
 }
 
 fn error_message(body: &Value) -> Option<String> {
-    find(body, |object| Some(object.get("message")?.as_str()?.to_owned()))
+    find(body, MAX_ERROR_DEPTH, &|object| Some(object.get("message")?.as_str()?.to_owned()))
 }
 
-fn find<T>(body: &Value, get: impl Fn(&Value) -> Option<T>) -> Option<T> {
-    get(body).or_else(|| body.as_object()?.values().find_map(get))
+/// How deep an error is looked for: `{"history":{"errors":[{"code":221}]}}`.
+const MAX_ERROR_DEPTH: usize = 3;
+
+/// Looks for a value at the top of an answer, then in its `errors` array, and then in its other members.
+fn find<T>(value: &Value, depth: usize, get: &impl Fn(&Value) -> Option<T>) -> Option<T> {
+    if let Some(found) = get(value) {
+        return Some(found);
+    }
+    let depth = depth.checked_sub(1)?;
+    match value {
+        Value::Object(members) => {
+            let errors = members.get("errors").and_then(|errors| find(errors, depth, get));
+            errors.or_else(|| members.values().find_map(|member| find(member, depth, get)))
+        }
+        Value::Array(elements) => elements.iter().find_map(|element| find(element, depth, get)),
+        _ => None,
+    }
+}
+
+/// Takes the pieces of a list, and those of any other body only up to [`MAX_OTHER_BODY`].
+fn error_bodies(mut take: impl FnMut(&[u8]) -> bool) -> impl FnMut(StatusCode, &[u8]) -> bool {
+    let mut kept = 0_usize;
+    move |status, piece| {
+        let is_taken = status == StatusCode::OK && kept == 0 && take(piece);
+        if !is_taken {
+            kept = kept.saturating_add(piece.len());
+        }
+        is_taken || MAX_OTHER_BODY < kept
+    }
 }
 
 #[cfg(test)]
@@ -336,6 +411,7 @@ mod tests {
             api_key: &SecretString::from("KEY-1"),
             timeout: Duration::from_secs(1),
             redactor: &Redactor::new(["KEY-1".to_owned()]),
+            slots: &Slots::new(1),
         };
         let Attempt { failure, retry } = ayrshare.refuse_error(&answer(status, body)).err()?;
         assert_eq!(failure.http_status, Some(status));
@@ -373,17 +449,15 @@ mod tests {
     }
 
     #[test]
-    fn never_is_later_than_every_threshold() {
-        assert_eq!(moment("9999-12-31T23:59:59.999Z"), Some(Timestamp::MAX));
-        assert_eq!(moment("9999-12-31"), None);
-        assert_eq!(moment("soon"), None);
-    }
-
-    #[test]
     fn an_empty_gallery_is_no_error() {
         assert!(is_empty_list(&answer(400, r#"{"status":"error","code":221,"message":"none"}"#)));
         assert!(is_empty_list(&answer(400, r#"{"history":{"code":221,"status":"error"}}"#)));
+        assert!(is_empty_list(&answer(400, r#"{"code":" 221 "}"#)));
+        assert!(is_empty_list(&answer(400, r#"{"errors":[{"message":"none"},{"code":"221"}]}"#)));
+        assert!(is_empty_list(&answer(400, r#"{"history":{"errors":[{"code":221}]}}"#)));
+        assert!(is_empty_list(&answer(400, "\u{feff}{\"code\":221}")));
         assert!(!is_empty_list(&answer(400, r#"{"code":222}"#)));
+        assert!(!is_empty_list(&answer(400, r#"{"code":222,"errors":[{"code":221}]}"#)));
         assert!(!is_empty_list(&answer(500, r#"{"code":221}"#)));
     }
 

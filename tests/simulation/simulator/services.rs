@@ -7,6 +7,7 @@ use media_expiry_alerts::config::{Channel, Profile};
 use media_expiry_alerts::model::{Failure, FailureKind, Media, ScheduledPost};
 use media_expiry_alerts::net::Deadline;
 use media_expiry_alerts::run::{Outgoing, Services as RunServices};
+use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
 use media_expiry_alerts::scan::select::{Gallery, Rules};
 use media_expiry_alerts::scan::survey::{Scan, Survey};
 
@@ -74,8 +75,8 @@ impl Services<'_> {
 /// What Ayrshare answers about one profile.
 fn scan(profile: &Profile, account: &Account, rules: &Rules<'_>) -> Scan {
     let media = if account.media_fail { Err(failure()) } else { Ok(gallery(profile, account, rules)) };
-    let posts =
-        if account.posts_fail { Err(failure()) } else { Ok(account.posts.iter().map(scheduled_post).collect()) };
+    let posts = || ScheduledPosts { posts: account.posts.iter().map(scheduled_post).collect(), unreadable_dates: 0 };
+    let posts = if account.posts_fail { Err(failure()) } else { Ok(posts()) };
     Scan::new(profile.name.clone(), media, Some(posts), rules.now)
 }
 

@@ -163,6 +163,7 @@ impl Account {
     pub fn fails(&self, part: Part) -> bool {
         match part {
             Part::Media => self.media_fail,
+            Part::Dates => false,
             Part::Posts => self.posts_fail,
         }
     }

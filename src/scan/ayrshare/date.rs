@@ -1,0 +1,373 @@
+//! The dates of Ayrshare's answers, which come in many spellings.
+
+use std::fmt;
+
+use jiff::fmt::{rfc2822, temporal::Pieces};
+use jiff::{SignedDuration, Timestamp, tz};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A date as an answer states it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Date {
+    /// A moment that was understood.
+    At(Timestamp),
+    /// No date: the field is missing, null or empty, or holds a placeholder like `1970-01-01`.
+    #[default]
+    Absent,
+    /// A value that is present but not understood. It must never pass for a missing one.
+    Unreadable,
+}
+
+/// Numbers from here on are milliseconds: as seconds they would lie in the year 5138.
+const FIRST_IN_MILLISECONDS: f64 = 1e11;
+/// The longest text that is parsed. The longest documented form has 31 characters.
+const MAX_TEXT_BYTES: usize = 100;
+/// 2000-01-01T00:00:00Z. Earlier dates are placeholders, because Ayrshare did not exist.
+const FIRST_SECOND: i64 = 946_684_800;
+
+impl Date {
+    /// Parses a date that is written as text: RFC 3339 with or without a zone, a date alone, RFC 2822, or digits.
+    ///
+    /// Without a zone it is UTC.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim();
+        if text.is_empty() {
+            return Self::Absent;
+        }
+        if MAX_TEXT_BYTES < text.len() {
+            return Self::Unreadable;
+        }
+        if let Ok(moment) = text.parse() {
+            return Self::At(moment).or_placeholder();
+        }
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().map_or(Self::Unreadable, Self::from_number);
+        }
+        let is_zero = |byte: u8| matches!(byte, b'0' | b'-' | b':' | b'.' | b'/' | b' ' | b'T' | b't' | b'Z' | b'z');
+        if text.contains('0') && text.bytes().all(is_zero) {
+            return Self::Absent;
+        }
+        parse_without_zone(text)
+            .or_else(|| rfc2822::parse(text).ok().map(|moment| moment.timestamp()))
+            .map_or(Self::Unreadable, Self::At)
+            .or_placeholder()
+    }
+
+    /// Interprets a number as Unix seconds, or as milliseconds if it is too large for seconds.
+    fn from_number(number: f64) -> Self {
+        let ms = if number.abs() < FIRST_IN_MILLISECONDS { number * 1_000.0 } else { number };
+        if !ms.is_finite() || 9.0e15 < ms.abs() {
+            return Self::Unreadable;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the number was just bounded")]
+        let ms = ms.round() as i64;
+        Self::from_duration(SignedDuration::from_millis(ms))
+    }
+
+    /// Interprets a time since 1970.
+    fn from_duration(since_epoch: SignedDuration) -> Self {
+        match Timestamp::from_duration(since_epoch) {
+            Ok(moment) => Self::At(moment).or_placeholder(),
+            Err(_) if since_epoch.is_negative() => Self::Absent,
+            // The last hours of the year 9999 lie beyond the last `Timestamp`, and stand for "never".
+            Err(_) if since_epoch.as_secs() <= 253_402_300_799 => Self::At(Timestamp::MAX),
+            Err(_) => Self::Unreadable,
+        }
+    }
+
+    /// Takes a date before the year 2000 for what it is: a placeholder for no date.
+    fn or_placeholder(self) -> Self {
+        match self {
+            Self::At(moment) if moment.as_second() < FIRST_SECOND => Self::Absent,
+            date => date,
+        }
+    }
+
+    /// Returns the moment, if there is one.
+    #[must_use]
+    pub fn moment(self) -> Option<Timestamp> {
+        match self {
+            Self::At(moment) => Some(moment),
+            Self::Absent | Self::Unreadable => None,
+        }
+    }
+}
+
+/// Parses a date without a zone as UTC, and the last hours of the year 9999 as the last [`Timestamp`].
+fn parse_without_zone(text: &str) -> Option<Timestamp> {
+    let pieces = Pieces::parse(text).ok()?;
+    // A zone in brackets is no part of RFC 3339. To drop it would be to guess.
+    if pieces.time_zone_annotation().is_some() {
+        return None;
+    }
+    let (date, time) = (pieces.date(), pieces.time());
+    let moment = match pieces.offset() {
+        None => tz::Offset::UTC.to_timestamp(date.to_datetime(time.unwrap_or_default())).ok(),
+        Some(_) => None,
+    };
+    // The end of the year 9999, which means "never", is beyond the last `Timestamp`.
+    moment.or_else(|| (date.year() == 9999 && date.month() == 12).then_some(Timestamp::MAX))
+}
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DateVisitor)
+    }
+}
+
+struct DateVisitor;
+
+impl<'de> Visitor<'de> for DateVisitor {
+    type Value = Date;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Date, E> {
+        Ok(Date::parse(text))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds are exact in a float for 285,000 years")]
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Date, E> {
+        Ok(Date::from_number(number as f64))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds are exact in a float for 285,000 years")]
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Date, E> {
+        Ok(Date::from_number(number as f64))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Date, E> {
+        Ok(Date::from_number(number))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Date, E> {
+        Ok(Date::Unreadable)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Date, E> {
+        Ok(Date::Absent)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Date, A::Error> {
+        let mut date = Date::Absent;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            date = Date::Unreadable;
+        }
+        Ok(date)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Date, A::Error> {
+        let mut parts = Parts::default();
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "_seconds" | "seconds" => parts.seconds = map.next_value()?,
+                "_nanoseconds" | "nanoseconds" => parts.nanoseconds = map.next_value()?,
+                "utc" => parts.utc = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    parts.has_others = true;
+                }
+            }
+        }
+        Ok(parts.date())
+    }
+}
+
+/// The members of a date that is an object, as Firestore writes it.
+#[derive(Default)]
+struct Parts {
+    seconds: Whole,
+    nanoseconds: Whole,
+    utc: Date,
+    has_others: bool,
+}
+
+impl Parts {
+    fn date(&self) -> Date {
+        let nanoseconds = match self.nanoseconds {
+            Whole::Number(number) => i32::try_from(number).ok().filter(|number| (0..1_000_000_000).contains(number)),
+            Whole::Absent => Some(0),
+            Whole::Unreadable => None,
+        };
+        let date = match (self.seconds, nanoseconds) {
+            (Whole::Number(seconds), Some(nanoseconds)) => {
+                Date::from_duration(SignedDuration::new(seconds, nanoseconds))
+            }
+            (Whole::Absent, Some(0)) if !self.has_others => Date::Absent,
+            _ => Date::Unreadable,
+        };
+        match (date, self.utc) {
+            (Date::At(_), _) | (_, Date::Absent) => date,
+            (_, utc) => utc,
+        }
+    }
+}
+
+/// A whole number, written as a number or as digits.
+#[derive(Clone, Copy, Debug, Default)]
+enum Whole {
+    Number(i64),
+    #[default]
+    Absent,
+    Unreadable,
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Null => Self::Absent,
+            serde_json::Value::Number(number) => number.as_i64().map_or(Self::Unreadable, Self::Number),
+            serde_json::Value::String(text) if text.trim().is_empty() => Self::Absent,
+            serde_json::Value::String(text) => text.trim().parse().map_or(Self::Unreadable, Self::Number),
+            _ => Self::Unreadable,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn date(json: &str) -> Date {
+        serde_json::from_str(json).expect("JSON")
+    }
+
+    fn at(moment: &str) -> Date {
+        Date::At(moment.parse().expect("a time"))
+    }
+
+    #[test]
+    fn every_documented_spelling_is_read() {
+        let noon = at("2026-11-25T12:00:00Z");
+        for spelling in [
+            r#""2026-11-25T12:00:00Z""#,
+            r#""2026-11-25T12:00:00.000Z""#,
+            r#"" 2026-11-25t14:00:00+02:00 ""#,
+            r#""2026-11-25T12:00:00""#,
+            r#""2026-11-25 12:00:00""#,
+            r#""Wed, 25 Nov 2026 12:00:00 GMT""#,
+            r#""25 Nov 2026 13:00:00 +0100""#,
+            "1795608000",
+            "1795608000.0",
+            "1795608000000",
+            r#""1795608000""#,
+            r#""1795608000000""#,
+            r#"{"_seconds":1795608000,"_nanoseconds":0}"#,
+            r#"{"seconds":"1795608000","nanoseconds":"0"}"#,
+            r#"{"_seconds":1795608000}"#,
+            r#"{"_seconds":1795608000,"_nanoseconds":null,"utc":"2026-11-25T12:00:00Z"}"#,
+            r#"{"_seconds":null,"utc":"2026-11-25T12:00:00Z"}"#,
+        ] {
+            assert_eq!(date(spelling), noon, "{spelling}");
+        }
+        assert_eq!(date(r#""2026-11-25""#), at("2026-11-25T00:00:00Z"));
+        assert_eq!(date(r#"{"seconds":1795608000,"nanoseconds":5000000}"#), at("2026-11-25T12:00:00.005Z"));
+        assert_eq!(date("99999999999"), at("5138-11-16T09:46:39Z"));
+        assert_eq!(date("100000000000"), Date::Absent, "milliseconds, of 1973");
+        assert_eq!(date("946684800"), at("2000-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn an_empty_field_or_a_placeholder_is_no_date() {
+        for nothing in [
+            "null",
+            r#""""#,
+            r#""  ""#,
+            "0",
+            "-1",
+            "0.0",
+            r#""0""#,
+            r#""000""#,
+            r#""-62135596800""#,
+            r#""0000-00-00""#,
+            r#""0000-00-00T00:00:00Z""#,
+            r#""0000-00-00 00:00:00""#,
+            r#""1970-01-01T00:00:00.000Z""#,
+            r#""1970-01-01""#,
+            r#""0001-01-01T00:00:00Z""#,
+            r#""1999-12-31T23:59:59.999Z""#,
+            r#""Thu, 01 Jan 1970 00:00:00 GMT""#,
+            "-62135596800",
+            "-62135596800000",
+            "{}",
+            "[]",
+            r#"{"_seconds":null}"#,
+            r#"{"_seconds":null,"_nanoseconds":null}"#,
+            r#"{"_seconds":null,"_nanoseconds":0}"#,
+            r#"{"seconds":0,"nanoseconds":0}"#,
+            r#"{"seconds":"0"}"#,
+            r#"{"_seconds":-62135596800,"_nanoseconds":0}"#,
+            r#"{"_seconds":0,"utc":null}"#,
+        ] {
+            assert_eq!(date(nothing), Date::Absent, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_unreadable_and_not_absent() {
+        for odd in [
+            r#""soon""#,
+            r#""never""#,
+            r#""null""#,
+            r#""2026-13-01T00:00:00Z""#,
+            r#""2026-02-30""#,
+            r#""25/11/2026""#,
+            r#""12:00:00""#,
+            r#""2026-11-25T12:00:00[Europe/Berlin]""#,
+            r#""99999999999999999999""#,
+            r#""+""#,
+            r#""-""#,
+            "1e300",
+            "9000000000000001",
+            "true",
+            "false",
+            "[1795608000]",
+            r#"{"date":"2026-11-25"}"#,
+            r#"{"_seconds":"soon"}"#,
+            r#"{"_seconds":1795608000,"_nanoseconds":-1}"#,
+            r#"{"_seconds":1795608000,"_nanoseconds":"x"}"#,
+            r#"{"_seconds":{}}"#,
+            r#"{"_seconds":9223372036854775807}"#,
+            r#"{"_seconds":null,"utc":"soon"}"#,
+        ] {
+            assert_eq!(date(odd), Date::Unreadable, "{odd}");
+        }
+        assert_eq!(Date::parse(&"1".repeat(1_000_000)), Date::Unreadable);
+    }
+
+    #[test]
+    fn never_is_later_than_every_threshold() {
+        for never in [
+            r#""9999-12-31T23:59:59.999Z""#,
+            r#""9999-12-31T23:59:59+00:00""#,
+            r#""9999-12-31T23:59:59""#,
+            r#""9999-12-31""#,
+            "253402300799000",
+        ] {
+            assert_eq!(date(never), Date::At(Timestamp::MAX), "{never}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}", digits in "-?[0-9]{0,25}") {
+            let _ = (Date::parse(&text), Date::parse(&digits));
+        }
+
+        #[test]
+        fn every_spelling_of_a_moment_gives_that_moment(second in FIRST_SECOND..99_999_999_999) {
+            let moment = Timestamp::from_second(second).expect("a time");
+            let expected = Date::At(moment);
+            prop_assert_eq!(Date::parse(&moment.to_string()), expected);
+            prop_assert_eq!(Date::parse(moment.to_string().trim_end_matches('Z')), expected);
+            prop_assert_eq!(date(&second.to_string()), expected);
+            prop_assert_eq!(date(&format!("{{\"_seconds\":{second}}}")), expected);
+        }
+    }
+}
