@@ -203,7 +203,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
                     Either::Left((result, _)) => result,
                     Either::Right((never, _)) => match never {},
                 };
-                if lease.is_lost() {
+                if !lease.is_ours().await {
                     return self.busy();
                 }
                 lease.release().await;
@@ -335,7 +335,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         let nothing = Memory::default();
         let announcement = Announcement::new(digest, survey, memory.as_ref().unwrap_or(&nothing), repeat);
         if is_ours(lease).await {
-            self.record(channel, || announcement.silent.iter().cloned(), &mut memory).await;
+            self.record(channel, lease, || announcement.silent.iter().cloned(), &mut memory).await;
         }
 
         let digest = &announcement.digest;
@@ -358,7 +358,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             }
             let confirmed = sent.announced - message.entries..sent.announced;
             if is_ours(lease).await {
-                self.record(channel, || announcement.changes(confirmed.clone(), index == 0), &mut memory).await;
+                let changes = || announcement.changes(confirmed.clone(), index == 0);
+                self.record(channel, lease, changes, &mut memory).await;
             }
         }
         (sent, memory)
@@ -438,12 +439,14 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     async fn record<I: Iterator<Item = Change>>(
         &self,
         channel: &Channel,
+        lease: Option<&RunLease<'_, L>>,
         changes: impl Fn() -> I,
         memory: &mut Option<Memory>,
     ) {
         let Some(ledger) = self.ledger().filter(|_| self.remembers()) else { return };
+        let while_ours = changes().take_while(|_| !lease.is_some_and(HeldLease::is_lost));
         // A ledger that hangs must not keep the next message from being sent.
-        if let Err(error) = ledger.write(&channel.name, changes(), self.now, half_of(self.deadline)).await {
+        if let Err(error) = ledger.write(&channel.name, while_ours, self.now, half_of(self.deadline)).await {
             self.note_ledger_error(&error);
         }
         if let Some(memory) = memory {

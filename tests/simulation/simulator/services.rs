@@ -36,7 +36,7 @@ impl RunServices for Services<'_> {
     }
 
     async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), String> {
-        self.steps.take().await;
+        self.steps.take_before_effect().await;
         let is_confirmed = self.receive(channel, message)?;
         // The message has arrived. The run may still crash before it learns of that.
         self.steps.take().await;

@@ -63,7 +63,7 @@ impl<L: LedgerStore> LedgerStore for UnreliableLedger<'_, L> {
     ) -> Result<(), LedgerError> {
         let changes: Vec<_> = changes.collect();
         for batch in changes.chunks(self.batch) {
-            self.steps.before_ledger_call().await?;
+            self.steps.before_ledger_write().await?;
             self.ledger.write(channel, batch.iter().cloned(), now, deadline).await?;
         }
         Ok(())

@@ -13,11 +13,14 @@ pub const DAY_MS: i64 = 24 * HOUR_MS;
 const START_MS: i64 = 1_795_413_600_000;
 
 /// The accounts and the channels at one moment.
+#[derive(Clone)]
 pub struct World {
     pub rng: Rng,
     pub now_ms: i64,
     pub accounts: Vec<Account>,
     pub receivers: Vec<Receiver>,
+    /// Until when no call of the ledger succeeds.
+    ledger_is_away_until_ms: i64,
     last_id: u32,
     /// Whether a hundred files are uploaded at once now and then: more than one message can hold.
     has_floods: bool,
@@ -74,6 +77,7 @@ impl World {
             now_ms: START_MS,
             accounts: vec![Account::default(); accounts],
             receivers,
+            ledger_is_away_until_ms: 0,
             last_id: 0,
             has_floods: seed % 16 == 1,
         };
@@ -92,6 +96,15 @@ impl World {
         chance(&mut self.rng, percent)
     }
 
+    pub fn is_ledger_away(&self) -> bool {
+        self.now_ms < self.ledger_is_away_until_ms
+    }
+
+    /// This world at another moment, before anything in it has changed.
+    pub fn at(&self, now_ms: i64) -> Self {
+        Self { now_ms, ..self.clone() }
+    }
+
     /// Lets time pass until the next run. Mostly a day, sometimes an hour, sometimes several days.
     pub fn advance(&mut self) {
         let hours = *self.rng.choice(&[24, 24, 24, 24, 6, 1, 72]).expect("the list is not empty");
@@ -101,6 +114,9 @@ impl World {
             account.advance(&mut rng, self.now_ms);
         }
         self.upload_new_files();
+        if self.chance(2) {
+            self.ledger_is_away_until_ms = self.now_ms + self.rng.i64(0..5 * DAY_MS);
+        }
         for receiver in &mut self.receivers {
             receiver.advance(&mut self.rng, self.has_floods);
         }
