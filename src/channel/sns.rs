@@ -25,6 +25,8 @@ const MAX_PROFILES_BYTES: usize = 65_536;
 const FOOTER_BYTES: usize = 4_096;
 /// Characters of a name.
 const MAX_NAME: usize = 150;
+/// Bytes of a line of an email. Mail servers break longer ones anywhere (RFC 5322).
+const MAX_LINE_BYTES: usize = 998;
 /// Characters of a line of running text.
 const LINE: usize = 72;
 
@@ -183,7 +185,7 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
         text.pop();
     }
     text.push('\n');
-    (text, !left_out.is_empty())
+    (folded(&text), !left_out.is_empty())
 }
 
 fn paragraph(entry: &Entry, digest: &Digest) -> String {
@@ -191,7 +193,9 @@ fn paragraph(entry: &Entry, digest: &Digest) -> String {
         Subject::File(item) => {
             let mut lines = format!("\n  {}\n  {}\n", name(&item.label()), digest::timing(item, digest.now));
             if let Some(url) = &item.media.url {
-                lines += &format!("  {}\n", one_line(url));
+                let url = one_line(url);
+                let fits = url.len() < MAX_LINE_BYTES - 2;
+                lines += &format!("  {}\n", if fits { &url } else { "(its URL is too long for an email)" });
             }
             lines
         }
@@ -224,6 +228,22 @@ fn wrapped(text: &str) -> String {
         column += length;
     }
     lines
+}
+
+/// Breaks lines that are too long for an email, after a space if there is one.
+fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for mut line in text.split_inclusive('\n') {
+        while MAX_LINE_BYTES < line.trim_end_matches('\n').len() {
+            let part = byte_prefix(line, MAX_LINE_BYTES);
+            let (part, rest) = line.split_at(part.rfind(' ').filter(|space| 0 < *space).unwrap_or(part.len()));
+            folded += part;
+            folded.push('\n');
+            line = rest.strip_prefix(' ').unwrap_or(rest);
+        }
+        folded += line;
+    }
+    folded
 }
 
 /// Publishes one message.
@@ -324,6 +344,8 @@ mod tests {
         assert!(subject.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{subject}");
         assert!(subject.starts_with(|first: char| first.is_ascii_alphanumeric() || first.is_ascii_punctuation()));
         assert!(!publication.message.is_empty());
+        let is_mail = !publication.message.starts_with('{');
+        assert!(!is_mail || publication.message.lines().all(|line| line.len() <= MAX_LINE_BYTES));
         let attributes: usize = publication
             .attributes
             .iter()
@@ -341,6 +363,13 @@ mod tests {
         check_limits(&publication);
         insta::assert_snapshot!(format!("Subject: {}\n\n{}", publication.subject, publication.message));
         insta::assert_json_snapshot!("attributes_of_everything", publication.attributes);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_broken_at_a_space() {
+        let long = "é".repeat(600);
+        let folded = folded(&format!("a {long} b\nc\n"));
+        assert_eq!(folded, format!("a\n{}\n{} b\nc\n", "é".repeat(499), "é".repeat(101)));
     }
 
     #[test]

@@ -213,6 +213,7 @@ impl Config {
         for channel in &self.channels {
             if let ChannelKind::Webhook { secret, .. } = &channel.kind {
                 secrets.push(secret.expose_secret().to_owned());
+                secrets.push(secret.expose_secret().trim_start_matches("whsec_").to_owned());
             }
         }
         let keys = self.profiles.iter().filter_map(|profile| profile.key.as_ref());

@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::document::MAX_DOCUMENT_BYTES;
 use super::lookup_error::LookupError;
 use crate::net::aws::{self, Aws, AwsError, READ_TIMEOUT};
+use crate::net::redact::Redactor;
 use crate::net::{self, Answer, Deadline, NetError};
 
 /// The characters to percent-encode in the path. S3 requires it for all but unreserved characters and the slash.
@@ -86,7 +87,7 @@ impl Object {
         let max_bytes = usize::try_from(MAX_DOCUMENT_BYTES).unwrap_or(usize::MAX);
         match net::send(request, READ_TIMEOUT, deadline, max_bytes).await {
             Ok(answer) if answer.status.is_success() => Ok(answer.body),
-            Ok(answer) => Err(aws_error(&answer)),
+            Ok(answer) => Err(aws_error(&answer, &aws.redactor())),
             Err(error @ NetError::TooLarge(_)) => Err(AwsError::from_response(TOO_LARGE, &error.to_string(), 200)),
             Err(error) => Err(AwsError::transient(&error.to_string())),
         }
@@ -117,14 +118,15 @@ impl Object {
 const TOO_LARGE: &str = "TooLarge";
 
 /// Parses an error response: `<Error><Code>NoSuchKey</Code><Message>...</Message>...</Error>`.
-fn aws_error(answer: &Answer) -> AwsError {
+fn aws_error(answer: &Answer, redactor: &Redactor) -> AwsError {
     let body = String::from_utf8_lossy(&answer.body);
     let field = |name: &str| {
         let (_, rest) = body.split_once(&format!("<{name}>"))?;
         Some(rest.split_once("</")?.0)
     };
     let code = field("Code").unwrap_or_else(|| answer.status.as_str());
-    AwsError::from_response(code, field("Message").unwrap_or_default(), answer.status.as_u16())
+    let message = redactor.redact(field("Message").unwrap_or_default());
+    AwsError::from_response(code, &message, answer.status.as_u16())
 }
 
 #[cfg(test)]
@@ -164,7 +166,7 @@ mod tests {
         let object = Object::parse("//conf/a.toml").expect("an object");
         let check = |status: StatusCode, body: &str, expected: &str, is_transient| {
             let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
-            let error = object.lookup_error(&aws_error(&answer), "eu-west-1");
+            let error = object.lookup_error(&aws_error(&answer, &Redactor::default()), "eu-west-1");
             assert!(error.reason.contains(expected), "{}", error.reason);
             assert_eq!(error.is_transient, is_transient, "{expected}");
         };

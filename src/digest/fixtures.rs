@@ -103,7 +103,7 @@ pub fn digest(survey: &Survey) -> Digest {
 
 /// The longest link that there is.
 pub fn report_link() -> ReportLink {
-    let url = format!("https://reports.example.com/prod/r/{}", "A".repeat(1_700));
+    let url = format!("https://reports.example.com/prod/r/{}", "A".repeat(900));
     ReportLink { url, until: now() + SignedDuration::from_hours(7 * 24) }
 }
 

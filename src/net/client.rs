@@ -16,20 +16,30 @@ use super::environment::Environment;
 ///
 /// These environment variables change it:
 ///
-/// - `HTTPS_PROXY` and `NO_PROXY` set a proxy for `https:` URLs. A proxy that cannot be parsed is ignored. `http:` URLs
-///   never use a proxy: the configuration accepts them for this machine only, which a proxy could not reach.
+/// - `HTTPS_PROXY` and `NO_PROXY` set a proxy for `https:` URLs. `http:` URLs never use a proxy: the configuration
+///   accepts them for this machine only, which a proxy could not reach.
 /// - `SSL_CERT_FILE` names a PEM file whose certificates are trusted too.
+///
+/// A value that cannot be used is ignored with a warning, because most requests may need none of it. The warning names the
+/// variable only: the URL of a proxy may contain a password.
 ///
 /// # Errors
 ///
 /// Returns an error when the TLS backend cannot be set up. No input can cause that.
 pub fn client_from_environment(environment: &Environment) -> Result<Client, reqwest::Error> {
-    let var = |names: [&str; 2]| names.into_iter().find_map(|name| environment.non_blank_var(name));
-    let proxy = var(["HTTPS_PROXY", "https_proxy"]).and_then(|proxy| Proxy::https(proxy).ok());
+    let var =
+        |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, environment.non_blank_var(name)?)));
+    let proxy = var(["HTTPS_PROXY", "https_proxy"]).and_then(|(name, url)| {
+        let proxy = Proxy::https(url.trim()).ok();
+        if proxy.is_none() {
+            tracing::warn!("{name} is ignored, because it is not the URL of a proxy");
+        }
+        proxy
+    });
     let roots = trusted_roots(environment);
     match proxy {
         Some(proxy) => {
-            let exceptions = var(["NO_PROXY", "no_proxy"]).and_then(|hosts| NoProxy::from_string(&hosts));
+            let exceptions = var(["NO_PROXY", "no_proxy"]).and_then(|(_, hosts)| NoProxy::from_string(&hosts));
             builder(roots).proxy(proxy.no_proxy(exceptions)).build()
         }
         None => builder(roots).build(),
@@ -50,19 +60,26 @@ fn compiled_in_roots() -> RootCertStore {
 }
 
 /// Returns the compiled-in root certificates and those of `SSL_CERT_FILE`.
-///
-/// A file that cannot be read adds none, because most requests need none of it. A request that does fails with an error
-/// of its own.
 fn trusted_roots(environment: &Environment) -> RootCertStore {
     let mut roots = compiled_in_roots();
-    if let Some(path) = environment.non_blank_var("SSL_CERT_FILE") {
-        let added = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        match added {
-            Ok(certificates) => drop(roots.add_parsable_certificates(certificates)),
-            Err(error) => tracing::warn!("cannot read the certificates in SSL_CERT_FILE ({path}): {error}"),
-        }
+    if let Some(path) = environment.non_blank_var("SSL_CERT_FILE")
+        && let Err(reason) = add_certificates(&mut roots, &path)
+    {
+        tracing::warn!("SSL_CERT_FILE is ignored: {reason}");
     }
     roots
+}
+
+/// Adds the certificates of a PEM file. Those that are not valid are skipped, as long as there is another one.
+fn add_certificates(roots: &mut RootCertStore, path: &str) -> Result<(), String> {
+    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = certificates.map_err(|error| error.to_string())?;
+    match roots.add_parsable_certificates(certificates) {
+        (0, _) => Err("the file contains no certificate in PEM format, which starts with \
+                       `-----BEGIN CERTIFICATE-----` at the beginning of a line"
+            .to_owned()),
+        _ => Ok(()),
+    }
 }
 
 fn builder(roots: RootCertStore) -> ClientBuilder {
@@ -95,6 +112,23 @@ mod tests {
         let compiled_in = compiled_in_roots().len();
         assert_eq!(trusted(PEM), compiled_in + 1);
         assert_eq!(trusted(&PEM.replace("MII", "???")), compiled_in, "an invalid file must be ignored");
+        let unreadable = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).expect("a file");
+            add_certificates(&mut RootCertStore::empty(), &path.display().to_string()).expect_err("a reason")
+        };
+        let utf_16: Vec<_> = format!("\u{FEFF}{PEM}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let der = CertificateDer::from_pem_slice(PEM.as_bytes()).expect("a certificate");
+        for bytes in [
+            b"",
+            &*der,
+            &*utf_16,
+            format!("\u{FEFF}{PEM}").as_bytes(),
+            PEM.replace("CERTIFICATE", "PKCS7").as_bytes(),
+            PEM.replace('\n', "\n  ").replacen("-----B", "  -----B", 1).as_bytes(),
+            PEM.replacen("MII", "AAA", 1).as_bytes(),
+        ] {
+            assert!(unreadable(bytes).contains("no certificate in PEM format"), "{bytes:?}");
+        }
         std::fs::remove_file(&path).expect("the file can be removed");
         assert_eq!(trusted_roots(&Environment::of([("SSL_CERT_FILE", "/nowhere")])).len(), compiled_in);
     }

@@ -59,11 +59,23 @@ fn record(item: &Item, report: &Report<'_>) -> [String; COLUMNS.len()] {
     ]
 }
 
-/// Outside text that a spreadsheet shows and does not run: what begins like a formula gets an apostrophe in front,
-/// which says "text" to spreadsheets. The wide forms are what Japanese and Chinese ones take as well.
+/// Outside text that a spreadsheet shows and does not run: what begins like a formula gets an apostrophe in front, which
+/// means "text" to spreadsheets. Chinese and Japanese ones accept the wide forms, too.
+///
+/// Many regional settings make `;` or a tab the separator of cells, which quotes do not change if the text has none, so
+/// what begins like a formula after one of them is treated the same way.
 fn cell(outside: &str) -> String {
     let text = one_line(outside);
-    if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) { format!("'{text}") } else { text }
+    let mut cell = String::with_capacity(text.len() + 1);
+    let mut at_start = true;
+    for character in text.chars() {
+        if at_start && matches!(character, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') {
+            cell.push('\'');
+        }
+        cell.push(character);
+        at_start = character == ';' || (at_start && matches!(character, ' ' | '"' | '\''));
+    }
+    cell
 }
 
 fn state(state: State) -> &'static str {
@@ -79,5 +91,23 @@ fn kind(kind: MediaKind) -> &'static str {
         MediaKind::Image => "image",
         MediaKind::Video => "video",
         MediaKind::Other => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_are_text_also_after_a_semicolon() {
+        let check = |outside: &str, expected: &str| assert_eq!(cell(outside), expected);
+        check("=1+1", "'=1+1");
+        check("＝1", "'＝1");
+        check(" -1", "'-1");
+        check("\"=1", "\"'=1");
+        check("a;=HYPERLINK(1)", "a;'=HYPERLINK(1)");
+        check("a; \"@b;;+c", "a; \"'@b;;'+c");
+        check("a\t=1", "a =1");
+        check("a-b; c=d", "a-b; c=d");
     }
 }

@@ -41,6 +41,7 @@ impl Clients {
             .collect();
         let needs_aws = !topics.is_empty() || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
         let http = aws.http().clone();
+        let credentials = aws.redactor();
         let aws = if needs_aws { Some(aws.config().await) } else { None };
 
         let mut sns = HashMap::new();
@@ -61,7 +62,9 @@ impl Clients {
             (Some(LedgerConfig::File { path }), _) => Some(Ledger::File(FileLedger::new(path.clone()))),
             _ => None,
         };
-        Self { http, redactor: config.redactor(), ledger, sns }
+        let mut redactor = config.redactor();
+        redactor.add(&credentials);
+        Self { http, redactor, ledger, sns }
     }
 
     /// The client for a topic of the configuration.

@@ -195,7 +195,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         match ledger.lease(&self.id, taken_at, until).await {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
-                    tracing::error!("{note}");
+                    // No part of the result, so the terminal must not drop it with what this module logs of the result.
+                    tracing::error!(target: concat!(env!("CARGO_CRATE_NAME"), "::ledger"), "{note}");
                 }
                 let clock: Clock<'_> = Box::new(|| self.services.now());
                 let lease = HeldLease::new(ledger, lease, taken_at, clock, self.deadline);

@@ -19,6 +19,23 @@ async fn an_alert_is_sent_once_and_each_run_calls_the_heartbeat() {
 }
 
 #[tokio::test]
+async fn a_damaged_ledger_is_reported_on_standard_error() {
+    let mut world = World::with_gallery(&[file("today.png", 5)]).await;
+    world.add_ledger();
+    ends(&world, 0, &["alert"]).await;
+    let path = world.path("ledger.json");
+    let ledger = std::fs::read(&path).expect("a ledger");
+    std::fs::write(&path, &ledger[..ledger.len() - 10]).expect("half a ledger");
+    let stderr = ends(&world, 0, &["alert"]).await.stderr;
+    assert!(stderr.contains("error: the ledger could not be read") && stderr.contains("corrupt-"), "{stderr}");
+
+    std::fs::write(&path, "my notes").expect("a file");
+    let stderr = ends(&world, 1, &["alert"]).await.stderr;
+    assert!(stderr.contains("is not a ledger"), "{stderr}");
+    assert_eq!(std::fs::read(&path).expect("the file"), b"my notes");
+}
+
+#[tokio::test]
 async fn a_limited_alert_does_not_call_the_heartbeat() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     ends(&world, 0, &["alert", "--channel", "ops-email"]).await;

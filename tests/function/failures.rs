@@ -176,6 +176,20 @@ async fn a_url_that_a_channel_echoes_is_redacted() {
 }
 
 #[tokio::test]
+async fn credentials_and_encoded_keys_that_a_channel_echoes_are_redacted() {
+    let world = World::with_gallery(&[file("today.png", 5)]).await;
+    let secrets =
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| &world.variables[name]);
+    let dashless = API_KEY.replace('-', "").to_lowercase();
+    world.slack.reply_always(Reply::text(404, &format!("no_service {secrets:?} {dashless}")));
+    let function = world.start().await;
+    let (_, message) = function.error(&scheduled()).await;
+    let expected = r#"no_service ["[redacted]", "[redacted]", "[redacted]"] [redacted]"#;
+    assert!(message.contains(expected), "{message}");
+    function.end().await;
+}
+
+#[tokio::test]
 async fn only_transient_sns_errors_are_retried() {
     let check = async |(reply, attempts): (Reply, usize)| {
         let world = World::with_gallery(&[file("today.png", 5)]).await;

@@ -114,3 +114,21 @@ async fn log_lines_can_be_plain_text() {
     assert!(log.stdout.contains("ERROR"), "{}", log.stdout);
     assert!(!log.stdout.contains('\u{1b}'), "a log has no colours: {}", log.stdout);
 }
+
+#[tokio::test]
+async fn unusable_proxy_and_certificate_variables_are_logged_at_the_start_without_their_values() {
+    let mut world = World::new().await;
+    let path = world.path("PRIVATE.pem");
+    std::fs::write(&path, "\u{FEFF}-----BEGIN CERTIFICATE-----\n").expect("a file");
+    world.variables.insert("SSL_CERT_FILE".to_owned(), path.display().to_string());
+    world.variables.insert("HTTPS_PROXY".to_owned(), "http://user:PRIVATE@proxy host:99999".to_owned());
+    let function = world.start().await;
+    function.answer(&json!({"action": "report"})).await;
+    let log = function.end().await;
+    for name in ["SSL_CERT_FILE", "HTTPS_PROXY"] {
+        let warns =
+            log.lines().iter().any(|line| line["level"] == "WARN" && line.to_string().contains(&format!("{name} is")));
+        assert!(warns, "{name}: {}", log.stdout);
+    }
+    assert!(!log.stdout.contains("PRIVATE"), "{}", log.stdout);
+}

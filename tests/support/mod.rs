@@ -306,7 +306,8 @@ impl Function {
 
         let log = Log { stdout };
         if self.variables.get("AWS_LAMBDA_LOG_FORMAT").is_none_or(|format| format != "Text") {
-            for line in log.lines() {
+            // Warnings about the environment come before the first run.
+            for line in log.lines().iter().skip_while(|line| line.to_string().contains("is ignored")) {
                 let run_id = line.get("run_id");
                 assert!(run_id.is_some_and(Value::is_string), "a line without a run_id: {line}");
             }

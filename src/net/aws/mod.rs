@@ -37,12 +37,15 @@ pub use signed::{JsonClient, JsonService, host, signed};
 use crate::model::text::{one_line, shorten};
 use crate::net::SEND_TIMEOUT;
 use crate::net::environment::Environment;
+use crate::net::redact::Redactor;
 use crate::net::{self, Deadline, Retry};
 
 /// The timeout of one attempt to read something. It is short, so that there is time for another attempt.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// The region for AWS calls when the environment does not set one.
 pub const DEFAULT_REGION: &str = "us-east-1";
+/// The environment variables that contain credentials.
+const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 /// How often a failed attempt to read something is repeated. Reading changes nothing, and AWS throttles only briefly.
 const MAX_RETRIES: usize = 4;
 
@@ -67,6 +70,12 @@ impl Aws {
     #[must_use]
     pub fn http(&self) -> &reqwest::Client {
         &self.http
+    }
+
+    /// Returns a redactor for the credentials in the environment.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(CREDENTIALS.iter().filter_map(|name| self.environment.non_blank_var(name)))
     }
 
     /// Returns the configuration from which clients of the SDK are made.

@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{Aws, AwsError, READ_TIMEOUT, endpoint_url, retrying};
+use crate::net::redact::Redactor;
 use crate::net::{self, Answer, Deadline, NetError};
 
 /// The name of a service's host in a region.
@@ -209,14 +210,12 @@ fn read<T: DeserializeOwned>(answer: &Answer, credentials: &Credentials) -> Resu
     })
 }
 
-/// Takes credentials out of an error message: one about a wrong signature repeats the headers of the request, and with
+/// Removes credentials from an error message: one about a wrong signature repeats the headers of the request, and with
 /// them the session token.
 fn without(credentials: &Credentials, said: &str) -> String {
-    [Some(credentials.secret_access_key()), credentials.session_token()]
-        .into_iter()
-        .flatten()
-        .filter(|secret| !secret.is_empty())
-        .fold(said.to_owned(), |said, secret| said.replace(secret, "[secret]"))
+    let secrets =
+        [Some(credentials.access_key_id()), Some(credentials.secret_access_key()), credentials.session_token()];
+    Redactor::new(secrets.into_iter().flatten().map(ToOwned::to_owned)).redact(said)
 }
 
 #[cfg(test)]
@@ -253,7 +252,7 @@ mod tests {
         let answer = |status, body: &str| {
             let status = StatusCode::from_u16(status).expect("a status");
             let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
-            read::<Vec<u8>>(&answer, &Credentials::new("ID", "SECRET", Some("TOKEN".to_owned()), None, "test"))
+            read::<Vec<u8>>(&answer, &Credentials::new("AKIA-ID", "SECRET", Some("SESSION".to_owned()), None, "test"))
         };
         assert_eq!(answer(200, "[1]"), Ok(vec![1]));
         assert_eq!(answer(200, "\"SECRET\""), Err(AwsError::transient("this is no answer of AWS")));
@@ -275,8 +274,9 @@ mod tests {
             );
             assert!(!answer(403, body).unwrap_err().is_transient, "{body}");
         }
-        let repeated = json!({"__type": "InvalidSignatureException", "message": "x-amz-security-token:TOKEN SECRET"});
+        let repeated =
+            json!({"__type": "InvalidSignatureException", "message": "x-amz-security-token:SESSION SECRET of AKIA-ID"});
         let refusal = answer(403, &repeated.to_string()).unwrap_err();
-        assert_eq!(refusal.message, "x-amz-security-token:[secret] [secret]");
+        assert_eq!(refusal.message, "x-amz-security-token:[redacted] [redacted] of [redacted]");
     }
 }
