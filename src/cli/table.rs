@@ -401,6 +401,10 @@ fn lacking(media: &MediaAtRisk, now: Timestamp) -> String {
             format!("expires {}: {label}", distance(at.duration_since(now)))
         }
         (RiskReason::ExpiresBeforePost, None) => format!("expires before it is due: {label}"),
+        (RiskReason::LinkExpiresBeforePost, Some(at)) => {
+            format!("the link ends {}: {label}", distance(at.duration_since(now)))
+        }
+        (RiskReason::LinkExpiresBeforePost, None) => format!("the link ends before it is due: {label}"),
     }
 }
 

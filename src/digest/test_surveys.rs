@@ -27,6 +27,7 @@ pub(super) fn profile(name: &str) -> SurveyedProfile {
         ignored: 0,
         failed: None,
         dates: Ok(()),
+        scheduled: 0,
         posts: Some(Ok(())),
     }
 }
@@ -37,7 +38,7 @@ pub(super) fn failure() -> Failure {
 
 /// A survey of the profile `Acme`, all of which was checked.
 pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey {
-    Survey { now: now(), profiles: vec![profile("Acme")], items, posts_at_risk }
+    Survey { now: now(), profiles: vec![profile("Acme")], items, posts_at_risk, unverified: Vec::new() }
 }
 
 pub(super) fn digest(survey: &Survey) -> Digest {
