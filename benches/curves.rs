@@ -5,16 +5,16 @@ mod data;
 use divan::{Bencher, counter::ItemsCount};
 use media_expiry_alerts::channel::slack;
 use media_expiry_alerts::digest::Digest;
-use media_expiry_alerts::scan::survey::Survey;
 
 fn main() {
     divan::main();
 }
 
 #[divan::bench(args = [200, 5_000, 100_000], consts = [false, true])]
-fn read<const KEEP_PLACES: bool>(bencher: Bencher<'_, '_>, files: usize) {
+fn read<const WITH_POSTS: bool>(bencher: Bencher<'_, '_>, files: usize) {
     let body = data::body(0, files);
-    bencher.counter(ItemsCount::new(files)).bench(|| data::read(0, &body, KEEP_PLACES));
+    let posts = if WITH_POSTS { data::posts(0, files) } else { Vec::new() };
+    bencher.counter(ItemsCount::new(files)).bench(|| data::read(0, &body, &posts));
 }
 
 #[divan::bench(args = [200, 5_000, 100_000])]
@@ -22,8 +22,8 @@ fn hold_posts(bencher: Bencher<'_, '_>, files: usize) {
     let body = data::body(0, files);
     bencher
         .counter(ItemsCount::new(files))
-        .with_inputs(|| (data::read(0, &body, true), data::posts(0, files)))
-        .bench_values(|(gallery, posts)| Survey::new(data::now(), vec![data::scan(0, gallery, posts)]));
+        .with_inputs(|| (data::read(0, &body, &data::posts(0, files)), data::posts(0, files)))
+        .bench_values(|(gallery, posts)| data::survey_of(vec![data::scan(0, gallery, posts)]));
 }
 
 #[divan::bench(args = [1, 30, 200, 1_000])]

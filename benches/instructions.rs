@@ -27,6 +27,7 @@ use media_expiry_alerts::model::{Media, PostAtRisk};
 use media_expiry_alerts::report::{Format, Question};
 use media_expiry_alerts::run::command::Action;
 use media_expiry_alerts::run::result::RunResult;
+use media_expiry_alerts::scan::posts::FilesInPosts;
 use media_expiry_alerts::scan::select::{Gallery, Rules};
 use media_expiry_alerts::scan::survey::Survey;
 
@@ -45,14 +46,14 @@ fn recorded(instructions: u64) -> LibraryBenchmarkConfig {
 #[library_benchmark(config = recorded(33_093_000))]
 #[bench::gallery(data::body(0, FILES))]
 fn read(body: String) -> Gallery {
-    data::read(0, black_box(&body), false)
+    data::read(0, black_box(&body), &[])
 }
 
-// The same, while keeping the locations of all files for scheduled posts.
+// The same, while keeping the files that scheduled posts use.
 #[library_benchmark(config = recorded(66_381_000))]
-#[bench::gallery(data::body(0, FILES))]
-fn read_with_places(body: String) -> Gallery {
-    data::read(0, black_box(&body), true)
+#[bench::gallery((data::body(0, FILES), data::posts(0, FILES)))]
+fn read_with_posts((body, posts): (String, Vec<ScheduledPost>)) -> Gallery {
+    data::read(0, black_box(&body), &posts)
 }
 
 // Selects the files that expire. Most do not, and must cost almost nothing.
@@ -60,19 +61,20 @@ fn read_with_places(body: String) -> Gallery {
 #[bench::gallery(data::files(FILES))]
 fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
     let (profile, thresholds, ignore) = (data::name(0), data::thresholds(), GlobSet::empty());
-    let rules = Rules { now: data::now(), thresholds: &thresholds, ignore: &ignore, keep_places: false };
+    let rules =
+        Rules { now: data::now(), thresholds: &thresholds, ignore: &ignore, check_posts: false, check_urls: false };
     let mut gallery = Gallery::default();
     for file in black_box(&files) {
-        gallery.add(&profile, file, &rules);
+        gallery.add(&profile, file, &rules, &FilesInPosts::default());
     }
     (gallery, files)
 }
 
 // Finds the posts that will fail because of a gallery.
 #[library_benchmark(config = recorded(23_402_000))]
-#[bench::gallery((data::read(0, &data::body(0, FILES), true), data::posts(0, FILES)))]
+#[bench::gallery((data::read(0, &data::body(0, FILES), &data::posts(0, FILES)), data::posts(0, FILES)))]
 fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
-    Survey::new(data::now(), vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
+    data::survey_of(vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
 }
 
 // Creates the digest of 30 profiles for a channel.
@@ -119,6 +121,6 @@ fn page((_, result): (Digest, RunResult), format: Format) -> (String, RunResult)
 
 library_benchmark_group!(
     name = core,
-    benchmarks = [read, read_with_places, select, hold_posts, digest, slack_message, mail, page]
+    benchmarks = [read, read_with_posts, select, hold_posts, digest, slack_message, mail, page]
 );
 main!(library_benchmark_groups = core);

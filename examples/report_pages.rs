@@ -180,6 +180,7 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
                 listed: 100,
                 ignored: 1,
                 failed: failure(Part::Media),
+                scheduled: 1,
                 dates: failure(Part::Dates).map_or(Ok(()), Err),
                 posts,
             });
@@ -187,7 +188,7 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
     }
     let items = items.into_iter().map(Arc::new).collect();
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-    let survey = Survey { now, profiles, items, posts_at_risk };
+    let survey = Survey { now, profiles, items, posts_at_risk, unverified: Vec::new() };
     RunResult {
         duration_ms: 412,
         ..RunResult::of_survey(survey, "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11", Action::Report)

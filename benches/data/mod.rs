@@ -10,6 +10,7 @@ use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{File as _, Media, ProfileName};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
 use media_expiry_alerts::scan::ayrshare::media::Reader;
+use media_expiry_alerts::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
 use media_expiry_alerts::scan::select::{Gallery, Rules};
 use media_expiry_alerts::scan::survey::{Scan, Survey};
 
@@ -69,15 +70,16 @@ pub fn files(files: usize) -> Vec<Media> {
 }
 
 /// Reads a gallery in chunks and selects the files that expire.
-pub fn read(profile: usize, body: &str, keep_places: bool) -> Gallery {
+pub fn read(profile: usize, body: &str, posts: &[ScheduledPost]) -> Gallery {
+    let in_posts = FilesInPosts::of(posts);
     let (profile, thresholds, ignore) = (name(profile), thresholds(), GlobSet::empty());
-    let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, keep_places };
+    let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, check_posts: true, check_urls: false };
     let mut gallery = Gallery::default();
     let mut reader = Reader::default();
     for piece in body.as_bytes().chunks(PIECE) {
-        reader.take(piece, |media| gallery.add(&profile, media, &rules));
+        reader.take(piece, |media| gallery.add(&profile, media, &rules, &in_posts));
     }
-    reader.end(|media| gallery.add(&profile, media, &rules)).expect("a gallery");
+    reader.end(|media| gallery.add(&profile, media, &rules, &in_posts)).expect("a gallery");
     gallery
 }
 
@@ -97,12 +99,22 @@ pub fn posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
 
 /// The scan of one profile.
 pub fn scan(profile: usize, gallery: Gallery, posts: Vec<ScheduledPost>) -> Scan {
-    Scan::new(name(profile), Ok(gallery), Some(Ok(ScheduledPosts { posts, unreadable_dates: 0 })), now())
+    let posts = ScheduledPosts { posts, ..ScheduledPosts::default() };
+    Scan { profile: name(profile), media: Ok(gallery), posts: Some(Ok(posts)) }
+}
+
+/// The survey of these scans.
+pub fn survey_of(scans: Vec<Scan>) -> Survey {
+    let (known, thresholds): (Vec<_>, _) = (scans.iter().map(Scan::known).collect(), thresholds());
+    let checked = PostCheck::new(&known, now(), &thresholds).finish(&UrlStatuses::default());
+    Survey::new(now(), scans, checked)
 }
 
 /// The survey of this many profiles with this many files each.
 pub fn survey(profiles: usize, files: usize) -> Survey {
-    let scans =
-        (0..profiles).map(|profile| scan(profile, read(profile, &body(profile, files), true), posts(profile, files)));
-    Survey::new(now(), scans.collect())
+    let scan_of = |profile: usize| {
+        let posts = posts(profile, files);
+        scan(profile, read(profile, &body(profile, files), &posts), posts)
+    };
+    survey_of((0..profiles).map(scan_of).collect())
 }

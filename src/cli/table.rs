@@ -221,7 +221,9 @@ fn totals(result: &RunResult, question: &Question, look: TerminalStyle) -> Strin
     } else if !report.failed.is_empty() {
         let profiles: HashSet<_> = report.failed.iter().map(|failed| &failed.profile).collect();
         let of = count(profiles.len(), "profile");
-        let warning = format!("Posts or dates of {of} could not be checked: more may fail than is shown here.");
+        let has_dates = report.failed.iter().any(|failed| failed.what == Part::Dates);
+        let what = if has_dates { "Some dates or scheduled posts" } else { "The scheduled posts" };
+        let warning = format!("{what} of {of} could not be checked: more may fail than is shown here.");
         text += &format!("{}\n", look.red(&lines(&warning)));
     }
     text
@@ -401,6 +403,10 @@ fn lacking(media: &MediaAtRisk, now: Timestamp) -> String {
             format!("expires {}: {label}", distance(at.duration_since(now)))
         }
         (RiskReason::ExpiresBeforePost, None) => format!("expires before it is due: {label}"),
+        (RiskReason::LinkExpiresBeforePost, Some(at)) => {
+            format!("the link ends {}: {label}", distance(at.duration_since(now)))
+        }
+        (RiskReason::LinkExpiresBeforePost, None) => format!("the link ends before it is due: {label}"),
     }
 }
 

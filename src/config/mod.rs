@@ -83,6 +83,8 @@ pub struct AyrshareConfig {
     pub timeout: Duration,
     /// Whether to report scheduled posts that will fail.
     pub scheduled_posts: bool,
+    /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
+    pub check_media_urls: bool,
 }
 
 /// A profile whose gallery is checked.

@@ -102,9 +102,17 @@ fn ayrshare(root: &Table<'_>) -> Option<AyrshareConfig> {
     let concurrency = usize::try_from(table.number_or("concurrency", 1..=256, 8)).unwrap_or(8);
     let timeout = table.duration_or("timeout", DEFAULT_TIMEOUT);
     let scheduled_posts = table.bool_or("scheduled_posts", true);
+    let check_media_urls = table.bool_or("check_media_urls", true);
     // Missing settings are handled after all keys are read, so that all errors are reported.
     table.finish();
-    Some(AyrshareConfig { api_key: api_key?, base_url: base_url?, concurrency, timeout, scheduled_posts })
+    Some(AyrshareConfig {
+        api_key: api_key?,
+        base_url: base_url?,
+        concurrency,
+        timeout,
+        scheduled_posts,
+        check_media_urls,
+    })
 }
 
 fn profiles(root: &Table<'_>) -> Option<Vec<Profile>> {

@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::digest::ReportLink;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
+use crate::scan::posts::CheckedPosts;
 use crate::scan::select::Gallery;
 use crate::scan::survey::{Scan, Survey};
 
@@ -66,7 +67,11 @@ pub fn survey() -> Survey {
         item("Café 東京", "no date.webp", None),
     ];
     let failed = Scan { profile: ProfileName::new("Acme Coffee"), media: Err(failure()), posts: None };
-    let mut survey = Survey::new(now(), vec![scan("Head office", head_office), failed, scan("Café 東京", cafe)]);
+    let mut survey = Survey::new(
+        now(),
+        vec![scan("Head office", head_office), failed, scan("Café 東京", cafe)],
+        CheckedPosts::default(),
+    );
     survey.posts_at_risk = vec![Arc::new(PostAtRisk {
         profile: ProfileName::new("Head office"),
         id: Some("post-1".into()),
@@ -93,7 +98,7 @@ pub fn survey_of(items: usize) -> Survey {
             item("Head office", &format!("campaign-{index:04}.{}", ["jpeg", "mp4", "png"][index % 3]), Some(minutes))
         })
         .collect();
-    Survey::new(now(), vec![scan("Head office", items)])
+    Survey::new(now(), vec![scan("Head office", items)], CheckedPosts::default())
 }
 
 pub fn digest(survey: &Survey) -> Digest {
@@ -178,7 +183,7 @@ prop_compose! {
         });
         let failing = (0..failing)
             .map(|index| Scan { profile: ProfileName::new(&format!("<Failing> & {index}")), media: Err(failure()), posts: None });
-        let mut survey = Survey::new(now(), scans.chain(failing).collect());
+        let mut survey = Survey::new(now(), scans.chain(failing).collect(), CheckedPosts::default());
         survey.posts_at_risk = posts.into_iter().map(Arc::new).collect();
         survey
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use self::wording::{left_out, post_label, post_reasons, post_timing, reason, timing, unchecked_part};
+pub use self::wording::{left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part};
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State};
 use crate::scan::survey::Survey;
@@ -94,10 +94,10 @@ impl Entry {
     fn of_post(post: &Arc<PostAtRisk>, now: Timestamp, thresholds: &Thresholds) -> Self {
         let level = |media: &MediaAtRisk| match (media.reason, media.expires_at) {
             (RiskReason::AlreadyGone, _) => Level::OVER,
-            (RiskReason::ExpiresBeforePost, Some(expires_at)) => {
+            (RiskReason::ExpiresBeforePost | RiskReason::LinkExpiresBeforePost, Some(expires_at)) => {
                 thresholds.entered(expires_at.duration_since(now)).map_or(Level::SEEN, Level::of)
             }
-            (RiskReason::ExpiresBeforePost, None) => Level::SEEN,
+            (RiskReason::ExpiresBeforePost | RiskReason::LinkExpiresBeforePost, None) => Level::SEEN,
         };
         let level = post.media.iter().map(level).min().unwrap_or(Level::SEEN);
         Self { urgency: Urgency::PostAtRisk, level, subject: Subject::Post(Arc::clone(post)) }

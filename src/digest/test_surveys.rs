@@ -29,6 +29,7 @@ pub(super) fn profile(name: &str) -> SurveyedProfile {
         ignored: 0,
         failed: None,
         dates: Ok(()),
+        scheduled: 0,
         posts: Some(Ok(())),
     }
 }
@@ -41,7 +42,7 @@ pub(super) fn failure() -> Failure {
 pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey {
     let items = items.into_iter().map(Arc::new).collect();
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-    Survey { now: now(), profiles: vec![profile("Acme")], items, posts_at_risk }
+    Survey { now: now(), profiles: vec![profile("Acme")], items, posts_at_risk, unverified: Vec::new() }
 }
 
 pub(super) fn digest(survey: &Survey) -> Digest {

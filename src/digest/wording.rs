@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Digest, Entry, Urgency};
 use crate::model::text;
 use crate::model::threshold::Threshold;
-use crate::model::{FailedProfile, Item, Part, PostAtRisk, RiskReason, State};
+use crate::model::{FailedProfile, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
 
 impl Urgency {
     /// The heading of its section.
@@ -232,6 +232,23 @@ pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> String {
     if platforms.is_empty() { due } else { format!("{platforms}, {due}") }
 }
 
+/// Why a file will be missing when a post is published: `its file a.png expires in 2 days, 2026-11-25 06:00 UTC`.
+#[must_use]
+pub fn risk_reason(media: &MediaAtRisk, name: &str, now: Timestamp) -> String {
+    let at = media.expires_at.map(|at| (text::distance(at.duration_since(now)), text::utc(at)));
+    match (media.reason, at) {
+        (RiskReason::AlreadyGone, _) => format!("its file {name} is gone already"),
+        (RiskReason::ExpiresBeforePost, Some((distance, at))) => format!("its file {name} expires {distance}, {at}"),
+        (RiskReason::ExpiresBeforePost, None) => format!("its file {name} expires before that"),
+        (RiskReason::LinkExpiresBeforePost, Some((_, at))) => format!(
+            "the link to its file {name} ends at the latest on {at}, before the post is published; use a link that lasts"
+        ),
+        (RiskReason::LinkExpiresBeforePost, None) => {
+            format!("the link to its file {name} ends before the post is published; use a link that lasts")
+        }
+    }
+}
+
 /// Why a post will fail: one clause for each of the first files, and how many more files there are.
 #[must_use]
 pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
@@ -242,15 +259,7 @@ pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
         .take(MAX)
         .map(|media| {
             let name = media.label();
-            let name = text::shorten(&name, 80);
-            match (media.reason, media.expires_at) {
-                (RiskReason::AlreadyGone, _) => format!("its file {name} is gone already"),
-                (RiskReason::ExpiresBeforePost, Some(expires_at)) => {
-                    let distance = text::distance(expires_at.duration_since(now));
-                    format!("its file {name} expires {distance}, {}", text::utc(expires_at))
-                }
-                (RiskReason::ExpiresBeforePost, None) => format!("its file {name} expires before that"),
-            }
+            risk_reason(media, &text::shorten(&name, 80), now)
         })
         .collect();
     if MAX < post.media.len() {

@@ -13,7 +13,7 @@ pub mod threshold;
 
 pub use level::Level;
 pub use media::{File, Item, Media, MediaKind, State};
-pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost};
+pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost, UnverifiedUrl};
 pub use profile::{FailedProfile, Failure, FailureKind, Part, ProfileName};
 pub use status::Status;
 pub use threshold::{Threshold, Thresholds};

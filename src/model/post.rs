@@ -72,6 +72,21 @@ impl MediaAtRisk {
 pub enum RiskReason {
     /// The file expires before the post is published, or within an hour after.
     ExpiresBeforePost,
-    /// The file has expired, or no gallery lists it any more.
+    /// The URL is presigned, and ends before the post is published, or within an hour after.
+    LinkExpiresBeforePost,
+    /// The file has expired, or Ayrshare could not find it: HTTP status 404 or 410.
     AlreadyGone,
+}
+
+/// A URL of a post that Ayrshare could not open. That proves nothing: the host may refuse such checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnverifiedUrl {
+    /// The profile that will publish the post.
+    pub profile: ProfileName,
+    /// Ayrshare's id of the post.
+    pub post_id: Option<String>,
+    /// The URL.
+    pub url: String,
+    /// The HTTP status that Ayrshare got, if it said.
+    pub http_status: Option<u16>,
 }

@@ -198,6 +198,12 @@ fn reason(media: &MediaAtRisk) -> String {
         (RiskReason::ExpiresBeforePost, Some(at)) => format!("Its file {file} expires {}", utc(at)),
         (RiskReason::ExpiresBeforePost, None) => format!("Its file {file} expires before that"),
         (RiskReason::AlreadyGone, _) => format!("Its file {file} is gone already"),
+        (RiskReason::LinkExpiresBeforePost, Some(at)) => {
+            format!("The link to its file {file} ends at the latest on {}; use a link that lasts", utc(at))
+        }
+        (RiskReason::LinkExpiresBeforePost, None) => {
+            format!("The link to its file {file} ends before that; use a link that lasts")
+        }
     }
 }
 

@@ -35,6 +35,7 @@ use crate::net::Deadline;
 use crate::report::link::Links;
 use crate::run::command::{Action, Plan};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
+use crate::scan::posts::CheckedPosts;
 use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::{Scan, Survey};
 
@@ -250,7 +251,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 
     async fn test(&self) -> RunResult {
-        let mut result = self.result(Survey::new(self.now, Vec::new()), BTreeMap::new());
+        let mut result = self.result(Survey::new(self.now, Vec::new(), CheckedPosts::default()), BTreeMap::new());
         result.configured = self.plan.profiles.len();
         result.status = Status::Ok;
         result.channels = self.side_by_side(|channel| self.send_sample(channel)).await;
@@ -259,7 +260,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 
     /// The result of a run that found another one under way.
     fn busy(&self) -> RunResult {
-        let mut result = self.result(Survey::new(self.now, Vec::new()), BTreeMap::new());
+        let mut result = self.result(Survey::new(self.now, Vec::new(), CheckedPosts::default()), BTreeMap::new());
         result.configured = self.plan.profiles.len();
         result.status = Status::Partial;
         result.channels = self.plan.channels.iter().map(|channel| outcome(channel, Outcome::Busy)).collect();
@@ -282,7 +283,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             now: self.now,
             thresholds: &thresholds,
             ignore: &self.config.alerts.ignore,
-            keep_places: self.config.ayrshare.scheduled_posts,
+            check_posts: self.config.ayrshare.scheduled_posts,
+            check_urls: self.config.ayrshare.check_media_urls,
         };
         self.services.scan(&self.plan.profiles, &rules, self.scan_until).await
     }
@@ -487,7 +489,7 @@ fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> 
     let expires_at = threshold.as_ref().and_then(|threshold| now.checked_add(threshold.span()).ok());
     let media = Media { file_name: Some("[TEST] sample.mp4".to_owned()), expires_at, ..Media::default() };
     let scan = |name: &ProfileName| Scan { profile: name.clone(), media: Ok(Gallery::default()), posts: None };
-    let mut survey = Survey::new(now, profiles.iter().map(scan).collect());
+    let mut survey = Survey::new(now, profiles.iter().map(scan).collect(), CheckedPosts::default());
     survey.items.extend(
         profiles
             .first()

@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::command::Action;
 use crate::digest::announce::Announced;
 use crate::model::text::{self, json, json_within};
-use crate::model::{FailedProfile, Item, MediaKind, PostAtRisk, ProfileName, State, Status, Threshold};
+use crate::model::{FailedProfile, Item, MediaKind, PostAtRisk, ProfileName, State, Status, Threshold, UnverifiedUrl};
 use crate::report::{self, Format, Question, Rendered, Report};
-use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
+use crate::scan::survey::{MediaCounts, PostCounts, PostsByMedia, Survey};
 
 /// Everything that a run found and did.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ impl RunResult {
         if let Some(text) = json_within(&ResultJson::new(self, &all), max_bytes) {
             return FittedJson { text, is_cut: false };
         }
-        let nothing = Shown { failed: &[], posts: &[], items: &[] };
+        let nothing = Shown { failed: &[], posts: &[], items: &[], max_unverified: 0 };
         // The counts of what is left out are in `nothing` already; they only become shorter.
         let mut room = max_bytes.saturating_sub(json(&ResultJson::new(self, &nothing)).len());
         let posts = self.survey.posts_by_media();
@@ -123,6 +123,7 @@ impl RunResult {
             failed: &all.failed[..fitting(all.failed.iter().map(|failed| json(failed).len()), &mut room)],
             posts: &all.posts[..fitting(all.posts.iter().map(|post| json(post).len()), &mut room)],
             items: &all.items[..fitting(all.items.iter().map(item_bytes), &mut room)],
+            max_unverified: 0,
         };
         FittedJson { text: json(&ResultJson::new(self, &shown)), is_cut: true }
     }
@@ -137,7 +138,12 @@ impl RunResult {
         size: impl Fn(&str) -> usize,
     ) -> Rendered {
         let to_json = |report: &Report<'_>| {
-            let shown = Shown { failed: &report.failed, posts: report.posts, items: report.items };
+            let shown = Shown {
+                failed: &report.failed,
+                posts: report.posts,
+                items: report.items,
+                max_unverified: MAX_UNVERIFIED,
+            };
             json(&ResultJson::new(self, &shown))
         };
         let known = json(&AnnouncedJson(self));
@@ -222,11 +228,16 @@ struct Shown<'a> {
     failed: &'a [FailedProfile],
     posts: &'a [Arc<PostAtRisk>],
     items: &'a [Arc<Item>],
+    /// How many URLs that could not be verified are listed at most.
+    max_unverified: usize,
 }
+
+/// How many URLs that could not be verified a result lists.
+const MAX_UNVERIFIED: usize = 100;
 
 impl<'a> Shown<'a> {
     fn all_of(survey: &'a Survey, failed: &'a [FailedProfile]) -> Self {
-        Self { failed, posts: &survey.posts_at_risk, items: &survey.items }
+        Self { failed, posts: &survey.posts_at_risk, items: &survey.items, max_unverified: MAX_UNVERIFIED }
     }
 }
 
@@ -241,6 +252,7 @@ struct ResultJson<'a> {
     status: Status,
     profiles: ProfilesJson<'a>,
     media: MediaCounts,
+    posts: PostsJson<'a>,
     items: ItemsJson<'a>,
     #[serde(skip_serializing_if = "is_zero")]
     items_left_out: usize,
@@ -269,6 +281,10 @@ impl<'a> ResultJson<'a> {
                 failed_left_out: survey.failed().len() - shown.failed.len(),
             },
             media: survey.counts(),
+            posts: PostsJson {
+                counts: survey.post_counts(),
+                unverified: &survey.unverified[..survey.unverified.len().min(shown.max_unverified)],
+            },
             items: ItemsJson { result, items: shown.items },
             items_left_out: survey.items.len() - shown.items.len(),
             posts_at_risk: shown.posts,
@@ -277,6 +293,13 @@ impl<'a> ResultJson<'a> {
             ledger_error: result.ledger_error.as_deref(),
         }
     }
+}
+
+#[derive(Serialize)]
+struct PostsJson<'a> {
+    #[serde(flatten)]
+    counts: PostCounts,
+    unverified: &'a [UnverifiedUrl],
 }
 
 #[derive(Serialize)]

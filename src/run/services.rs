@@ -8,13 +8,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::channel::{self, SendError};
 use crate::config::{Channel, ChannelKind, Config, Profile};
-use crate::model::FailureKind;
+use crate::model::{Failure, FailureKind};
 use crate::net::{self, Deadline, Slots};
 use crate::run::loaded::{Ready, Renewal};
 use crate::run::{Outgoing, Services};
-use crate::scan::ayrshare::Ayrshare;
-use crate::scan::scan;
-use crate::scan::select::Rules;
+use crate::scan;
+use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
+use crate::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
+use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::{Scan, Survey};
 
 /// Characters of the reason why a channel failed.
@@ -69,16 +70,23 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Looks again at the profiles whose key Ayrshare refused, once that key was changed where it is kept.
-    async fn look_again(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline, scans: &mut [Scan]) {
+    /// Reads the keys anew if Ayrshare refused some, and returns the profiles whose key has changed, with their indices.
+    ///
+    /// A key may have been replaced where it is kept since the configuration was read.
+    async fn changed_keys<T>(
+        &self,
+        profiles: &[&Profile],
+        results: &[Result<T, Failure>],
+        until: Deadline,
+    ) -> Option<(&Ready, Vec<usize>, Vec<&Profile>)> {
         let before = &self.ready.config;
-        let refused: Vec<_> = (0..scans.len()).filter(|index| is_refused(&scans[*index])).collect();
+        let refused: Vec<_> = (0..results.len()).filter(|index| is_refused(&results[*index])).collect();
         if refused.is_empty() || !before.is_from_aws {
-            return;
+            return None;
         }
-        // The other half is for looking again.
+        // The other half is for asking Ayrshare again.
         let half = Deadline::after(until.remaining() / 2);
-        let Some(renewed) = self.renewal.renew(self.ready, half).await else { return };
+        let renewed = self.renewal.renew(self.ready, half).await?;
         let config = &renewed.config;
         let by_name: HashMap<_, _> = config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
         let changed = |index: usize| {
@@ -87,12 +95,76 @@ impl<'a> Network<'a> {
         };
         let (indices, again): (Vec<_>, Vec<_>) = refused.into_iter().filter_map(changed).unzip();
         if again.is_empty() {
-            return;
+            return None;
         }
-        tracing::info!("keys were changed where they are kept; {} profiles are looked at again", again.len());
-        for (index, scan) in indices.into_iter().zip(look(renewed, &again, rules, until, &nobody_waits).await) {
-            scans[index] = scan;
+        tracing::info!("keys were changed where they are kept; {} profiles are read again", again.len());
+        Some((renewed, indices, again))
+    }
+
+    /// The posts of all profiles; `None` when posts are not checked.
+    async fn posts(
+        &self,
+        profiles: &[&Profile],
+        rules: &Rules<'_>,
+        until: Deadline,
+    ) -> Option<Vec<Result<ScheduledPosts, Failure>>> {
+        if !rules.check_posts {
+            return None;
         }
+        let read = async |ready: &Ready, profiles: &[&Profile]| {
+            let slots = slots(ready, rules);
+            scan::read_posts(&ayrshare(ready, &slots), profiles, rules, until).await
+        };
+        let mut posts = read(self.ready, profiles).await;
+        if let Some((renewed, indices, again)) = self.changed_keys(profiles, &posts, until).await {
+            for (index, result) in indices.into_iter().zip(read(renewed, &again).await) {
+                posts[index] = result;
+            }
+        }
+        Some(posts)
+    }
+
+    async fn galleries(
+        &self,
+        profiles: &[&Profile],
+        rules: &Rules<'_>,
+        in_posts: &FilesInPosts,
+        until: Deadline,
+    ) -> Vec<Result<Gallery, Failure>> {
+        let read = async |ready: &Ready, profiles: &[&Profile], looked_at: &(dyn Fn() + Sync)| {
+            let slots = slots(ready, rules);
+            scan::read_galleries(&ayrshare(ready, &slots), profiles, rules, in_posts, until, looked_at).await
+        };
+        let mut galleries = read(self.ready, profiles, self.looked_at).await;
+        if let Some((renewed, indices, again)) = self.changed_keys(profiles, &galleries, until).await {
+            for (index, result) in indices.into_iter().zip(read(renewed, &again, &nobody_waits).await) {
+                galleries[index] = result;
+            }
+        }
+        galleries
+    }
+
+    /// Lets Ayrshare open the URLs that no gallery explains.
+    async fn url_statuses(
+        &self,
+        check: &PostCheck<'_>,
+        profiles: &[&Profile],
+        rules: &Rules<'_>,
+        until: Deadline,
+    ) -> UrlStatuses {
+        let urls = if rules.check_posts && rules.check_urls { check.unexplained() } else { Vec::new() };
+        if urls.is_empty() {
+            return UrlStatuses::default();
+        }
+        // A key that was replaced during the run is the one that works.
+        let ready = self.renewal.renewed().unwrap_or(self.ready);
+        let by_name: HashMap<_, _> =
+            ready.config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
+        let newest = |profile: &'_ &Profile| by_name.get(profile.name.as_str()).copied();
+        let urls: Vec<_> =
+            urls.into_iter().filter_map(|(index, url)| Some((newest(profiles.get(index)?)?, url))).collect();
+        let slots = slots(ready, rules);
+        scan::check_urls(&ayrshare(ready, &slots), &urls, until).await
     }
 
     /// The reason of an error, without what a service repeated of our secrets.
@@ -103,30 +175,25 @@ impl<'a> Network<'a> {
 
 fn nobody_waits() {}
 
-async fn look(
-    ready: &Ready,
-    profiles: &[&Profile],
-    rules: &Rules<'_>,
-    until: Deadline,
-    looked_at: &(dyn Fn() + Sync),
-) -> Vec<Scan> {
+fn slots(ready: &Ready, rules: &Rules<'_>) -> Slots {
+    Slots::new(ready.config.ayrshare.concurrency * if rules.check_posts { REQUESTS_OF_PROFILE } else { 1 })
+}
+
+fn ayrshare<'a>(ready: &'a Ready, slots: &'a Slots) -> Ayrshare<'a> {
     let settings = &ready.config.ayrshare;
-    let slots = Slots::new(settings.concurrency * if rules.keep_places { REQUESTS_OF_PROFILE } else { 1 });
-    let ayrshare = Ayrshare {
+    Ayrshare {
         http: &ready.clients.http,
         base_url: &settings.base_url,
         api_key: &settings.api_key,
         timeout: settings.timeout,
         redactor: &ready.clients.redactor,
-        slots: &slots,
-    };
-    scan(&ayrshare, profiles, rules, until, looked_at).await
+        slots,
+    }
 }
 
 /// Whether it may be the key: a wrong API key is answered with 401, a wrong profile key with 403 or 404.
-fn is_refused(scan: &Scan) -> bool {
-    let failures = [scan.media.as_ref().err(), scan.posts.as_ref().and_then(|posts| posts.as_ref().err())];
-    failures.into_iter().flatten().any(|failure| {
+fn is_refused<T>(result: &Result<T, Failure>) -> bool {
+    result.as_ref().is_err_and(|failure| {
         matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Forbidden | FailureKind::NotFound)
     })
 }
@@ -142,9 +209,20 @@ impl Services for Network<'_> {
     }
 
     async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
-        let mut scans = look(self.ready, profiles, rules, until, self.looked_at).await;
-        self.look_again(profiles, rules, until, &mut scans).await;
-        Survey::new(rules.now, scans)
+        let posts = self.posts(profiles, rules, until).await;
+        let in_posts = FilesInPosts::of(posts.iter().flatten().flatten().flat_map(|posts| &posts.posts));
+        let galleries = self.galleries(profiles, rules, &in_posts, until).await;
+        let mut posts = posts.into_iter().flatten();
+        let names = profiles.iter().map(|profile| profile.name.clone());
+        let scans: Vec<_> =
+            names.zip(galleries).map(|(profile, media)| Scan { profile, media, posts: posts.next() }).collect();
+
+        let checked = {
+            let known: Vec<_> = scans.iter().map(Scan::known).collect();
+            let check = PostCheck::new(&known, rules.now, rules.thresholds);
+            check.finish(&self.url_statuses(&check, profiles, rules, until).await)
+        };
+        Survey::new(rules.now, scans, checked)
     }
 
     async fn send(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), String> {

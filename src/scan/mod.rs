@@ -1,11 +1,13 @@
 //! Reads the profiles from Ayrshare and decides what matters to a run.
 //!
-//! [`scan`] reads several profiles concurrently; a profile that fails does not stop the others. What a file or a post
-//! means is decided by pure code in [`select`], [`posts`] and [`survey`]. This layer knows nothing of the ledger, the
-//! digest or the channels.
+//! The posts of all profiles are read before the first gallery, so that a gallery, which is read as a stream, keeps only
+//! the files that matter. What a file or a post means is decided by pure code in [`select`], [`posts`] and [`survey`]. This
+//! layer knows nothing of the ledger, the digest or the channels.
 
 pub mod ayrshare;
+mod place;
 pub mod posts;
+mod presigned;
 pub mod select;
 pub mod survey;
 
@@ -14,60 +16,85 @@ use futures_util::{StreamExt as _, stream};
 use crate::config::Profile;
 use crate::model::{Failure, FailureKind};
 use crate::net::{Deadline, Slot};
-use crate::scan::ayrshare::Ayrshare;
+use crate::scan::ayrshare::media::ListedFile;
+use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
+use crate::scan::posts::{FilesInPosts, UrlStatuses};
 use crate::scan::select::{Gallery, Rules};
-use crate::scan::survey::Scan;
 
-/// Scans `profiles` until the deadline, with as many requests at the same time as `ayrshare` has slots.
+/// Reads the scheduled posts of `profiles` until the deadline.
 ///
-/// A profile that waits for a retry does not hold up the others.
-///
-/// Calls `on_profile_scanned` after each profile, whether it succeeded or not. The scans are returned in the order of
-/// `profiles`.
-pub async fn scan(
+/// As many requests are in flight as `ayrshare` has slots. A profile that waits for a retry does not hold up the others,
+/// and one that fails does not stop them. The results have the order of `profiles`.
+pub async fn read_posts(
     ayrshare: &Ayrshare<'_>,
     profiles: &[&Profile],
     rules: &Rules<'_>,
     deadline: Deadline,
-    on_profile_scanned: &(dyn Fn() + Sync),
-) -> Vec<Scan> {
-    // Unordered, because an ordered stream starts no further profiles while the first one hangs.
-    let mut scans: Vec<_> = stream::iter(profiles.iter().enumerate())
-        .then(async |(index, profile)| (index, profile, ayrshare.slots.acquire().await))
-        .map(async |(index, profile, slot)| {
-            let scan = scan_profile(ayrshare, slot, profile, rules, deadline).await;
-            on_profile_scanned();
-            (index, scan)
-        })
+) -> Vec<Result<ScheduledPosts, Failure>> {
+    each_with_slot(ayrshare, profiles, async |profile, slot| {
+        let read = if deadline.remaining().is_zero() {
+            Err(out_of_time())
+        } else {
+            ayrshare.scheduled_posts(profile.key.as_ref(), slot, rules.now, deadline).await
+        };
+        warn(profile, "scheduled posts", read.as_ref().err());
+        read
+    })
+    .await
+}
+
+/// Reads the galleries of `profiles` like [`read_posts`], and keeps the files that matter to the run or to a post.
+///
+/// Calls `on_profile_read` after each profile, whether it succeeded or not.
+pub async fn read_galleries(
+    ayrshare: &Ayrshare<'_>,
+    profiles: &[&Profile],
+    rules: &Rules<'_>,
+    in_posts: &FilesInPosts,
+    deadline: Deadline,
+    on_profile_read: &(dyn Fn() + Sync),
+) -> Vec<Result<Gallery, Failure>> {
+    each_with_slot(ayrshare, profiles, async |profile, slot| {
+        let read = if deadline.remaining().is_zero() {
+            Err(out_of_time())
+        } else {
+            let add = |gallery: &mut Gallery, file: ListedFile<'_>| gallery.add(&profile.name, file, rules, in_posts);
+            let gallery = ayrshare.media(profile.key.as_ref(), slot, deadline, Gallery::default, add).await;
+            gallery.map(Gallery::without_repeated)
+        };
+        warn(profile, "media", read.as_ref().err());
+        on_profile_read();
+        read
+    })
+    .await
+}
+
+/// Lets Ayrshare open each URL, with the key of a profile that uses it.
+///
+/// This program itself never opens a URL of a post, because nobody may make it call somewhere.
+pub async fn check_urls(ayrshare: &Ayrshare<'_>, urls: &[(&Profile, &str)], deadline: Deadline) -> UrlStatuses {
+    let statuses = each_with_slot(ayrshare, urls, async |(profile, url), slot| {
+        ayrshare.url_status(profile.key.as_ref(), url, slot, deadline).await
+    });
+    let urls = urls.iter().map(|(_, url)| (*url).to_owned());
+    urls.zip(statuses.await).collect()
+}
+
+/// Does `work` for each of `inputs` as soon as there is a slot for it, and returns the results in the same order.
+async fn each_with_slot<'a, I: Copy, T>(
+    ayrshare: &'a Ayrshare<'_>,
+    inputs: &[I],
+    work: impl AsyncFn(I, Slot<'a>) -> T,
+) -> Vec<T> {
+    // Unordered, because an ordered stream starts nothing more while the first one hangs.
+    let mut results: Vec<_> = stream::iter(inputs.iter().enumerate())
+        .then(async |(index, input)| (index, *input, ayrshare.slots.acquire().await))
+        .map(async |(index, input, slot)| (index, work(input, slot).await))
         .buffer_unordered(usize::MAX)
         .collect()
         .await;
-    scans.sort_by_key(|(index, _)| *index);
-    scans.into_iter().map(|(_, scan)| scan).collect()
-}
-
-async fn scan_profile(
-    ayrshare: &Ayrshare<'_>,
-    slot: Slot<'_>,
-    profile: &Profile,
-    rules: &Rules<'_>,
-    deadline: Deadline,
-) -> Scan {
-    let key = profile.key.as_ref();
-    let (media, posts) = if deadline.remaining().is_zero() {
-        (Err(out_of_time()), rules.keep_places.then(|| Err(out_of_time())))
-    } else {
-        let media = ayrshare.media(key, slot, deadline, Gallery::default, |gallery, media| {
-            gallery.add(&profile.name, media, rules);
-        });
-        let posts = async {
-            if rules.keep_places { Some(ayrshare.scheduled_posts(key, rules.now, deadline).await) } else { None }
-        };
-        tokio::join!(media, posts)
-    };
-    warn(profile, "media", media.as_ref().err());
-    warn(profile, "scheduled posts", posts.as_ref().and_then(|posts| posts.as_ref().err()));
-    Scan::new(profile.name.clone(), media, posts, rules.now)
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn out_of_time() -> Failure {

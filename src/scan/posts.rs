@@ -2,367 +2,277 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
-use std::num::NonZeroU64;
 use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::percent_decode_str;
-use url::Url;
 use uuid::Uuid;
 
-use crate::model::{File, Item, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, ScheduledPost};
+use crate::model::{File, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, ScheduledPost, Thresholds, UnverifiedUrl};
+use crate::scan::place::Place;
+use crate::scan::presigned::Presigned;
 
-/// The host on which Ayrshare serves galleries.
-const GALLERY_HOST: &str = "images.ayrshare.com";
 /// How long after its due time a post still needs its media, because the networks fetch it while the post is published.
 const STILL_NEEDED: SignedDuration = SignedDuration::from_hours(1);
 
-/// The normalized location of a file: the host in lower case and the decoded path, without query and fragment.
+/// Which files posts use.
 ///
-/// Two URLs of the same file give equal places.
-#[derive(Debug, PartialEq, Eq)]
-struct Place<'a> {
-    host: Cow<'a, str>,
-    path: Cow<'a, str>,
-}
-
-impl<'a> Place<'a> {
-    fn parse(url: &'a str) -> Option<Self> {
-        Self::of_gallery(url).or_else(|| Self::of_any(url))
-    }
-
-    /// The fast path: a gallery URL as Ayrshare writes it, which is normalized already. Nearly every URL is one.
-    fn of_gallery(url: &'a str) -> Option<Self> {
-        let path = url.strip_prefix("https://")?.strip_prefix(GALLERY_HOST)?;
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_');
-        // A segment that begins with a dot may be `..`, which normalization would remove.
-        let is_normalized = path.starts_with('/') && path.bytes().all(is_plain) && !path.contains("/.");
-        is_normalized.then_some(Self { host: GALLERY_HOST.into(), path: path.into() })
-    }
-
-    /// The general path: parses and normalizes any HTTP URL.
-    fn of_any(url: &str) -> Option<Self> {
-        let url = Url::parse(url.trim()).ok()?;
-        let host = url.host_str()?.to_ascii_lowercase();
-        let host = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
-        let path = percent_decode_str(url.path()).decode_utf8_lossy().into_owned();
-        matches!(url.scheme(), "http" | "https").then_some(Self { host: host.into(), path: path.into() })
-    }
-
-    /// The UUID in the last segment of the path, if the segment is nothing but a UUID and an extension.
-    ///
-    /// A segment with anything else in it is a different file: a resized picture carries the UUID of its original.
-    fn uuid(&self) -> Option<Uuid> {
-        let segment = self.path.rsplit('/').next()?;
-        let stem = segment.split_once('.').map_or(segment, |(stem, _)| stem);
-        (stem.len() == 36).then(|| Uuid::try_parse(stem).ok())?
-    }
-
-    fn hashed(&self) -> HashedPlace {
-        HashedPlace {
-            hash: HASHES.hash_one((&self.host, &self.path)),
-            uuid: self.uuid().and_then(|uuid| NonZeroU64::new(HASHES.hash_one(uuid))),
-        }
-    }
-}
-
-/// The hasher for [`HashedPlace`]. Its key is random for each process, so no outsider can construct collisions.
-static HASHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-
-/// The hashes of a place and of the UUID in it.
-///
-/// A gallery may list a hundred thousand files, of which posts use only a few. Hashes keep each of them small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct HashedPlace {
-    hash: u64,
-    uuid: Option<NonZeroU64>,
-}
-
-impl HashedPlace {
-    fn is_in(self, places: &HashedPlaces) -> bool {
-        places.hashes.contains(&self.hash) || self.uuid.is_some_and(|uuid| places.uuids.contains(&uuid))
-    }
-}
-
-/// The places that posts use.
-#[derive(Default)]
-struct HashedPlaces {
-    hashes: HashSet<u64>,
-    uuids: HashSet<NonZeroU64>,
-}
-
-impl HashedPlaces {
-    fn of<'a>(posts: impl IntoIterator<Item = &'a ScheduledPost>) -> Self {
-        let urls = posts.into_iter().flat_map(|post| &post.media_urls);
-        let places: Vec<_> = urls.filter_map(|url| Some(Place::parse(url)?.hashed())).collect();
-        Self {
-            hashes: places.iter().map(|place| place.hash).collect(),
-            uuids: places.iter().filter_map(|place| place.uuid).collect(),
-        }
-    }
-}
-
-/// The places of a gallery's files, with the expiry of each file.
+/// It is built before the first gallery is read, so that of each gallery only the files that a post uses are kept. Posts
+/// may use hundreds of thousands of files, so it holds hashes. A collision keeps a file that no post uses, and no more.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
-    hosts: BTreeSet<String>,
-    /// The files that posts of the profile use. Before [`Places::drop_unused`], all files.
-    files: Vec<Listed>,
-    /// The other files, which posts of other profiles may use.
-    others: Vec<Other>,
-}
+pub struct FilesInPosts(HashSet<u64>);
 
-/// What is kept of a file that a post of its profile may use.
-#[derive(Clone, Debug)]
-struct Listed {
-    place: HashedPlace,
-    expires_at: Option<Timestamp>,
-    id: Option<Box<str>>,
-    file_name: Option<Box<str>>,
-}
+/// The hasher of [`FilesInPosts`]. Its key is random for each process, so no outsider can construct collisions.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// What is kept of a file that no post of its profile uses: 24 bytes, because there may be a hundred thousand.
-#[derive(Clone, Copy, Debug)]
-struct Other {
-    place: HashedPlace,
-    /// The expiry in milliseconds since 1970; [`NEVER`] for a file without one.
-    expires_at_ms: i64,
-}
+impl FilesInPosts {
+    /// Collects the media of these posts.
+    #[must_use]
+    pub fn of<'a>(posts: impl IntoIterator<Item = &'a ScheduledPost>) -> Self {
+        let urls = posts.into_iter().flat_map(|post| &post.media_urls);
+        Self(urls.filter_map(|url| Place::parse(url.as_str())).flat_map(|place| hashes(&place)).flatten().collect())
+    }
 
-/// Later than any [`Timestamp`].
-const NEVER: i64 = i64::MAX;
-
-impl Places {
-    /// Adds a file. Skips files without a URL, because no post can use them.
-    pub fn add(&mut self, file: &impl File) {
-        let Some(place) = file.url().and_then(Place::parse) else { return };
-        self.files.push(Listed {
-            place: place.hashed(),
-            expires_at: file.expires_at(),
-            id: file.id().map(Into::into),
-            file_name: file.file_name().map(Into::into),
-        });
-        if !self.hosts.contains(&*place.host) {
-            self.hosts.insert(place.host.into_owned());
+    /// Whether a post uses this file.
+    #[must_use]
+    pub fn contain(&self, file: &impl File) -> bool {
+        if self.0.is_empty() {
+            return false;
         }
-    }
-
-    /// Drops what is no longer needed, to save memory.
-    ///
-    /// Reduces the files that no post of `profile` uses to [`Other`], and removes the posts that are known to be safe:
-    /// those whose files are all in this gallery and live long enough.
-    pub fn drop_unused(&mut self, profile: &ProfileName, posts: &mut Vec<ScheduledPost>, now: Timestamp) {
-        let used = HashedPlaces::of(&*posts);
-        // `retain` works in place, so that a gallery of a hundred thousand files is never held twice.
-        let others = &mut self.others;
-        self.files.retain(|file| {
-            let is_used = file.place.is_in(&used);
-            if !is_used {
-                let expires_at_ms = file.expires_at.map_or(NEVER, Timestamp::as_millisecond);
-                others.push(Other { place: file.place, expires_at_ms });
-            }
-            is_used
-        });
-        self.files.shrink_to_fit();
-        self.others.shrink_to_fit();
-
-        let here: HashSet<_> = self.files.iter().map(|file| file.place.hash).collect();
-        let is_here = |url: &String| Place::parse(url).is_some_and(|place| here.contains(&place.hashed().hash));
-        let is_needed = {
-            let known = Known { profile, places: Some(&*self), items: &[], posts: &[] };
-            let galleries = Galleries::of(&[known], &used);
-            let is_needed = |post: &ScheduledPost| {
-                !post.media_urls.iter().all(is_here) || risk_of(post, &known, &galleries, now).is_some()
-            };
-            posts.iter().map(is_needed).collect::<Vec<_>>()
-        };
-        let mut is_needed = is_needed.into_iter();
-        posts.retain(|_| is_needed.next().unwrap_or(true));
-        posts.shrink_to_fit();
+        let Some(place) = file.url().and_then(Place::parse) else { return false };
+        hashes(&place).into_iter().flatten().any(|hash| self.0.contains(&hash))
     }
 }
+
+/// The hash of a place, and that of the host and the UUID in it.
+fn hashes(place: &Place<'_>) -> [Option<u64>; 2] {
+    [Some(HASHER.hash_one(place)), place.uuid().map(|uuid| HASHER.hash_one(uuid))]
+}
+
+/// A file of a gallery that a post uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedFile {
+    /// Ayrshare's id of the file.
+    pub id: Option<String>,
+    /// The name under which the file was uploaded.
+    pub file_name: Option<String>,
+    /// The URL at which the file is served.
+    pub url: String,
+    /// When the file expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl UsedFile {
+    /// Copies what is needed of a file. Returns `None` for a file without a URL, which no post can use.
+    #[must_use]
+    pub fn of(file: &impl File) -> Option<Self> {
+        Some(Self {
+            id: file.id().map(ToOwned::to_owned),
+            file_name: file.file_name().map(ToOwned::to_owned),
+            url: file.url()?.to_owned(),
+            expires_at: file.expires_at(),
+        })
+    }
+}
+
+/// What Ayrshare found when it opened a URL: the HTTP status, or `None` if it did not say.
+pub type UrlStatuses = HashMap<String, Option<u16>>;
 
 /// What is known about one profile.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// The profile.
     pub profile: &'a ProfileName,
-    /// What its gallery lists; `None` when it could not be read.
-    pub places: Option<&'a Places>,
-    /// The files of its gallery that matter to the run.
-    pub items: &'a [Item],
+    /// The files of its gallery that posts use; empty when it could not be read.
+    pub used: &'a [UsedFile],
     /// Its scheduled posts.
     pub posts: &'a [ScheduledPost],
 }
 
-/// Returns the posts that will fail, the earliest first.
-///
-/// A post is at risk when one of its files
-///
-/// - has expired,
-/// - expires before the post is due or within an hour after that, or
-/// - is served from a gallery's host but is in none of the galleries that were read. This is never reported for a
-///   profile whose own gallery could not be read.
-///
-/// Files on other hosts are never reported.
-///
-/// The id and the name are unknown for a file of another profile that expires after the widest threshold. Only its URL
-/// identifies it.
-#[must_use]
-pub fn at_risk(known: &[Known<'_>], now: Timestamp) -> Vec<PostAtRisk> {
-    let used = HashedPlaces::of(known.iter().flat_map(|profile| profile.posts));
-    let galleries = Galleries::of(known, &used);
-    let mut at_risk: Vec<_> = known
-        .iter()
-        .flat_map(|profile| profile.posts.iter().filter_map(|post| risk_of(post, profile, &galleries, now)))
-        .collect();
-    at_risk.sort_by_key(|post| post.scheduled_at.unwrap_or(Timestamp::MAX));
-    at_risk
-}
-
-fn risk_of(post: &ScheduledPost, profile: &Known<'_>, galleries: &Galleries<'_>, now: Timestamp) -> Option<PostAtRisk> {
-    let mut seen = HashSet::new();
-    let urls = post.media_urls.iter().filter(|url| seen.insert(*url));
-    let mut media: Vec<_> = urls.filter_map(|url| media_risk(url, post, profile, galleries, now)).collect();
-    if media.is_empty() {
-        return None;
-    }
-    media.sort_by_key(|media| media.expires_at.unwrap_or(Timestamp::MIN));
-    Some(PostAtRisk {
-        profile: profile.profile.clone(),
-        id: post.id.clone(),
-        text: post.text.clone(),
-        platforms: post.platforms.clone(),
-        scheduled_at: post.scheduled_at,
-        media,
-    })
-}
-
-fn media_risk(
-    url: &str,
-    post: &ScheduledPost,
-    profile: &Known<'_>,
-    galleries: &Galleries<'_>,
+/// All posts, and all files that they use.
+#[derive(Debug)]
+pub struct PostCheck<'a> {
+    known: &'a [Known<'a>],
     now: Timestamp,
-) -> Option<MediaAtRisk> {
-    let place = Place::parse(url)?;
-    let Some(file) = galleries.find(&place, profile) else {
-        let is_gone = profile.places.is_some() && galleries.hosts.contains(&*place.host);
-        let reason = RiskReason::AlreadyGone;
-        return is_gone.then(|| MediaAtRisk {
-            id: None,
-            owner: None,
-            file_name: None,
-            url: url.to_owned(),
-            expires_at: None,
-            reason,
-        });
-    };
-    let expires_at = file.expires_at?;
-    // An overdue post is paused or not yet approved, so it may be published at any moment.
-    let due = post.scheduled_at.map(|due| due.max(now));
-    let reason = if expires_at <= now {
-        RiskReason::AlreadyGone
-    } else if due.is_some_and(|due| expires_at.duration_since(due) <= STILL_NEEDED) {
-        RiskReason::ExpiresBeforePost
-    } else {
-        return None;
-    };
-    let (id, file_name) = file.names();
-    Some(MediaAtRisk {
-        id: id.map(ToOwned::to_owned),
-        owner: Some(file.owner.profile.clone()),
-        file_name: file_name.map(ToOwned::to_owned),
-        url: url.to_owned(),
-        expires_at: Some(expires_at),
-        reason,
-    })
+    /// The widest of these says how far ahead a post without a due date is looked at.
+    thresholds: &'a Thresholds,
+    by_place: HashMap<Place<'a>, Vec<Listed<'a>>>,
+    by_uuid: HashMap<(Cow<'a, str>, Uuid), Vec<Listed<'a>>>,
 }
 
-/// A file of a gallery that a post may use.
-struct Used<'a> {
-    owner: Known<'a>,
-    place: HashedPlace,
-    expires_at: Option<Timestamp>,
-    listed: Option<&'a Listed>,
+/// A used file with the profile whose gallery lists it.
+#[derive(Clone, Copy, Debug)]
+struct Listed<'a> {
+    owner: &'a ProfileName,
+    file: &'a UsedFile,
 }
 
-impl<'a> Used<'a> {
-    /// Its id and its name, if they were kept.
-    fn names(&self) -> (Option<&'a str>, Option<&'a str>) {
-        if let Some(listed) = self.listed {
-            return (listed.id.as_deref(), listed.file_name.as_deref());
-        }
-        let is_this = |item: &&Item| {
-            let place = item.media.url.as_deref().and_then(Place::parse);
-            place.is_some_and(|place| place.hashed() == self.place)
-        };
-        let item = self.owner.items.iter().find(is_this);
-        item.map_or((None, None), |item| (item.media.id.as_deref(), item.media.file_name.as_deref()))
-    }
+/// The posts that will fail, and the URLs of which nobody knows.
+#[derive(Clone, Debug, Default)]
+pub struct CheckedPosts {
+    /// The posts that will fail, the earliest first.
+    pub at_risk: Vec<PostAtRisk>,
+    /// The URLs that Ayrshare could not open, though that proves nothing.
+    pub unverified: Vec<UnverifiedUrl>,
 }
 
-/// An index of the files that posts may use, over all galleries that were read.
-struct Galleries<'a> {
-    files: Vec<Used<'a>>,
-    by_place: HashMap<u64, Vec<usize>>,
-    by_uuid: HashMap<NonZeroU64, Vec<usize>>,
-    hosts: HashSet<&'a str>,
+/// What is known about one URL of a post.
+enum Verdict {
+    Safe,
+    Risk(Box<MediaAtRisk>),
+    Unverified(Option<u16>),
 }
 
-impl<'a> Galleries<'a> {
-    fn of(known: &[Known<'a>], used: &HashedPlaces) -> Self {
-        let read = || known.iter().filter_map(|owner| Some((*owner, owner.places?)));
-        let files = read().flat_map(|(owner, places)| {
-            let files = places.files.iter().map(move |file| Used {
-                owner,
-                place: file.place,
-                expires_at: file.expires_at,
-                listed: Some(file),
-            });
-            let others = places.others.iter().filter(|other| other.place.is_in(used)).map(move |other| Used {
-                owner,
-                place: other.place,
-                expires_at: Timestamp::from_millisecond(other.expires_at_ms).ok(),
-                listed: None,
-            });
-            files.chain(others)
-        });
-        let files: Vec<_> = files.collect();
+impl<'a> PostCheck<'a> {
+    /// Indexes the files that posts use.
+    #[must_use]
+    pub fn new(known: &'a [Known<'a>], now: Timestamp, thresholds: &'a Thresholds) -> Self {
         let mut by_place: HashMap<_, Vec<_>> = HashMap::new();
         let mut by_uuid: HashMap<_, Vec<_>> = HashMap::new();
-        for (index, Used { place, .. }) in files.iter().enumerate() {
-            by_place.entry(place.hash).or_default().push(index);
-            if let Some(uuid) = place.uuid {
-                by_uuid.entry(uuid).or_default().push(index);
+        for Known { profile: owner, used, .. } in known {
+            for file in *used {
+                let Some(place) = Place::parse(&file.url) else { continue };
+                let listed = Listed { owner, file };
+                if let Some(uuid) = place.uuid() {
+                    by_uuid.entry(uuid).or_default().push(listed);
+                }
+                by_place.entry(place).or_default().push(listed);
             }
         }
-        let hosts = read().flat_map(|(_, places)| &places.hosts).map(String::as_str).chain([GALLERY_HOST]).collect();
-        Self { files, by_place, by_uuid, hosts }
+        Self { known, now, thresholds, by_place, by_uuid }
     }
 
-    /// Finds the file at `place`: by host and path, or else by the UUID in its name if the host serves galleries.
+    /// Finds a file by host and path, or else by host and UUID.
     ///
     /// When several files match, prefers the profile's own gallery, then the file that expires first.
-    fn find(&self, place: &Place<'_>, profile: &Known<'_>) -> Option<&Used<'a>> {
-        let HashedPlace { hash, uuid } = place.hashed();
-        let by_uuid = || {
-            let uuid = uuid.filter(|_| self.hosts.contains(&*place.host))?;
-            self.by_uuid.get(&uuid)
+    fn find(&self, place: &Place<'a>, profile: &ProfileName) -> Option<&Listed<'a>> {
+        let by_uuid = || self.by_uuid.get(&place.uuid()?);
+        let found = self.by_place.get(place).or_else(by_uuid)?;
+        found.iter().min_by_key(|listed| (listed.owner != profile, listed.file.expires_at.unwrap_or(Timestamp::MAX)))
+    }
+
+    /// Returns the URLs that neither a gallery nor the URL itself explains, each once, with the index of a profile that
+    /// uses it. Only Ayrshare can tell whether they can be opened.
+    ///
+    /// Presigned URLs are left out: Ayrshare asks with HEAD, which they refuse.
+    #[must_use]
+    pub fn unexplained(&self) -> Vec<(usize, &'a str)> {
+        let mut seen = HashSet::new();
+        let mut unexplained = Vec::new();
+        for (index, known) in self.known.iter().enumerate() {
+            for url in known.posts.iter().flat_map(|post| &post.media_urls) {
+                if self.is_unexplained(url, known.profile) && seen.insert(url.as_str()) {
+                    unexplained.push((index, url.as_str()));
+                }
+            }
+        }
+        unexplained
+    }
+
+    fn is_unexplained(&self, url: &'a str, profile: &ProfileName) -> bool {
+        let place = Place::parse(url);
+        place.is_some_and(|place| self.find(&place, profile).is_none()) && Presigned::of(url) == Presigned::No
+    }
+
+    /// Returns the posts that will fail.
+    ///
+    /// A post is at risk when one of its files
+    ///
+    /// - is listed by a gallery and has expired, or cannot be opened any more: Ayrshare's check gave 404 or 410,
+    /// - is listed by a gallery and expires before the post is due or within an hour after that, or
+    /// - has a presigned URL that ends by then.
+    ///
+    /// A post without a due date needs its files until the widest threshold. A gallery that could not be read, or a file
+    /// that no gallery lists, proves nothing.
+    #[must_use]
+    pub fn finish(&self, statuses: &UrlStatuses) -> CheckedPosts {
+        let mut checked = CheckedPosts::default();
+        for known in self.known {
+            let mut unverified = HashSet::new();
+            for post in known.posts {
+                let mut seen = HashSet::new();
+                let mut media = Vec::new();
+                for url in post.media_urls.iter().filter(|url| seen.insert(*url)) {
+                    match self.verdict(url, post, known.profile, statuses) {
+                        Verdict::Risk(risk) => media.push(*risk),
+                        Verdict::Unverified(http_status) if unverified.insert(url) => {
+                            checked.unverified.push(UnverifiedUrl {
+                                profile: known.profile.clone(),
+                                post_id: post.id.clone(),
+                                url: url.clone(),
+                                http_status,
+                            });
+                        }
+                        Verdict::Safe | Verdict::Unverified(_) => {}
+                    }
+                }
+                if media.is_empty() {
+                    continue;
+                }
+                media.sort_by_key(|media| media.expires_at.unwrap_or(Timestamp::MIN));
+                checked.at_risk.push(PostAtRisk {
+                    profile: known.profile.clone(),
+                    id: post.id.clone(),
+                    text: post.text.clone(),
+                    platforms: post.platforms.clone(),
+                    scheduled_at: post.scheduled_at,
+                    media,
+                });
+            }
+        }
+        checked.at_risk.sort_by_key(|post| post.scheduled_at.unwrap_or(Timestamp::MAX));
+        checked
+    }
+
+    fn verdict(&self, url: &'a str, post: &ScheduledPost, profile: &ProfileName, statuses: &UrlStatuses) -> Verdict {
+        let Some(place) = Place::parse(url) else { return Verdict::Safe };
+        let listed = self.find(&place, profile);
+        let file_expiry = listed.and_then(|listed| listed.file.expires_at);
+        let presigned = Presigned::of(url);
+        let link_expiry = presigned.expires_at();
+        let is_too_early = |expiry: &Timestamp| self.is_too_early(*expiry, post);
+        let (reason, expires_at) = match (file_expiry, link_expiry) {
+            (Some(expiry), _) if expiry <= self.now => (RiskReason::AlreadyGone, Some(expiry)),
+            (Some(file), link) if is_too_early(&file) && link.is_none_or(|link| file <= link) => {
+                (RiskReason::ExpiresBeforePost, Some(file))
+            }
+            (_, Some(link)) if is_too_early(&link) => (RiskReason::LinkExpiresBeforePost, Some(link)),
+            _ if listed.is_some() || presigned != Presigned::No => return Verdict::Safe,
+            _ => match statuses.get(url) {
+                Some(Some(404 | 410)) => (RiskReason::AlreadyGone, None),
+                None | Some(Some(200..=299)) => return Verdict::Safe,
+                Some(http_status) => return Verdict::Unverified(*http_status),
+            },
         };
-        let found = self.by_place.get(&hash).or_else(by_uuid)?.iter().map(|index| &self.files[*index]);
-        found.min_by_key(|file| (file.owner.profile != profile.profile, file.expires_at.unwrap_or(Timestamp::MAX)))
+        Verdict::Risk(Box::new(MediaAtRisk {
+            id: listed.and_then(|listed| listed.file.id.clone()),
+            owner: listed.map(|listed| listed.owner.clone()),
+            file_name: listed.and_then(|listed| listed.file.file_name.clone()),
+            url: url.to_owned(),
+            expires_at,
+            reason,
+        }))
+    }
+
+    /// Whether a file that expires then will be missing when the post is published.
+    fn is_too_early(&self, expiry: Timestamp, post: &ScheduledPost) -> bool {
+        match post.scheduled_at {
+            // An overdue post is paused or not yet approved, so it may be published at any moment.
+            Some(due) => expiry.duration_since(due.max(self.now)) <= STILL_NEEDED,
+            None => self.thresholds.entered(expiry.duration_since(self.now)).is_some(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Media, State};
+    use crate::model::{Media, Threshold};
 
     const UUID: &str = "5553a26a-cffb-4a31-bd89-dee296d35648";
 
@@ -379,53 +289,30 @@ mod tests {
         Media { id: end.clone(), file_name: end, url: Some(url.into()), expires_at, ..Media::default() }
     }
 
-    fn places(files: &[Media]) -> Places {
-        let mut places = Places::default();
-        for file in files {
-            places.add(&file);
-        }
-        places
-    }
-
     fn post(url: &str, scheduled_at: Option<Timestamp>) -> ScheduledPost {
         ScheduledPost { media_urls: vec![url.into()], scheduled_at, ..ScheduledPost::default() }
     }
 
-    type Profile = (ProfileName, Option<Places>, Vec<ScheduledPost>);
+    type Profile<'a> = (&'a str, &'a [Media], &'a [ScheduledPost]);
 
-    fn profile(name: &str, files: Option<&[Media]>, posts: &[ScheduledPost]) -> Profile {
-        (ProfileName::new(name), files.map(places), posts.to_vec())
+    /// Checks posts as a run does: only files that posts use are kept of the galleries.
+    fn check(profiles: &[Profile<'_>], statuses: &[(&str, Option<u16>)]) -> CheckedPosts {
+        let in_posts = FilesInPosts::of(profiles.iter().flat_map(|(_, _, posts)| *posts));
+        let used = |files: &[Media]| -> Vec<_> {
+            files.iter().filter(|file| in_posts.contain(file)).filter_map(|file| UsedFile::of(&file)).collect()
+        };
+        let kept: Vec<_> =
+            profiles.iter().map(|(name, files, posts)| (ProfileName::new(name), used(files), *posts)).collect();
+        let known: Vec<_> = kept.iter().map(|(profile, used, posts)| Known { profile, used, posts }).collect();
+        let thresholds = Thresholds::new(["7d", "1d"].map(|text| Threshold::parse(text).expect("a threshold")));
+        let thresholds = thresholds.expect("thresholds");
+        let statuses = statuses.iter().map(|(url, status)| ((*url).to_owned(), *status)).collect();
+        PostCheck::new(&known, now(), &thresholds).finish(&statuses)
     }
 
-    /// The posts at risk. Checks that [`Places::drop_unused`] does not change them.
-    fn all_at_risk(mut profiles: Vec<Profile>, items: &[Item]) -> Vec<PostAtRisk> {
-        let found = |profiles: &[Profile]| {
-            let known = profiles.iter().map(|(profile, places, posts)| Known {
-                profile,
-                places: places.as_ref(),
-                items,
-                posts,
-            });
-            at_risk(&known.collect::<Vec<_>>(), now())
-        };
-        let before = found(&profiles);
-        for (profile, places, posts) in &mut profiles {
-            if let Some(places) = places {
-                places.drop_unused(profile, posts, now());
-            }
-        }
-        let after = found(&profiles);
-        let reasons = |posts: &[PostAtRisk]| -> Vec<_> {
-            let media = posts.iter().flat_map(|post| &post.media);
-            media.map(|media| (media.url.clone(), media.reason, media.expires_at, media.owner.clone())).collect()
-        };
-        assert_eq!(reasons(&before), reasons(&after));
-        after
-    }
-
-    /// The risk of one post of a profile whose gallery is `listed`.
-    fn risk(listed: Option<&[Media]>, post: ScheduledPost) -> Option<RiskReason> {
-        all_at_risk(vec![profile("A", listed, &[post])], &[]).first().map(|post| post.media[0].reason)
+    /// The risk of one post of a profile with this gallery.
+    fn risk(listed: &[Media], post: ScheduledPost) -> Option<RiskReason> {
+        check(&[("A", listed, &[post])], &[]).at_risk.first().map(|post| post.media[0].reason)
     }
 
     fn of_gallery(name: &str) -> String {
@@ -436,34 +323,80 @@ mod tests {
     fn a_file_that_expires_before_the_post_or_up_to_an_hour_later_is_a_risk() {
         let day = 24;
         let listed = [file(&of_gallery("a.jpeg"), Some(hours(20 * day)))];
-        let at = |due: Timestamp| risk(Some(&listed), post(&of_gallery("a.jpeg"), Some(due)));
+        let at = |due: Timestamp| risk(&listed, post(&of_gallery("a.jpeg"), Some(due)));
         assert_eq!(at(hours(25 * day)), Some(RiskReason::ExpiresBeforePost));
         assert_eq!(at(hours(20 * day)), Some(RiskReason::ExpiresBeforePost));
         assert_eq!(at(hours(20 * day - 1)), Some(RiskReason::ExpiresBeforePost));
         assert_eq!(at(hours(20 * day - 1) - SignedDuration::from_millis(1)), None);
         assert_eq!(at(hours(20 * day - 2)), None);
-        assert_eq!(risk(Some(&listed), post(&of_gallery("a.jpeg"), None)), None);
     }
 
     #[test]
-    fn an_expired_or_missing_file_is_gone_and_an_overdue_post_is_due_now() {
+    fn a_post_without_a_due_date_needs_its_files_within_the_widest_threshold() {
+        let at = |expires_in: i64| {
+            risk(&[file(&of_gallery("a.jpeg"), Some(hours(expires_in)))], post(&of_gallery("a.jpeg"), None))
+        };
+        assert_eq!(at(7 * 24), Some(RiskReason::ExpiresBeforePost));
+        assert_eq!(at(7 * 24 + 1), None);
+        assert_eq!(at(-1), Some(RiskReason::AlreadyGone));
+    }
+
+    #[test]
+    fn an_expired_file_is_gone_and_an_overdue_post_is_due_now() {
         let at = |expires_in: i64, due_in: i64| {
             let listed = [file(&of_gallery("a.jpeg"), Some(hours(expires_in)))];
-            risk(Some(&listed), post(&of_gallery("a.jpeg"), Some(hours(due_in))))
+            risk(&listed, post(&of_gallery("a.jpeg"), Some(hours(due_in))))
         };
         assert_eq!(at(0, 5), Some(RiskReason::AlreadyGone));
         assert_eq!(at(-5, 5), Some(RiskReason::AlreadyGone));
         assert_eq!(at(1, -48), Some(RiskReason::ExpiresBeforePost));
         assert_eq!(at(2, -48), None);
-        let gone = || post(&of_gallery("b.jpeg"), Some(hours(5)));
-        assert_eq!(risk(Some(&[]), gone()), Some(RiskReason::AlreadyGone));
-        assert_eq!(risk(None, gone()), None, "the gallery was not read");
+        let undated = [file(&of_gallery("a.jpeg"), None)];
+        assert_eq!(risk(&undated, post(&of_gallery("a.jpeg"), Some(hours(5)))), None);
     }
 
     #[test]
-    fn an_undated_file_is_no_risk() {
-        let listed = [file(&of_gallery("a.jpeg"), None)];
-        assert_eq!(risk(Some(&listed), post(&of_gallery("a.jpeg"), Some(hours(5)))), None);
+    fn a_file_that_no_gallery_lists_is_gone_only_if_ayrshare_cannot_find_it() {
+        let url = of_gallery("b.jpeg");
+        let found = |status: Option<Option<u16>>| {
+            let statuses: Vec<_> = status.map(|status| (url.as_str(), status)).into_iter().collect();
+            let posts = [post(&url, Some(hours(5)))];
+            let checked = check(&[("A", &[file(&of_gallery("other.jpeg"), Some(hours(9)))], &posts)], &statuses);
+            (checked.at_risk.first().map(|post| post.media[0].reason), checked.unverified.len())
+        };
+        assert_eq!(found(None), (None, 0), "it was not checked");
+        assert_eq!(found(Some(Some(404))), (Some(RiskReason::AlreadyGone), 0));
+        assert_eq!(found(Some(Some(410))), (Some(RiskReason::AlreadyGone), 0));
+        assert_eq!(found(Some(Some(200))), (None, 0));
+        for status in [Some(401), Some(403), Some(500), Some(302), None] {
+            assert_eq!(found(Some(status)), (None, 1), "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_presigned_link_that_ends_before_the_post_is_a_risk() {
+        let presigned = |name: &str| {
+            // Valid until 2026-11-24T06:00:00Z, a day from now.
+            format!(
+                "https://bucket.s3.amazonaws.com/{name}?X-Amz-Date=20261123T060000Z&X-Amz-Expires=86400&X-Amz-Signature=ab"
+            )
+        };
+        let at = |due: i64| risk(&[], post(&presigned("a.png"), Some(hours(due))));
+        assert_eq!(at(30), Some(RiskReason::LinkExpiresBeforePost));
+        assert_eq!(at(23), Some(RiskReason::LinkExpiresBeforePost));
+        assert_eq!(at(22), None);
+        assert_eq!(risk(&[], post(&presigned("a.png"), None)), Some(RiskReason::LinkExpiresBeforePost));
+
+        // Where a gallery lists the URL too, the earlier of both counts.
+        let with_file = |expires_in: i64| {
+            let listed = [file("https://bucket.s3.amazonaws.com/a.png", Some(hours(expires_in)))];
+            let checked = check(&[("A", &listed, &[post(&presigned("a.png"), Some(hours(100)))])], &[]);
+            let media = &checked.at_risk[0].media[0];
+            (media.reason, media.expires_at, media.id.is_some())
+        };
+        assert_eq!(with_file(20), (RiskReason::ExpiresBeforePost, Some(hours(20)), true));
+        assert_eq!(with_file(30), (RiskReason::LinkExpiresBeforePost, Some(hours(24)), true));
+        assert_eq!(with_file(-1), (RiskReason::AlreadyGone, Some(hours(-1)), true));
     }
 
     #[test]
@@ -473,8 +406,7 @@ mod tests {
             file(&of_gallery("caf%C3%A9 1.png"), Some(hours(100))),
         ];
         let check = |url: &str, is_match: bool| {
-            // The post is due after the file expires. A file that is not found is reported as gone, or not at all.
-            let found = risk(Some(&listed), post(url, Some(hours(200))));
+            let found = risk(&listed, post(url, Some(hours(200))));
             assert_eq!(found == Some(RiskReason::ExpiresBeforePost), is_match, "{url}: {found:?}");
         };
         check(&of_gallery(&format!("{UUID}.jpeg")), true);
@@ -489,76 +421,36 @@ mod tests {
         check("not a url", false);
     }
 
-    proptest! {
-        #[test]
-        fn the_fast_path_gives_the_same_place_as_the_general_path(
-            url in "https://images\\.ayrshare\\.com[/.a-zA-Z0-9_%?#: -]{0,12}(/\\.{0,2}[a-z.]{0,3}){0,4}",
-        ) {
-            if let Some(place) = Place::of_gallery(&url) {
-                prop_assert_eq!(Some(place), Place::of_any(&url));
-            }
-        }
-    }
-
-    #[test]
-    fn files_on_other_hosts_are_not_reported() {
-        for url in ["https://cdn.example.com/a.jpeg", "https://img.ayrshare.com/012/gb.jpg", "data:image/png,x", ""] {
-            assert_eq!(risk(Some(&[]), post(url, Some(hours(5)))), None, "{url}");
-        }
-        let listed = [file("https://files.example.com/a.jpeg", Some(hours(900)))];
-        let gone = risk(Some(&listed), post("https://files.example.com/b.jpeg", Some(hours(5))));
-        assert_eq!(gone, Some(RiskReason::AlreadyGone), "a gallery that was read is served from that host");
-    }
-
     #[test]
     fn a_post_may_use_the_file_of_another_profile() {
         let listed = [file(&of_gallery("a.jpeg"), Some(hours(900))), file(&of_gallery("b.jpeg"), Some(hours(9)))];
-        let uses = |name: &str, due: i64| [post(&of_gallery(name), Some(hours(due)))];
-        let found = |posts: &[ScheduledPost], items: &[Item]| {
-            let profiles = vec![profile("A", Some(&listed), &[]), profile("B", Some(&[]), posts)];
-            all_at_risk(profiles, items).pop().map(|post| post.media[0].clone())
-        };
-        assert_eq!(found(&uses("a.jpeg", 5), &[]), None);
-
-        let far = found(&uses("b.jpeg", 20), &[]).expect("a risk");
-        assert_eq!((far.owner, far.id, far.reason), (Some(ProfileName::new("A")), None, RiskReason::ExpiresBeforePost));
-        assert_eq!(far.expires_at, Some(hours(9)));
-
-        let owner = ProfileName::new("A");
-        let near = Item { profile: owner, media: listed[1].clone(), state: State::Expiring, threshold: None };
-        let near = found(&uses("b.jpeg", 20), &[near]).expect("a risk");
-        assert_eq!((near.id.as_deref(), near.file_name.as_deref()), (Some("b.jpeg"), Some("b.jpeg")));
+        let posts = [post(&of_gallery("b.jpeg"), Some(hours(20))), post(&of_gallery("a.jpeg"), Some(hours(5)))];
+        let found = check(&[("A", &listed, &[]), ("B", &[], &posts)], &[]).at_risk;
+        assert_eq!(found.len(), 1);
+        let media = &found[0].media[0];
+        assert_eq!((media.owner.as_ref().map(ProfileName::as_str), media.id.as_deref()), (Some("A"), Some("b.jpeg")));
     }
 
     #[test]
     fn an_exact_place_beats_a_uuid_and_the_own_gallery_beats_others() {
         let (jpeg, png) = (of_gallery(&format!("{UUID}.jpeg")), of_gallery(&format!("{UUID}.png")));
         let own = [file(&png, Some(hours(4))), file(&jpeg, Some(hours(900)))];
-        assert_eq!(risk(Some(&own), post(&jpeg, Some(hours(50)))), None);
-        assert!(risk(Some(&own[..1]), post(&jpeg, Some(hours(50)))).is_some());
+        assert_eq!(risk(&own, post(&jpeg, Some(hours(50)))), None);
+        assert!(risk(&own[..1], post(&jpeg, Some(hours(50)))).is_some());
 
         let other = [file(&jpeg, Some(hours(4)))];
         let found = |own: &[Media], due: i64| {
-            let posts = [post(&jpeg, Some(hours(due)))];
-            all_at_risk(vec![profile("B", Some(&other), &[]), profile("A", Some(own), &posts)], &[]).len()
+            check(&[("B", &other, &[]), ("A", own, &[post(&jpeg, Some(hours(due)))])], &[]).at_risk.len()
         };
         assert_eq!((found(&own[1..], 50), found(&[], 50), found(&[], 1)), (0, 1, 0));
     }
 
     #[test]
-    fn unused_files_keep_only_their_place_and_safe_posts_are_dropped() {
+    fn only_files_that_posts_use_are_kept() {
         let files: Vec<_> = (0..100).map(|index| file(&of_gallery(&format!("{index}.png")), Some(hours(90)))).collect();
-        let uses = |names: &[&str], due: i64| ScheduledPost {
-            media_urls: names.iter().map(|name| of_gallery(name)).collect(),
-            scheduled_at: Some(hours(due)),
-            ..ScheduledPost::default()
-        };
-        let posts = [uses(&["1.png", "2.png"], 5), uses(&["3.png"], 95), uses(&["4.png", "other.png"], 5)];
-        let (name, places, mut posts) = profile("A", Some(&files), &posts);
-        let mut places = places.expect("a gallery");
-        places.drop_unused(&name, &mut posts, now());
-        assert_eq!((places.files.len(), places.others.len(), posts.len()), (4, 96, 2));
-        assert_eq!(size_of::<Other>(), 24);
+        let posts = [post(&of_gallery("1.png"), None), post(&of_gallery("2.png"), None)];
+        let in_posts = FilesInPosts::of(&posts);
+        assert_eq!(files.iter().filter(|file| in_posts.contain(file)).count(), 2);
     }
 
     #[test]
@@ -567,10 +459,56 @@ mod tests {
         let media_urls = vec![of_gallery("a.jpeg"), of_gallery("b.jpeg"), of_gallery("c.jpeg")];
         let late = ScheduledPost { media_urls, scheduled_at: Some(hours(20)), ..ScheduledPost::default() };
         let posts = [late, post(&of_gallery("a.jpeg"), Some(hours(10)))];
-        let found = all_at_risk(vec![profile("A", Some(&listed), &posts)], &[]);
+        let found = check(&[("A", &listed, &posts)], &[(&of_gallery("c.jpeg"), Some(404))]).at_risk;
         assert_eq!(found.iter().map(|post| post.media.len()).collect::<Vec<_>>(), [1, 3]);
         let urls: Vec<_> = found[1].media.iter().map(|media| media.url.rsplit('/').next()).collect();
         assert_eq!(urls, [Some("c.jpeg"), Some("b.jpeg"), Some("a.jpeg")]);
-        assert_eq!(found[0].media[0].id.as_deref(), Some("a.jpeg"));
+    }
+
+    #[test]
+    fn each_unexplained_url_is_asked_for_once() {
+        let (cdn, listed) = ("https://cdn.example.com/a.png", of_gallery("a.png"));
+        let signed = "https://s3.example.com/a.png?X-Amz-Signature=ab";
+        let urls = [cdn, &listed, signed, "data:image/png,x", ""].map(ToOwned::to_owned).to_vec();
+        let posts = [ScheduledPost { media_urls: urls, ..ScheduledPost::default() }, post(cdn, None)];
+        let (a, b) = (ProfileName::new("A"), ProfileName::new("B"));
+        let used: Vec<_> = UsedFile::of(&&file(&listed, None)).into_iter().collect();
+        let known =
+            [Known { profile: &a, used: &[], posts: &posts }, Known { profile: &b, used: &used, posts: &posts }];
+        let thresholds = Thresholds::new([Threshold::parse("7d").expect("a threshold")]).expect("thresholds");
+        assert_eq!(PostCheck::new(&known, now(), &thresholds).unexplained(), [(0, cdn)]);
+    }
+
+    #[test]
+    fn thousands_of_posts_use_thousands_of_files_of_another_profile_quickly() {
+        let url = |index: usize| of_gallery(&format!("{index}.png"));
+        let files: Vec<_> = (0..4_000).map(|index| file(&url(index), Some(hours(9)))).collect();
+        let posts: Vec<_> = (0..4_000).map(|index| post(&url(index), Some(hours(20)))).collect();
+        let start = Instant::now();
+        assert_eq!(check(&[("A", &files, &[]), ("B", &[], &posts)], &[]).at_risk.len(), 4_000);
+        // It takes far less; a quadratic search takes many seconds in a debug build.
+        assert!(start.elapsed().as_secs() < 3, "{:?}", start.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_gone_without_an_expired_listing_or_a_404_or_410(
+            files in proptest::collection::vec((0_usize..6, proptest::option::of(-50_i64..50)), 0..6),
+            posts in proptest::collection::vec((0_usize..6, proptest::option::of(-50_i64..50)), 0..6),
+            statuses in proptest::collection::vec(proptest::option::of(200_u16..600), 6),
+        ) {
+            let urls: Vec<_> = (0..6).map(|index| of_gallery(&format!("{index}.png"))).collect();
+            let listed: Vec<_> =
+                files.iter().map(|(index, at)| file(&urls[*index], at.map(hours))).collect();
+            let posts: Vec<_> = posts.iter().map(|(index, at)| post(&urls[*index], at.map(hours))).collect();
+            let statuses: Vec<_> = urls.iter().map(String::as_str).zip(statuses).collect();
+            for risk in check(&[("A", &listed, &posts)], &statuses).at_risk.iter().flat_map(|post| &post.media) {
+                let is_gone = risk.reason == RiskReason::AlreadyGone;
+                let of_url = |(index, at): &(usize, Option<i64>)| urls[*index] == risk.url && at.is_some_and(|at| at <= 0);
+                let has_expired = files.iter().any(of_url);
+                let is_missing = statuses.iter().any(|(url, status)| *url == risk.url && matches!(status, Some(404 | 410)));
+                prop_assert!(!is_gone || has_expired || is_missing);
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::model::text::nfc;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{File, Item, ProfileName, State};
-use crate::scan::posts::Places;
+use crate::scan::posts::{FilesInPosts, UsedFile};
 
 /// The rules that decide whether a file matters.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +19,10 @@ pub struct Rules<'a> {
     pub thresholds: &'a Thresholds,
     /// `alerts.ignore`: files whose id or name matches one of these globs are skipped. The globs are in Unicode NFC.
     pub ignore: &'a GlobSet,
-    /// Whether to keep the place of every file. Matching scheduled posts with files needs it.
-    pub keep_places: bool,
+    /// Whether scheduled posts are checked.
+    pub check_posts: bool,
+    /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
+    pub check_urls: bool,
 }
 
 impl Rules<'_> {
@@ -65,24 +67,28 @@ pub struct Gallery {
     pub ignored: usize,
     /// The files that matter, in Ayrshare's order.
     pub items: Vec<Item>,
-    /// How many files, apart from the ignored ones, have an expiry that cannot be read.
+    /// How many files have an expiry that cannot be read, apart from ignored ones that no post uses.
     pub unreadable_dates: usize,
-    /// The places of all files; empty unless [`Rules::keep_places`] is set.
-    pub places: Places,
+    /// The files that posts use.
+    pub used: Vec<UsedFile>,
 }
 
 impl Gallery {
-    /// Adds a file of the gallery of `profile`.
-    pub fn add(&mut self, profile: &ProfileName, file: impl File, rules: &Rules<'_>) {
+    /// Adds a file of the gallery of `profile`. Keeps it if it matters to the run or a post uses it.
+    pub fn add(&mut self, profile: &ProfileName, file: impl File, rules: &Rules<'_>, in_posts: &FilesInPosts) {
         self.listed += 1;
-        if rules.keep_places {
-            self.places.add(&file);
+        let is_used = in_posts.contain(&file);
+        if is_used {
+            self.used.extend(UsedFile::of(&file));
         }
-        match rules.decide(&file) {
+        let decision = rules.decide(&file);
+        if is_used || !matches!(decision, Decision::Ignored) {
+            self.unreadable_dates += usize::from(file.has_unreadable_expiry());
+        }
+        match decision {
             Decision::Ignored => self.ignored += 1,
             Decision::Later => {}
             Decision::Matters(state, threshold) => {
-                self.unreadable_dates += usize::from(file.has_unreadable_expiry());
                 self.items.push(Item { profile: profile.clone(), media: file.into_media(), state, threshold });
             }
         }
@@ -91,7 +97,8 @@ impl Gallery {
 
 impl Gallery {
     /// Drops the items that Ayrshare has listed more than once: with the same id, URL and expiry.
-    pub fn drop_repeated(&mut self) {
+    #[must_use]
+    pub fn without_repeated(mut self) -> Self {
         let mut seen = HashSet::new();
         let mut is_first = Vec::with_capacity(self.items.len());
         for Item { media, .. } in &self.items {
@@ -101,6 +108,7 @@ impl Gallery {
         }
         let mut is_first = is_first.into_iter();
         self.items.retain(|_| is_first.next().unwrap_or(true));
+        self
     }
 }
 
@@ -134,10 +142,11 @@ mod tests {
         }
         let ignore = globs.build().expect("globs");
         let thresholds = thresholds(&["7d", "3d", "1d"]);
-        let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, keep_places: false };
+        let rules =
+            Rules { now: now(), thresholds: &thresholds, ignore: &ignore, check_posts: false, check_urls: false };
         let mut gallery = Gallery::default();
         for media in media {
-            gallery.add(&ProfileName::new("A"), &media, &rules);
+            gallery.add(&ProfileName::new("A"), &media, &rules, &FilesInPosts::default());
         }
         gallery
     }
@@ -186,8 +195,7 @@ mod tests {
             ..expiring_in(ms)
         };
         let count = |second: Media| {
-            let mut gallery = gallery([file(Some("a"), Some("u"), 5), second], &[]);
-            gallery.drop_repeated();
+            let gallery = gallery([file(Some("a"), Some("u"), 5), second], &[]).without_repeated();
             (gallery.listed, gallery.items.len())
         };
         assert_eq!(count(file(Some("a"), Some("u"), 5)), (2, 1));
@@ -195,8 +203,7 @@ mod tests {
         assert_eq!(count(file(Some("a"), Some("v"), 5)), (2, 2));
         assert_eq!(count(file(Some("a"), Some("u"), 6)), (2, 2));
 
-        let mut anonymous = gallery([expiring_in(5), expiring_in(5)], &[]);
-        anonymous.drop_repeated();
+        let anonymous = gallery([expiring_in(5), expiring_in(5)], &[]).without_repeated();
         assert_eq!(anonymous.items.len(), 2);
     }
 

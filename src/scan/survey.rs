@@ -6,9 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::{FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, State, Status, text};
+use crate::model::{
+    FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status,
+    UnverifiedUrl, text,
+};
 use crate::scan::ayrshare::ScheduledPosts;
-use crate::scan::posts::{self, Known};
+use crate::scan::posts::{CheckedPosts, Known};
 use crate::scan::select::Gallery;
 
 /// The result of scanning one profile.
@@ -23,21 +26,17 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Combines the gallery and the posts of one profile, and drops what no longer matters, to save memory.
+    /// The posts that were read.
     #[must_use]
-    pub fn new(
-        profile: ProfileName,
-        mut media: Result<Gallery, Failure>,
-        mut posts: Option<Result<ScheduledPosts, Failure>>,
-        now: Timestamp,
-    ) -> Self {
-        if let Ok(gallery) = &mut media {
-            gallery.drop_repeated();
-            let none = &mut Vec::new();
-            let posts = posts.as_mut().and_then(|posts| posts.as_mut().ok()).map_or(none, |posts| &mut posts.posts);
-            gallery.places.drop_unused(&profile, posts, now);
-        }
-        Self { profile, media, posts }
+    pub fn posts(&self) -> &[ScheduledPost] {
+        self.posts.as_ref().and_then(|posts| posts.as_ref().ok()).map_or(&[], |posts| &posts.posts)
+    }
+
+    /// What is known about the profile for finding posts at risk.
+    #[must_use]
+    pub fn known(&self) -> Known<'_> {
+        let used = self.media.as_ref().map_or(&[][..], |gallery| &gallery.used);
+        Known { profile: &self.profile, used, posts: self.posts() }
     }
 }
 
@@ -53,6 +52,8 @@ pub struct Survey {
     pub items: Vec<Arc<Item>>,
     /// The scheduled posts that will fail, the earliest first.
     pub posts_at_risk: Vec<Arc<PostAtRisk>>,
+    /// The URLs of posts that Ayrshare could not open, though that proves nothing.
+    pub unverified: Vec<UnverifiedUrl>,
 }
 
 /// What a survey knows about one profile.
@@ -68,25 +69,19 @@ pub struct SurveyedProfile {
     pub failed: Option<Failure>,
     /// Whether the expiries of its files could be read.
     pub dates: Result<(), Failure>,
+    /// How many scheduled posts with media it has.
+    pub scheduled: usize,
     /// Whether its scheduled posts and their due dates were read; `None` when posts are not checked.
     pub posts: Option<Result<(), Failure>>,
 }
 
 impl Survey {
-    /// Combines the scans of all profiles.
+    /// Combines the scans of all profiles, and what was found out about their posts.
     #[must_use]
-    pub fn new(now: Timestamp, scans: Vec<Scan>) -> Self {
-        let known: Vec<_> = scans
-            .iter()
-            .map(|scan| Known {
-                profile: &scan.profile,
-                places: scan.media.as_ref().ok().map(|gallery| &gallery.places),
-                items: scan.media.as_ref().map_or(&[], |gallery| gallery.items.as_slice()),
-                posts: scan.posts.as_ref().and_then(|posts| posts.as_ref().ok()).map_or(&[], |posts| &posts.posts),
-            })
-            .collect();
-        let posts_at_risk = posts::at_risk(&known, now).into_iter().map(Arc::new).collect();
-        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk };
+    pub fn new(now: Timestamp, scans: Vec<Scan>, posts: CheckedPosts) -> Self {
+        let CheckedPosts { at_risk: posts_at_risk, unverified } = posts;
+        let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
+        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk, unverified };
         for Scan { profile: name, media, posts } in scans {
             let (gallery, failed) = match media {
                 Ok(gallery) => (gallery, None),
@@ -94,10 +89,14 @@ impl Survey {
             };
             let Gallery { listed, ignored, items, unreadable_dates, .. } = gallery;
             let dates = all_readable(unreadable_dates, "the expiry", "file");
+            let scheduled = posts.as_ref().and_then(|posts| posts.as_ref().ok()).map_or(0, |posts| posts.posts.len());
             let posts = posts.map(|posts| {
-                posts.and_then(|posts| all_readable(posts.unreadable_dates, "the due date", "scheduled post"))
+                posts.and_then(|posts| {
+                    all_readable(posts.unreadable_dates, "the due date", "scheduled post")
+                        .and_then(|()| all_readable(posts.unknown_shapes, "the media or the text", "scheduled post"))
+                })
             });
-            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, dates, posts });
+            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, dates, scheduled, posts });
             survey.items.extend(items.into_iter().map(Arc::new));
         }
         survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
@@ -124,6 +123,7 @@ impl Survey {
             profiles: self.profiles.iter().filter(|profile| named(&profile.name)).cloned().collect(),
             items: self.items.iter().filter(|item| named(&item.profile)).cloned().collect(),
             posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
+            unverified: self.unverified.iter().filter(|url| named(&url.profile)).cloned().collect(),
         }
     }
 
@@ -193,6 +193,17 @@ impl Survey {
         }
     }
 
+    /// The number of scheduled posts, and of their URLs of which nobody knows.
+    #[must_use]
+    pub fn post_counts(&self) -> PostCounts {
+        let urls: HashSet<_> = self.unverified.iter().map(|unverified| unverified.url.as_str()).collect();
+        PostCounts {
+            scheduled: self.profiles.iter().map(|profile| profile.scheduled).sum(),
+            at_risk: self.posts_at_risk.len(),
+            urls_unverified: urls.len(),
+        }
+    }
+
     /// The status of the run. It is never `ok` when any part of a profile could not be read.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -243,12 +254,23 @@ pub struct MediaCounts {
     pub ignored: usize,
 }
 
+/// The number of scheduled posts, and of their URLs of which nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PostCounts {
+    /// All scheduled posts with media.
+    pub scheduled: usize,
+    /// Those that will fail.
+    pub at_risk: usize,
+    /// The URLs that Ayrshare could not open, though that proves nothing.
+    pub urls_unverified: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::model::{FailureKind, Media, ScheduledPost};
+    use crate::model::{FailureKind, Media};
 
     fn now() -> Timestamp {
         "2026-11-23T06:00:00Z".parse().expect("a time")
@@ -278,7 +300,7 @@ mod tests {
             Scan { media: Err(failure), profile: b.clone(), posts: None },
             Scan { media: Ok(gallery(&c, &[Some(1)])), profile: c.clone(), posts: None },
         ];
-        let survey = Survey::new(now(), scans);
+        let survey = Survey::new(now(), scans, CheckedPosts::default());
         let hours = |item: &Arc<Item>| item.remaining(now()).map(|left| left.as_hours());
         assert_eq!(survey.items.iter().map(hours).collect::<Vec<_>>(), [Some(-2), Some(1), Some(30), None]);
         assert_eq!((survey.configured(), survey.checked(), survey.status()), (3, 2, Status::Partial));
@@ -295,8 +317,12 @@ mod tests {
     fn dates_that_cannot_be_read_are_failures_of_a_profile_that_was_checked() {
         let name = ProfileName::new("A");
         let media = Gallery { unreadable_dates: 3, ..gallery(&name, &[None, None, None]) };
-        let posts = ScheduledPosts { posts: vec![ScheduledPost::default()], unreadable_dates: 1 };
-        let survey = Survey::new(now(), vec![Scan { profile: name.clone(), media: Ok(media), posts: Some(Ok(posts)) }]);
+        let posts = ScheduledPosts { posts: vec![ScheduledPost::default()], unreadable_dates: 1, unknown_shapes: 0 };
+        let survey = Survey::new(
+            now(),
+            vec![Scan { profile: name.clone(), media: Ok(media), posts: Some(Ok(posts)) }],
+            CheckedPosts::default(),
+        );
         let failed = survey.failed();
         let failed: Vec<_> =
             failed.iter().map(|one| (one.what, one.failure.kind, one.failure.message.as_str())).collect();

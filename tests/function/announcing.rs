@@ -329,6 +329,9 @@ async fn a_file_is_not_reported_as_missing_if_its_gallery_is_unreadable() {
     assert_eq!(function.answer(&scheduled()).await["posts_at_risk"], json!([]));
 
     function.ayrshare.gallery(None, &[]);
+    assert_eq!(function.answer(&scheduled()).await["posts_at_risk"], json!([]), "it may exist without being listed");
+
+    function.ayrshare.url_status(lost["url"].as_str().expect("a URL"), 404);
     let result = function.answer(&scheduled()).await;
     assert_eq!(result["posts_at_risk"][0]["media"][0]["reason"], "already-gone");
     function.end().await;

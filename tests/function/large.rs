@@ -60,6 +60,7 @@ async fn a_gallery_of_a_hundred_thousand_files_fits_into_the_smallest_function()
     let mut world = gallery_of(20, 99_980).await;
     let used = file("used.png", 24 * 40);
     world.ayrshare.posts(None, &[scheduled_post("post", "It lasts.", &["instagram"], &[&used], in_hours(24 * 50))]);
+    world.ayrshare.url_status(used["url"].as_str().expect("a URL"), 404);
     world.config["ayrshare"]["timeout"] = json!("50s");
     let function = world.start().await;
     let result = function.answer(&scheduled()).await;

@@ -10,6 +10,7 @@ mod failures;
 mod http;
 mod large;
 mod ledger;
+mod posts;
 mod report;
 mod telemetry;
 

@@ -26,6 +26,8 @@ pub struct Ayrshare {
     api_key: String,
     profiles: HashMap<Option<String>, Profile>,
     requests: HashMap<(Option<String>, Call), usize>,
+    /// What Ayrshare finds when it opens these URLs.
+    url_statuses: HashMap<String, u16>,
 }
 
 /// A call that the function makes.
@@ -33,6 +35,8 @@ pub struct Ayrshare {
 pub enum Call {
     /// `GET /media`
     Media,
+    /// `POST /media/urlExists`
+    UrlExists,
     /// `GET /history`
     History,
 }
@@ -54,7 +58,12 @@ impl AyrshareStandIn {
     ///
     /// Fails if no port can be bound.
     pub async fn start(api_key: &str) -> io::Result<Self> {
-        let ayrshare = Ayrshare { api_key: api_key.to_owned(), profiles: HashMap::new(), requests: HashMap::new() };
+        let ayrshare = Ayrshare {
+            api_key: api_key.to_owned(),
+            profiles: HashMap::new(),
+            requests: HashMap::new(),
+            url_statuses: HashMap::new(),
+        };
         Self::serve(ayrshare).await
     }
 
@@ -100,6 +109,11 @@ impl AyrshareStandIn {
         self.service().profile(key).posts = Some(posts.to_vec());
     }
 
+    /// Sets the HTTP status that Ayrshare finds when it opens a URL. The default is 200.
+    pub fn url_status(&self, url: &str, status: u16) {
+        self.service().url_statuses.insert(url.to_owned(), status);
+    }
+
     /// The number of calls for a profile.
     #[must_use]
     pub fn requests(&self, key: Option<&str>, call: Call) -> usize {
@@ -117,8 +131,8 @@ impl Ayrshare {
     }
 
     fn check_key(&self, request: &Request, violations: &mut Violations) -> Result<Option<String>, Reply> {
-        request.check_headers(&["authorization", "profile-key"], violations);
-        if !request.body.is_empty() {
+        request.check_headers(&["authorization", "profile-key", "content-type", "content-length"], violations);
+        if request.method == Method::GET && !request.body.is_empty() {
             violations.add(request, "it has a body");
         }
         if request.header("authorization") != Some(&format!("Bearer {}", self.api_key)) {
@@ -141,6 +155,7 @@ impl Service for Ayrshare {
         let call = match (&request.method, request.path.as_str()) {
             (&Method::GET, "/api/media") => Call::Media,
             (&Method::GET, "/api/history") => Call::History,
+            (&Method::POST, "/api/media/urlExists") => Call::UrlExists,
             _ => return violations.unknown(request).into(),
         };
         let key = match self.check_key(request, violations) {
@@ -153,6 +168,15 @@ impl Service for Ayrshare {
             violations.add(request, "it exceeds the rate limit of a profile");
         }
         let query = match call {
+            Call::UrlExists => {
+                let url = request.json().and_then(|body| body["mediaUrl"].as_str().map(ToOwned::to_owned));
+                let Some(url) = url else {
+                    violations.add(request, "`mediaUrl` is missing");
+                    return error(400, &json!({"action": "media", "message": "mediaUrl is required."})).into();
+                };
+                let status = self.url_statuses.get(&url).copied().unwrap_or(200);
+                return Reply::json(200, &url_exists(status)).into();
+            }
             Call::Media if request.query.is_empty() => None,
             Call::Media => {
                 violations.add(request, "it has a query, but none is documented");
@@ -177,6 +201,14 @@ impl Service for Ayrshare {
             (Some(_), None) => profile.history.next_reply(),
         }
         .into()
+    }
+}
+
+/// What `POST /media/urlExists` says of a URL that answers with this status.
+fn url_exists(status: u16) -> Value {
+    match status {
+        200..=299 => json!({"status": "success", "statusCode": status, "contentType": "image/jpeg"}),
+        _ => json!({"status": "error", "statusCode": status, "statusText": "Not OK"}),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::date::Date;
 use crate::model::ScheduledPost;
+use crate::model::text::shorten;
 
 /// The posts that Ayrshare returns at most.
 pub const MAX_POSTS: usize = 1_000;
@@ -59,6 +60,8 @@ pub struct HistoryPost {
     pub post: ScheduledPost,
     /// Whether it has a due date that cannot be read.
     pub has_unreadable_due_date: bool,
+    /// Whether its media or its text has a shape that is not known.
+    pub has_unknown_shape: bool,
     /// Its status, if it has one.
     status: Option<String>,
 }
@@ -68,7 +71,8 @@ impl HistoryPost {
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         let status = self.status.as_deref();
-        !self.post.media_urls.is_empty() && status.is_none_or(|status| STATUSES.contains(&status))
+        (self.has_unknown_shape || !self.post.media_urls.is_empty())
+            && status.is_none_or(|status| STATUSES.contains(&status))
     }
 }
 
@@ -96,31 +100,89 @@ type Fields = serde_json::Map<String, Value>;
 
 /// Interprets the fields of a post. A field of another type than the documented one counts as missing.
 fn post_of(fields: &Fields) -> HistoryPost {
-    let text = |name: &str| {
+    let string = |name: &str| {
         let text = fields.get(name)?.as_str()?;
         (!text.trim().is_empty()).then(|| text.to_owned())
     };
-    let texts = |name: &str| -> Vec<String> {
-        let values = fields.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        values.iter().filter_map(|value| value.as_str().map(ToOwned::to_owned)).collect()
+    let platforms = match fields.get("platforms") {
+        Some(Value::Array(platforms)) => platforms.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
+        _ => Vec::new(),
     };
-    let mut media_urls = texts("mediaUrls");
-    if media_urls.is_empty() {
-        media_urls = texts("urls");
+    let mut media_urls = Vec::new();
+    let mut has_unknown_shape = false;
+    for name in ["mediaUrls", "urls"] {
+        // Older records have `urls` instead of `mediaUrls`.
+        if media_urls.is_empty() {
+            has_unknown_shape |= !fields.get(name).is_none_or(|urls| add_urls(urls, MAX_DEPTH, &mut media_urls));
+        }
     }
+    let text = fields.get("post").map_or(Ok(None), text_of).unwrap_or_else(|()| {
+        has_unknown_shape = true;
+        None
+    });
     let due = fields.get("scheduleDate").map_or(Date::Absent, |due| Date::deserialize(due).unwrap_or(Date::Unreadable));
-    let post = ScheduledPost {
-        id: text("id"),
-        text: text("post"),
-        platforms: texts("platforms"),
-        scheduled_at: due.moment(),
-        media_urls,
-    };
+    let post = ScheduledPost { id: string("id"), text, platforms, scheduled_at: due.moment(), media_urls };
     HistoryPost {
         post,
         has_unreadable_due_date: due == Date::Unreadable,
-        status: text("status").map(|status| status.to_ascii_lowercase()),
+        has_unknown_shape,
+        status: string("status").map(|status| status.to_ascii_lowercase()),
     }
+}
+
+/// How deep the media of a post are nested at most: by platform, in lists, in objects.
+const MAX_DEPTH: usize = 4;
+/// The longest text of a post that is kept. Messages show less.
+const MAX_TEXT_CHARS: usize = 500;
+
+/// Adds the URLs of a text, of a list, of an object with `url`, or of an object by platform.
+///
+/// Returns false when some part of it has another shape.
+fn add_urls(value: &Value, depth: usize, urls: &mut Vec<String>) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match value {
+        Value::Null => true,
+        Value::String(url) => {
+            if !url.trim().is_empty() && !urls.contains(url) {
+                urls.push(url.clone());
+            }
+            true
+        }
+        Value::Array(values) => add_all_urls(values.iter(), depth, urls),
+        Value::Object(fields) => match fields.get("url") {
+            Some(url) => url.is_string() && add_urls(url, depth, urls),
+            None => add_all_urls(fields.values(), depth, urls),
+        },
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn add_all_urls<'a>(values: impl Iterator<Item = &'a Value>, depth: usize, urls: &mut Vec<String>) -> bool {
+    let mut are_known = true;
+    for value in values {
+        // One odd value must not hide the URLs after it.
+        are_known &= add_urls(value, depth, urls);
+    }
+    are_known
+}
+
+/// Reads a text, or the default or first one of an object by platform.
+///
+/// Fails when it has another shape.
+fn text_of(value: &Value) -> Result<Option<String>, ()> {
+    let text = match value {
+        Value::Null => "",
+        Value::String(text) => text,
+        Value::Object(by_platform) => {
+            if by_platform.values().any(|text| !text.is_string() && !text.is_null()) {
+                return Err(());
+            }
+            let first = || by_platform.values().find_map(Value::as_str);
+            by_platform.get("default").and_then(Value::as_str).or_else(first).unwrap_or_default()
+        }
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => return Err(()),
+    };
+    Ok((!text.trim().is_empty()).then(|| shorten(text, MAX_TEXT_CHARS).into_owned()))
 }
 
 #[cfg(test)]
@@ -166,8 +228,48 @@ mod tests {
             one(r#"{"id":"a","post":"half an emoji \ud83d"}"#).post.text.as_deref(),
             Some("half an emoji \u{fffd}")
         );
-        assert_eq!(one(r#"{"urls":["https://a/b.png", 7]}"#).post.media_urls, ["https://a/b.png"]);
         assert_eq!(one(r#"{"id":1,"post":[],"platforms":"x","mediaUrls":null}"#).post, ScheduledPost::default());
+    }
+
+    #[test]
+    fn every_shape_of_the_media_is_read() {
+        for shape in [
+            r#""mediaUrls":["u","v"]"#,
+            r#""urls":["u","v"]"#,
+            r#""mediaUrls":null,"urls":["u","v"]"#,
+            r#""mediaUrls":[],"urls":["u","v"]"#,
+            r#""mediaUrls":[{"url":"u","alt":"a"},{"url":"v"}]"#,
+            r#""mediaUrls":{"instagram":["u","v"],"tiktok":["u"]}"#,
+            r#""mediaUrls":{"instagram":"u","tiktok":[{"url":"v"}],"x":null}"#,
+        ] {
+            let post = one(&format!("{{{shape}}}"));
+            assert_eq!(
+                (post.post.media_urls, post.has_unknown_shape),
+                (vec!["u".to_owned(), "v".into()], false),
+                "{shape}"
+            );
+        }
+        assert_eq!(one(r#"{"mediaUrls":"u"}"#).post.media_urls, ["u"]);
+        for odd in ["7", "true", "[7]", r#"[{"url":7}]"#, r#"{"x":7}"#, "[[[[[]]]]]"] {
+            let post = one(&format!(r#"{{"mediaUrls":{odd}}}"#));
+            assert!(post.has_unknown_shape && post.is_wanted(), "{odd}");
+        }
+        let partly = one(r#"{"urls":["https://a/b.png", 7]}"#);
+        assert_eq!((partly.post.media_urls, partly.has_unknown_shape), (vec!["https://a/b.png".to_owned()], true));
+    }
+
+    #[test]
+    fn a_text_may_be_given_by_platform() {
+        let text = |post: &str| {
+            let post = one(&format!(r#"{{"urls":["u"],"post":{post}}}"#));
+            (post.post.text, post.has_unknown_shape)
+        };
+        assert_eq!(text(r#"{"facebook":"f","default":"d"}"#), (Some("d".to_owned()), false));
+        assert_eq!(text(r#"{"facebook":"f"}"#), (Some("f".to_owned()), false));
+        assert_eq!(text("null"), (None, false));
+        for odd in ["7", "[]", r#"{"default":7}"#] {
+            assert_eq!(text(odd), (None, true), "{odd}");
+        }
     }
 
     #[test]

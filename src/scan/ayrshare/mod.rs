@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use reqwest::{Client, StatusCode};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
@@ -70,6 +71,8 @@ pub struct ScheduledPosts {
     pub posts: Vec<ScheduledPost>,
     /// How many of them have a due date that cannot be read.
     pub unreadable_dates: usize,
+    /// How many of them have media or a text of an unknown shape.
+    pub unknown_shapes: usize,
 }
 
 /// One answer of the history.
@@ -135,16 +138,22 @@ impl Ayrshare<'_> {
     pub async fn scheduled_posts(
         &self,
         profile_key: Option<&SecretString>,
+        slot: Slot<'_>,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<ScheduledPosts, Failure> {
-        let of_status = history::STATUSES.map(|status| self.posts_of_status(status, profile_key, now, deadline));
+        let mut slot = Some(slot);
+        let of_status =
+            history::STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
         let mut seen = HashSet::new();
         let mut found = ScheduledPosts::default();
-        for HistoryPost { post, has_unreadable_due_date, .. } in try_join_all(of_status).await?.into_iter().flatten() {
+        for HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } in
+            try_join_all(of_status).await?.into_iter().flatten()
+        {
             // The spans of a split overlap, and a post without an id is known by what it says and when.
             if seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
                 found.unreadable_dates += usize::from(has_unreadable_due_date);
+                found.unknown_shapes += usize::from(has_unknown_shape);
                 found.posts.push(post);
             }
         }
@@ -156,6 +165,7 @@ impl Ayrshare<'_> {
         &self,
         status: &str,
         profile_key: Option<&SecretString>,
+        mut slot: Option<Slot<'_>>,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<Vec<HistoryPost>, Failure> {
@@ -164,7 +174,7 @@ impl Ayrshare<'_> {
         let mut requests = 0;
         while let Some(span) = spans.pop() {
             requests += 1;
-            let answer = self.posts_in_span(status, span, profile_key, deadline).await?;
+            let answer = self.posts_in_span(status, span, profile_key, slot.take(), deadline).await?;
             if answer.listed < history::MAX_POSTS {
                 posts.extend(answer.wanted);
             } else if let Some((first, second)) = span.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
@@ -182,6 +192,7 @@ impl Ayrshare<'_> {
         status: &str,
         span: history::Range,
         profile_key: Option<&SecretString>,
+        slot: Option<Slot<'_>>,
         deadline: Deadline,
     ) -> Result<PostsInSpan, Failure> {
         let (start, end) = (whole_second(span.start), whole_second(span.end));
@@ -212,7 +223,32 @@ impl Ayrshare<'_> {
             Err(self.unreadable(&answer, "history of posts", "it lists none"))
         };
         let retry = |attempt: &Attempt| attempt.retry;
-        self.slots.retrying(None, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
+        self.slots.retrying(slot, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
+    }
+
+    /// Lets Ayrshare open a URL, and returns the HTTP status that it got; `None` if it does not say.
+    pub async fn url_status(
+        &self,
+        profile_key: Option<&SecretString>,
+        url: &str,
+        slot: Slot<'_>,
+        deadline: Deadline,
+    ) -> Option<u16> {
+        let body = serde_json::json!({"mediaUrl": url}).to_string();
+        let attempt = || async {
+            let request = self.request(Method::POST, "media/urlExists", &[], profile_key);
+            let request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+            let answer = net::send(request, self.timeout, deadline, MAX_OTHER_BODY)
+                .await
+                .map_err(|error| Attempt::unanswered(&error, "POST /media/urlExists"))?;
+            // What Ayrshare found is a `statusCode`, also in an answer that says it is an error.
+            match json_of(&answer).as_ref().and_then(status_code) {
+                Some(status) => Ok(Some(status)),
+                None => self.refuse_error(&answer).map(|()| None),
+            }
+        };
+        let retry = |attempt: &Attempt| attempt.retry;
+        self.slots.retrying(Some(slot), deadline, attempt, retry).await.unwrap_or_default()
     }
 
     async fn get(
@@ -223,20 +259,31 @@ impl Ayrshare<'_> {
         deadline: Deadline,
         take: impl FnMut(StatusCode, &[u8]) -> bool,
     ) -> Result<Answer, Attempt> {
+        let request = self.request(Method::GET, path, query, profile_key);
+        net::send_streaming(request, self.timeout, deadline, MAX_BODY_BYTES, take)
+            .await
+            .map_err(|error| Attempt::unanswered(&error, &format!("GET /{path}")))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        profile_key: Option<&SecretString>,
+    ) -> RequestBuilder {
         let mut url = self.base_url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push(path);
+            segments.pop_if_empty().extend(path.split('/'));
         }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.http.get(url).bearer_auth(self.api_key.expose_secret());
-        if let Some(key) = profile_key {
-            request = request.header("Profile-Key", key.expose_secret());
+        let request = self.http.request(method, url).bearer_auth(self.api_key.expose_secret());
+        match profile_key {
+            Some(key) => request.header("Profile-Key", key.expose_secret()),
+            None => request,
         }
-        net::send_streaming(request, self.timeout, deadline, MAX_BODY_BYTES, take)
-            .await
-            .map_err(|error| Attempt::unanswered(&error, &format!("GET /{path}")))
     }
 
     /// Fails when the answer is an error by its status or by its shape.
@@ -346,6 +393,15 @@ fn is_empty_list(answer: &Answer) -> bool {
 fn json_of(answer: &Answer) -> Option<Value> {
     let start = answer.body.iter().position(|byte| !list::is_blank(*byte))?;
     serde_json::from_slice(&answer.body[start..]).ok()
+}
+
+/// The HTTP status that Ayrshare got when it opened a URL.
+fn status_code(body: &Value) -> Option<u16> {
+    let status = match body.get("statusCode")? {
+        Value::String(text) => text.trim().parse().ok()?,
+        status => status.as_u64()?,
+    };
+    u16::try_from(status).ok()
 }
 
 /// The error code of an answer, as a number or as text.

@@ -8,6 +8,7 @@ use media_expiry_alerts::model::{Failure, FailureKind, Media, ScheduledPost};
 use media_expiry_alerts::net::Deadline;
 use media_expiry_alerts::run::{Outgoing, Services as RunServices};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
+use media_expiry_alerts::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
 use media_expiry_alerts::scan::select::{Gallery, Rules};
 use media_expiry_alerts::scan::survey::{Scan, Survey};
 
@@ -31,8 +32,22 @@ impl RunServices for Services<'_> {
     async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, _: Deadline) -> Survey {
         self.steps.take().await;
         let accounts = self.world().accounts.clone();
-        let scans = profiles.iter().zip(&accounts).map(|(profile, account)| scan(profile, account, rules)).collect();
-        Survey::new(rules.now, scans)
+        let posts: Vec<_> = accounts.iter().map(posts).collect();
+        let in_posts = FilesInPosts::of(posts.iter().flatten().flat_map(|posts| &posts.posts));
+        let scan = |((profile, account), posts): ((&&Profile, &Account), _)| {
+            let media =
+                if account.media_fail { Err(failure()) } else { Ok(gallery(profile, account, rules, &in_posts)) };
+            Scan { profile: profile.name.clone(), media, posts: Some(posts) }
+        };
+        let scans: Vec<_> = profiles.iter().zip(&accounts).zip(posts).map(scan).collect();
+        let known: Vec<_> = scans.iter().map(Scan::known).collect();
+        let check = PostCheck::new(&known, rules.now, rules.thresholds);
+        // A file that no gallery lists is gone. While an account is out of order, nobody can tell.
+        let status = |index: usize| (!accounts[index].media_fail).then_some(404);
+        let statuses: UrlStatuses =
+            check.unexplained().into_iter().map(|(index, url)| (url.to_owned(), status(index))).collect();
+        let checked = check.finish(&statuses);
+        Survey::new(rules.now, scans, checked)
     }
 
     async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), String> {
@@ -72,15 +87,15 @@ impl Services<'_> {
     }
 }
 
-/// What Ayrshare answers about one profile.
-fn scan(profile: &Profile, account: &Account, rules: &Rules<'_>) -> Scan {
-    let media = if account.media_fail { Err(failure()) } else { Ok(gallery(profile, account, rules)) };
-    let posts = || ScheduledPosts { posts: account.posts.iter().map(scheduled_post).collect(), unreadable_dates: 0 };
-    let posts = if account.posts_fail { Err(failure()) } else { Ok(posts()) };
-    Scan::new(profile.name.clone(), media, Some(posts), rules.now)
+/// What Ayrshare answers about the posts of one profile.
+fn posts(account: &Account) -> Result<ScheduledPosts, Failure> {
+    if account.posts_fail {
+        return Err(failure());
+    }
+    Ok(ScheduledPosts { posts: account.posts.iter().map(scheduled_post).collect(), ..ScheduledPosts::default() })
 }
 
-fn gallery(profile: &Profile, account: &Account, rules: &Rules<'_>) -> Gallery {
+fn gallery(profile: &Profile, account: &Account, rules: &Rules<'_>, in_posts: &FilesInPosts) -> Gallery {
     let mut gallery = Gallery::default();
     for File { id, expires_ms } in &account.files {
         let media = Media {
@@ -89,7 +104,7 @@ fn gallery(profile: &Profile, account: &Account, rules: &Rules<'_>) -> Gallery {
             expires_at: expires_ms.map(timestamp),
             ..Media::default()
         };
-        gallery.add(&profile.name, &media, rules);
+        gallery.add(&profile.name, &media, rules, in_posts);
     }
     gallery
 }

@@ -47,7 +47,7 @@ impl Steps {
 
     /// Takes a step. An overlapping run may go first. If this is the step at which the run crashes, this never returns.
     pub async fn take(&self) {
-        if self.count() == self.faults.freeze_at {
+        if Some(self.count()) == self.faults.freeze_at {
             self.state().is_frozen = true;
             self.frozen.notify_one();
             // Nothing else of the process runs either.
@@ -68,10 +68,10 @@ impl Steps {
     }
 
     /// Counts a step, and returns its number.
-    fn count(&self) -> Option<u32> {
+    fn count(&self) -> u32 {
         let mut state = self.state();
         state.taken += 1;
-        Some(state.taken)
+        state.taken
     }
 
     async fn crash_if_due(&self) {

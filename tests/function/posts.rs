@@ -1,0 +1,105 @@
+//! Scheduled posts that will fail: each reason, and what claims nothing.
+
+use media_expiry_alerts::demo::stand_ins::{Call, Reply};
+use serde_json::{Value, json};
+
+use crate::support::{ACME_KEY, World, file, in_hours, scheduled};
+
+fn post(id: &str, url: &str) -> Value {
+    json!({"id": id, "post": id, "platforms": ["tiktok"], "status": "pending", "mediaUrls": [url],
+        "scheduleDate": in_hours(72).to_string()})
+}
+
+/// The reasons of all posts at risk, by the id of the post.
+fn reasons(result: &Value) -> Vec<(&str, &str)> {
+    let posts = result["posts_at_risk"].as_array().expect("posts");
+    let mut reasons: Vec<_> = posts
+        .iter()
+        .map(|post| (post["id"].as_str().expect("an id"), post["media"][0]["reason"].as_str().expect("a reason")))
+        .collect();
+    reasons.sort_unstable();
+    reasons
+}
+
+#[tokio::test]
+async fn each_reason_is_told_and_what_proves_nothing_claims_nothing() {
+    let (soon, expired, later) = (file("soon.png", 50), file("old.png", -5), file("later.png", 500));
+    let world = World::with_gallery(&[soon.clone(), expired.clone(), later.clone()]).await;
+    let signed_at = in_hours(0).strftime("%Y%m%dT%H%M%SZ");
+    let signed = format!("https://s3.example.com/a.png?X-Amz-Date={signed_at}&X-Amz-Expires=3600&X-Amz-Signature=ab");
+    let url = |name: &str| format!("https://cdn.example.com/{name}.png");
+    for (name, status) in [("missing", 404), ("gone", 410), ("denied", 403), ("broken", 500)] {
+        world.ayrshare.url_status(&url(name), status);
+    }
+    let text = |file: &Value| file["url"].as_str().expect("a URL").to_owned();
+    let posts = [
+        post("1 expires", &text(&soon)),
+        post("2 expired", &text(&expired)),
+        post("3 safe", &text(&later)),
+        post("4 signed", &signed),
+        post("5 missing", &url("missing")),
+        post("6 gone", &url("gone")),
+        post("7 denied", &url("denied")),
+        post("8 broken", &url("broken")),
+        post("9 fine", &url("fine")),
+    ];
+    world.ayrshare.posts(Some(ACME_KEY), &posts);
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!(result["status"], "ok", "{result}");
+    assert_eq!(
+        reasons(&result),
+        [
+            ("1 expires", "expires-before-post"),
+            ("2 expired", "already-gone"),
+            ("4 signed", "link-expires-before-post"),
+            ("5 missing", "already-gone"),
+            ("6 gone", "already-gone"),
+        ]
+    );
+    let unverified = |id: &str, name: &str, status: u16| json!({"profile": "Acme Coffee", "post_id": id, "url": url(name), "http_status": status});
+    assert_eq!(
+        result["posts"],
+        json!({"scheduled": 9, "at_risk": 5, "urls_unverified": 2,
+            "unverified": [unverified("7 denied", "denied", 403), unverified("8 broken", "broken", 500)]})
+    );
+    // Each URL that no gallery explains was checked once, with the key of its profile; the presigned one never.
+    assert_eq!(function.ayrshare.requests(Some(ACME_KEY), Call::UrlExists), 5);
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_gallery_that_fails_makes_no_file_gone() {
+    let world = World::new().await;
+    let elsewhere = file("elsewhere.png", 500);
+    world.ayrshare.media(None, Reply::text(403, "no"));
+    world.ayrshare.posts(Some(ACME_KEY), &[post("1", elsewhere["url"].as_str().expect("a URL"))]);
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!((&result["status"], reasons(&result)), (&json!("partial"), vec![]));
+    function.end().await;
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_urls_that_may_not_be_checked() {
+    let mut world = World::new().await;
+    world.config["ayrshare"]["check_media_urls"] = false.into();
+    world.ayrshare.url_status("https://cdn.example.com/a.png", 404);
+    world.ayrshare.posts(None, &[post("1", "https://cdn.example.com/a.png")]);
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!((&result["posts"]["at_risk"], &result["posts"]["urls_unverified"]), (&json!(0), &json!(0)));
+    assert_eq!(function.ayrshare.requests(None, Call::UrlExists), 0);
+    function.end().await;
+}
+
+#[tokio::test]
+async fn an_unknown_shape_of_media_is_a_failure_and_not_silence() {
+    let world = World::new().await;
+    let odd = json!({"id": "1", "post": "odd", "status": "pending", "mediaUrls": 7});
+    world.ayrshare.history(None, Reply::json(200, &json!({"history": [odd]})));
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!((&result["status"], &result["profiles"]["failed"][0]["what"]), (&json!("partial"), &json!("posts")));
+    function.end().await;
+}
