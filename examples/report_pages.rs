@@ -104,7 +104,7 @@ fn request(path: &str, query: &[(&str, &str)]) -> Request {
         headers: BTreeMap::new(),
         body: None,
         is_authorized: true,
-        takes_binary: false,
+        accepts_base64: false,
     }
 }
 

@@ -1,0 +1,172 @@
+//! The routes: what a request asks for, and whether it may.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::accept;
+use super::report::ReportResponse;
+use super::request::Request;
+use super::response::Response;
+use crate::config::Config;
+use crate::model::ProfileName;
+use crate::model::text::{list, one_line, shorten};
+use crate::report::link::{LinkError, Links};
+use crate::report::{Format, Question};
+use crate::run::command::{Action, Command, InvalidEvent, within};
+use crate::run::result::RunResult;
+
+/// The largest body of a command.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// What a request asks for: a run, and how to respond with its result.
+#[derive(Debug)]
+pub struct Route {
+    /// The run.
+    pub command: Command,
+    /// `None` responds with the result as JSON.
+    report: Option<ReportResponse>,
+}
+
+impl Route {
+    /// Creates the response with the result of the run.
+    #[must_use]
+    pub fn respond(&self, result: &RunResult) -> Response {
+        match &self.report {
+            Some(report) => report.respond(result),
+            None => Response::of_run(result),
+        }
+    }
+}
+
+/// Returns what a request that came at `now` asks for.
+///
+/// # Errors
+///
+/// Returns the response to a request that is invalid or not authorized, or whose route or link does not exist.
+pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route, Response> {
+    let path = route_path(request);
+    if let Some(token) = path.strip_prefix("/r/") {
+        return match request.method.as_str() {
+            "GET" | "HEAD" => signed_report(token, request, config, now)
+                .map_err(|error| Response::of_link_error(error, request, config)),
+            _ => Err(Response::method_not_allowed("GET, HEAD")),
+        };
+    }
+    if config.http.require_authorizer && !request.is_authorized {
+        let detail = "No authorizer of the gateway vouched for the caller. Put an authorizer (IAM, JWT or Lambda) in \
+                      front of this route, or set `http.require_authorizer = false`.";
+        return Err(Response::problem(401, detail));
+    }
+    match (path, request.method.as_str()) {
+        ("/report", "GET" | "HEAD") => report(request, config),
+        ("/report", _) => Err(Response::method_not_allowed("GET, HEAD")),
+        ("/alerts", "POST") => Ok(Route { command: alerts(request)?, report: None }),
+        ("/alerts", _) => Err(Response::method_not_allowed("POST")),
+        _ => Err(Response::problem(404, "There are `GET /report`, `POST /alerts` and `GET /r/{token}`.")),
+    }
+}
+
+/// Returns the path without the stage that a REST API, or an HTTP API with a named stage, puts in front of it.
+fn route_path(request: &Request) -> &str {
+    let known = |path: &str| path == "/report" || path == "/alerts" || path.starts_with("/r/");
+    let whole = trim_end(&request.path);
+    if known(whole) {
+        return whole;
+    }
+    let within_stage = request
+        .stage
+        .as_ref()
+        .and_then(|stage| whole.strip_prefix('/')?.strip_prefix(stage.as_str()).filter(|path| path.starts_with('/')));
+    within_stage.unwrap_or(whole)
+}
+
+fn trim_end(path: &str) -> &str {
+    path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path)
+}
+
+fn report(request: &Request, config: &Config) -> Result<Route, Response> {
+    let mut command = Command { action: Action::Report, ..Command::default() };
+    let mut format = None;
+    for (name, value) in &request.query {
+        match name.as_str() {
+            "within" if command.within.is_none() => command.within = Some(within(value).map_err(bad_request)?),
+            "profile" => command.profiles.get_or_insert_default().push(value.clone()),
+            "format" if format.is_none() => format = Some(value.as_str()),
+            "within" | "format" => return Err(Response::problem(400, &format!("`{name}` is given twice."))),
+            _ => {
+                let name = one_line(name);
+                let name = shorten(&name, 60);
+                let detail =
+                    format!("`{name}` is no parameter of a report; there are `within`, `profile` and `format`.");
+                return Err(Response::problem(400, &detail));
+            }
+        }
+    }
+    let format = match format {
+        Some(name) => Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
+            let names = Format::ALL.map(|format| format!("`{}`", format.name()));
+            Response::problem(400, &format!("`format` takes {}.", list(&names, names.len())))
+        })?,
+        None => accept::format(request.header("accept")).ok_or_else(|| {
+            let types = Format::ALL.map(Format::media_type);
+            let types = list(&types, types.len());
+            Response::problem(406, &format!("The formats of the report are {types}; name one of them in `Accept`."))
+        })?,
+    };
+    let thresholds = config.channels.iter().flat_map(|channel| channel.thresholds.iter());
+    let question = Question {
+        horizon: command.within.clone().or_else(|| thresholds.max().cloned()),
+        within: command.within.clone(),
+        profiles: command.profiles.clone().unwrap_or_default(),
+        is_signed: false,
+    };
+    Ok(Route { command, report: Some(ReportResponse::new(request, format, question)) })
+}
+
+/// The page behind a signed link.
+///
+/// The query can only narrow what the link shows. Everything else in it is ignored, because an error could tell what
+/// exists.
+fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp) -> Result<Route, LinkError> {
+    let links = Links::of(&config.http).ok_or(LinkError::Unknown)?;
+    let (channel, profiles) = links.open(token, &config.channels, now)?;
+    let values = |name: &'static str| request.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
+    let is_asked_for = |profile: &&&ProfileName| values("profile").any(|name| name == profile.as_str());
+    let names = |profiles: &[&ProfileName]| profiles.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let asked: Vec<_> = profiles.iter().filter(is_asked_for).copied().collect();
+    let within = values("within").find_map(|text| within(text).ok());
+    let command = Command {
+        action: Action::Report,
+        within: within.clone(),
+        profiles: Some(names(if asked.is_empty() { &profiles } else { &asked })),
+        channels: Some(vec![channel.name.clone()]),
+        dry_run: false,
+    };
+    let question = Question {
+        horizon: within.clone().or_else(|| channel.thresholds.iter().max().cloned()),
+        within,
+        profiles: names(&asked),
+        is_signed: true,
+    };
+    Ok(Route { command, report: Some(ReportResponse::new(request, Format::Html, question)) })
+}
+
+fn alerts(request: &Request) -> Result<Command, Response> {
+    let Some(body) = &request.body else { return Err(Response::problem(400, "The body is no valid base64.")) };
+    if MAX_BODY_BYTES < body.len() {
+        return Err(Response::problem(413, &format!("A command has at most {MAX_BODY_BYTES} bytes.")));
+    }
+    if body.trim_ascii().is_empty() {
+        return Ok(Command::default());
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Command::parse(&object).map_err(bad_request),
+        _ => Err(Response::problem(400, "The body is no JSON object; send a command like `{\"action\": \"alert\"}`.")),
+    }
+}
+
+/// Creates the response to a command that is invalid.
+#[must_use]
+pub fn bad_request(InvalidEvent(reason): InvalidEvent) -> Response {
+    Response::problem(400, &reason)
+}
