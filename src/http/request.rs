@@ -12,10 +12,8 @@ use serde_json::{Map, Value};
 pub struct Request {
     /// The method, in upper case.
     pub method: String,
-    /// The path, possibly with a stage in front.
+    /// The path, possibly with a stage or the base path of a custom domain in front.
     pub path: String,
-    /// The stage, unless it is the default one.
-    pub stage: Option<String>,
     /// The decoded parameters of the query, in order.
     pub query: Vec<(String, String)>,
     /// The headers, with names in lower case.
@@ -73,7 +71,6 @@ struct WireRequest {
 #[serde(rename_all = "camelCase", default)]
 struct WireContext {
     http: Option<WireHttp>,
-    stage: Option<String>,
     authorizer: Option<Value>,
     identity: Option<WireIdentity>,
 }
@@ -117,7 +114,6 @@ impl From<WireRequest> for Request {
         Self {
             method: http.method.or(wire.http_method).unwrap_or_default().to_ascii_uppercase(),
             path: wire.raw_path.or(http.path).or(wire.path).unwrap_or_default(),
-            stage: context.stage.filter(|stage| !stage.is_empty() && stage != "$default"),
             query,
             headers: wire
                 .headers
@@ -132,10 +128,19 @@ impl From<WireRequest> for Request {
     }
 }
 
-/// Whether an authorizer said anything of the caller; its latency alone says nothing.
+/// Returns whether the context of an authorizer shows that one has accepted the caller.
+///
+/// A Lambda authorizer may return no context, so the presence of its key is enough. The latency says nothing, because it
+/// is there without an authorizer, too.
 fn vouches(authorizer: &Value) -> bool {
     let Some(fields) = authorizer.as_object() else { return false };
-    fields.iter().any(|(name, value)| name != "integrationLatency" && !is_blank(value))
+    fields.iter().any(|(name, value)| match name.as_str() {
+        "lambda" => true,
+        "jwt" | "iam" => value.is_object(),
+        "integrationLatency" => false,
+        // A REST API puts the principal, the claims and the context of its authorizer here.
+        _ => !is_blank(value),
+    })
 }
 
 fn is_blank(value: &Value) -> bool {

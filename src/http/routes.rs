@@ -44,8 +44,8 @@ impl Route {
 ///
 /// Returns the response to a request that is invalid or not authorized, or whose route or link does not exist.
 pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route, Response> {
-    let path = route_path(request);
-    if let Some(token) = path.strip_prefix("/r/") {
+    let endpoint = Endpoint::at_end_of(&request.path);
+    if let Endpoint::Link(token) = endpoint {
         return match request.method.as_str() {
             "GET" | "HEAD" => signed_report(token, request, config, now)
                 .map_err(|error| Response::of_link_error(error, request, config)),
@@ -57,31 +57,56 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
                       front of this route, or set `http.require_authorizer = false`.";
         return Err(Response::problem(401, detail));
     }
-    match (path, request.method.as_str()) {
-        ("/report", "GET" | "HEAD") => report(request, config),
-        ("/report", _) => Err(Response::method_not_allowed("GET, HEAD")),
-        ("/alerts", "POST") => Ok(Route { command: alerts(request)?, report: None }),
-        ("/alerts", _) => Err(Response::method_not_allowed("POST")),
+    match (endpoint, request.method.as_str()) {
+        (Endpoint::Report, "GET" | "HEAD") => report(request, config),
+        (Endpoint::Report, _) => Err(Response::method_not_allowed("GET, HEAD")),
+        (Endpoint::Alerts, "POST") => Ok(Route { command: alerts(request)?, report: None }),
+        (Endpoint::Alerts, _) => Err(Response::method_not_allowed("POST")),
         _ => Err(Response::problem(404, "There are `GET /report`, `POST /alerts` and `GET /r/{token}`.")),
     }
 }
 
-/// Returns the path without the stage that a REST API, or an HTTP API with a named stage, puts in front of it.
-fn route_path(request: &Request) -> &str {
-    let known = |path: &str| path == "/report" || path == "/alerts" || path.starts_with("/r/");
-    let whole = trim_end(&request.path);
-    if known(whole) {
-        return whole;
-    }
-    let within_stage = request
-        .stage
-        .as_ref()
-        .and_then(|stage| whole.strip_prefix('/')?.strip_prefix(stage.as_str()).filter(|path| path.starts_with('/')));
-    within_stage.unwrap_or(whole)
+/// The route that a path ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint<'a> {
+    Report,
+    Alerts,
+    /// The page behind the link with this token, which has not been verified.
+    Link(&'a str),
+    Unknown,
 }
 
-fn trim_end(path: &str) -> &str {
-    path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path)
+/// Fewer characters than any token has.
+const MIN_TOKEN_CHARS: usize = 60;
+
+impl<'a> Endpoint<'a> {
+    /// Finds the route at the end of a path.
+    ///
+    /// Whatever precedes the route is ignored: a stage, or the base path of a custom domain. Nothing may follow the token
+    /// of a link, so a path below a link is not another route.
+    fn at_end_of(path: &'a str) -> Self {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let Some((before, last)) = path.rsplit_once('/') else { return Self::Unknown };
+        if is_below_link(before) {
+            return Self::Link("");
+        }
+        match last {
+            "report" => Self::Report,
+            "alerts" => Self::Alerts,
+            token if before.rsplit('/').next() == Some("r") => Self::Link(token),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Returns whether a path contains `/r/` and something that may be a token. A base path can contain a segment `r`, too.
+fn is_below_link(path: &str) -> bool {
+    let may_be_token = |segment: &str| {
+        let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        MIN_TOKEN_CHARS <= segment.len() && segment.bytes().take(MIN_TOKEN_CHARS).all(is_token_byte)
+    };
+    let segments = path.split('/');
+    segments.clone().zip(segments.skip(1)).any(|(segment, next)| segment == "r" && may_be_token(next))
 }
 
 fn report(request: &Request, config: &Config) -> Result<Route, Response> {

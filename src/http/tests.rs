@@ -23,7 +23,7 @@ use crate::run::result::tests::result;
 
 const DOCUMENT: &str = r#"
     ayrshare = {api_key = "KEY"}
-    http = {report_url = "https://reports.example", link_secret = "0123456789abcdef", link_ttl = "7d"}
+    http = {report_url = "https://reports.example", link_secret = "0123456789abcdef0123456789abcdef", link_ttl = "7d"}
     profiles = [{name = "Head office", primary = true}, {name = "Café 東京", key = "K1"}, {name = "Acme Coffee", key = "K2"}]
     [[channels]]
     name = "office"
@@ -51,7 +51,6 @@ fn request(path: &str, query: &[(&str, &str)], headers: &[(&str, &str)]) -> Requ
     Request {
         method: "GET".into(),
         path: path.into(),
-        stage: None,
         query: pairs(query),
         headers: pairs(headers).into_iter().collect(),
         body: None,
@@ -101,6 +100,11 @@ fn pictures_come_from_the_hosts_of_the_files_alone() {
     found.survey.items.clear();
     found.survey.posts_at_risk.clear();
     assert!(policy(&found).contains("; img-src 'none'; "));
+    found = result(survey_of(3));
+    for (item, host) in found.survey.items.iter_mut().zip(["a;script-src", "*", "a.example:8443"]) {
+        item.media.url = Some(format!("https://{host}/x.png"));
+    }
+    assert!(policy(&found).contains("; img-src https://a.example:8443; "), "{}", policy(&found));
     found = result(survey_of(60));
     for (index, item) in found.survey.items.iter_mut().enumerate() {
         item.media.url = Some(format!("https://host-{index}.example/a.png"));
@@ -239,4 +243,25 @@ fn a_link_that_opens_nothing_tells_nothing() {
     }
     let post = Request { method: "POST".into(), ..request(&link, &[], &[]) };
     assert_eq!(refusal(&post).status_code, 405);
+}
+
+#[test]
+fn whatever_precedes_a_route_is_ignored() {
+    let link = link(0);
+    for base in ["", "/prod", "/media/v2", "/r", "/report", "//", "/a%2Fb"] {
+        for (path, status) in
+            [("/report", 200), ("/report/", 200), (&link, 200), ("/r/some-token", 404), ("/other", 404)]
+        {
+            let request = request(&format!("{base}{path}"), &[], &[]);
+            let found = route(&request, &config(), now()).map_or_else(|response| response.status_code, |_| 200);
+            assert_eq!(found, status, "{base}{path}");
+        }
+    }
+    for path in ["/reports", "/xreport", "/report/x", "/r", "/r/", "report", "", "/prod%2Freport", "/Report"] {
+        assert_eq!(refusal(&request(path, &[], &[])).status_code, 404, "{path}");
+    }
+    for below in ["/report", "/../report", "/r/x", "/alerts", "/more", "/a/report"] {
+        let below = refusal(&request(&format!("/prod{link}{below}"), &[], &[("accept", "text/html")]));
+        assert_eq!((below.status_code, below.headers["content-type"].as_str()), (404, "text/html; charset=utf-8"));
+    }
 }

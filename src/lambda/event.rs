@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_authorizer_that_says_something_vouches() {
+    fn only_the_key_of_an_authorizer_vouches_for_the_caller() {
         let is_authorized = |context: Value| {
             let mut context = context;
             context["http"] = json!({"method": "GET"});
@@ -124,6 +124,10 @@ mod tests {
         };
         assert!(is_authorized(json!({"authorizer": {"jwt": {"claims": {"sub": "a"}}}})));
         assert!(is_authorized(json!({"authorizer": {"principalId": "a", "integrationLatency": 3}})));
+        for accepted in [json!(null), json!({}), json!(""), json!({"tenant": "a"})] {
+            assert!(is_authorized(json!({"authorizer": {"lambda": accepted}})), "{accepted}");
+        }
+        assert!(is_authorized(json!({"authorizer": {"jwt": {}}})) && is_authorized(json!({"authorizer": {"iam": {}}})));
         for none in [
             json!({}),
             json!({"authorizer": null}),
@@ -131,6 +135,10 @@ mod tests {
             json!({"authorizer": "yes"}),
             json!({"authorizer": {"integrationLatency": 3}}),
             json!({"authorizer": {"iam": null}}),
+            json!({"authorizer": {"iam": "arn:aws:iam::1:user/a"}}),
+            json!({"authorizer": {"jwt": null}}),
+            json!({"authorizer": {"jwt": ["a"]}}),
+            json!({"authorizer": ["lambda"]}),
             json!({"identity": {"userArn": null, "apiKey": "k"}}),
         ] {
             assert!(!is_authorized(none.clone()), "{none}");

@@ -8,7 +8,7 @@ use crate::support::http::request;
 use crate::support::{ACME_KEY, CAFE_KEY, Function, World, file, in_hours, scheduled, slack_text};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
-const SECRET: &str = "correct-horse-battery-staple-0";
+const SECRET: &str = "correct-horse-battery-staple-0123";
 
 async fn world() -> World {
     let mut world = World::with_gallery(&[file("office.png", 5)]).await;
