@@ -15,6 +15,7 @@
 mod data;
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use globset::GlobSet;
 use gungraun::{Callgrind, EventKind, prelude::*};
@@ -70,7 +71,7 @@ fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
 // Finds the posts that will fail because of a gallery.
 #[library_benchmark(config = recorded(23_402_000))]
 #[bench::gallery((data::read(0, &data::body(0, FILES), true), data::posts(0, FILES)))]
-fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<PostAtRisk> {
+fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
     Survey::new(data::now(), vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -182,6 +183,8 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
             });
         }
     }
+    let items = items.into_iter().map(Arc::new).collect();
+    let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
     let survey = Survey { now, profiles, items, posts_at_risk };
     RunResult {
         duration_ms: 412,

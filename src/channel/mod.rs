@@ -61,9 +61,9 @@ impl SendError {
 impl From<NetError> for SendError {
     fn from(error: NetError) -> Self {
         let retry = match error {
-            NetError::Connect(_) | NetError::Broken(_) => Retry::Backoff,
-            // It may have arrived: the next run sends it again, this one does not.
-            NetError::TimedOut(_) | NetError::OutOfTime | NetError::TooLarge(_) => Retry::Never,
+            NetError::Connect(_) => Retry::Backoff,
+            // The message may have arrived, so only the next run sends it again.
+            NetError::Broken(_) | NetError::TimedOut(_) | NetError::OutOfTime | NetError::TooLarge(_) => Retry::Never,
         };
         Self { reason: error.to_string(), retry }
     }

@@ -279,10 +279,12 @@ fn describe<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkEr
         SdkError::ServiceError(service) => {
             let status = service.raw().status();
             let throttled = error.code().is_some_and(|code| code.contains("Throttl"));
-            if throttled || status.as_u16() == 429 || status.is_server_error() { Retry::Backoff } else { Retry::Never }
+            let is_transient = throttled || status.as_u16() == 429 || status.is_server_error();
+            let retry_after = || service.raw().headers().get("retry-after").and_then(net::parse_retry_after);
+            if is_transient { Retry::from_retry_after(retry_after()) } else { Retry::Never }
         }
+        // No connection could be opened. After any other failure, the message may have arrived.
         SdkError::DispatchFailure(failure) if failure.is_io() => Retry::Backoff,
-        // A time-out after the request went out among them: it may have arrived.
         _ => Retry::Never,
     };
     let reason = match (error.code(), error.message()) {

@@ -87,6 +87,7 @@ impl TopicArn {
             ["arn", partition, "sns", region, account, name]
                 if partition.starts_with("aws")
                     && !region.is_empty()
+                    && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
                     && !account.is_empty()
                     && !name.is_empty()
                     && text.bytes().all(|byte| byte.is_ascii_graphic()) =>

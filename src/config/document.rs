@@ -1,6 +1,10 @@
 //! The document: where it is, and reading its text.
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
 
 use super::fault::Fault;
 use super::reference::{self, Reference, ReferenceSources};
@@ -39,7 +43,7 @@ impl DocumentSource {
             Some(("s3", object)) => s3::Object::parse(object).map(Self::S3).map_err(fault),
             // A single letter is a Windows drive.
             Some((scheme, _)) if 2 <= scheme.len() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                Err(fault(format!("the document cannot be read from `{scheme}:`; {ACCEPTED}")))
+                Err(fault(format!("the document cannot be read from there; {ACCEPTED}")))
             }
             _ => Ok(Self::File(location.into())),
         };
@@ -69,11 +73,15 @@ impl DocumentSource {
 }
 
 async fn read_file(path: &Path) -> Result<String, String> {
-    let name = path.display();
-    let size = tokio::fs::metadata(path).await.map_err(|error| format!("{name} cannot be read: {error}"))?.len();
-    if MAX_DOCUMENT_BYTES < size {
-        return Err(format!("{name} has {size} bytes; the maximum is {MAX_DOCUMENT_BYTES}"));
+    let name = path.display().to_string();
+    // The document itself, set as the variable by mistake, may contain secrets.
+    let name = if name.contains(['{', '"', '=', '\n']) { "this file" } else { &name };
+    let unreadable = |error: io::Error| format!("{name} cannot be read: {error}");
+    let file = File::open(path).await.map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
+    if MAX_DOCUMENT_BYTES < bytes.len() as u64 {
+        return Err(format!("{name} has more than {MAX_DOCUMENT_BYTES} bytes, which is the maximum"));
     }
-    let bytes = tokio::fs::read(path).await.map_err(|error| format!("{name} cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8 text"))
 }

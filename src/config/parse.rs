@@ -17,7 +17,7 @@ use super::{
     SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
 use crate::model::ProfileName;
-use crate::model::threshold::{Threshold, Thresholds};
+use crate::model::threshold::{DurationError, Threshold, Thresholds};
 
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
 const DEFAULT_THRESHOLDS: [&str; 3] = ["7d", "3d", "1d"];
@@ -25,6 +25,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The minimum length of a secret that signs links.
 const MIN_LINK_SECRET_CHARS: usize = 32;
 const DEFAULT_LINK_TTL: Duration = Duration::from_hours(7 * 24);
+
+/// The reason of an invalid glob. The reasons of the parser quote the glob.
+const NOT_A_GLOB: &str = "is not a valid glob; write `[[]` for `[` and `[{]` for `{`";
 
 /// Parses the text as JSON if its first character is `{`, and as TOML otherwise.
 ///
@@ -151,10 +154,10 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
             Ok(glob) => {
                 ignore.add(glob);
             }
-            Err(error) => table.fault_at(&text, format!("is not a valid glob: {}", error.kind())),
+            Err(_) => table.fault_at(&text, NOT_A_GLOB),
         }
     }
-    let ignore = ignore.build().map_err(|error| table.fault("ignore", format!("cannot be used: {error}"))).ok();
+    let ignore = ignore.build().map_err(|_| table.fault("ignore", "has globs that are too large together")).ok();
     table.finish();
     let alerts = ignore.map(|ignore| Alerts { repeat, when_empty: when_empty.unwrap_or(WhenEmpty::Silent), ignore });
     (thresholds, alerts)
@@ -196,13 +199,11 @@ fn thresholds(table: &Table<'_>) -> Option<Thresholds> {
     let mut thresholds: Vec<Threshold> = Vec::new();
     for text in &texts {
         match Threshold::parse(text.value) {
-            Err(error) => table.fault_at(text, error),
-            Ok(threshold) => match thresholds.iter().find(|earlier| **earlier == threshold) {
-                Some(earlier) => {
-                    table.fault_at(text, format!("is as long as `{earlier}`, which is in this list already"));
-                }
-                None => thresholds.push(threshold),
-            },
+            Err(_) => table.fault_at(text, DurationError::REASON),
+            Ok(threshold) if thresholds.contains(&threshold) => {
+                table.fault_at(text, "is as long as another threshold of this list");
+            }
+            Ok(threshold) => thresholds.push(threshold),
         }
     }
     Thresholds::new(thresholds)
@@ -280,9 +281,9 @@ fn channel_profiles(table: &Table<'_>, profiles: &[Profile]) -> Vec<ProfileName>
     let mut named = BTreeSet::new();
     for text in &texts {
         if !known.contains(text.value) {
-            table.fault_at(text, format!("there is no profile {}", quote(text.value)));
+            table.fault_at(text, "there is no profile of this name");
         } else if !named.insert(text.value) {
-            table.fault_at(text, format!("{} is in this list already", quote(text.value)));
+            table.fault_at(text, "is in this list already");
         }
     }
     profiles.iter().map(|profile| &profile.name).filter(|name| named.contains(name.as_str())).cloned().collect()
@@ -340,14 +341,10 @@ impl UniqueNames {
             return Err("must be one line of at most 200 characters".to_owned());
         }
         if !self.0.insert(name.to_owned()) {
-            return Err(format!("{} is already in use; names must be unique", quote(name)));
+            return Err("is already in use; names must be unique".to_owned());
         }
         Ok(name.to_owned())
     }
-}
-
-fn quote(name: &str) -> String {
-    format!("`{}`", crate::model::text::shorten(&crate::model::text::one_line(name), 80))
 }
 
 /// Validates an API key or a profile key, which is sent in a header.
@@ -355,8 +352,8 @@ fn api_key(text: &TextField<'_>) -> Result<SecretString, String> {
     if text.value.trim().is_empty() {
         return Err("is blank".to_owned());
     }
-    if let Some(scheme) = unknown_scheme(text) {
-        return Err(format!("`{scheme}:` is not a supported reference; use {}", Reference::KINDS));
+    if has_unknown_scheme(text) {
+        return Err(format!("is not a supported reference; use {}", Reference::KINDS));
     }
     if !text.value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("contains a space or another character that keys never contain; copy the key again".to_owned());
@@ -364,20 +361,19 @@ fn api_key(text: &TextField<'_>) -> Result<SecretString, String> {
     Ok(SecretString::from(text.value))
 }
 
-/// Returns the scheme of a literal that looks like a reference. A key never contains a colon.
-fn unknown_scheme<'a>(text: &TextField<'a>) -> Option<&'a str> {
-    let (scheme, _) = text.value.split_once(':')?;
-    (text.is_literal
-        && !scheme.is_empty()
-        && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
-    .then_some(scheme)
+/// Returns whether a literal looks like a reference of an unknown kind. A key never contains a colon.
+fn has_unknown_scheme(text: &TextField<'_>) -> bool {
+    text.is_literal
+        && text.value.split_once(':').is_some_and(|(scheme, _)| {
+            !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
 }
 
 /// Validates a Standard Webhooks secret: `whsec_` and the base64 of 24 to 64 bytes.
 fn signing_secret(text: &TextField<'_>) -> Result<SecretString, String> {
     let expected = "is not a signing secret; write `whsec_` and the output of `openssl rand -base64 32`";
-    if let Some(scheme) = unknown_scheme(text) {
-        return Err(format!("`{scheme}:` is not a supported reference; use {}", Reference::KINDS));
+    if has_unknown_scheme(text) {
+        return Err(format!("is not a supported reference; use {}", Reference::KINDS));
     }
     let encoded = text.value.strip_prefix("whsec_").filter(|encoded| !encoded.is_empty()).ok_or(expected)?;
     standardwebhooks::Webhook::new(encoded).map_err(|_| expected)?;
@@ -386,8 +382,8 @@ fn signing_secret(text: &TextField<'_>) -> Result<SecretString, String> {
 
 /// Parses an `https:` URL, or an `http:` URL of this machine.
 fn http_url(text: &TextField<'_>, what: &str) -> Result<Url, String> {
-    if let Some(scheme) = unknown_scheme(text).filter(|scheme| !matches!(*scheme, "http" | "https")) {
-        return Err(format!("`{scheme}:` is neither a supported reference nor a {what}; use {}", Reference::KINDS));
+    if has_unknown_scheme(text) && !text.value.starts_with("http:") && !text.value.starts_with("https:") {
+        return Err(format!("is neither a supported reference nor a {what}; use {}", Reference::KINDS));
     }
     let url = Url::parse(text.value.trim()).map_err(|_| format!("is not a {what}, which starts with `https://`"))?;
     let loopback = match url.host() {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::fault::{Fault, Faults};
 use super::reference::ResolvedReferences;
-use crate::model::threshold::parse_duration;
+use crate::model::threshold::{DurationError, parse_duration};
 
 /// A table of the document. It tracks which keys were read, and reports errors to [`Faults`].
 pub struct Table<'a> {
@@ -47,14 +47,8 @@ impl<'a> Table<'a> {
         self.faults.add(Fault::new(&self.path_of(key), reason));
     }
 
-    /// Reports an error at a string of this table.
+    /// Reports an error at a string of this table. The reason must not repeat the string, which may be a secret.
     pub fn fault_at(&self, text: &TextField<'_>, reason: impl Display) {
-        let reason = reason.to_string();
-        // The value of a reference may be a secret, so the error quotes the reference instead.
-        let reason = match self.resolved.at(&text.path) {
-            Some(reference) => conceal(&reason, text.value, &reference.to_string()),
-            None => reason,
-        };
         self.faults.add(Fault::new(&text.path, reason));
     }
 
@@ -159,7 +153,7 @@ impl<'a> Table<'a> {
 
     /// Returns the duration at `key`, or the default.
     pub fn duration_or(&self, key: &'static str, default: Duration) -> Duration {
-        self.parsed(key, |text| parse_duration(text.value)).unwrap_or(default)
+        self.parsed(key, |text| parse_duration(text.value).map_err(|_| DurationError::REASON)).unwrap_or(default)
     }
 
     /// Parses the string at `key`, if there is one, and reports an error when `parse` returns one.
@@ -215,21 +209,6 @@ impl<'a> Table<'a> {
             self.fault(key, format!("is not a key of this table; the keys are {}", known.join(", ")));
         }
     }
-}
-
-/// Replaces every quotation of `value` in `reason` with `name`.
-fn conceal(reason: &str, value: &str, name: &str) -> String {
-    let line = crate::model::text::one_line(value);
-    let parts: Vec<_> = reason
-        .split('`')
-        .enumerate()
-        .map(|(index, part)| {
-            let quoted = part.trim_end_matches('…');
-            let is_value = index % 2 == 1 && !quoted.is_empty() && (value.contains(quoted) || line.contains(quoted));
-            if is_value { name } else { part }
-        })
-        .collect();
-    parts.join("`")
 }
 
 fn name_of(value: &Value) -> &'static str {

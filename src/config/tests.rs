@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+
+use super::reference::Reference;
 use super::*;
 use crate::model::Threshold;
 
@@ -218,26 +221,26 @@ fn all_errors_are_reported_together_with_their_paths() {
         &[
             "colour: is not a key of this table; the keys are alerts, ayrshare, channels, heartbeat, http, ledger, profiles",
             "ayrshare.api_key: contains a space",
-            "ayrshare.base_url: `ftp:` is neither",
+            "ayrshare.base_url: is neither",
             "ayrshare.concurrency: expected a whole number from 1 to 256",
-            "ayrshare.timeout: `banana` is not a duration",
+            "ayrshare.timeout: is not a duration",
             "ayrshare.scheduled_posts: expected true or false, found a string",
             "profiles[0].key: the primary profile has no key",
-            "profiles[1].name: `A` is already in use",
+            "profiles[1].name: is already in use",
             "profiles[1].key: is blank",
             "profiles[2].name: is blank",
             "profiles[2].key: is missing",
             "profiles[3].name: is missing",
             "profiles[3].key: env:MISSING: this environment variable is not set",
             "profiles[3].primary: expected true or false",
-            "alerts.thresholds[1]: is as long as `1d`",
-            "alerts.thresholds[2]: `0d` is not a duration",
+            "alerts.thresholds[1]: is as long as another",
+            "alerts.thresholds[2]: is not a duration",
             "alerts.repeat: `once-per-threshold` needs a ledger",
             "alerts.when_empty: expected `silent` or `report`",
             "alerts.ignore[0]: is not a valid glob",
             "channels[0].webhook_url: is a webhook of Slack's Workflow Builder",
-            "channels[0].profiles[0]: there is no profile `B`",
-            "channels[1].name: `team` is already in use",
+            "channels[0].profiles[0]: there is no profile of this name",
+            "channels[1].name: is already in use",
             "channels[1].type: expected `slack` or `sns` or `webhook`",
             "channels[2].name: is missing",
             "channels[2].topic_arn: is not the ARN",
@@ -303,6 +306,58 @@ fn errors_and_debug_output_contain_no_secret() {
     assert_eq!(redacted, "[redacted] [redacted] and [redacted]");
 }
 
+/// Replaces each string of a document except references with the next of `values`, and each number with 987654321.
+fn replace_values(value: &mut Value, values: &mut impl Iterator<Item = String>) {
+    match value {
+        Value::String(text) if Reference::parse(text).is_none() => *text = values.next().unwrap_or_default(),
+        Value::Number(number) => *number = 987_654_321.into(),
+        Value::Array(elements) => elements.iter_mut().for_each(|element| replace_values(element, values)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| replace_values(field, values)),
+        _ => {}
+    }
+}
+
+/// Returns a strategy for strings that are valid for some keys, almost valid for others, and all contain a secret.
+fn canary() -> impl Strategy<Value = String> {
+    let around = |before: &'static str, after: &'static str| Just(format!("{before}CANARY{after}"));
+    prop_oneof![
+        around("", ""),
+        around("", "d"),
+        around("1", ""),
+        around("[", ""),
+        around("{a,", ""),
+        around("[b-a]", ""),
+        around("a key\n", ""),
+        around("vault:", ""),
+        around("canary1:", ""),
+        around("https://", ""),
+        around("https://user:", "@example.com/a?b#c"),
+        around("ftp://", ""),
+        around("http://example.com/", ""),
+        around("https://hooks.slack.com/workflows/", ""),
+        around("whsec_", ""),
+        around("arn:aws:sns:", ":1:alerts"),
+        around("arn:aws:sns:a b:", ":alerts"),
+        Just(format!("CANARY{}", "x".repeat(300))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn errors_repeat_no_value(values in proptest::collection::vec(canary(), 40), reached in any::<bool>()) {
+        let mut document: Value = toml::from_str(WHOLE).expect("TOML");
+        replace_values(&mut document, &mut values.into_iter());
+        if reached {
+            // The remaining keys are read, too.
+            document["channels"][0]["type"] = "slack".into();
+            document["channels"][1]["type"] = "sns".into();
+            document["channels"][2]["type"] = "webhook".into();
+        }
+        let found = faults(load(&document.to_string())).concat();
+        prop_assert!(!found.to_lowercase().contains("canary") && !found.contains("987"), "{found}");
+    }
+}
+
 #[test]
 fn errors_do_not_quote_the_value_of_a_reference() {
     for (from, to) in [
@@ -322,7 +377,7 @@ fn a_key_that_looks_like_a_reference_is_an_error() {
     let key = |value: &str| faults(load(&small_with("\"KEY\"", &format!("{value:?}"))));
     assert!(
         key("vault:secret/ayrshare")[0]
-            .starts_with("ayrshare.api_key: `vault:` is not a supported reference; use `env:NAME`, `ssm:")
+            .starts_with("ayrshare.api_key: is not a supported reference; use `env:NAME`, `ssm:")
     );
     assert!(key("ssm:key")[0].starts_with("ayrshare.api_key: `ssm:` must be followed by"));
     assert!(key("secretsmanager:a:b")[0].starts_with("ayrshare.api_key: `secretsmanager:` must be followed by"));
@@ -415,12 +470,14 @@ fn an_invalid_document_location_is_an_error() {
         load("/no/such/file.toml")[0].starts_with("MEDIA_ALERTS_CONFIG: /no/such/file.toml cannot be read: No such")
     );
     for (location, expected) in [
-        ("vault:x", "MEDIA_ALERTS_CONFIG: the document cannot be read from `vault:`; give the path"),
-        ("https://example.com/a.toml", "MEDIA_ALERTS_CONFIG: the document cannot be read from `https:`"),
-        ("env:DOCUMENT", "MEDIA_ALERTS_CONFIG: the document cannot be read from `env:`"),
+        ("vault:x", "MEDIA_ALERTS_CONFIG: the document cannot be read from there; give the path"),
+        ("https://example.com/a.toml", "MEDIA_ALERTS_CONFIG: the document cannot be read from there"),
+        ("env:DOCUMENT", "MEDIA_ALERTS_CONFIG: the document cannot be read from there"),
         ("ssm:name", "MEDIA_ALERTS_CONFIG: `ssm:` must be followed by the full name"),
         ("secretsmanager:", "MEDIA_ALERTS_CONFIG: `secretsmanager:` must be followed by"),
         ("s3:/bucket/key", "MEDIA_ALERTS_CONFIG: `s3:` must be followed by a bucket and a key"),
+        ("[ayrshare]\napi_key = \"SECRET-1\"", "MEDIA_ALERTS_CONFIG: this file cannot be read"),
+        ("{\"ayrshare\": {\"api_key\": \"SECRET-1\"}}", "MEDIA_ALERTS_CONFIG: this file cannot be read"),
         ("./a:b.toml", "MEDIA_ALERTS_CONFIG: ./a:b.toml cannot be read"),
     ] {
         assert!(load(location)[0].starts_with(expected), "{location}: {:?}", load(location));

@@ -36,7 +36,7 @@ impl Announcement {
     /// is announced when it starts to fail, once a day while it fails, and when it has recovered. A post that was
     /// announced is reported as safe if it is no longer at risk and its due date has not passed.
     #[must_use]
-    pub fn new(digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
+    pub fn new(mut digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
         let now = digest.now;
         let lost = lost_posts(memory);
         let is_new = |entry: &Entry| {
@@ -48,11 +48,17 @@ impl Announcement {
             };
             repeat == Repeat::EveryRun || !is_known()
         };
-        let (new, known): (Vec<_>, Vec<_>) = digest.entries.iter().cloned().partition(is_new);
-        // Two entries may have the same key, and a batch of writes must not contain a key twice.
-        let keys: BTreeSet<_> = known.iter().map(key).collect();
-        let renewals =
-            keys.into_iter().filter_map(|key| Some(Change::Put(key.clone(), memory.get(&key)?.renewed(now)?)));
+        let (new, known): (Vec<_>, Vec<_>) = std::mem::take(&mut digest.entries).into_iter().partition(is_new);
+        // Two entries may have the same key.
+        let renewals: BTreeMap<_, _> = known
+            .iter()
+            .map(key)
+            .filter_map(|key| {
+                let renewed = memory.get(&key)?.renewed(now)?;
+                Some((key, renewed))
+            })
+            .collect();
+        let renewals = renewals.into_iter().map(|(key, record)| Change::Put(key, record));
 
         let is_due = |profile: &ProfileName, part: Part| {
             let record = memory.get(&Key::of_failing(profile, part));
@@ -76,40 +82,48 @@ impl Announcement {
     }
 
     /// The changes to make once the channel has confirmed the message with these entries of the digest.
-    #[must_use]
-    pub fn changes(&self, entries: Range<usize>, is_first: bool) -> Vec<Change> {
-        let now = self.digest.now;
-        // Two files without an id share a key, and a batch of writes must not contain a key twice.
-        let records: BTreeMap<_, _> =
-            self.digest.entries[entries].iter().map(|entry| (key(entry), record(entry, now))).collect();
-        let mut changes = if is_first { self.with_first.clone() } else { Vec::new() };
-        changes.extend(records.into_iter().map(|(key, record)| Change::Put(key, record)));
-        changes
+    pub fn changes(&self, entries: Range<usize>, is_first: bool) -> impl Iterator<Item = Change> {
+        let with_first = if is_first { self.with_first.as_slice() } else { &[] };
+        let put = |entry: &Entry| Change::Put(key(entry), record(entry, self.digest.now));
+        with_first.iter().cloned().chain(self.digest.entries[entries].iter().map(put))
     }
 }
 
-/// What each channel has been told about a file: the tightest threshold as the configuration writes it, `expired` or
-/// `undated`.
-#[must_use]
-pub fn announced(item: &Item, memories: &BTreeMap<&str, Memory>, thresholds: &Thresholds) -> BTreeMap<String, String> {
-    let key = Key::of_item(&item.profile, &item.media);
-    let label = |level: Level| match level {
-        Level::OVER => "expired".to_owned(),
-        Level::SEEN => "undated".to_owned(),
-        _ => thresholds
-            .iter()
-            .find(|threshold| Level::of(threshold) == level)
-            .map_or_else(|| format!("{}s", level.seconds()), |threshold| threshold.label().to_owned()),
-    };
-    memories
-        .iter()
-        .filter_map(|(channel, memory)| Some(((*channel).to_owned(), label(memory.get(&key)?.level))))
-        .collect()
+/// What each channel has been told about the files of a survey.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// What each channel has confirmed.
+    pub channels: BTreeMap<String, Memory>,
+    /// The thresholds of the run, for their names.
+    pub thresholds: Thresholds,
+}
+
+impl Announced {
+    /// What each channel has been told about a file: the tightest threshold as the configuration writes it, `expired` or
+    /// `undated`.
+    #[must_use]
+    pub fn of(&self, item: &Item) -> BTreeMap<&str, String> {
+        let key = Key::of_item(&item.profile, &item.media);
+        let told =
+            self.channels.iter().filter_map(|(channel, memory)| Some((channel.as_str(), memory.get(&key)?.level)));
+        told.map(|(channel, level)| (channel, self.label(level))).collect()
+    }
+
+    fn label(&self, level: Level) -> String {
+        match level {
+            Level::OVER => "expired".to_owned(),
+            Level::SEEN => "undated".to_owned(),
+            _ => {
+                let threshold = self.thresholds.iter().find(|threshold| Level::of(threshold) == level);
+                threshold.map_or_else(|| format!("{}s", level.seconds()), |threshold| threshold.label().to_owned())
+            }
+        }
+    }
 }
 
 /// The posts that were announced with a file that is already gone.
 fn lost_posts(memory: &Memory) -> BTreeSet<(&ProfileName, String)> {
-    let lost = memory.iter().filter(|(_, record)| record.level == Level::OVER);
+    let lost = memory.others().filter(|(_, record)| record.level == Level::OVER);
     lost.filter_map(|(key, _)| match key {
         Key::Post { profile, id, .. } => Some((profile, id.clone())),
         Key::Item { .. } | Key::Failing { .. } => None,
@@ -145,7 +159,7 @@ fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileN
         .iter()
         .flat_map(|profile| [(profile.clone(), Part::Media), (profile.clone(), Part::Posts)])
         .filter(|(profile, part)| {
-            memory.contains_key(&Key::of_failing(profile, *part))
+            memory.contains(&Key::of_failing(profile, *part))
                 && !is_unchecked(profile, *part)
                 && survey.has_seen(profile, *part)
         })
@@ -167,7 +181,7 @@ fn former_posts(digest: &Digest, survey: &Survey, memory: &Memory) -> FormerPost
     let at_risk: BTreeSet<_> = survey.posts_at_risk.iter().map(|post| (post.profile.clone(), post_id(post))).collect();
     let mut former = FormerPosts::default();
     let mut said = BTreeSet::new();
-    for (key, record) in memory {
+    for (key, record) in memory.others() {
         let Key::Post { profile, id, .. } = key else { continue };
         let is_seen = digest.profiles.contains(profile)
             && survey.has_seen(profile, Part::Media)
@@ -189,6 +203,8 @@ fn former_posts(digest: &Digest, survey: &Survey, memory: &Memory) -> FormerPost
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use insta::assert_snapshot;
 
     use super::*;
@@ -223,8 +239,7 @@ mod tests {
         if 0 < digest.announced_before {
             lines.push(format!("announced before: {}", digest.announced_before));
         }
-        lines
-            .extend(announcement.changes(0..digest.entries.len(), true).iter().map(|change| said("confirmed", change)));
+        lines.extend(announcement.changes(0..digest.entries.len(), true).map(|change| said("confirmed", &change)));
         lines.extend(announcement.silent.iter().map(|change| said("silent", change)));
         lines.join("\n")
     }
@@ -256,7 +271,7 @@ mod tests {
     }
 
     fn of_post(post: &PostAtRisk, level: Level) -> (Key, Record) {
-        let entry = Entry { urgency: Urgency::PostAtRisk, level, subject: Subject::Post(post.clone()) };
+        let entry = Entry { urgency: Urgency::PostAtRisk, level, subject: Subject::Post(Arc::new(post.clone())) };
         (key(&entry), record(&entry, hours(-24)))
     }
 
@@ -311,8 +326,8 @@ mod tests {
         assert_snapshot!(announce(&memory, &found), @"
         tell: old.png Expired
         tell: no date.png Undated
-        confirmed: put item#Acme#no date.png#- seen, keep 90 days
         confirmed: put item#Acme#old.png#1795413600000 over, keep 90 days
+        confirmed: put item#Acme#no date.png#- seen, keep 90 days
         ");
         let memory = [of_file(&found.items[0], Level::OVER), of_file(&found.items[1], Level::SEEN)];
         assert_snapshot!(announce(&memory, &found), @"announced before: 2");
@@ -403,11 +418,11 @@ mod tests {
     #[test]
     fn only_the_first_message_brings_what_is_no_entry() {
         let mut found = failing();
-        found.items = vec![file("a.png", Some(50)), file("b.png", Some(60))];
-        let announcement = Announcement::new(digest(&found), &found, &Memory::new(), Repeat::OncePerThreshold);
+        found.items = vec![Arc::new(file("a.png", Some(50))), Arc::new(file("b.png", Some(60)))];
+        let announcement = Announcement::new(digest(&found), &found, &Memory::default(), Repeat::OncePerThreshold);
         let keys = |entries: Range<usize>, is_first: bool| {
             let changes = announcement.changes(entries, is_first);
-            changes.iter().map(|change| said("confirmed", change)).collect::<Vec<_>>().join("\n")
+            changes.map(|change| said("confirmed", &change)).collect::<Vec<_>>().join("\n")
         };
         assert_snapshot!(keys(0..1, true), @"
         confirmed: put failing#Acme#media seen, keep 90 days
@@ -420,15 +435,15 @@ mod tests {
     #[test]
     fn a_file_says_what_each_channel_was_told() {
         let item = file("a.png", Some(50));
-        let memory = |level: Level| Memory::from([of_file(&item, level)]);
-        let memories = BTreeMap::from([
-            ("mail", memory(within("3d"))),
-            ("none", Memory::new()),
-            ("over", memory(Level::OVER)),
-            ("seen", memory(Level::SEEN)),
-            ("was 2d", memory(within("2d"))),
+        let memory = |level: Level| Memory::from_iter([of_file(&item, level)]);
+        let channels = BTreeMap::from([
+            ("mail".to_owned(), memory(within("3d"))),
+            ("none".to_owned(), Memory::default()),
+            ("over".to_owned(), memory(Level::OVER)),
+            ("seen".to_owned(), memory(Level::SEEN)),
+            ("was 2d".to_owned(), memory(within("2d"))),
         ]);
-        let told = announced(&item, &memories, &thresholds());
-        assert_snapshot!(format!("{told:?}"), @r#"{"mail": "3d", "over": "expired", "seen": "undated", "was 2d": "172800s"}"#);
+        let announced = Announced { channels, thresholds: thresholds() };
+        assert_snapshot!(format!("{:?}", announced.of(&item)), @r#"{"mail": "3d", "over": "expired", "seen": "undated", "was 2d": "172800s"}"#);
     }
 }

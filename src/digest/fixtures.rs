@@ -1,5 +1,7 @@
 //! Surveys for the tests of what is said and how.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -65,7 +67,7 @@ pub fn survey() -> Survey {
     ];
     let failed = Scan { profile: ProfileName::new("Acme Coffee"), media: Err(failure()), posts: None };
     let mut survey = Survey::new(now(), vec![scan("Head office", head_office), failed, scan("Café 東京", cafe)]);
-    survey.posts_at_risk = vec![PostAtRisk {
+    survey.posts_at_risk = vec![Arc::new(PostAtRisk {
         profile: ProfileName::new("Head office"),
         id: Some("post-1".into()),
         text: Some("Our launch is near!\nStay tuned <@U1> & be there".into()),
@@ -79,7 +81,7 @@ pub fn survey() -> Survey {
             expires_at: Some(now() + SignedDuration::from_hours(5)),
             reason: RiskReason::ExpiresBeforePost,
         }],
-    }];
+    })];
     survey
 }
 
@@ -177,7 +179,7 @@ prop_compose! {
         let failing = (0..failing)
             .map(|index| Scan { profile: ProfileName::new(&format!("<Failing> & {index}")), media: Err(failure()), posts: None });
         let mut survey = Survey::new(now(), scans.chain(failing).collect());
-        survey.posts_at_risk = posts;
+        survey.posts_at_risk = posts.into_iter().map(Arc::new).collect();
         survey
     }
 }

@@ -12,6 +12,7 @@ mod test_surveys;
 mod wording;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -75,9 +76,9 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub enum Subject {
     /// A file of a gallery.
-    File(Item),
+    File(Arc<Item>),
     /// A scheduled post.
-    Post(PostAtRisk),
+    Post(Arc<PostAtRisk>),
 }
 
 impl Entry {
@@ -90,7 +91,7 @@ impl Entry {
         }
     }
 
-    fn of_post(post: &PostAtRisk, now: Timestamp, thresholds: &Thresholds) -> Self {
+    fn of_post(post: &Arc<PostAtRisk>, now: Timestamp, thresholds: &Thresholds) -> Self {
         let level = |media: &MediaAtRisk| match (media.reason, media.expires_at) {
             (RiskReason::AlreadyGone, _) => Level::OVER,
             (RiskReason::ExpiresBeforePost, Some(expires_at)) => {
@@ -99,11 +100,11 @@ impl Entry {
             (RiskReason::ExpiresBeforePost, None) => Level::SEEN,
         };
         let level = post.media.iter().map(level).min().unwrap_or(Level::SEEN);
-        Self { urgency: Urgency::PostAtRisk, level, subject: Subject::Post(post.clone()) }
+        Self { urgency: Urgency::PostAtRisk, level, subject: Subject::Post(Arc::clone(post)) }
     }
 
     /// `None` if the file expires, but has entered none of these thresholds yet.
-    fn of_item(item: &Item, now: Timestamp, thresholds: &Thresholds) -> Option<Self> {
+    fn of_item(item: &Arc<Item>, now: Timestamp, thresholds: &Thresholds) -> Option<Self> {
         let (urgency, level) = match item.state {
             State::Expired => (Urgency::Expired, Level::OVER),
             State::Undated => (Urgency::Undated, Level::SEEN),
@@ -112,7 +113,7 @@ impl Entry {
                 (Urgency::Within(threshold.clone()), Level::of(threshold))
             }
         };
-        Some(Self { urgency, level, subject: Subject::File(item.clone()) })
+        Some(Self { urgency, level, subject: Subject::File(Arc::clone(item)) })
     }
 }
 
@@ -281,8 +282,8 @@ mod tests {
             [("Birch", "b1", 5), ("Acme", "a1", 6), ("Birch", "b2", 7), ("Acme", "a2", 71), ("Acme", "far", 169)];
         let items = items.map(|(profile, name, hours)| file_of(profile, name, Some(hours)));
         let mut found = survey(items.to_vec(), vec![post(60, Some(50))]);
-        found.items.push(file("undated", None));
-        found.items.insert(0, file("expired", Some(0)));
+        found.items.push(Arc::new(file("undated", None)));
+        found.items.insert(0, Arc::new(file("expired", Some(0))));
         found.profiles.push(profile("Birch"));
         assert_snapshot!(sections(&digest(&found)), @"
         Scheduled posts that will fail: Acme
@@ -317,7 +318,7 @@ mod tests {
         assert_eq!(names(&digest(&found)), ["Acme", "Birch", "Cafe"]);
         assert!(digest(&found).is_all_clear());
         found.profiles[2].failed = Some(failure());
-        found.items.push(file("a.png", Some(5)));
+        found.items.push(Arc::new(file("a.png", Some(5))));
         assert_eq!(names(&digest(&found)), ["Acme", "Cafe"]);
         found.items.clear();
         assert_eq!(digest(&found).severity(), "profile-failing");

@@ -1,5 +1,7 @@
 //! Small surveys of the profile `Acme`, for the tests of this layer.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
@@ -30,6 +32,8 @@ pub(super) fn failure() -> Failure {
 
 /// A survey of the profile `Acme`, all of which was checked.
 pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey {
+    let items = items.into_iter().map(Arc::new).collect();
+    let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
     Survey { now: now(), profiles: vec![profile("Acme")], items, posts_at_risk }
 }
 

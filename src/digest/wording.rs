@@ -308,6 +308,8 @@ fn within(threshold: &Threshold) -> String {
 mod tests {
     use insta::assert_snapshot;
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::digest::test_surveys::{digest, failure, file, now, post, survey};
     use crate::model::{MediaAtRisk, ProfileName};
@@ -361,7 +363,7 @@ mod tests {
     #[test]
     fn coverage_advice_good_news_and_closing() {
         let mut found = survey(vec![file("a.png", Some(-1)), file("b.png", Some(5))], vec![post(60, Some(50))]);
-        found.items.push(file("c.png", None));
+        found.items.push(Arc::new(file("c.png", None)));
         found.profiles[0].posts = Some(Err(failure()));
         let mut failing = crate::digest::test_surveys::profile("Birch");
         failing.failed = Some(failure());

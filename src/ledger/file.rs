@@ -76,24 +76,28 @@ impl FileLedger {
     }
 
     pub(super) fn read(&self, channel: &str, now: Timestamp) -> Result<Memory, LedgerError> {
-        let mut records = Vec::new();
+        let mut memory = Memory::default();
         let mut profile = None;
         self.for_each(|of, key, record| {
             if of == channel && now < record.keep_until {
-                records.extend(Key::parse_sharing(key, &mut profile).map(|key| (key, record)));
+                memory.extend(Key::parse_sharing(key, &mut profile).map(|key| (key, record)));
             }
         })?;
-        Ok(records.into_iter().collect())
+        Ok(memory)
     }
 
     /// Writes a new file beside the ledger, makes it durable and puts it in place: a crash leaves the old one or the new
     /// one.
-    pub(super) fn write(&self, channel: &str, changes: &[Change], now: Timestamp) -> Result<(), LedgerError> {
+    pub(super) fn write(
+        &self,
+        channel: &str,
+        changes: impl Iterator<Item = Change>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = regular(&self.path)?.unwrap_or_else(|| self.path.clone());
         let cannot = |error: io::Error| failed(&path, "be written", &error);
         let changes: BTreeMap<_, _> = changes
-            .iter()
             .map(|change| match change {
                 Change::Put(key, record) => (key.to_string(), Some(record)),
                 Change::Delete(key) => (key.to_string(), None),
@@ -135,9 +139,9 @@ impl FileLedger {
         self.open()?;
         let Some(_lock) = self.lock()? else { return self.for_each(|_, _, _| {}) };
         let key = Key::of_failing(&ProfileName::new("check"), Part::Media);
-        self.write(CHECK, &[Change::Put(key.clone(), Record::new(Level::SEEN, now, None))], now)?;
-        let is_kept = self.read(CHECK, now)?.contains_key(&key);
-        self.write(CHECK, &[Change::Delete(key)], now)?;
+        self.write(CHECK, [Change::Put(key.clone(), Record::new(Level::SEEN, now, None))].into_iter(), now)?;
+        let is_kept = self.read(CHECK, now)?.contains(&key);
+        self.write(CHECK, [Change::Delete(key)].into_iter(), now)?;
         if is_kept { Ok(()) } else { Err(LedgerError::NotKept { place: self.path.display().to_string() }) }
     }
 
@@ -268,8 +272,8 @@ impl<W: Write> NewDocument<W> {
         Ok(Self { out, channel: None })
     }
 
-    fn put_all(&mut self, channel: &str, records: &BTreeMap<String, Option<&Record>>) -> io::Result<()> {
-        let mut records = records.iter().filter_map(|(key, record)| Some((key, (*record)?)));
+    fn put_all(&mut self, channel: &str, records: &BTreeMap<String, Option<Record>>) -> io::Result<()> {
+        let mut records = records.iter().filter_map(|(key, record)| Some((key, record.as_ref()?)));
         records.try_for_each(|(key, record)| self.put(channel, key, record))
     }
 
@@ -380,13 +384,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read_by_the_next_process_and_forgotten_in_time() {
         let folder = folder();
-        ledger(&folder).write("team", &[put("A"), put("B")], now()).expect("to be written");
-        ledger(&folder).write("mail", &[put("A")], now()).expect("to be written");
+        ledger(&folder).write("team", [put("A"), put("B")].into_iter(), now()).expect("to be written");
+        ledger(&folder).write("mail", [put("A")].into_iter(), now()).expect("to be written");
         assert_eq!(ledger(&folder).read("team", now()).expect("a memory").len(), 2);
         assert_eq!(ledger(&folder).read("nobody", now()).expect("a memory").len(), 0);
 
         let much_later = now() + jiff::SignedDuration::from_hours(91 * 24);
-        ledger(&folder).write("mail", &[], much_later).expect("to be written");
+        ledger(&folder).write("mail", [].into_iter(), much_later).expect("to be written");
         assert_eq!(ledger(&folder).read("team", now()).expect("a memory").len(), 0);
     }
 
@@ -425,9 +429,11 @@ mod tests {
             let folder = folder();
             let ledger = ledger(&folder);
             fs::write(&ledger.path, corrupt).expect("to be written");
-            for refused in
-                [ledger.read("team", now()).err(), ledger.write("team", &[], now()).err(), ledger.check(now()).err()]
-            {
+            for refused in [
+                ledger.read("team", now()).err(),
+                ledger.write("team", [].into_iter(), now()).err(),
+                ledger.check(now()).err(),
+            ] {
                 assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "{corrupt}: {refused:?}");
             }
             assert_eq!(fs::read_to_string(&ledger.path).expect("a file"), corrupt, "only a run changes anything");
@@ -455,7 +461,7 @@ mod tests {
             fs::write(&ledger.path, other).expect("to be written");
             for refused in [
                 ledger.read("team", now()).err(),
-                ledger.write("team", &[put("A")], now()).err(),
+                ledger.write("team", [put("A")].into_iter(), now()).err(),
                 ledger.check(now()).err(),
                 ledger.lease("one", now()).err(),
             ] {
@@ -485,7 +491,7 @@ mod tests {
             let ledger = FileLedger::new(path(name));
             for refused in [
                 ledger.read("team", now()).err(),
-                ledger.write("team", &[put("A")], now()).err(),
+                ledger.write("team", [put("A")].into_iter(), now()).err(),
                 ledger.check(now()).err(),
                 ledger.lease("one", now()).err(),
             ] {
@@ -501,9 +507,9 @@ mod tests {
         let folder = folder();
         let link = folder.path().join("link.json");
         std::os::unix::fs::symlink(&ledger(&folder).path, &link).expect("a link");
-        ledger(&folder).write("team", &[put("A")], now()).expect("to be written");
+        ledger(&folder).write("team", [put("A")].into_iter(), now()).expect("to be written");
         let linked = FileLedger::new(link.clone());
-        linked.write("team", &[put("B")], now()).expect("to be written");
+        linked.write("team", [put("B")].into_iter(), now()).expect("to be written");
         assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
         assert_eq!(ledger(&folder).read("team", now()).expect("a memory").len(), 2);
     }
@@ -522,7 +528,7 @@ mod tests {
     fn a_ledger_that_is_cut_at_any_byte_is_begun_anew_or_refused() {
         let folder = folder();
         let ledger = ledger(&folder);
-        ledger.write("team", &[put("A"), put("B")], now()).expect("to be written");
+        ledger.write("team", [put("A"), put("B")].into_iter(), now()).expect("to be written");
         let whole = fs::read(&ledger.path).expect("a file");
         // But for the line break at its end.
         for length in 0..whole.len() - 1 {
@@ -542,11 +548,11 @@ mod tests {
     fn a_write_that_never_ended_leaves_the_old_ledger() {
         let folder = folder();
         let ledger = ledger(&folder);
-        ledger.write("team", &[put("A")], now()).expect("to be written");
+        ledger.write("team", [put("A")].into_iter(), now()).expect("to be written");
         let whole = fs::read(&ledger.path).expect("a file");
         fs::write(folder.path().join(".ledger-abc.new"), &whole[..20]).expect("to be written");
         assert_eq!(ledger.read("team", now()).expect("a memory").len(), 1);
-        ledger.write("team", &[put("B")], now()).expect("to be written");
+        ledger.write("team", [put("B")].into_iter(), now()).expect("to be written");
         assert_eq!(ledger.read("team", now()).expect("a memory").len(), 2);
     }
 
@@ -555,7 +561,7 @@ mod tests {
     fn only_its_owner_can_read_a_ledger() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = folder();
-        ledger(&folder).write("team", &[put("A")], now()).expect("to be written");
+        ledger(&folder).write("team", [put("A")].into_iter(), now()).expect("to be written");
         let mode = fs::metadata(ledger(&folder).path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
@@ -566,8 +572,8 @@ mod tests {
         let ledger = ledger(&folder);
         let hostile = ["\"", "}}", "a\nb", "#%", "名📸", ""];
         for channel in hostile {
-            ledger.write(channel, &hostile.map(put), now()).expect("to be written");
-            ledger.write(channel, &[put("more")], now()).expect("to be written");
+            ledger.write(channel, hostile.map(put).into_iter(), now()).expect("to be written");
+            ledger.write(channel, [put("more")].into_iter(), now()).expect("to be written");
         }
         let document: serde_json::Value =
             serde_json::from_slice(&fs::read(&ledger.path).expect("a file")).expect("JSON");
@@ -577,7 +583,7 @@ mod tests {
             assert_eq!(memory.len(), hostile.len() + 1, "{channel}");
         }
         let delete = Change::Delete(Key::of_failing(&ProfileName::new("more"), Part::Media));
-        ledger.write("}}", &[delete], now()).expect("to be written");
+        ledger.write("}}", [delete].into_iter(), now()).expect("to be written");
         assert_eq!(ledger.read("}}", now()).expect("a memory").len(), hostile.len());
     }
 
@@ -585,7 +591,7 @@ mod tests {
     fn a_check_leaves_no_record_and_disturbs_no_run() {
         let folder = folder();
         ledger(&folder).check(now()).expect("a sound ledger");
-        ledger(&folder).write("team", &[put("A")], now()).expect("to be written");
+        ledger(&folder).write("team", [put("A")].into_iter(), now()).expect("to be written");
         let before = fs::read(ledger(&folder).path).expect("a file");
         ledger(&folder).check(now()).expect("a sound ledger");
         assert_eq!(fs::read(ledger(&folder).path).expect("a file"), before);

@@ -108,11 +108,12 @@ impl LedgerStore for Ledger {
     async fn write(
         &self,
         channel: &str,
-        changes: &[Change],
+        changes: impl Iterator<Item = Change>,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<(), LedgerError> {
-        if changes.is_empty() {
+        let mut changes = changes.peekable();
+        if changes.peek().is_none() {
             return Ok(());
         }
         match self {

@@ -1,8 +1,9 @@
 //! What the ledger remembers, and when it is forgotten. Pure.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,96 @@ use super::later;
 use crate::model::{Level, Media, Part, PostAtRisk, ProfileName};
 
 /// What one channel has confirmed.
-pub type Memory = BTreeMap<Key, Record>;
+///
+/// A ledger may hold hundreds of thousands of records of files. A run only looks these up, so their keys are kept as
+/// fingerprints, which takes a fifth of the memory.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    files: HashMap<Fingerprint, FileRecord>,
+    others: BTreeMap<Key, Record>,
+    hashers: [RandomState; 2],
+}
+
+/// Two hashes of a key under random seeds. Nobody can choose two keys that collide, and 128 bits do not collide by chance.
+type Fingerprint = [u64; 2];
+
+/// The parts of a [`Record`] that a file has.
+#[derive(Clone, Debug)]
+struct FileRecord {
+    level: Level,
+    announced_at: Timestamp,
+    keep_until: Timestamp,
+}
+
+impl Memory {
+    /// The record with this key.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Record> {
+        let Key::Item { .. } = key else { return self.others.get(key).cloned() };
+        let FileRecord { level, announced_at, keep_until } = self.files.get(&self.fingerprint(key))?.clone();
+        Some(Record { level, announced_at, keep_until, due_at: None, label: None })
+    }
+
+    /// Whether there is a record with this key.
+    #[must_use]
+    pub fn contains(&self, key: &Key) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The records of posts and failing profiles.
+    pub fn others(&self) -> impl Iterator<Item = (&Key, &Record)> {
+        self.others.iter()
+    }
+
+    /// Adds a record, in place of the one with the same key.
+    pub fn insert(&mut self, key: Key, record: Record) {
+        if let Key::Item { .. } = key {
+            let Record { level, announced_at, keep_until, .. } = record;
+            self.files.insert(self.fingerprint(&key), FileRecord { level, announced_at, keep_until });
+        } else {
+            self.others.insert(key, record);
+        }
+    }
+
+    /// Removes the record with this key.
+    pub fn remove(&mut self, key: &Key) {
+        if let Key::Item { .. } = key {
+            self.files.remove(&self.fingerprint(key));
+        } else {
+            self.others.remove(key);
+        }
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.files.len() + self.others.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn fingerprint(&self, key: &Key) -> Fingerprint {
+        self.hashers.each_ref().map(|hasher| hasher.hash_one(key))
+    }
+}
+
+impl Extend<(Key, Record)> for Memory {
+    fn extend<I: IntoIterator<Item = (Key, Record)>>(&mut self, records: I) {
+        records.into_iter().for_each(|(key, record)| self.insert(key, record));
+    }
+}
+
+impl FromIterator<(Key, Record)> for Memory {
+    fn from_iter<I: IntoIterator<Item = (Key, Record)>>(records: I) -> Self {
+        let mut memory = Self::default();
+        memory.extend(records);
+        memory
+    }
+}
 
 /// How long a record outlives the expiry that it is about, or its last renewal: longer than any repeat.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -33,7 +123,7 @@ const MAX_PROFILE_BYTES: usize = 800;
 ///
 /// Make it with [`Key::of_item`], [`Key::of_post`] and [`Key::of_failing`]: they replace what would make the key longer
 /// than a ledger can store by its hash. Two subjects never have the same key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// A file of a gallery.
     Item {
@@ -245,15 +335,18 @@ pub enum Change {
 
 impl Change {
     /// Makes the change.
-    pub fn apply(&self, memory: &mut Memory) {
+    pub fn apply(self, memory: &mut Memory) {
         match self {
-            Self::Put(key, record) => {
-                memory.insert(key.clone(), record.clone());
-            }
-            Self::Delete(key) => {
-                memory.remove(key);
-            }
+            Self::Put(key, record) => memory.insert(key, record),
+            Self::Delete(key) => memory.remove(&key),
         }
+    }
+
+    /// The key of the record that changes.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        let (Self::Put(key, _) | Self::Delete(key)) = self;
+        key
     }
 }
 

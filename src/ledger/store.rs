@@ -64,7 +64,7 @@ pub trait LedgerStore {
     fn write(
         &self,
         channel: &str,
-        changes: &[Change],
+        changes: impl Iterator<Item = Change>,
         now: Timestamp,
         deadline: Deadline,
     ) -> impl Future<Output = Result<(), LedgerError>>;

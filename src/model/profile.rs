@@ -104,7 +104,7 @@ impl FailureKind {
 }
 
 /// The part of a profile that could not be checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// The gallery. Nothing is known about the profile.

@@ -3,6 +3,7 @@
 //! Every function here is pure. The caller computes how far off a moment is, so nothing here reads a clock.
 
 use std::borrow::Cow;
+use std::io;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -169,6 +170,33 @@ pub fn byte_prefix(text: &str, max: usize) -> &str {
 /// The value as JSON. The types of this crate can always be written as JSON.
 pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The value as JSON, unless that is longer than `max_bytes`: no more than that is ever held.
+pub fn json_within(value: &impl Serialize, max_bytes: usize) -> Option<String> {
+    let mut bounded = Bounded { bytes: Vec::new(), max_bytes };
+    serde_json::to_writer(&mut bounded, value).ok()?;
+    String::from_utf8(bounded.bytes).ok()
+}
+
+/// A writer that fails before it holds more than `max_bytes`.
+struct Bounded {
+    bytes: Vec<u8>,
+    max_bytes: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.max_bytes < self.bytes.len() + bytes.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -51,15 +52,21 @@ const MAX_S: u64 = 10_000 * 366 * 24 * 60 * 60;
 
 /// A text that is not a valid duration.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a duration; write a whole number above 0 and a unit (s, m, h, d or w), like `90m` or `14d`")]
+#[error("`{0}` {reason}", reason = Self::REASON)]
 pub struct DurationError(String);
+
+impl DurationError {
+    /// The error without the text, for texts that may be secrets.
+    pub const REASON: &str =
+        "is not a duration; write a whole number above 0 and a unit (s, m, h, d or w), like `90m` or `14d`";
+}
 
 /// How long before its expiry an item is announced.
 ///
 /// A threshold is shown as the configuration writes it (`7d`, `168h`). Two thresholds of the same length are equal.
 #[derive(Clone, Debug)]
 pub struct Threshold {
-    label: String,
+    label: Arc<str>,
     span: Duration,
 }
 
@@ -70,7 +77,7 @@ impl Threshold {
     ///
     /// Returns an error when the text is not a valid duration.
     pub fn parse(text: &str) -> Result<Self, DurationError> {
-        Ok(Self { span: parse_duration(text)?, label: text.to_owned() })
+        Ok(Self { span: parse_duration(text)?, label: text.into() })
     }
 
     /// Returns the length of the threshold.

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 pub use client::{client, client_from_environment};
 pub use deadline::Deadline;
-pub(crate) use request::with_causes;
 pub use request::{Answer, NetError, send, send_streaming};
+pub(crate) use request::{parse_retry_after, with_causes};
 pub use retry::{Retry, retrying, retrying_at_most};
 
 /// The timeout of one message to a channel, and of one call of the AWS SDK.

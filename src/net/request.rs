@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{RequestBuilder, StatusCode};
 
 use super::Deadline;
@@ -90,7 +90,7 @@ pub async fn send_streaming(
     let exchange = async {
         let mut response = request.timeout(timeout).send().await.map_err(|error| net_error(error, timeout))?;
         let status = response.status();
-        let retry_after = retry_after(response.headers(), Timestamp::now());
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
         let mut body = Vec::new();
         let mut left = max_bytes;
         while let Some(chunk) = response.chunk().await.map_err(|error| net_error(error, timeout))? {
@@ -128,9 +128,13 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-/// Parses `Retry-After`, which is a number of seconds or an HTTP date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+/// Parses the value of `Retry-After`, which is a number of seconds or an HTTP date.
+pub(crate) fn parse_retry_after(value: &str) -> Option<Duration> {
+    retry_after(value, Timestamp::now())
+}
+
+fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
@@ -146,8 +150,7 @@ mod tests {
     fn retry_after_is_seconds_or_a_date() {
         let now = "2026-11-23T06:00:00Z".parse().expect("a time");
         let check = |value: &str, expected: Option<u64>| {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().expect("a header"))]);
-            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value}");
+            assert_eq!(retry_after(value, now), expected.map(Duration::from_secs), "{value}");
         };
         check("7", Some(7));
         check(" 7 ", Some(7));

@@ -12,6 +12,7 @@ mod view;
 pub(crate) use view::{coverage, headline};
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -104,9 +105,9 @@ pub struct Report<'a> {
     /// What could not be checked, as far as it is shown.
     pub failed: Vec<FailedProfile>,
     /// The posts at risk that are shown.
-    pub posts: &'a [PostAtRisk],
+    pub posts: &'a [Arc<PostAtRisk>],
     /// The files that are shown.
-    pub items: &'a [Item],
+    pub items: &'a [Arc<Item>],
     /// How many files there are, of what kind.
     pub media: MediaCounts,
     /// The posts that will fail because of a file.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -85,7 +87,7 @@ fn a_fingerprint_tells_content_and_not_runs() {
     let mut later = again.clone();
     later.now = now() + SignedDuration::from_hours(1);
     let mut changed = first.clone();
-    changed.items[0].media.file_name = Some("another.png".to_owned());
+    Arc::make_mut(&mut changed.items[0]).media.file_name = Some("another.png".to_owned());
     for format in Format::ALL {
         let known = fingerprint(&first, format);
         assert_eq!(known, fingerprint(&again, format), "{format:?}");
@@ -118,7 +120,7 @@ fn what_does_not_fit_is_counted() {
 #[test]
 fn days_beyond_the_picture_are_counted() {
     let mut far = survey_of(3);
-    far.items[2].media.expires_at = Some(now() + SignedDuration::from_hours(24 * 36_500));
+    Arc::make_mut(&mut far.items[2]).media.expires_at = Some(now() + SignedDuration::from_hours(24 * 36_500));
     let page = page(&far);
     assert!(page.contains("1 file expires later than that."), "{page}");
     assert_eq!(page.matches("class=\"bar\"").count(), 29);

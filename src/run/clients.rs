@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use aws_sdk_sns::config::StalledStreamProtectionConfig;
 use aws_types::region::Region;
 
 use crate::channel::SendError;
@@ -45,7 +46,10 @@ impl Clients {
         let mut sns = HashMap::new();
         for (topic, aws) in topics.into_iter().zip(aws.into_iter().cycle()) {
             let region = Region::new(topic.region().to_owned());
-            let config = aws_sdk_sns::config::Builder::from(aws).region(region).build();
+            // Every request has a deadline of its own. A function with little CPU that is busy is not a connection that stalls.
+            let no_protection = StalledStreamProtectionConfig::disabled();
+            let config = aws_sdk_sns::config::Builder::from(aws).region(region);
+            let config = config.stalled_stream_protection(no_protection).build();
             let client: LazySns = LazyLock::new(Box::new(|| aws_sdk_sns::Client::from_conf(config)));
             sns.insert(topic.region().to_owned(), client);
         }

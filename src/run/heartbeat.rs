@@ -25,7 +25,9 @@ pub async fn beat(http: &Client, url: &SecretUrl, is_alive: bool, deadline: Dead
             Ok(answer) if answer.status.is_success() => Ok(()),
             Ok(answer) => Err(SendError::refused("the heartbeat", &answer)),
             // A repeated heartbeat does no harm.
-            Err(error @ NetError::TimedOut(_)) => Err(SendError { retry: Retry::Backoff, ..error.into() }),
+            Err(error @ (NetError::TimedOut(_) | NetError::Broken(_))) => {
+                Err(SendError { retry: Retry::Backoff, ..error.into() })
+            }
             Err(error) => Err(error.into()),
         }
     };

@@ -147,10 +147,16 @@ mod tests {
         }
 
         async fn read(&self, _: &str, _: Timestamp, _: Deadline) -> Result<Memory, LedgerError> {
-            Ok(Memory::new())
+            Ok(Memory::default())
         }
 
-        async fn write(&self, _: &str, _: &[Change], _: Timestamp, _: Deadline) -> Result<(), LedgerError> {
+        async fn write(
+            &self,
+            _: &str,
+            _: impl Iterator<Item = Change>,
+            _: Timestamp,
+            _: Deadline,
+        ) -> Result<(), LedgerError> {
             Ok(())
         }
 

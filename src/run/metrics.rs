@@ -41,6 +41,7 @@ pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> Strin
             ("PostsAtRisk", result.survey.posts_at_risk.len() as u64),
             ("AlertsDelivered", count(Outcome::Delivered) as u64),
             ("DeliveryFailures", count(Outcome::Failed) as u64),
+            ("LedgerFailures", u64::from(result.ledger_error.is_some())),
             ("RunsCompleted", u64::from(result.status != Status::Failed)),
             (DURATION, result.duration_ms),
         ],

@@ -13,7 +13,7 @@ pub mod services;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
@@ -26,7 +26,7 @@ use crate::config::Repeat;
 use crate::config::{Channel, ChannelKind, Config, Profile, WhenEmpty};
 use crate::digest::Digest;
 use crate::digest::ReportLink;
-use crate::digest::announce::{Announcement, announced};
+use crate::digest::announce::{Announced, Announcement};
 use crate::ledger::{Change, LedgerError, LedgerStore, Memory};
 use crate::model::Status;
 use crate::model::threshold::Thresholds;
@@ -42,8 +42,10 @@ use crate::scan::survey::{Scan, Survey};
 const MAX_TO_ANSWER: Duration = Duration::from_secs(1);
 /// Kept free after the looking, to send in.
 const MAX_TO_SEND: Duration = Duration::from_secs(15);
-/// What one look into the ledger may take.
-const MAX_FOR_LEDGER: Duration = Duration::from_secs(5);
+/// What taking the lease may take: a ledger that hangs must not cost the scan its time.
+const MAX_FOR_LEASE: Duration = Duration::from_secs(5);
+/// What reading or writing the ledger may take at least, where the run has that much time left.
+const MIN_FOR_LEDGER: Duration = Duration::from_secs(5);
 /// Kept free at the very end, for whatever comes after the sending.
 const MAX_FOR_THE_END: Duration = Duration::from_millis(300);
 /// The pause between two messages to one channel: Slack takes about one a second.
@@ -163,13 +165,15 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             Action::Test => Box::pin(self.test()).await,
         };
         result.ledger_error = self.ledger_error();
-        // What a report says of galleries is whole without the ledger.
-        let needs_ledger = matches!(self.plan.action, Action::Alert | Action::Check);
-        if (needs_ledger && result.ledger_error.is_some())
-            || result.channels.iter().any(|channel| channel.outcome == Outcome::Failed)
-        {
-            result.status = Status::Failed;
-        }
+        let has_failed = |channel: &ChannelResult| channel.outcome == Outcome::Failed;
+        result.status = match (self.plan.action, &result.ledger_error) {
+            _ if result.channels.iter().any(has_failed) => Status::Failed,
+            (Action::Check, Some(_)) => Status::Failed,
+            // Not failed, or Lambda would run it again, and everything would be announced again.
+            (Action::Alert, Some(_)) if result.status == Status::Ok => Status::Partial,
+            // A report is whole without the ledger.
+            _ => result.status,
+        };
         result.duration_ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         result
     }
@@ -186,8 +190,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 
     async fn alert_under_lease(&self) -> RunResult {
         let Some(ledger) = self.ledger() else { return self.alert(None).await };
-        // A ledger that hangs must not cost the scan its time.
-        let until = self.scan_until.within(MAX_FOR_LEDGER.min(self.scan_until.remaining() / 4));
+        let until = self.scan_until.within(MAX_FOR_LEASE.min(self.scan_until.remaining() / 4));
         let taken_at = self.services.now();
         match ledger.lease(&self.id, taken_at, until).await {
             Ok(Some(lease)) => {
@@ -217,25 +220,25 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
     }
 
-    /// Scans and announces. Without a lease nothing is recorded: because nothing may be, or because the ledger failed,
-    /// and then everything is sent, for a repetition is better than silence.
+    /// Scans and announces. Without a lease, because the ledger failed, another run may announce the same at the same
+    /// time: that is better than silence.
     async fn alert(&self, lease: Option<&RunLease<'_, L>>) -> RunResult {
         let survey = self.scan().await;
         let served = self.side_by_side(|channel| self.announce(channel, &survey, lease)).await;
         let (channels, memories): (Vec<_>, Vec<_>) = served.into_iter().unzip();
-        RunResult { channels, ..self.result(survey, &self.by_channel(memories)) }
+        RunResult { channels, ..self.result(survey, self.by_channel(memories)) }
     }
 
     async fn report(&self) -> RunResult {
         let survey = self.scan().await;
         let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
-        self.result(survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()))
+        self.result(survey, self.by_channel(memories))
     }
 
     async fn check(&self) -> RunResult {
         let survey = self.scan().await;
         let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
-        let mut result = self.result(survey, &self.by_channel(memories.into_iter().map(Result::ok).collect()));
+        let mut result = self.result(survey, self.by_channel(memories));
         result.channels = self.side_by_side(|channel| self.prove(channel)).await;
         if let Some(ledger) = self.ledger
             && let Err(error) = ledger.check(self.now, self.send_until).await
@@ -246,7 +249,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 
     async fn test(&self) -> RunResult {
-        let mut result = self.result(Survey::new(self.now, Vec::new()), &BTreeMap::new());
+        let mut result = self.result(Survey::new(self.now, Vec::new()), BTreeMap::new());
         result.configured = self.plan.profiles.len();
         result.status = Status::Ok;
         result.channels = self.side_by_side(|channel| self.send_sample(channel)).await;
@@ -255,7 +258,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 
     /// The result of a run that found another one under way.
     fn busy(&self) -> RunResult {
-        let mut result = self.result(Survey::new(self.now, Vec::new()), &BTreeMap::new());
+        let mut result = self.result(Survey::new(self.now, Vec::new()), BTreeMap::new());
         result.configured = self.plan.profiles.len();
         result.status = Status::Partial;
         result.channels = self.plan.channels.iter().map(|channel| outcome(channel, Outcome::Busy)).collect();
@@ -267,8 +270,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         join_all(self.plan.channels.iter().map(|channel| Box::pin(work(channel)))).await
     }
 
-    fn by_channel(&self, memories: Vec<Option<Memory>>) -> BTreeMap<&'a str, Memory> {
-        let names = self.plan.channels.iter().map(|channel| channel.name.as_str());
+    fn by_channel(&self, memories: Vec<Option<Memory>>) -> BTreeMap<String, Memory> {
+        let names = self.plan.channels.iter().map(|channel| channel.name.clone());
         names.zip(memories).filter_map(|(name, memory)| Some((name, memory?))).collect()
     }
 
@@ -306,11 +309,9 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 
     /// What was found, as a result without channels; `memories` are those of the channels that have one.
-    fn result(&self, survey: Survey, memories: &BTreeMap<&str, Memory>) -> RunResult {
-        let announced = (!memories.is_empty()).then(|| {
-            let thresholds = self.all_thresholds();
-            survey.items.iter().map(|item| announced(item, memories, &thresholds)).collect()
-        });
+    fn result(&self, survey: Survey, memories: BTreeMap<String, Memory>) -> RunResult {
+        let announced =
+            (!memories.is_empty()).then(|| Announced { channels: memories, thresholds: self.all_thresholds() });
         let result = RunResult::of_survey(survey, &self.id, self.plan.action);
         RunResult { dry_run: self.plan.dry_run, announced, ..result }
     }
@@ -326,25 +327,16 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         if profiles.is_empty() {
             return (outcome(channel, Outcome::NothingDue), None);
         }
-        let mut memory = if self.plan.dry_run || lease.is_some() { self.read_memory(channel).await.ok() } else { None };
+        let mut memory = self.read_memory(channel).await;
         let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel));
         digest.ledger_note = self.ledger_note(lease, memory.is_some());
         digest.report_link = self.report_link(channel);
         let repeat = if memory.is_some() { self.config.alerts.repeat } else { Repeat::EveryRun };
-        let announcement = Announcement::new(digest, survey, &memory.clone().unwrap_or_default(), repeat);
-
-        let remembers = lease.is_some() && memory.is_some();
-        let remember = async |changes: Vec<Change>, memory: &mut Option<Memory>| {
-            if remembers && is_ours(lease).await {
-                self.remember(channel, &changes).await;
-                if let Some(memory) = memory {
-                    for change in changes {
-                        change.apply(memory);
-                    }
-                }
-            }
-        };
-        remember(announcement.silent.clone(), &mut memory).await;
+        let nothing = Memory::default();
+        let announcement = Announcement::new(digest, survey, memory.as_ref().unwrap_or(&nothing), repeat);
+        if is_ours(lease).await {
+            self.record(channel, || announcement.silent.iter().cloned(), &mut memory).await;
+        }
 
         let digest = &announcement.digest;
         let says_all_clear = self.config.alerts.when_empty == WhenEmpty::Report && digest.is_all_clear();
@@ -352,8 +344,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             return (outcome(channel, Outcome::NothingDue), memory);
         }
         let messages = render(channel, digest, &self.id, &|| {
-            let memories = memory.iter().map(|memory| (channel.name.as_str(), memory.clone())).collect();
-            self.result(survey.of_profiles(&profiles), &memories)
+            let memories = memory.iter().map(|memory| (channel.name.clone(), memory.clone())).collect();
+            self.result(survey.of_profiles(&profiles), memories)
         });
         if self.plan.dry_run {
             return (rendered(channel, &messages), memory);
@@ -365,7 +357,9 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
                 break;
             }
             let confirmed = sent.announced - message.entries..sent.announced;
-            remember(announcement.changes(confirmed, index == 0), &mut memory).await;
+            if is_ours(lease).await {
+                self.record(channel, || announcement.changes(confirmed.clone(), index == 0), &mut memory).await;
+            }
         }
         (sent, memory)
     }
@@ -384,7 +378,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         let survey = sample(self.now, &profiles, &thresholds);
         let report_link = self.report_link(channel);
         let digest = Digest { is_test: true, report_link, ..Digest::new(&survey, &profiles, &thresholds) };
-        let messages = render(channel, &digest, &self.id, &|| self.result(survey.clone(), &BTreeMap::new()));
+        let messages = render(channel, &digest, &self.id, &|| self.result(survey.clone(), BTreeMap::new()));
         if self.plan.dry_run {
             return rendered(channel, &messages);
         }
@@ -433,24 +427,33 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         proved
     }
 
-    /// What a channel has confirmed; empty without a ledger.
-    async fn read_memory(&self, channel: &Channel) -> Result<Memory, ()> {
-        let Some(ledger) = self.ledger() else { return Err(()) };
-        let until = self.send_until.within(MAX_FOR_LEDGER.min(self.send_until.remaining() / 3));
-        ledger.read(&channel.name, self.now, until).await.map_err(|error| self.note_ledger_error(&error))
+    /// What a channel has confirmed; `None` without a ledger, or when it cannot be read.
+    async fn read_memory(&self, channel: &Channel) -> Option<Memory> {
+        let until = half_of(self.send_until);
+        let read = self.ledger()?.read(&channel.name, self.now, until).await;
+        read.inspect_err(|error| self.note_ledger_error(error)).ok()
     }
 
-    async fn remember(&self, channel: &Channel, changes: &[Change]) {
-        if let Some(ledger) = self.ledger()
-            && let Err(error) = ledger.write(&channel.name, changes, self.now, self.deadline).await
-        {
+    /// Records what a channel has confirmed, in the ledger and in the memory that was read from it.
+    async fn record<I: Iterator<Item = Change>>(
+        &self,
+        channel: &Channel,
+        changes: impl Fn() -> I,
+        memory: &mut Option<Memory>,
+    ) {
+        let Some(ledger) = self.ledger().filter(|_| self.remembers()) else { return };
+        // A ledger that hangs must not keep the next message from being sent.
+        if let Err(error) = ledger.write(&channel.name, changes(), self.now, half_of(self.deadline)).await {
             self.note_ledger_error(&error);
+        }
+        if let Some(memory) = memory {
+            changes().for_each(|change| change.apply(memory));
         }
     }
 
     /// What a digest says of the ledger: that it was begun anew, or that it could not be read.
     fn ledger_note(&self, lease: Option<&RunLease<'_, L>>, is_read: bool) -> Option<String> {
-        if self.remembers() && !is_read {
+        if self.remembers() && !(is_read && lease.is_some()) {
             let reason = self.ledger_error().unwrap_or_else(|| "no reason given".to_owned());
             return Some(format!("What was announced before could not be looked up, so this may repeat it: {reason}."));
         }
@@ -469,6 +472,11 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 }
 
+/// Half of the time until a deadline, and at least what the ledger usually needs.
+fn half_of(deadline: Deadline) -> Deadline {
+    deadline.within(MIN_FOR_LEDGER.max(deadline.remaining() / 2))
+}
+
 /// What a channel is told in a test: one file, which enters the tightest threshold just now.
 fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> Survey {
     let threshold = thresholds.iter().next().cloned();
@@ -476,12 +484,11 @@ fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> 
     let media = Media { file_name: Some("[TEST] sample.mp4".to_owned()), expires_at, ..Media::default() };
     let scan = |name: &ProfileName| Scan { profile: name.clone(), media: Ok(Gallery::default()), posts: None };
     let mut survey = Survey::new(now, profiles.iter().map(scan).collect());
-    survey.items.extend(profiles.first().map(|profile| Item {
-        profile: profile.clone(),
-        media,
-        state: State::Expiring,
-        threshold,
-    }));
+    survey.items.extend(
+        profiles
+            .first()
+            .map(|profile| Arc::new(Item { profile: profile.clone(), media, state: State::Expiring, threshold })),
+    );
     survey
 }
 

@@ -2,13 +2,15 @@
 //! `format = "json"` get.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::command::Action;
-use crate::model::text::{self, json};
+use crate::digest::announce::Announced;
+use crate::model::text::{self, json, json_within};
 use crate::model::{FailedProfile, Item, MediaKind, PostAtRisk, ProfileName, State, Status, Threshold};
 use crate::report::{self, Format, Question, Rendered, Report};
 use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
@@ -30,8 +32,8 @@ pub struct RunResult {
     pub configured: usize,
     /// What the run found. Every "in 2 days" counts from its `now`.
     pub survey: Survey,
-    /// With a ledger, for each item of the survey: the tightest threshold that each channel has confirmed.
-    pub announced: Option<Vec<BTreeMap<String, String>>>,
+    /// With a ledger: what each channel has confirmed.
+    pub announced: Option<Announced>,
     /// What became of each channel.
     pub channels: Vec<ChannelResult>,
     /// Why the ledger could not be used, if it could not.
@@ -107,21 +109,20 @@ impl RunResult {
     /// Failed profiles come first, then posts, then items, because the gravest must not be what is left out.
     #[must_use]
     pub fn to_json_within(&self, max_bytes: usize) -> FittedJson {
-        let whole = self.to_json();
-        if whole.len() <= max_bytes {
-            return FittedJson { text: whole, is_cut: false };
-        }
         let failed = self.survey.failed();
         let all = Shown::all_of(&self.survey, &failed);
+        if let Some(text) = json_within(&ResultJson::new(self, &all), max_bytes) {
+            return FittedJson { text, is_cut: false };
+        }
         let nothing = Shown { failed: &[], posts: &[], items: &[] };
         // The counts of what is left out are in `nothing` already; they only become shorter.
         let mut room = max_bytes.saturating_sub(json(&ResultJson::new(self, &nothing)).len());
         let posts = self.survey.posts_by_media();
-        let item_bytes = |(index, item): (usize, &Item)| json(&self.item_json(index, item, &posts)).len();
+        let item_bytes = |item: &Arc<Item>| json(&self.item_json(item, &posts)).len();
         let shown = Shown {
             failed: &all.failed[..fitting(all.failed.iter().map(|failed| json(failed).len()), &mut room)],
             posts: &all.posts[..fitting(all.posts.iter().map(|post| json(post).len()), &mut room)],
-            items: &all.items[..fitting(all.items.iter().enumerate().map(item_bytes), &mut room)],
+            items: &all.items[..fitting(all.items.iter().map(item_bytes), &mut room)],
         };
         FittedJson { text: json(&ResultJson::new(self, &shown)), is_cut: true }
     }
@@ -139,11 +140,11 @@ impl RunResult {
             let shown = Shown { failed: &report.failed, posts: report.posts, items: report.items };
             json(&ResultJson::new(self, &shown))
         };
-        let known = json(&self.announced);
+        let known = json(&AnnouncedJson(self));
         report::render(&self.survey, format, question, max_bytes, size, &to_json, &known)
     }
 
-    fn item_json<'a>(&'a self, index: usize, item: &'a Item, posts: &'a PostsByMedia<'_>) -> ItemJson<'a> {
+    fn item_json<'a>(&'a self, item: &'a Item, posts: &'a PostsByMedia<'_>) -> ItemJson<'a> {
         let media = &item.media;
         let left = item.remaining(self.survey.now);
         ItemJson {
@@ -159,7 +160,7 @@ impl RunResult {
             state: item.state,
             threshold: item.threshold.as_ref(),
             posts_at_risk: posts.of(item),
-            announced: self.announced.as_ref().and_then(|announced| announced.get(index)),
+            announced: self.announced.as_ref().map(|announced| announced.of(item)),
         }
     }
 
@@ -219,8 +220,8 @@ fn fitting(sizes: impl Iterator<Item = usize>, room: &mut usize) -> usize {
 /// The beginnings of the lists that a JSON result shows.
 struct Shown<'a> {
     failed: &'a [FailedProfile],
-    posts: &'a [PostAtRisk],
-    items: &'a [Item],
+    posts: &'a [Arc<PostAtRisk>],
+    items: &'a [Arc<Item>],
 }
 
 impl<'a> Shown<'a> {
@@ -243,7 +244,7 @@ struct ResultJson<'a> {
     items: ItemsJson<'a>,
     #[serde(skip_serializing_if = "is_zero")]
     items_left_out: usize,
-    posts_at_risk: &'a [PostAtRisk],
+    posts_at_risk: &'a [Arc<PostAtRisk>],
     #[serde(skip_serializing_if = "is_zero")]
     posts_left_out: usize,
     channels: &'a [ChannelResult],
@@ -290,14 +291,24 @@ struct ProfilesJson<'a> {
 /// Items, written one by one: a result may have hundreds of thousands.
 struct ItemsJson<'a> {
     result: &'a RunResult,
-    items: &'a [Item],
+    items: &'a [Arc<Item>],
 }
 
 impl Serialize for ItemsJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let posts = self.result.survey.posts_by_media();
-        serializer
-            .collect_seq(self.items.iter().enumerate().map(|(index, item)| self.result.item_json(index, item, &posts)))
+        serializer.collect_seq(self.items.iter().map(|item| self.result.item_json(item, &posts)))
+    }
+}
+
+/// What the channels have been told of all items, in their order.
+struct AnnouncedJson<'a>(&'a RunResult);
+
+impl Serialize for AnnouncedJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let RunResult { announced, survey, .. } = self.0;
+        let announced = announced.iter().flat_map(|announced| survey.items.iter().map(|item| announced.of(item)));
+        serializer.collect_seq(announced)
     }
 }
 
@@ -317,7 +328,7 @@ struct ItemJson<'a> {
     threshold: Option<&'a Threshold>,
     posts_at_risk: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    announced: Option<&'a BTreeMap<String, String>>,
+    announced: Option<BTreeMap<&'a str, String>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -329,6 +340,9 @@ fn is_zero(number: &usize) -> bool {
 pub(crate) mod tests {
     use super::*;
     use crate::digest::fixtures::{survey, survey_of};
+    use crate::ledger::{Key, Record};
+    use crate::model::Level;
+    use crate::model::threshold::Thresholds;
 
     /// The result of an alert run that found `survey`.
     pub(crate) fn result(survey: Survey) -> RunResult {
@@ -352,9 +366,17 @@ pub(crate) mod tests {
 
     #[test]
     fn announced_belongs_to_the_item_at_its_place() {
-        let announced = |label: &str| BTreeMap::from([("team".to_owned(), label.to_owned())]);
         let mut result = result(survey_of(2));
-        result.announced = Some(vec![announced("7d"), announced("1d")]);
+        let record = |(item, threshold): (&Arc<Item>, &str)| {
+            let level = Level::of(&Threshold::parse(threshold).expect("a threshold"));
+            (Key::of_item(&item.profile, &item.media), Record::new(level, result.survey.now, None))
+        };
+        let memory = result.survey.items.iter().zip(["7d", "1d"]).map(record).collect();
+        let thresholds = ["7d", "1d"].map(|text| Threshold::parse(text).expect("a threshold"));
+        result.announced = Some(Announced {
+            channels: BTreeMap::from([("team".to_owned(), memory)]),
+            thresholds: Thresholds::new(thresholds).expect("thresholds"),
+        });
         let json = parsed(&result.to_json());
         assert_eq!(
             (&json["items"][0]["announced"]["team"], &json["items"][1]["announced"]["team"]),

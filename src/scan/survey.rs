@@ -1,6 +1,7 @@
 //! The survey: everything that a run found in its profiles, the most urgent first. Pure.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -47,9 +48,9 @@ pub struct Survey {
     pub profiles: Vec<SurveyedProfile>,
     /// The files that matter, sorted by expiry. Files without an expiry come last; files with the same expiry keep the
     /// order of their galleries.
-    pub items: Vec<Item>,
+    pub items: Vec<Arc<Item>>,
     /// The scheduled posts that will fail, the earliest first.
-    pub posts_at_risk: Vec<PostAtRisk>,
+    pub posts_at_risk: Vec<Arc<PostAtRisk>>,
 }
 
 /// What a survey knows about one profile.
@@ -80,7 +81,7 @@ impl Survey {
                 posts: scan.posts.as_ref().and_then(|posts| posts.as_deref().ok()).unwrap_or_default(),
             })
             .collect();
-        let posts_at_risk = posts::at_risk(&known, now);
+        let posts_at_risk = posts::at_risk(&known, now).into_iter().map(Arc::new).collect();
         let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk };
         for Scan { profile: name, media, posts } in scans {
             let (gallery, failed) = match media {
@@ -90,7 +91,7 @@ impl Survey {
             let Gallery { listed, ignored, items, .. } = gallery;
             let posts = posts.map(|posts| posts.map(drop));
             survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, posts });
-            survey.items.extend(items);
+            survey.items.extend(items.into_iter().map(Arc::new));
         }
         survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
         survey
@@ -253,7 +254,7 @@ mod tests {
             Scan { media: Ok(gallery(&c, &[Some(1)])), profile: c.clone(), posts: None },
         ];
         let survey = Survey::new(now(), scans);
-        let hours = |item: &Item| item.remaining(now()).map(|left| left.as_hours());
+        let hours = |item: &Arc<Item>| item.remaining(now()).map(|left| left.as_hours());
         assert_eq!(survey.items.iter().map(hours).collect::<Vec<_>>(), [Some(-2), Some(1), Some(30), None]);
         assert_eq!((survey.configured(), survey.checked(), survey.status()), (3, 2, Status::Partial));
         let expected = MediaCounts { listed: 8, expiring: 2, expired: 1, undated: 1, ignored: 2 };

@@ -1,10 +1,14 @@
 //! Failures are reported, retried if that may help, and do not stop the rest of the run.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use media_expiry_alerts::demo::stand_ins::{Call, Reply, SnsStandIn};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::TcpListener;
 
 use crate::support::{ACME_KEY, API_KEY, CAFE_KEY, Ends, World, file, in_hours, scheduled, slack_text};
 
@@ -95,6 +99,55 @@ async fn a_message_that_may_have_arrived_is_not_resent() {
     assert_eq!(function.slack.attempts(), 1);
     assert_eq!(function.sns.publications().len(), 1);
     function.end().await;
+}
+
+/// Reads each request completely and then closes the connection without an answer. Returns the origin of the server and
+/// the number of requests so far.
+async fn closing_server() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut stream = BufReader::new(stream);
+            let (mut line, mut length) = (String::new(), 0);
+            while stream.read_line(&mut line).await.expect("a line") != 0 && line != "\r\n" {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().expect("a number");
+                }
+                line.clear();
+            }
+            stream.read_exact(&mut vec![0; length]).await.expect("the whole body");
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (origin, requests)
+}
+
+#[tokio::test]
+async fn a_message_is_not_resent_if_the_connection_breaks_after_the_request() {
+    let check = async |channel: usize| {
+        let mut world = World::with_gallery(&[file("today.png", 5)]).await;
+        world.add_webhook();
+        let (origin, requests) = closing_server().await;
+        match channel {
+            0 => {
+                let url = world.slack.url().replace(&world.slack.origin(), &origin);
+                world.config["channels"][0]["webhook_url"] = url.into();
+            }
+            1 => _ = world.variables.insert("AWS_ENDPOINT_URL_SNS".to_owned(), origin),
+            _ => world.config["channels"][channel]["url"] = origin.into(),
+        }
+        let name = world.config["channels"][channel]["name"].as_str().expect("a name").to_owned();
+        let function = world.start().await;
+        let (kind, message) = function.error(&scheduled()).await;
+        assert!(kind == "RunFailed" && message.contains(&name), "{message}");
+        assert_eq!(requests.load(Ordering::SeqCst), 1, "{name}");
+        function.end().await;
+    };
+    join_all([0, 1, 2].map(check)).await;
 }
 
 #[tokio::test]

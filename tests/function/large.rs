@@ -72,6 +72,33 @@ async fn a_gallery_of_a_hundred_thousand_files_fits_into_the_smallest_function()
     function.end().await;
 }
 
+/// The largest run that the documentation promises for a function with 256 MB.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn two_hundred_thousand_files_that_matter_fit_into_256_mb_with_three_channels_and_a_ledger() {
+    const FILES: usize = 200_000;
+    let mut world = gallery_of(FILES.try_into().expect("a number"), 0).await;
+    world.add_webhook();
+    world.add_ledger();
+    world.config["ayrshare"]["timeout"] = json!("100s");
+    world.memory_limit = Some(256_000_000);
+    let function = world.start().await;
+    let outcomes = async || {
+        let result = function.answer(&scheduled()).await;
+        let channels = result["channels"].as_array().expect("channels").iter();
+        channels.map(|channel| (channel["outcome"].clone(), channel["announced"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes().await, vec![(json!("delivered"), json!(FILES)); 3]);
+    assert_eq!(
+        outcomes().await,
+        vec![(json!("nothing-due"), json!(0)); 3],
+        "the ledger has 200,000 records of each channel"
+    );
+    let peak = function.peak_memory().await;
+    assert!(peak < 256_000_000, "{peak} bytes");
+    function.end().await;
+}
+
 #[tokio::test]
 async fn an_email_counts_the_items_that_it_has_no_room_for() {
     let mut world = gallery_of(5_000, 0).await;

@@ -45,6 +45,7 @@ async fn an_alert_writes_one_line_of_metrics() {
         ("PostsAtRisk", 0),
         ("AlertsDelivered", 2),
         ("DeliveryFailures", 0),
+        ("LedgerFailures", 0),
         ("RunsCompleted", 1),
     ];
     for (name, value) in figures {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use media_expiry_alerts::ledger::{Change, LEASE_TTL, Lease, LedgerError, LedgerStore, Memory};
+use media_expiry_alerts::ledger::{Change, Key, LEASE_TTL, Lease, LedgerError, LedgerStore, Memory, Record};
 use media_expiry_alerts::net::Deadline;
 
 use crate::simulator::SimulatedLedger;
@@ -17,7 +17,7 @@ pub struct InMemoryLedger(Mutex<Contents>);
 struct Contents {
     /// The run that holds the lease, and when the lease ends.
     lease: Option<(String, Timestamp)>,
-    channels: BTreeMap<String, Memory>,
+    channels: BTreeMap<String, BTreeMap<Key, Record>>,
 }
 
 impl InMemoryLedger {
@@ -59,17 +59,33 @@ impl LedgerStore for InMemoryLedger {
         Ok(())
     }
 
-    async fn read(&self, channel: &str, _: Timestamp, _: Deadline) -> Result<Memory, LedgerError> {
-        Ok(self.contents().channels.get(channel).cloned().unwrap_or_default())
+    async fn read(&self, channel: &str, now: Timestamp, _: Deadline) -> Result<Memory, LedgerError> {
+        let contents = self.contents();
+        let records = contents.channels.get(channel).into_iter().flatten();
+        let is_kept = |(_, record): &(&Key, &Record)| now < record.keep_until;
+        Ok(records.filter(is_kept).map(|(key, record)| (key.clone(), record.clone())).collect())
     }
 
-    async fn write(&self, channel: &str, changes: &[Change], now: Timestamp, _: Deadline) -> Result<(), LedgerError> {
+    async fn write(
+        &self,
+        channel: &str,
+        changes: impl Iterator<Item = Change>,
+        now: Timestamp,
+        _: Deadline,
+    ) -> Result<(), LedgerError> {
         let mut contents = self.contents();
-        let memory = contents.channels.entry(channel.to_owned()).or_default();
+        let records = contents.channels.entry(channel.to_owned()).or_default();
         for change in changes {
-            change.apply(memory);
+            match change {
+                Change::Put(key, record) => {
+                    records.insert(key, record);
+                }
+                Change::Delete(key) => {
+                    records.remove(&key);
+                }
+            }
         }
-        memory.retain(|_, record| now < record.keep_until);
+        records.retain(|_, record| now < record.keep_until);
         Ok(())
     }
 

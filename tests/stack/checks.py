@@ -206,6 +206,7 @@ ALARMS = {
     "DeadLetterAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     "ProfilesAlarm": ("MediaExpiryAlerts", "ProfilesFailed"),
     "DeliveriesAlarm": ("MediaExpiryAlerts", "DeliveryFailures"),
+    "LedgerAlarm": ("MediaExpiryAlerts", "LedgerFailures"),
 }
 
 
@@ -229,7 +230,9 @@ def every_trouble_has_its_alarm(template):
         faults += _only(alarm_name.startswith("${AWS::StackName}-"), f"{name}: its name is not one of the stack's")
         faults += _only(alarm.get("AlarmDescription"), f"{name}: does not say what to do")
         if name != "NoRunAlarm":
-            faults += _only(alarm.get("TreatMissingData") == "notBreaching", f"{name}: silence is taken for trouble")
+            # There is no data between two runs, and that does not mean that the problem is over.
+            missing = "notBreaching" if name == "DeadLetterAlarm" else "ignore"
+            faults += _only(alarm.get("TreatMissingData") == missing, f"{name}: does not treat missing data as {missing}")
             rises = (alarm.get("ComparisonOperator"), alarm.get("Threshold")) == ("GreaterThanThreshold", 0)
             faults += _only(rises and alarm.get("EvaluationPeriods") == 1, f"{name}: does not go off at the first sign")
     return faults
@@ -506,6 +509,21 @@ def outputs_say_what_comes_next(template):
     }  # fmt: skip
     faults = _only(set(outputs) == wanted, f"Outputs: {sorted(set(outputs) ^ wanted)} is new or missing")
     return faults + [f"{name}: has no description" for name, output in outputs.items() if not output.get("Description")]
+
+
+@check
+def names_do_not_collide(template):
+    """Dashboards are global: two regions share their names."""
+    name = template["Resources"]["OverviewDashboard"]["Properties"].get("DashboardName")
+    return _only("${AWS::Region}" in str(name), "OverviewDashboard: its name is the same in every region")
+
+
+@check
+def it_fits_every_partition(template):
+    return _only(
+        "arn:aws:" not in str({part: template[part] for part in ("Resources", "Outputs")}),
+        "an ARN is of the partition aws only",
+    )
 
 
 @check

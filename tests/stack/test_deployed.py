@@ -124,7 +124,7 @@ def _queue(account, stack):
 def test_the_alarms(account):
     stack = account.deploy()
     watched = {}
-    for name in ("NoRunAlarm", "ErrorsAlarm", "DeadLetterAlarm", "ProfilesAlarm", "DeliveriesAlarm"):
+    for name in ("NoRunAlarm", "ErrorsAlarm", "DeadLetterAlarm", "ProfilesAlarm", "DeliveriesAlarm", "LedgerAlarm"):
         alarm = stack.properties(name)
         assert alarm["AlarmActions"] == alarm["OKActions"] == [stack.outputs["AlarmTopicArn"]]
         assert "${" not in alarm["AlarmDescription"]
@@ -137,6 +137,7 @@ def test_the_alarms(account):
         f"{STACK}-lost-events": ("ApproximateNumberOfMessagesVisible", queue),
         f"{STACK}-profiles-failing": ("ProfilesFailed", STACK),
         f"{STACK}-deliveries-failing": ("DeliveryFailures", STACK),
+        f"{STACK}-ledger-failing": ("LedgerFailures", STACK),
     }
 
 
@@ -222,7 +223,7 @@ def test_the_dashboard(account):
     asked = [widget["properties"]["markdown"] for widget in dashboard["widgets"] if widget["type"] == "text"]
     assert asked[:3] == ["## Is it working?", "## What is about to expire?", "## What did it cost?"]
     (alarms,) = [widget["properties"]["alarms"] for widget in dashboard["widgets"] if widget["type"] == "alarm"]
-    assert len(alarms) == 5 and all(
+    assert len(alarms) == 6 and all(
         arn.startswith(f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{STACK}-") for arn in alarms
     )
     shown = set()
@@ -235,7 +236,7 @@ def test_the_dashboard(account):
                     before if part == "." else part for before, part in zip(previous or metric, metric, strict=False)
                 ]
                 shown.add((previous[0], previous[1], previous[3]))
-    ours = {"RunsCompleted", "ProfilesChecked", "ProfilesFailed", "AlertsDelivered", "DeliveryFailures", "RunDuration"}
+    ours = {"RunsCompleted", "ProfilesChecked", "ProfilesFailed", "AlertsDelivered", "DeliveryFailures", "LedgerFailures", "RunDuration"}
     ours |= {"PostsAtRisk", "MediaExpiring", "MediaExpired", "MediaListed"}
     assert {("MediaExpiryAlerts", name, STACK) for name in ours} <= shown
     assert ("AWS/DynamoDB", "ConsumedWriteCapacityUnits", stack.outputs["LedgerTableName"]) in shown

@@ -212,6 +212,21 @@ def an_alarm_on_a_metric_that_is_not_there(template):
     of(template, "DeliveriesAlarm")["MetricName"] = "DeliveriesFailed"
 
 
+@fault(checks.every_trouble_has_its_alarm, "ProfilesAlarm: does not treat missing data as ignore")
+def an_alarm_that_is_over_after_five_minutes(template):
+    of(template, "ProfilesAlarm")["TreatMissingData"] = "notBreaching"
+
+
+@fault(checks.names_do_not_collide, "the same in every region")
+def a_dashboard_of_two_regions(template):
+    of(template, "OverviewDashboard")["DashboardName"] = {"Ref": "AWS::StackName"}
+
+
+@fault(checks.it_fits_every_partition, "of the partition aws only")
+def an_output_of_one_partition(template):
+    template["Outputs"]["ReportInvokeArn"]["Value"] = {"Fn::Sub": "arn:aws:execute-api:${AWS::Region}:*"}
+
+
 @fault(checks.every_trouble_has_its_alarm, "its name is not one of the stack's")
 def an_alarm_that_the_topic_refuses(template):
     of(template, "ErrorsAlarm")["AlarmName"] = {"Fn::Sub": "errors-of-${AWS::StackName}"}

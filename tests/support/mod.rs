@@ -70,6 +70,8 @@ pub struct World {
     pub config: Value,
     /// All environment variables of the process.
     pub variables: BTreeMap<String, String>,
+    /// How much memory the process can have, in bytes. It is aborted when it asks for more.
+    pub memory_limit: Option<usize>,
     directory: PathBuf,
 }
 
@@ -116,7 +118,7 @@ impl World {
             ("MEDIA_ALERTS_CONFIG", document.to_str().expect("a path of text")),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { ayrshare, slack, sns, webhook, heartbeat, config, variables, directory }
+        Self { ayrshare, slack, sns, webhook, heartbeat, config, variables, memory_limit: None, directory }
     }
 
     /// A world where the primary profile has these files and the others have none.
@@ -324,7 +326,15 @@ impl Drop for Function {
 }
 
 fn process(world: &World, runtime_api: &RuntimeApiStandIn) -> Child {
-    Command::new(binary::function())
+    let mut command = match world.memory_limit {
+        Some(bytes) => {
+            let mut command = Command::new("/bin/sh");
+            command.arg("-c").arg(format!("ulimit -d {} && exec \"$0\"", bytes / 1024)).arg(binary::function());
+            command
+        }
+        None => Command::new(binary::function()),
+    };
+    command
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address())
         .envs(&world.variables)

@@ -292,6 +292,7 @@ impl HttpConnector for ReqwestClient {
     }
 }
 
+/// Classifies a failed request. An I/O error means that no connection could be opened, so that nothing was sent.
 fn connector_error(error: reqwest::Error) -> ConnectorError {
     let error = error.without_url();
     if error.is_connect() {
@@ -299,7 +300,7 @@ fn connector_error(error: reqwest::Error) -> ConnectorError {
     } else if error.is_timeout() {
         ConnectorError::timeout(error.into())
     } else {
-        ConnectorError::io(error.into())
+        ConnectorError::other(error.into(), None)
     }
 }
 

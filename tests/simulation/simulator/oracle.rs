@@ -210,24 +210,31 @@ impl RecordLifetimes {
     /// Checks that the ledger holds no record longer than that. A record whose time is over counts as deleted: DynamoDB
     /// may take days to delete it.
     pub fn check(&self, world: &World, memory: &Memory) {
-        for (key, _) in memory.iter().filter(|(_, record)| world.now_ms < record.keep_until.as_millisecond()) {
-            let warning = warning_of(key);
-            let is_alive = self.0.get(&warning).is_some_and(|until_ms| world.now_ms < *until_ms);
-            assert!(is_alive, "the ledger still holds a record of {warning:?}");
+        let is_alive = |until_ms: &i64| world.now_ms < *until_ms;
+        let is_held = |warning: &News| key_of(warning).is_some_and(|key| memory.contains(&key));
+        let held = self.0.iter().filter(|(warning, until_ms)| is_alive(until_ms) && is_held(warning)).count();
+        if memory.len() != held {
+            let dead = self.0.iter().filter(|(warning, until_ms)| !is_alive(until_ms) && is_held(warning));
+            panic!(
+                "the ledger has {} records more than it should; some are of {:?}",
+                memory.len() - held,
+                dead.collect::<Vec<_>>()
+            );
         }
     }
 }
 
-/// The warning that a record is about.
-fn warning_of(key: &Key) -> News {
-    let name = ProfileName::to_string;
-    match key {
-        Key::Item { profile, id, expires_at_ms } => {
-            News::File { profile: name(profile), id: id.clone(), expires_ms: *expires_at_ms }
+/// The key of the record of a warning.
+fn key_of(warning: &News) -> Option<Key> {
+    let name = |profile: &String| ProfileName::new(profile);
+    match warning {
+        News::File { profile, id, expires_ms } => {
+            Some(Key::Item { profile: name(profile), id: id.clone(), expires_at_ms: *expires_ms })
         }
-        Key::Post { profile, id, expires_at_ms } => {
-            News::Post { profile: name(profile), id: id.clone(), expires_ms: *expires_at_ms }
+        News::Post { profile, id, expires_ms } => {
+            Some(Key::Post { profile: name(profile), id: id.clone(), expires_at_ms: *expires_ms })
         }
-        Key::Failing { profile, part } => News::Failing { profile: name(profile), part: *part },
+        News::Failing { profile, part } => Some(Key::Failing { profile: name(profile), part: *part }),
+        News::Recovered { .. } | News::Resolved { .. } => None,
     }
 }

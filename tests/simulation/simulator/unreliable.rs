@@ -57,13 +57,14 @@ impl<L: LedgerStore> LedgerStore for UnreliableLedger<'_, L> {
     async fn write(
         &self,
         channel: &str,
-        changes: &[Change],
+        changes: impl Iterator<Item = Change>,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<(), LedgerError> {
+        let changes: Vec<_> = changes.collect();
         for batch in changes.chunks(self.batch) {
             self.steps.before_ledger_call().await?;
-            self.ledger.write(channel, batch, now, deadline).await?;
+            self.ledger.write(channel, batch.iter().cloned(), now, deadline).await?;
         }
         Ok(())
     }
