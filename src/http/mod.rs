@@ -4,7 +4,7 @@
 //! runs the command of a [`Route`] in between.
 
 pub mod accept;
-mod report;
+pub mod report;
 pub mod request;
 mod response;
 mod routes;

@@ -3,6 +3,7 @@
 use super::accept;
 use super::request::Request;
 use super::response::{MAX_RESPONSE_BYTES, Response, status_code};
+use crate::net::MAX_RETRIES;
 use crate::report::{Format, Question};
 use crate::run::result::RunResult;
 
@@ -11,7 +12,9 @@ const MAX_REPORT_BYTES: usize = MAX_RESPONSE_BYTES - 16 * 1024;
 
 /// How to respond with a report.
 #[derive(Debug)]
-pub(super) struct ReportResponse {
+pub struct ReportResponse {
+    /// Whether the report must not come from an earlier look.
+    pub is_live: bool,
     format: Format,
     question: Question,
     accepts_gzip: bool,
@@ -20,10 +23,31 @@ pub(super) struct ReportResponse {
 
 impl ReportResponse {
     /// Takes what the headers of `request` say about the response.
-    pub(super) fn new(request: &Request, format: Format, question: Question) -> Self {
+    pub(super) fn new(request: &Request, format: Format, question: Question, is_live: bool) -> Self {
         let accepts_gzip = request.accepts_base64 && accept::gzip(request.header("accept-encoding"));
         let if_none_match = request.header("if-none-match").map(ToOwned::to_owned);
-        Self { format, question, accepts_gzip, if_none_match }
+        Self { is_live, format, question, accepts_gzip, if_none_match }
+    }
+
+    /// How often a failed request to Ayrshare may be repeated for this report.
+    ///
+    /// Anybody who has a link can open it often, and Ayrshare suspends a profile that it has rejected too often.
+    #[must_use]
+    pub fn max_retries(&self) -> usize {
+        if self.question.is_signed { 0 } else { MAX_RETRIES }
+    }
+
+    /// Creates the response to `HEAD`, which needs no look.
+    #[must_use]
+    pub fn head(&self) -> Response {
+        let mut response = if self.format == Format::Html {
+            Response::page(200, String::new(), &[])
+        } else {
+            Response::new(200, self.format.content_type(), String::new())
+        };
+        response.headers.insert("vary", "Accept, Accept-Encoding".to_owned());
+        response.headers.insert("cache-control", "private, no-cache".to_owned());
+        response
     }
 
     /// Renders the report of `result`. The response is 304 if the client has the same report already.

@@ -24,7 +24,7 @@ pub struct Route {
     /// The run.
     pub command: Command,
     /// `None` responds with the result as JSON.
-    report: Option<ReportResponse>,
+    pub report: Option<ReportResponse>,
 }
 
 impl Route {
@@ -112,17 +112,23 @@ fn is_below_link(path: &str) -> bool {
 fn report(request: &Request, config: &Config) -> Result<Route, Response> {
     let mut command = Command { action: Action::Report, ..Command::default() };
     let mut format = None;
+    let mut live = None;
     for (name, value) in &request.query {
         match name.as_str() {
             "within" if command.within.is_none() => command.within = Some(within(value).map_err(bad_request)?),
             "profile" => command.profiles.get_or_insert_default().push(value.clone()),
             "format" if format.is_none() => format = Some(value.as_str()),
-            "within" | "format" => return Err(Response::problem(400, &format!("`{name}` is given twice."))),
+            "live" if live.is_none() => {
+                let is_live = value.parse().map_err(|_| Response::problem(400, "`live` takes `true` and `false`."))?;
+                live = Some(is_live);
+            }
+            "within" | "format" | "live" => return Err(Response::problem(400, &format!("`{name}` is given twice."))),
             _ => {
                 let name = one_line(name);
                 let name = shorten(&name, 60);
-                let detail =
-                    format!("`{name}` is no parameter of a report; there are `within`, `profile` and `format`.");
+                let detail = format!(
+                    "`{name}` is no parameter of a report; there are `within`, `profile`, `format` and `live`."
+                );
                 return Err(Response::problem(400, &detail));
             }
         }
@@ -145,7 +151,7 @@ fn report(request: &Request, config: &Config) -> Result<Route, Response> {
         profiles: command.profiles.clone().unwrap_or_default(),
         is_signed: false,
     };
-    Ok(Route { command, report: Some(ReportResponse::new(request, format, question)) })
+    Ok(Route { command, report: Some(ReportResponse::new(request, format, question, live.unwrap_or(false))) })
 }
 
 /// The page behind a signed link.
@@ -159,7 +165,9 @@ fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp
     let is_asked_for = |profile: &&&ProfileName| values("profile").any(|name| name == profile.as_str());
     let names = |profiles: &[&ProfileName]| profiles.iter().map(ToString::to_string).collect::<Vec<_>>();
     let asked: Vec<_> = profiles.iter().filter(is_asked_for).copied().collect();
+    let widest = channel.thresholds.iter().max();
     let within = values("within").find_map(|text| within(text).ok());
+    let within = within.map(|within| widest.map_or(within.clone(), |widest| within.min(widest.clone())));
     let command = Command {
         action: Action::Report,
         within: within.clone(),
@@ -168,12 +176,12 @@ fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp
         dry_run: false,
     };
     let question = Question {
-        horizon: within.clone().or_else(|| channel.thresholds.iter().max().cloned()),
+        horizon: within.clone().or_else(|| widest.cloned()),
         within,
         profiles: names(&asked),
         is_signed: true,
     };
-    Ok(Route { command, report: Some(ReportResponse::new(request, Format::Html, question)) })
+    Ok(Route { command, report: Some(ReportResponse::new(request, Format::Html, question, false)) })
 }
 
 fn alerts(request: &Request) -> Result<Command, Response> {

@@ -1,5 +1,6 @@
 //! The function: the configuration between two events, and the response to each event.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,18 +12,20 @@ use uuid::Uuid;
 use super::error::FunctionError;
 use super::event::Event;
 use crate::config::{InvalidConfiguration, LOAD_TIMEOUT};
+use crate::http::request::Request;
 use crate::http::{self, Response};
 use crate::model::Status;
 use crate::model::text::json;
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
-use crate::run::command::Plan;
-use crate::run::execute::{MAX_RUN, beat, now, run};
+use crate::run::command::{Action, Command, InvalidEvent, Plan};
+use crate::run::execute::{self, MAX_RUN, beat, now, run};
 use crate::run::loaded::{Origin, Ready, Renewal};
 use crate::run::metrics::{self, Source};
 use crate::run::result::RunResult;
 use crate::run::services::Network;
+use crate::scan::survey::Survey;
 
 /// How long a run for an HTTP request may take. API Gateway gives up after 29 seconds.
 const MAX_HTTP_RUN: Duration = Duration::from_secs(28);
@@ -87,11 +90,13 @@ impl Function {
             None => origin.read(to_read).await,
         };
         let renewal = Renewal::new(origin);
-        let answer = match read {
-            Ok(read) => self.serve(event, call, ready.insert(read), &renewal, deadline).await,
+        let read = match read {
+            Ok(read) => ready.insert(read),
             Err(invalid) => return self.reject(&event, invalid, call),
         };
+        let answer = self.serve(event, call, read, &renewal, deadline).await;
         if let Some(renewed) = renewal.into_renewed() {
+            renewed.take_over_look(read);
             *ready = Some(renewed);
         }
         answer
@@ -121,27 +126,56 @@ impl Function {
                 Ok(raw(result.to_json_within(http::MAX_RESPONSE_BYTES).text))
             }
             Event::Http(request) => {
-                let route = http::route(&request, &ready.config, call.now);
-                let planned = route.and_then(|route| {
-                    let plan = route.command.plan(&ready.config).map_err(http::bad_request)?;
-                    Ok((route, plan))
+                let response = self.respond(&request, call, ready, renewal, deadline).await;
+                let response = response.unwrap_or_else(|response| {
+                    tracing::info!(status = response.status_code, "the request is rejected: {}", response.reason());
+                    response
                 });
-                let response = match planned {
-                    Ok((route, plan)) => route.respond(&run(plan).await),
-                    Err(response) => {
-                        tracing::info!(status = response.status_code, "the request is rejected: {}", response.reason());
-                        response
-                    }
-                };
                 let response = if request.method == "HEAD" { response.without_body() } else { response };
                 Ok(raw(json(&response)))
             }
         }
     }
 
+    /// Responds to an HTTP request. The error is the response to a request that is rejected.
+    async fn respond(
+        &self,
+        request: &Request,
+        call: &Call<'_>,
+        ready: &Ready,
+        renewal: &Renewal<'_>,
+        deadline: Deadline,
+    ) -> Result<Response, Response> {
+        let route = http::route(request, &ready.config, call.now)?;
+        let plan = route.command.plan(&ready.config).map_err(http::bad_request)?;
+        let mut network = Network::new(ready, renewal);
+        if let Some(report) = &route.report {
+            if request.method == "HEAD" {
+                return Ok(report.head());
+            }
+            network.max_retries = report.max_retries();
+            let thresholds = ready.config.channels.iter().flat_map(|channel| channel.thresholds.iter());
+            let is_covered = plan.within.as_ref().is_none_or(|within| Some(within) <= thresholds.max());
+            if is_covered && !report.is_live {
+                let looking = Network { first: &plan.profiles, ..network };
+                let look = last_look(call, looking, deadline).await.map_err(http::bad_request)?;
+                return Ok(route.respond(&execute::report(call.run_id.clone(), plan, network, look, deadline).await));
+            }
+        }
+        Ok(route.respond(&self.run(call, plan, network, deadline).await))
+    }
+
     async fn run(&self, call: &Call<'_>, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> RunResult {
-        let is_whole_alert = plan.is_whole_alert;
+        let Plan { is_whole_alert, is_whole_look, .. } = plan;
+        let last_look = &network.ready.last_look;
+        if is_whole_look {
+            last_look.forget();
+        }
         let result = run(call.run_id.clone(), call.now, plan, network, deadline).await;
+        if is_whole_look {
+            let all: Vec<_> = network.ready.config.profiles.iter().collect();
+            last_look.keep(&result.survey, &all);
+        }
         if is_whole_alert && !result.is_busy() {
             let metrics = |source: &Source<'_>| metrics::metrics(&result, source, now());
             self.write_metrics(call.invocation, metrics);
@@ -179,6 +213,19 @@ impl Function {
         let log_level = self.environment.non_blank_var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "INFO".to_owned());
         (self.write_metrics)(&metrics(&Source { function_name: &function_name, log_level: &log_level }));
     }
+}
+
+/// Returns the newest look that may answer a report, and makes one if there is none.
+async fn last_look(call: &Call<'_>, network: Network<'_>, deadline: Deadline) -> Result<Arc<Survey>, InvalidEvent> {
+    let Ready { config, last_look, .. } = network.ready;
+    if let Some(look) = last_look.fresh(call.now, network.first) {
+        return Ok(look);
+    }
+    last_look.forget();
+    let plan = Command { action: Action::Report, ..Command::default() }.plan(config)?;
+    let look = execute::look(call.now, plan, network, deadline).await;
+    last_look.keep(&look, network.first);
+    Ok(look)
 }
 
 /// One event that is being handled.

@@ -27,6 +27,10 @@ pub struct Network<'a> {
     pub ready: &'a Ready,
     /// Reads the keys anew when Ayrshare does not take them.
     pub renewal: &'a Renewal<'a>,
+    /// How often a failed request to Ayrshare is repeated.
+    pub max_retries: usize,
+    /// The profiles to look at first, or an empty list: whoever waits for these must not lose them to the deadline.
+    pub first: &'a [&'a Profile],
     /// Is called after each profile that was looked at, for whoever waits.
     pub looked_at: &'a (dyn Fn() + Sync),
 }
@@ -35,7 +39,7 @@ impl<'a> Network<'a> {
     /// The services for a run that nobody watches.
     #[must_use]
     pub fn new(ready: &'a Ready, renewal: &'a Renewal<'a>) -> Self {
-        Self { ready, renewal, looked_at: &nobody_waits }
+        Self { ready, renewal, max_retries: net::MAX_RETRIES, first: &[], looked_at: &nobody_waits }
     }
 
     async fn deliver(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), SendError> {
@@ -67,6 +71,20 @@ impl<'a> Network<'a> {
         }
     }
 
+    /// Looks at profiles with the keys of a configuration.
+    async fn look(&self, ready: &Ready, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Vec<Scan> {
+        let settings = &ready.config.ayrshare;
+        let ayrshare = Ayrshare {
+            http: &ready.clients.http,
+            base_url: &settings.base_url,
+            api_key: &settings.api_key,
+            timeout: settings.timeout,
+            max_retries: self.max_retries,
+            redactor: &ready.clients.redactor,
+        };
+        scan(&ayrshare, profiles, self.first, settings.concurrency, rules, until, self.looked_at).await
+    }
+
     /// Looks again at the profiles whose key Ayrshare refused, once that key was changed where it is kept.
     async fn look_again(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline, scans: &mut [Scan]) {
         let before = &self.ready.config;
@@ -88,7 +106,8 @@ impl<'a> Network<'a> {
             return;
         }
         tracing::info!("keys were changed where they are kept; {} profiles are looked at again", again.len());
-        for (index, scan) in indices.into_iter().zip(look(renewed, &again, rules, until, &nobody_waits).await) {
+        let scanned = Self { looked_at: &nobody_waits, ..*self }.look(renewed, &again, rules, until).await;
+        for (index, scan) in indices.into_iter().zip(scanned) {
             scans[index] = scan;
         }
     }
@@ -100,24 +119,6 @@ impl<'a> Network<'a> {
 }
 
 fn nobody_waits() {}
-
-async fn look(
-    ready: &Ready,
-    profiles: &[&Profile],
-    rules: &Rules<'_>,
-    until: Deadline,
-    looked_at: &(dyn Fn() + Sync),
-) -> Vec<Scan> {
-    let settings = &ready.config.ayrshare;
-    let ayrshare = Ayrshare {
-        http: &ready.clients.http,
-        base_url: &settings.base_url,
-        api_key: &settings.api_key,
-        timeout: settings.timeout,
-        redactor: &ready.clients.redactor,
-    };
-    scan(&ayrshare, profiles, settings.concurrency, rules, until, looked_at).await
-}
 
 /// Whether it may be the key: a wrong API key is answered with 401, a wrong profile key with 403 or 404.
 fn is_refused(scan: &Scan) -> bool {
@@ -138,8 +139,10 @@ impl Services for Network<'_> {
     }
 
     async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
-        let mut scans = look(self.ready, profiles, rules, until, self.looked_at).await;
-        self.look_again(profiles, rules, until, &mut scans).await;
+        let mut scans = self.look(self.ready, profiles, rules, until).await;
+        if 0 < self.max_retries {
+            self.look_again(profiles, rules, until, &mut scans).await;
+        }
         Survey::new(rules.now, scans)
     }
 

@@ -5,9 +5,12 @@
 //! digest or the channels.
 
 pub mod ayrshare;
+mod narrow;
 pub mod posts;
 pub mod select;
 pub mod survey;
+
+use std::collections::HashSet;
 
 use futures_util::{StreamExt as _, stream};
 
@@ -20,18 +23,22 @@ use crate::scan::survey::Scan;
 
 /// Scans `profiles`, at most `concurrency` at the same time, until the deadline.
 ///
-/// Calls `on_profile_scanned` after each profile, whether it succeeded or not. The scans are returned in the order of
-/// `profiles`.
+/// Starts with the profiles in `first`, so that the deadline rather cuts off the others. Calls `on_profile_scanned` after
+/// each profile, whether it succeeded or not. The scans are returned in the order of `profiles`.
 pub async fn scan(
     ayrshare: &Ayrshare<'_>,
     profiles: &[&Profile],
+    first: &[&Profile],
     concurrency: usize,
     rules: &Rules<'_>,
     deadline: Deadline,
     on_profile_scanned: &(dyn Fn() + Sync),
 ) -> Vec<Scan> {
+    let first: HashSet<_> = first.iter().map(|profile| &profile.name).collect();
+    let mut order: Vec<_> = profiles.iter().enumerate().collect();
+    order.sort_by_key(|(_, profile)| !first.contains(&profile.name));
     // Unordered, because an ordered stream starts no further profiles while the first one hangs.
-    let mut scans: Vec<_> = stream::iter(profiles.iter().enumerate())
+    let mut scans: Vec<_> = stream::iter(order)
         .map(async |(index, profile)| {
             let scan = scan_profile(ayrshare, profile, rules, deadline).await;
             on_profile_scanned();

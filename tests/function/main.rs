@@ -9,6 +9,7 @@ mod failures;
 mod http;
 mod large;
 mod ledger;
+mod looks;
 mod report;
 mod telemetry;
 

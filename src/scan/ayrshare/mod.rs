@@ -52,6 +52,8 @@ pub struct Ayrshare<'a> {
     pub api_key: &'a SecretString,
     /// The time that one request may take.
     pub timeout: Duration,
+    /// How often a failed request is repeated.
+    pub max_retries: usize,
     /// Takes secrets out of Ayrshare's messages.
     pub redactor: &'a Redactor,
 }
@@ -86,7 +88,9 @@ impl Ayrshare<'_> {
             end.map_err(|reason| self.unreadable(&answer, "list of media", &reason))?;
             Ok(gallery)
         };
-        net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
+        net::retrying_at_most(self.max_retries, deadline, attempt, |attempt: &Attempt| attempt.retry)
+            .await
+            .map_err(|attempt| attempt.failure)
     }
 
     /// Reads every scheduled post that will still need its media, of all statuses side by side.
@@ -160,7 +164,9 @@ impl Ayrshare<'_> {
                 _ => self.unreadable(&answer, "history of posts", &reason),
             })
         };
-        net::retrying(deadline, attempt, |attempt: &Attempt| attempt.retry).await.map_err(|attempt| attempt.failure)
+        net::retrying_at_most(self.max_retries, deadline, attempt, |attempt: &Attempt| attempt.retry)
+            .await
+            .map_err(|attempt| attempt.failure)
     }
 
     async fn get(
@@ -335,6 +341,7 @@ mod tests {
             base_url: &Url::parse("https://api.ayrshare.com/api").expect("a URL"),
             api_key: &SecretString::from("KEY-1"),
             timeout: Duration::from_secs(1),
+            max_retries: net::MAX_RETRIES,
             redactor: &Redactor::new(["KEY-1".to_owned()]),
         };
         let Attempt { failure, retry } = ayrshare.refuse_error(&answer(status, body)).err()?;
