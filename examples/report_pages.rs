@@ -40,7 +40,7 @@ const CONFIG: &str = r#"
     topic_arn = "arn:aws:sns:eu-central-1:123456789012:alerts"
     [http]
     report_url = "https://reports.example"
-    link_secret = "0123456789abcdef"
+    link_secret = "0123456789abcdef0123456789abcdef"
 "#;
 
 #[tokio::main(flavor = "current_thread")]
@@ -100,12 +100,11 @@ fn request(path: &str, query: &[(&str, &str)]) -> Request {
     Request {
         method: "GET".to_owned(),
         path: path.to_owned(),
-        stage: None,
         query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         headers: BTreeMap::new(),
         body: None,
         is_authorized: true,
-        takes_binary: false,
+        accepts_base64: false,
     }
 }
 

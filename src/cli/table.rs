@@ -421,6 +421,8 @@ fn number(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -465,7 +467,8 @@ mod tests {
         assert_eq!(text, expected);
 
         let mut nobody = result(nothing);
-        nobody.survey.profiles[0].failed = Some(result(survey()).survey.failed()[0].failure.clone());
+        Arc::make_mut(&mut nobody.survey).profiles[0].failed =
+            Some(result(survey()).survey.failed()[0].failure.clone());
         let text = report(&nobody, &question(), look(80));
         assert!(!text.contains("All clear") && text.contains("1 of 1 profile could not be checked"), "{text}");
     }
@@ -513,7 +516,7 @@ mod tests {
         result.status = Status::Failed;
         let failing =
             result.survey.profiles.iter().find(|profile| profile.failed.is_some()).expect("one that fails").clone();
-        result.survey.profiles = vec![failing; 22];
+        Arc::make_mut(&mut result.survey).profiles = vec![failing; 22];
         let lines = complaints(&result);
         assert_eq!(lines.len(), 22, "{lines:?}");
         assert!(lines[0].starts_with("error: the run failed: "), "{lines:?}");

@@ -147,8 +147,10 @@ pub struct HttpConfig {
     pub require_authorizer: bool,
     /// The base URL of signed report links.
     pub report_url: Option<Url>,
-    /// The secrets of signed links, separated by white space. The first one signs, and all of them are accepted.
+    /// The secret that signs links.
     pub link_secret: Option<SecretString>,
+    /// The secret that signed links before. Its links still work.
+    pub previous_link_secret: Option<SecretString>,
     /// How long signed links are valid.
     pub link_ttl: Duration,
 }
@@ -220,8 +222,8 @@ impl Config {
         }
         let keys = self.profiles.iter().filter_map(|profile| profile.key.as_ref());
         secrets.extend(keys.map(|secret| secret.expose_secret().to_owned()));
-        let links = self.http.link_secret.iter().flat_map(|secret| secret.expose_secret().split_whitespace());
-        secrets.extend(links.map(ToOwned::to_owned));
+        let links = self.http.link_secret.iter().chain(&self.http.previous_link_secret);
+        secrets.extend(links.map(|secret| secret.expose_secret().to_owned()));
         Redactor::new(secrets)
     }
 }

@@ -23,8 +23,8 @@ use crate::model::threshold::{DurationError, Threshold, Thresholds};
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
 const DEFAULT_THRESHOLDS: [&str; 3] = ["7d", "3d", "1d"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The minimum length of a secret that signs links, in bytes.
-const MIN_LINK_SECRET_BYTES: usize = 8;
+/// The minimum length of a secret that signs links.
+const MIN_LINK_SECRET_CHARS: usize = 32;
 const DEFAULT_LINK_TTL: Duration = Duration::from_hours(7 * 24);
 
 /// The reason of an invalid glob. The reasons of the parser quote the glob.
@@ -299,25 +299,34 @@ fn channel_profiles(table: &Table<'_>, profiles: &[Profile]) -> Vec<ProfileName>
 }
 
 fn http(root: &Table<'_>) -> HttpConfig {
-    let mut config =
-        HttpConfig { require_authorizer: true, report_url: None, link_secret: None, link_ttl: DEFAULT_LINK_TTL };
+    let mut config = HttpConfig {
+        require_authorizer: true,
+        report_url: None,
+        link_secret: None,
+        previous_link_secret: None,
+        link_ttl: DEFAULT_LINK_TTL,
+    };
     if let Some(table) = root.table("http") {
         config.require_authorizer = table.bool_or("require_authorizer", true);
         config.report_url = table.parsed("report_url", |text| http_url(text, "report URL").and_then(without_query));
-        config.link_secret = table.parsed("link_secret", |text| {
-            // To replace a secret, list the new one before the old one: the first signs, and all of them are accepted.
-            let mut secrets = text.value.split_whitespace().peekable();
-            if secrets.peek().is_none() || secrets.any(|secret| secret.len() < MIN_LINK_SECRET_BYTES) {
-                Err("is too short; use at least 8 characters, better 32 random ones, without spaces. To replace a secret, \
-                     write the new one, a space and the old one, which is accepted until you remove it")
-            } else {
-                Ok(SecretString::from(text.value))
-            }
-        });
+        config.link_secret = table.parsed("link_secret", link_secret);
+        config.previous_link_secret = table.parsed("previous_link_secret", link_secret);
         config.link_ttl = table.duration_or("link_ttl", DEFAULT_LINK_TTL);
         table.finish();
     }
     config
+}
+
+/// Parses a secret of signed links, including all its spaces.
+///
+/// Whoever has a link can try secrets offline, so one that can be guessed opens every link.
+fn link_secret(text: &TextField<'_>) -> Result<SecretString, String> {
+    if text.value.trim().chars().count() < MIN_LINK_SECRET_CHARS {
+        return Err(format!(
+            "is too short; use at least {MIN_LINK_SECRET_CHARS} characters, best from a random generator"
+        ));
+    }
+    Ok(SecretString::from(text.value))
 }
 
 fn heartbeat(root: &Table<'_>) -> Option<SecretUrl> {

@@ -89,7 +89,7 @@ const WHOLE: &str = r#"
     [http]
     require_authorizer = false
     report_url = "https://example.com"
-    link_secret = "0123456789abcdef"
+    link_secret = "0123456789abcdef0123456789abcdef"
     link_ttl = "1d"
     [heartbeat]
     url = "https://hc-ping.com/00000000-0000-0000-0000-000000000000"
@@ -513,14 +513,21 @@ fn an_unavailable_service_is_a_transient_error() {
 }
 
 #[test]
-fn link_secret_can_contain_the_previous_secret() {
-    let with = |secret: &str| load(&WHOLE.replace("0123456789abcdef", secret));
-    let config = with("fedcba9876543210 0123456789abcdef").expect("a configuration");
-    let redacted = config.redactor().redact("fedcba9876543210, 0123456789abcdef");
-    assert_eq!(redacted, "[redacted], [redacted]");
-    for short in ["", "   ", "0123456", "fedcba9876543210 short"] {
-        let found = faults(with(short));
-        assert!(found[0].starts_with("http.link_secret: is too short"), "{found:?}");
-        assert!(!found[0].contains("fedcba"), "{found:?}");
+fn a_link_secret_has_32_characters_or_more_and_is_taken_whole() {
+    let with = |lines: &str| load(&WHOLE.replace("link_secret = \"0123456789abcdef0123456789abcdef\"", lines));
+    let passphrase = "correct horse battery staple and more";
+    let lines = format!("link_secret = '{passphrase}'\nprevious_link_secret = '0123456789abcdef0123456789abcdef'");
+    let config = with(&lines).expect("a configuration");
+    let text = format!("{passphrase}, 0123456789abcdef0123456789abcdef, battery");
+    assert_eq!(config.redactor().redact(&text), "[redacted], [redacted], battery");
+    for key in ["link_secret", "previous_link_secret"] {
+        for short in ["", "changeme", &"k".repeat(31), &format!("short{}", " ".repeat(40)), "fedcba9876543210\tshort"] {
+            let found = faults(with(&format!("{key} = \"{short}\"")));
+            assert!(found.len() == 1 && found[0].starts_with(&format!("http.{key}: ")), "{found:?}");
+            assert!(["changeme", "kkkk", "fedcba"].iter().all(|value| !found[0].contains(value)), "{found:?}");
+        }
+        // Characters are counted, and not bytes.
+        assert!(with(&format!("{key} = '{}'", "é".repeat(32))).is_ok());
+        assert!(with(&format!("{key} = '{}'", "é".repeat(31))).is_err());
     }
 }

@@ -1,18 +1,18 @@
-//! What a caller of the HTTP side takes, by the `Accept…` headers of RFC 9110. Pure.
+//! Content negotiation by the `Accept`, `Accept-Encoding` and `If-None-Match` headers (RFC 9110). Pure.
 
 use crate::report::Format;
 
-/// The format that an `Accept` header likes best; `None` when it takes none of them.
+/// Returns the format that an `Accept` header prefers, or `None` if it accepts none of them.
 ///
-/// Of several that it likes as much, the one that it names comes before those that a `*` allows, and then the order of
-/// [`Format::ALL`] counts.
+/// Of several formats with the same quality, one that is named is preferred to one that a `*` matches. After that the
+/// order of [`Format::ALL`] decides.
 #[must_use]
 pub fn format(accept: Option<&str>) -> Option<Format> {
     let accept = accept.map(str::trim).filter(|accept| !accept.is_empty()).unwrap_or("*/*");
     let ranges: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
     let mut best: Option<(u16, u8, Format)> = None;
     for format in Format::ALL {
-        // The most specific range decides, even where it says no.
+        // The most specific range decides, even if its quality is 0.
         let Some(range) = ranges.iter().filter(|range| range.covers(format)).max_by_key(|range| range.specificity())
         else {
             continue;
@@ -25,22 +25,22 @@ pub fn format(accept: Option<&str>) -> Option<Format> {
     best.map(|(_, _, format)| format)
 }
 
-/// Whether an `Accept-Encoding` header allows gzip.
+/// Returns whether an `Accept-Encoding` header accepts gzip.
 #[must_use]
 pub fn gzip(accept_encoding: Option<&str>) -> bool {
-    let mut of_any = false;
+    let mut accepts_any = false;
     for coding in accept_encoding.unwrap_or_default().split(',') {
         let (name, quality) = with_quality(coding);
         match name.as_str() {
             "gzip" | "x-gzip" => return 0 < quality,
-            "*" => of_any = 0 < quality,
+            "*" => accepts_any = 0 < quality,
             _ => {}
         }
     }
-    of_any
+    accepts_any
 }
 
-/// Whether an `If-None-Match` header names this entity tag.
+/// Returns whether an `If-None-Match` header contains this entity tag.
 #[must_use]
 pub fn is_known(if_none_match: Option<&str>, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
@@ -49,7 +49,7 @@ pub fn is_known(if_none_match: Option<&str>, tag: &str) -> bool {
 
 struct Range {
     kind: String,
-    /// Thousandths.
+    /// In thousandths.
     quality: u16,
 }
 
@@ -77,7 +77,8 @@ impl Range {
     }
 }
 
-/// An element of a list and its `q`, in thousandths. What is no number counts as 1: the element was named, after all.
+/// Returns an element of a list and its `q`, in thousandths. A `q` that is not a number counts as 1, because the element is
+/// named.
 fn with_quality(element: &str) -> (String, u16) {
     let mut parts = element.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_liked_format_is_given() {
+    fn the_preferred_format_is_chosen() {
         let check = |accept: &str, expected: Option<Format>| assert_eq!(format(Some(accept)), expected, "{accept}");
         assert_eq!(format(None), Some(Format::Json));
         check("", Some(Format::Json));
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_given_where_it_is_allowed() {
+    fn gzip_is_used_only_if_it_is_accepted() {
         let check = |header: &str, expected: bool| assert_eq!(gzip(Some(header)), expected, "{header}");
         assert!(!gzip(None));
         check("", false);
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_tag_is_found_however_it_is_written() {
+    fn a_known_tag_is_found_in_every_notation() {
         let check = |header: &str, expected: bool| assert_eq!(is_known(Some(header), "W/\"a\""), expected, "{header}");
         assert!(!is_known(None, "W/\"a\""));
         check("W/\"a\"", true);

@@ -1,4 +1,4 @@
-//! An HTTP request as API Gateway and function URLs hand it to the function.
+//! An HTTP request as API Gateway and function URLs pass it to the function.
 
 use std::collections::BTreeMap;
 
@@ -7,47 +7,51 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// An HTTP request, whichever payload format brought it.
+/// An HTTP request of either payload format.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The method, in capitals.
+    /// The method, in upper case.
     pub method: String,
-    /// The path as it came, perhaps with a stage in front.
+    /// The path, possibly with a stage or the base path of a custom domain in front.
     pub path: String,
-    /// The stage, unless it is the default one.
-    pub stage: Option<String>,
-    /// The query's parameters, decoded, in order.
+    /// The decoded parameters of the query, in order.
     pub query: Vec<(String, String)>,
-    /// The headers, their names in small letters.
+    /// The headers, with names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body; `None` when it was not the base64 that it claimed to be.
+    /// The body; `None` if it is invalid base64.
     pub body: Option<Vec<u8>>,
-    /// Whether an authorizer of the gateway vouched for the caller.
+    /// Whether an authorizer of the gateway has vouched for the caller.
     pub is_authorized: bool,
-    /// Whether an answer in base64 is decoded on its way: always with payload 2.0, and with 1.0 only where the gateway
-    /// was told so, which nobody can see from here.
-    pub takes_binary: bool,
+    /// Whether the gateway decodes a response in base64. With payload 2.0 it always does. With 1.0 it depends on a setting
+    /// of the gateway that is not visible here, so it counts as no.
+    pub accepts_base64: bool,
 }
 
 impl Request {
-    /// Reads the event of a request.
+    /// Parses the event of a request.
     ///
     /// # Errors
     ///
-    /// Fails when a field has another type than both payload formats give it.
+    /// Returns an error if a field has a type that neither payload format gives it.
     pub fn parse(event: Map<String, Value>) -> serde_json::Result<Self> {
         WireRequest::deserialize(Value::Object(event)).map(Self::from)
     }
+
+    /// Returns the value of a header, whose name must be given in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
 }
 
-/// Tells a request of API Gateway (payload 1.0 and 2.0) or a function URL (2.0) from everything else; the load
-/// balancer's, which looks much the same, is not served.
+/// Returns whether an event is a request of API Gateway (payload 1.0 or 2.0) or of a function URL (2.0).
+///
+/// Requests of a load balancer look similar, but are not supported.
 pub fn is_http(event: &Map<String, Value>) -> bool {
     let Some(context) = event.get("requestContext").and_then(Value::as_object) else { return false };
     !context.contains_key("elb") && (context.contains_key("http") || event.contains_key("httpMethod"))
 }
 
-/// Both payload formats at once: only what is used of them, and all of it optional, since neither is ours.
+/// The fields of both payload formats that are used. All are optional, because AWS defines the formats.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WireRequest {
@@ -67,7 +71,6 @@ struct WireRequest {
 #[serde(rename_all = "camelCase", default)]
 struct WireContext {
     http: Option<WireHttp>,
-    stage: Option<String>,
     authorizer: Option<Value>,
     identity: Option<WireIdentity>,
 }
@@ -103,15 +106,14 @@ impl From<WireRequest> for Request {
         let body = wire.body.unwrap_or_default();
         let body = if wire.is_base64_encoded { STANDARD.decode(body).ok() } else { Some(body.into_bytes()) };
         let context = wire.request_context;
-        // With IAM authorization a REST API names the caller in `identity` and has no authorizer.
+        // With IAM authorization, a REST API names the caller in `identity` and has no `authorizer`.
         let is_authorized = context.authorizer.as_ref().is_some_and(vouches)
             || context.identity.and_then(|identity| identity.user_arn).is_some_and(|arn| !arn.is_empty());
-        let takes_binary = context.http.is_some();
+        let accepts_base64 = context.http.is_some();
         let http = context.http.unwrap_or_default();
         Self {
             method: http.method.or(wire.http_method).unwrap_or_default().to_ascii_uppercase(),
             path: wire.raw_path.or(http.path).or(wire.path).unwrap_or_default(),
-            stage: context.stage.filter(|stage| !stage.is_empty() && stage != "$default"),
             query,
             headers: wire
                 .headers
@@ -121,15 +123,24 @@ impl From<WireRequest> for Request {
                 .collect(),
             body,
             is_authorized,
-            takes_binary,
+            accepts_base64,
         }
     }
 }
 
-/// Whether an authorizer said anything of the caller; its latency alone says nothing.
+/// Returns whether the context of an authorizer shows that one has accepted the caller.
+///
+/// A Lambda authorizer may return no context, so the presence of its key is enough. The latency says nothing, because it
+/// is there without an authorizer, too.
 fn vouches(authorizer: &Value) -> bool {
     let Some(fields) = authorizer.as_object() else { return false };
-    fields.iter().any(|(name, value)| name != "integrationLatency" && !is_blank(value))
+    fields.iter().any(|(name, value)| match name.as_str() {
+        "lambda" => true,
+        "jwt" | "iam" => value.is_object(),
+        "integrationLatency" => false,
+        // A REST API puts the principal, the claims and the context of its authorizer here.
+        _ => !is_blank(value),
+    })
 }
 
 fn is_blank(value: &Value) -> bool {

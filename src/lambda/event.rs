@@ -1,34 +1,34 @@
-//! What wakes the function: tells the events apart that AWS sends, and makes a command or an HTTP request of them.
+//! Parses the events that invoke the function into commands and HTTP requests.
 
 use serde_json::Value;
 
 use crate::http::request::{self, Request};
 use crate::run::command::{Command, InvalidEvent};
 
-/// Ends the text of every [`InvalidEvent`] that is about the event as a whole.
+/// The end of every [`InvalidEvent`] that concerns the event as a whole.
 const ACCEPTED: &str = "accepted are: a `Scheduled Event` of EventBridge, a command object like \
                         {\"action\": \"alert\"} (also {}), and the requests of API Gateway and of function URLs";
 
-/// An event of a kind that the function takes.
+/// An event that the function accepts.
 #[derive(Debug)]
 pub enum Event {
-    /// A schedule or a direct invocation.
+    /// From a schedule or a direct invocation.
     Command(Command),
     /// A request through API Gateway or a function URL.
     Http(Request),
 }
 
 impl Event {
-    /// Reads an event.
+    /// Parses an event.
     ///
     /// # Errors
     ///
-    /// Says what is accepted.
+    /// Returns an error that says what is accepted.
     pub fn parse(text: &str) -> Result<Self, InvalidEvent> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|_| InvalidEvent(format!("the event is no JSON that can be read; {ACCEPTED}")))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|_| InvalidEvent(format!("the event is not valid JSON; {ACCEPTED}")))?;
         let Value::Object(object) = value else {
-            return Err(InvalidEvent(format!("the event is no JSON object; {ACCEPTED}")));
+            return Err(InvalidEvent(format!("the event is not a JSON object; {ACCEPTED}")));
         };
         if let Some(detail_type) = object.get("detail-type") {
             return if detail_type == "Scheduled Event" {
@@ -109,14 +109,14 @@ mod tests {
             "headers": {"accept": "application/json"}, "body": null,
             "requestContext": {"stage": "prod", "identity": {"userArn": "arn:aws:iam::1:user/a"}},
         }));
-        assert!(two.takes_binary && !one.takes_binary);
-        assert_eq!(two, Request { takes_binary: true, ..one });
+        assert!(two.accepts_base64 && !one.accepts_base64);
+        assert_eq!(two, Request { accepts_base64: true, ..one });
         assert!(two.is_authorized);
         assert_eq!(two.query, [("profile".into(), "Café".into()), ("profile".into(), "B".into())]);
     }
 
     #[test]
-    fn only_an_authorizer_that_says_something_vouches() {
+    fn only_the_key_of_an_authorizer_vouches_for_the_caller() {
         let is_authorized = |context: Value| {
             let mut context = context;
             context["http"] = json!({"method": "GET"});
@@ -124,6 +124,10 @@ mod tests {
         };
         assert!(is_authorized(json!({"authorizer": {"jwt": {"claims": {"sub": "a"}}}})));
         assert!(is_authorized(json!({"authorizer": {"principalId": "a", "integrationLatency": 3}})));
+        for accepted in [json!(null), json!({}), json!(""), json!({"tenant": "a"})] {
+            assert!(is_authorized(json!({"authorizer": {"lambda": accepted}})), "{accepted}");
+        }
+        assert!(is_authorized(json!({"authorizer": {"jwt": {}}})) && is_authorized(json!({"authorizer": {"iam": {}}})));
         for none in [
             json!({}),
             json!({"authorizer": null}),
@@ -131,6 +135,10 @@ mod tests {
             json!({"authorizer": "yes"}),
             json!({"authorizer": {"integrationLatency": 3}}),
             json!({"authorizer": {"iam": null}}),
+            json!({"authorizer": {"iam": "arn:aws:iam::1:user/a"}}),
+            json!({"authorizer": {"jwt": null}}),
+            json!({"authorizer": {"jwt": ["a"]}}),
+            json!({"authorizer": ["lambda"]}),
             json!({"identity": {"userArn": null, "apiKey": "k"}}),
         ] {
             assert!(!is_authorized(none.clone()), "{none}");

@@ -1,4 +1,4 @@
-//! Log lines, as Lambda's settings ask for them.
+//! Logging, as Lambda's settings say.
 
 use std::io::{self, Write};
 
@@ -11,11 +11,11 @@ use tracing_subscriber::{Layer as _, fmt, registry};
 
 use crate::net::environment::Environment;
 
-/// Begins to log to standard output, as Lambda's settings say: `AWS_LAMBDA_LOG_LEVEL` (by default `INFO`) and
+/// Starts logging to standard output, with the level in `AWS_LAMBDA_LOG_LEVEL` (`INFO` by default) and the format in
 /// `AWS_LAMBDA_LOG_FORMAT` (`Text`, else JSON).
 ///
-/// Other crates log warnings at most: what the HTTP stack tells at its lower levels holds URLs and headers. Below `INFO`
-/// nothing is compiled into a release build.
+/// Other crates log warnings and errors only, because the HTTP stack logs URLs and headers at its lower levels. A release
+/// build contains no log statements below `INFO`.
 pub fn init(environment: &Environment) {
     let level = environment.var("AWS_LAMBDA_LOG_LEVEL");
     let level = match level.as_deref().map(str::to_ascii_uppercase).as_deref() {
@@ -27,7 +27,7 @@ pub fn init(environment: &Environment) {
     };
     let targets = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
-        // It repeats every error that the handler returns, outside of the run that has logged it.
+        // It logs every error of the handler again, without the `run_id`.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
         .with_default(level.min(LevelFilter::WARN));
     let is_text = environment.var("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("text"));
@@ -37,11 +37,11 @@ pub fn init(environment: &Environment) {
         let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false);
         lines.with_writer(|| Flat(std::io::stdout())).boxed()
     };
-    // A second call, as tests make it, changes nothing.
+    // A second call, which only tests make, has no effect.
     let _ = registry().with(lines.with_filter(targets)).try_init();
 }
 
-/// Lifts the fields of a line's span, `run_id` among them, to the line itself, where queries look for them.
+/// Moves the fields of a line's span, such as `run_id`, to the top level, so that queries find them there.
 struct Flat<W>(W);
 
 impl<W: Write> Write for Flat<W> {

@@ -18,7 +18,7 @@ pub use client::{client, client_from_environment};
 pub use deadline::Deadline;
 pub use request::{Answer, NetError, send, send_streaming};
 pub(crate) use request::{parse_retry_after, with_causes};
-pub use retry::{Retry, retrying, retrying_at_most};
+pub use retry::{MAX_RETRIES, Retry, retrying, retrying_at_most};
 pub use slots::{Slot, Slots};
 
 /// The timeout of one message to a channel, and of one call of the AWS SDK.

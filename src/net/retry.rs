@@ -27,7 +27,7 @@ impl Retry {
 
 /// How often [`retrying`] repeats a failed attempt. It is small because Ayrshare suspends a profile that gets 1,000
 /// responses with status 429 in one day.
-const MAX_RETRIES: usize = 2;
+pub const MAX_RETRIES: usize = 2;
 
 /// Repeats `attempt` while it fails and `retry` allows another attempt, but at most twice.
 ///

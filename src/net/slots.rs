@@ -2,7 +2,7 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Deadline, Retry, retrying};
+use super::{Deadline, Retry, retrying_at_most};
 
 /// A fixed number of slots. Each request in flight occupies one; a request that waits for its retry occupies none.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Slots {
         Slot { _permit: self.0.acquire().await.ok() }
     }
 
-    /// Does the same as [`retrying`](super::retrying), with a slot for each attempt and none between two attempts.
+    /// Does the same as [`retrying_at_most`](super::retrying_at_most), with a slot for each attempt and none between two attempts.
     ///
     /// The first attempt uses `first`.
     ///
@@ -37,6 +37,7 @@ impl Slots {
     pub async fn retrying<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         first: Option<Slot<'_>>,
+        max_retries: usize,
         deadline: Deadline,
         mut attempt: impl FnMut() -> F,
         retry: impl Fn(&E) -> Retry,
@@ -52,7 +53,7 @@ impl Slots {
                 attempt.await
             }
         };
-        retrying(deadline, attempt, retry).await
+        retrying_at_most(max_retries, deadline, attempt, retry).await
     }
 }
 
@@ -86,7 +87,9 @@ mod tests {
                     if is_limited.replace(false) { Err(()) } else { Ok(()) }
                 };
                 let deadline = Deadline::after(SECOND * 600);
-                let result = slots.retrying(Some(slot), deadline, attempt, |()| Retry::After(SECOND * 60)).await;
+                let result = slots
+                    .retrying(Some(slot), super::super::MAX_RETRIES, deadline, attempt, |()| Retry::After(SECOND * 60))
+                    .await;
                 assert_eq!(result, Ok(()));
                 (caller, start.elapsed().as_secs())
             })

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use ring::hmac;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Channel, HttpConfig};
@@ -54,10 +54,11 @@ impl Links {
     #[must_use]
     pub fn of(http: &HttpConfig) -> Option<Self> {
         let (url, secret) = (http.report_url.as_ref()?, http.link_secret.as_ref()?);
-        let secrets = secret.expose_secret().split_whitespace();
-        let keys: Vec<_> = secrets.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())).collect();
+        let secrets = [Some(secret), http.previous_link_secret.as_ref()].into_iter().flatten();
+        let key = |secret: &SecretString| hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+        let keys = secrets.map(key).collect();
         let base = url.as_str().trim_end_matches('/').to_owned();
-        (!keys.is_empty()).then_some(Self { base, ttl: http.link_ttl, keys })
+        Some(Self { base, ttl: http.link_ttl, keys })
     }
 
     /// The link that shows a channel's profiles from `now` on, as long as links live.
@@ -153,19 +154,24 @@ mod tests {
     use std::time::Duration;
 
     use jiff::SignedDuration;
-    use secrecy::SecretString;
 
     use super::*;
     use crate::config::{ChannelKind, SnsFormat, TopicArn};
     use crate::digest::fixtures::{now, thresholds};
 
-    const SECRET: &str = "0123456789abcdef";
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    const NEW_SECRET: &str = "fedcba9876543210 fedcba9876543210";
 
     fn links_at(secret: &str, url: &str) -> Links {
+        links_of(secret, None, url)
+    }
+
+    fn links_of(secret: &str, previous: Option<&str>, url: &str) -> Links {
         let http = HttpConfig {
             require_authorizer: true,
             report_url: Some(url.parse().expect("a URL")),
             link_secret: Some(SecretString::from(secret)),
+            previous_link_secret: previous.map(SecretString::from),
             link_ttl: Duration::from_hours(24),
         };
         Links::of(&http).expect("links")
@@ -240,10 +246,17 @@ mod tests {
     fn a_secret_can_be_replaced() {
         let channels = [channel("a", &["A"])];
         let old = token(&links(SECRET), &channels[0]);
-        let both = links(&format!("fedcba9876543210\n{SECRET}"));
+        let both = links_of(NEW_SECRET, Some(SECRET), "https://reports.example/prod/");
         assert_eq!(opened(&both, &old, &channels, 0), Ok(vec!["A".into()]));
-        assert_eq!(token(&both, &channels[0]), token(&links("fedcba9876543210"), &channels[0]));
-        assert_eq!(opened(&links("fedcba9876543210"), &old, &channels, 0), Err(LinkError::Unknown));
+        assert_eq!(token(&both, &channels[0]), token(&links(NEW_SECRET), &channels[0]));
+        assert_eq!(opened(&links(NEW_SECRET), &old, &channels, 0), Err(LinkError::Unknown));
+    }
+
+    #[test]
+    fn a_part_of_a_secret_opens_nothing() {
+        let channels = [channel("a", &["A"])];
+        let part = token(&links("fedcba9876543210"), &channels[0]);
+        assert_eq!(opened(&links(NEW_SECRET), &part, &channels, 0), Err(LinkError::Unknown));
     }
 
     #[test]

@@ -227,11 +227,27 @@ fn fingerprint(format: Format) -> Sha256 {
     Sha256::new().chain_update(format.name()).chain_update(env!("CARGO_PKG_VERSION"))
 }
 
-/// An outside URL, if it is one that may become a link: `https:`, with a host and without a user, which would make it
-/// look like another host's.
+/// Parses a URL from outside that may become a link or a picture: `https:`, with the name of a real host, and without a
+/// user, which would make it look like another host's.
 fn safe_url(url: &str) -> Option<url::Url> {
     let url = url::Url::parse(url).ok()?;
-    (url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()).then_some(url)
+    let is_safe = url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
+    (is_safe && url.host().is_some_and(|host| is_real_host(&host))).then_some(url)
+}
+
+/// Returns whether a host can exist. The URL standard accepts more, such as `*` and `;`, which have a meaning in a
+/// `Content-Security-Policy`.
+fn is_real_host(host: &url::Host<&str>) -> bool {
+    match host {
+        url::Host::Domain(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_name_byte))
+        }
+        url::Host::Ipv4(_) => true,
+        // A policy has no notation for it.
+        url::Host::Ipv6(_) => false,
+    }
 }
 
 #[cfg(test)]

@@ -62,6 +62,14 @@ fn only_https_becomes_a_link() {
     };
     check("https://a.example/b c\"<>.png", Some("https://a.example/b%20c%22%3C%3E.png"));
     check("HTTPS://A.example", Some("https://a.example/"));
+    check("https://bücher.example/a_b.png", Some("https://xn--bcher-kva.example/a_b.png"));
+    check("https://a_b.example./x", Some("https://a_b.example./x"));
+    check("https://192.0.2.1:8443/x", Some("https://192.0.2.1:8443/x"));
+    for no_host in
+        ["a;script-src", "*", "*.example", "a,b", "a'b", "'self'", "a..b", ".", "[2001:db8::1]", "a b", "u@a"]
+    {
+        check(&format!("https://{no_host}/x.png"), None);
+    }
     check("http://a.example/b.png", None);
     check("https://user@a.example/", None);
     check("https://:word@a.example/", None);

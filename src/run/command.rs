@@ -91,6 +91,7 @@ impl Command {
             channels: pick(&config.channels, self.channels.as_deref(), "channel", |channel| &channel.name)?,
             dry_run: self.dry_run,
             is_whole_alert: self.is_whole_alert(),
+            is_whole_look: self.is_whole_look(),
         })
     }
 
@@ -98,6 +99,11 @@ impl Command {
     #[must_use]
     pub fn is_whole_alert(&self) -> bool {
         self.action == Action::Alert && !self.dry_run && self.profiles.is_none() && self.channels.is_none()
+    }
+
+    /// Whether this looks at all profiles with the thresholds of all channels.
+    fn is_whole_look(&self) -> bool {
+        self.action != Action::Test && self.within.is_none() && self.profiles.is_none() && self.channels.is_none()
     }
 }
 
@@ -116,6 +122,8 @@ pub struct Plan<'a> {
     pub dry_run: bool,
     /// Whether this is an alert to all channels about all profiles.
     pub is_whole_alert: bool,
+    /// Whether this looks at all profiles with the thresholds of all channels.
+    pub is_whole_look: bool,
 }
 
 /// Reads the `within` of a command or a query.

@@ -1,5 +1,6 @@
 //! One run from its beginning to its line in the log, for Lambda and for the terminal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use super::result::RunResult;
 use super::services::Network;
 use crate::model::Status;
 use crate::net::Deadline;
+use crate::scan::survey::Survey;
 
 /// How long a run may take when nobody sets a deadline: the longest that Lambda allows.
 pub const MAX_RUN: Duration = Duration::from_mins(15);
@@ -28,6 +30,27 @@ pub(crate) async fn run(
 ) -> RunResult {
     let Ready { config, clients, .. } = network.ready;
     let result = Run::new(id, now, plan, config, clients.ledger.as_ref(), network, deadline).execute().await;
+    log(&result);
+    result
+}
+
+/// Looks at the profiles of a plan over the network.
+pub(crate) async fn look(now: Timestamp, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> Arc<Survey> {
+    let Ready { config, clients, .. } = network.ready;
+    Run::new(String::new(), now, plan, config, clients.ledger.as_ref(), network, deadline).scan().await
+}
+
+/// A report of a look at all profiles, which asks Ayrshare nothing.
+pub(crate) async fn report(
+    id: String,
+    plan: Plan<'_>,
+    network: Network<'_>,
+    look: Arc<Survey>,
+    deadline: Deadline,
+) -> RunResult {
+    let Ready { config, clients, .. } = network.ready;
+    let run = Run::new(id, look.now, plan, config, clients.ledger.as_ref(), network, deadline);
+    let result = run.with_look(look).execute().await;
     log(&result);
     result
 }

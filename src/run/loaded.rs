@@ -10,6 +10,7 @@
 //!
 //! A key that Ayrshare does not take any more need not wait for that: see [`Renewal`].
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ use crate::net::Deadline;
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::run::clients::Clients;
+use crate::run::look::LastLook;
 
 /// How old a configuration may be when an event is answered with it.
 const FRESH: Duration = Duration::from_mins(5);
@@ -31,6 +33,8 @@ pub struct Ready {
     pub config: Config,
     /// Through what.
     pub clients: Clients,
+    /// The last look at the profiles of this configuration.
+    pub last_look: LastLook,
     read_at: Timestamp,
 }
 
@@ -54,7 +58,7 @@ impl Origin<'_> {
     pub async fn read(&self, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
         let config = Config::load(self.environment, self.aws, deadline).await?;
         let clients = Clients::new(&config, self.aws).await;
-        Ok(Ready { config, clients, read_at: self.now })
+        Ok(Ready { config, clients, last_look: LastLook::default(), read_at: self.now })
     }
 
     /// Reads the configuration that takes the place of `before`, whose secrets stay known: an answer may repeat them.
@@ -84,6 +88,19 @@ impl Origin<'_> {
 }
 
 impl Ready {
+    /// Takes over the last look of `before`, if both look at the same profiles with the same thresholds.
+    pub fn take_over_look(&self, before: &Self) {
+        let of = |config: &Config| {
+            let profiles: Vec<_> = config.profiles.iter().map(|profile| profile.name.clone()).collect();
+            let channels = config.channels.iter();
+            let thresholds: BTreeSet<_> = channels.flat_map(|channel| channel.thresholds.iter().cloned()).collect();
+            (profiles, thresholds)
+        };
+        if of(&self.config) == of(&before.config) {
+            self.last_look.take_over(&before.last_look);
+        }
+    }
+
     /// A clock that was set back makes it old, and not fresh for ever.
     fn is_fresh(&self, now: Timestamp) -> bool {
         Duration::try_from(now.duration_since(self.read_at)).is_ok_and(|age| age < FRESH)
@@ -311,6 +328,27 @@ mod tests {
         assert_eq!(renewal.renewed().map(key), Some("SECOND-KEY"));
         let next = renewal.into_renewed().expect("the configuration for the next event");
         assert_eq!((key(&next), next.read_at), ("SECOND-KEY", start() + MINUTE));
+    }
+
+    #[tokio::test]
+    async fn a_look_outlives_a_renewal_unless_it_answers_another_question() {
+        let document = Document::with_key("FIRST-KEY");
+        let before = document.read().await;
+        let survey = Arc::new(crate::digest::fixtures::survey());
+        before.last_look.keep(&survey, &[]);
+
+        document.set_key("SECOND-KEY");
+        let renewed = document.read().await;
+        renewed.take_over_look(&before);
+        assert!(renewed.last_look.fresh(survey.now, &[]).is_some());
+
+        let text = std::fs::read_to_string(document.file.path()).expect("the document");
+        for changed in [text.replace("'Primary'", "'Office'"), format!("{text}thresholds = ['2d']\n")] {
+            document.write(&changed);
+            let other = document.read().await;
+            other.take_over_look(&renewed);
+            assert!(other.last_look.fresh(survey.now, &[]).is_none(), "{changed}");
+        }
     }
 
     #[tokio::test]

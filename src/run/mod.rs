@@ -6,6 +6,7 @@ pub mod execute;
 mod heartbeat;
 mod lease;
 pub mod loaded;
+pub mod look;
 pub mod metrics;
 pub mod result;
 pub mod services;
@@ -120,6 +121,8 @@ pub struct Run<'a, S, L> {
     send_until: Deadline,
     /// When the run must be over.
     deadline: Deadline,
+    /// A look at all profiles that takes the place of a scan.
+    seen: Option<Arc<Survey>>,
     /// The first thing that went wrong with the ledger.
     ledger_error: Mutex<Option<String>>,
 }
@@ -151,8 +154,15 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             scan_until,
             send_until,
             deadline,
+            seen: None,
             ledger_error: Mutex::default(),
         }
+    }
+
+    /// Uses a look at all profiles, with the thresholds of all channels, instead of scanning.
+    #[must_use]
+    pub fn with_look(self, survey: Arc<Survey>) -> Self {
+        Self { seen: Some(survey), ..self }
     }
 
     /// Runs.
@@ -277,8 +287,16 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         names.zip(memories).filter_map(|(name, memory)| Some((name, memory?))).collect()
     }
 
-    async fn scan(&self) -> Survey {
+    /// What the profiles of the run have: from the look that it was given, or by scanning.
+    pub(crate) async fn scan(&self) -> Arc<Survey> {
         let thresholds = self.all_thresholds();
+        if let Some(seen) = &self.seen {
+            if self.plan.is_whole_look {
+                return Arc::clone(seen);
+            }
+            let profiles: Vec<_> = self.plan.profiles.iter().map(|profile| &profile.name).collect();
+            return Arc::new(seen.narrowed(&profiles, &thresholds));
+        }
         let rules = Rules {
             now: self.now,
             thresholds: &thresholds,
@@ -286,7 +304,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             check_posts: self.config.ayrshare.scheduled_posts,
             check_urls: self.config.ayrshare.check_media_urls,
         };
-        self.services.scan(&self.plan.profiles, &rules, self.scan_until).await
+        Arc::new(self.services.scan(&self.plan.profiles, &rules, self.scan_until).await)
     }
 
     /// The thresholds of all channels of the run together.
@@ -312,7 +330,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 
     /// What was found, as a result without channels; `memories` are those of the channels that have one.
-    fn result(&self, survey: Survey, memories: BTreeMap<String, Memory>) -> RunResult {
+    fn result(&self, survey: impl Into<Arc<Survey>>, memories: BTreeMap<String, Memory>) -> RunResult {
         let announced =
             (!memories.is_empty()).then(|| Announced { channels: memories, thresholds: self.all_thresholds() });
         let result = RunResult::of_survey(survey, &self.id, self.plan.action);

@@ -31,7 +31,7 @@ pub struct RunResult {
     /// How many profiles the run was to check.
     pub configured: usize,
     /// What the run found. Every "in 2 days" counts from its `now`.
-    pub survey: Survey,
+    pub survey: Arc<Survey>,
     /// With a ledger: what each channel has confirmed.
     pub announced: Option<Announced>,
     /// What became of each channel.
@@ -82,7 +82,8 @@ pub enum Outcome {
 impl RunResult {
     /// The result of a run that has found `survey` and told nobody yet.
     #[must_use]
-    pub fn of_survey(survey: Survey, run_id: &str, action: Action) -> Self {
+    pub fn of_survey(survey: impl Into<Arc<Survey>>, run_id: &str, action: Action) -> Self {
+        let survey = survey.into();
         Self {
             run_id: run_id.to_owned(),
             action,
@@ -418,7 +419,7 @@ pub(crate) mod tests {
         assert_eq!(json["items"][0], parsed(&whole.to_json())["items"][0]);
 
         let mut graver = result(survey());
-        graver.survey.posts_at_risk = vec![graver.survey.posts_at_risk[0].clone(); 20];
+        Arc::make_mut(&mut graver.survey).posts_at_risk = vec![graver.survey.posts_at_risk[0].clone(); 20];
         let json = parsed(&graver.to_json_within(6_000).text);
         assert_eq!(json["profiles"]["failed"].as_array().map(Vec::len), Some(1));
         assert!(json["posts_left_out"].as_u64().is_some_and(|left_out| 0 < left_out), "{json}");

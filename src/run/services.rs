@@ -1,6 +1,6 @@
 //! The world outside of a run: Ayrshare and the channels, over the network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,6 +30,10 @@ pub struct Network<'a> {
     pub ready: &'a Ready,
     /// Reads the keys anew when Ayrshare does not take them.
     pub renewal: &'a Renewal<'a>,
+    /// How often a failed request to Ayrshare is repeated.
+    pub max_retries: usize,
+    /// The profiles to look at first, or an empty list: whoever waits for these must not lose them to the deadline.
+    pub first: &'a [&'a Profile],
     /// Is called after each profile that was looked at, for whoever waits.
     pub looked_at: &'a (dyn Fn() + Sync),
 }
@@ -38,7 +42,7 @@ impl<'a> Network<'a> {
     /// The services for a run that nobody watches.
     #[must_use]
     pub fn new(ready: &'a Ready, renewal: &'a Renewal<'a>) -> Self {
-        Self { ready, renewal, looked_at: &nobody_waits }
+        Self { ready, renewal, max_retries: net::MAX_RETRIES, first: &[], looked_at: &nobody_waits }
     }
 
     async fn deliver(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), SendError> {
@@ -81,7 +85,7 @@ impl<'a> Network<'a> {
     ) -> Option<(&Ready, Vec<usize>, Vec<&Profile>)> {
         let before = &self.ready.config;
         let refused: Vec<_> = (0..results.len()).filter(|index| is_refused(&results[*index])).collect();
-        if refused.is_empty() || !before.is_from_aws {
+        if refused.is_empty() || !before.is_from_aws || self.max_retries == 0 {
             return None;
         }
         // The other half is for asking Ayrshare again.
@@ -113,7 +117,7 @@ impl<'a> Network<'a> {
         }
         let read = async |ready: &Ready, profiles: &[&Profile]| {
             let slots = slots(ready, rules);
-            scan::read_posts(&ayrshare(ready, &slots), profiles, rules, until).await
+            scan::read_posts(&ayrshare(ready, self.max_retries, &slots), profiles, rules, until).await
         };
         let mut posts = read(self.ready, profiles).await;
         if let Some((renewed, indices, again)) = self.changed_keys(profiles, &posts, until).await {
@@ -133,7 +137,15 @@ impl<'a> Network<'a> {
     ) -> Vec<Result<Gallery, Failure>> {
         let read = async |ready: &Ready, profiles: &[&Profile], looked_at: &(dyn Fn() + Sync)| {
             let slots = slots(ready, rules);
-            scan::read_galleries(&ayrshare(ready, &slots), profiles, rules, in_posts, until, looked_at).await
+            scan::read_galleries(
+                &ayrshare(ready, self.max_retries, &slots),
+                profiles,
+                rules,
+                in_posts,
+                until,
+                looked_at,
+            )
+            .await
         };
         let mut galleries = read(self.ready, profiles, self.looked_at).await;
         if let Some((renewed, indices, again)) = self.changed_keys(profiles, &galleries, until).await {
@@ -164,7 +176,7 @@ impl<'a> Network<'a> {
         let urls: Vec<_> =
             urls.into_iter().filter_map(|(index, url)| Some((newest(profiles.get(index)?)?, url))).collect();
         let slots = slots(ready, rules);
-        scan::check_urls(&ayrshare(ready, &slots), &urls, until).await
+        scan::check_urls(&ayrshare(ready, self.max_retries, &slots), &urls, until).await
     }
 
     /// The reason of an error, without what a service repeated of our secrets.
@@ -179,13 +191,14 @@ fn slots(ready: &Ready, rules: &Rules<'_>) -> Slots {
     Slots::new(ready.config.ayrshare.concurrency * if rules.check_posts { REQUESTS_OF_PROFILE } else { 1 })
 }
 
-fn ayrshare<'a>(ready: &'a Ready, slots: &'a Slots) -> Ayrshare<'a> {
+fn ayrshare<'a>(ready: &'a Ready, max_retries: usize, slots: &'a Slots) -> Ayrshare<'a> {
     let settings = &ready.config.ayrshare;
     Ayrshare {
         http: &ready.clients.http,
         base_url: &settings.base_url,
         api_key: &settings.api_key,
         timeout: settings.timeout,
+        max_retries,
         redactor: &ready.clients.redactor,
         slots,
     }
@@ -209,13 +222,21 @@ impl Services for Network<'_> {
     }
 
     async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
-        let posts = self.posts(profiles, rules, until).await;
+        let first: HashSet<_> = self.first.iter().map(|profile| &profile.name).collect();
+        let mut order: Vec<_> = (0..profiles.len()).collect();
+        order.sort_by_key(|index| !first.contains(&profiles[*index].name));
+        let ordered: Vec<_> = order.iter().map(|index| profiles[*index]).collect();
+
+        let posts = self.posts(&ordered, rules, until).await;
         let in_posts = FilesInPosts::of(posts.iter().flatten().flatten().flat_map(|posts| &posts.posts));
-        let galleries = self.galleries(profiles, rules, &in_posts, until).await;
+        let galleries = self.galleries(&ordered, rules, &in_posts, until).await;
         let mut posts = posts.into_iter().flatten();
-        let names = profiles.iter().map(|profile| profile.name.clone());
-        let scans: Vec<_> =
-            names.zip(galleries).map(|(profile, media)| Scan { profile, media, posts: posts.next() }).collect();
+        let scanned = ordered.iter().zip(galleries);
+        let scan =
+            |(profile, media): (&&Profile, _)| Scan { profile: profile.name.clone(), media, posts: posts.next() };
+        let mut scans: Vec<_> = order.into_iter().zip(scanned.map(scan)).collect();
+        scans.sort_by_key(|(index, _)| *index);
+        let scans: Vec<_> = scans.into_iter().map(|(_, scan)| scan).collect();
 
         let checked = {
             let known: Vec<_> = scans.iter().map(Scan::known).collect();

@@ -5,6 +5,7 @@
 //! layer knows nothing of the ledger, the digest or the channels.
 
 pub mod ayrshare;
+mod narrow;
 mod place;
 pub mod posts;
 mod presigned;

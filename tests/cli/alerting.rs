@@ -30,7 +30,7 @@ async fn a_damaged_ledger_is_reported_on_standard_error() {
     assert!(stderr.contains("error: the ledger could not be read") && stderr.contains("corrupt-"), "{stderr}");
 
     std::fs::write(&path, "my notes").expect("a file");
-    let stderr = ends(&world, 1, &["alert"]).await.stderr;
+    let stderr = ends(&world, 3, &["alert"]).await.stderr;
     assert!(stderr.contains("is not a ledger"), "{stderr}");
     assert_eq!(std::fs::read(&path).expect("the file"), b"my notes");
 }

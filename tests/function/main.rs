@@ -10,6 +10,7 @@ mod failures;
 mod http;
 mod large;
 mod ledger;
+mod looks;
 mod posts;
 mod report;
 mod telemetry;

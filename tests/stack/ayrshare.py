@@ -3,6 +3,7 @@
 import datetime
 import http.server
 import json
+import threading
 import urllib.parse
 
 from lambda_runtime import QuietServer
@@ -33,6 +34,9 @@ class Ayrshare:
         self.key = key
         self.gallery = []
         self.requests = []
+        # Set it to let every request wait for an answer until `resume` is set.
+        self.hangs = False
+        self.asked, self.resume = threading.Event(), threading.Event()
 
     def __enter__(self):
         stand_in = self
@@ -42,6 +46,9 @@ class Ayrshare:
 
             def do_GET(self):
                 path = urllib.parse.urlsplit(self.path).path
+                if stand_in.hangs:
+                    stand_in.asked.set()
+                    stand_in.resume.wait(60)
                 status, body = stand_in.answer(path, self.headers.get("Authorization"))
                 stand_in.requests.append((path, status))
                 body = json.dumps(body).encode()
@@ -59,6 +66,7 @@ class Ayrshare:
         return self
 
     def __exit__(self, *_):
+        self.resume.set()
         self.server.shutdown()
 
     def answer(self, path, authorization):

@@ -108,6 +108,13 @@ class Function:
         for line in self.process.stdout:
             self.lines.append(line)
 
+    def crash_in(self, event, moment):
+        """Sends an event, and kills the process at the moment that an event of `threading` tells of."""
+        self.api.events.put(event)
+        assert moment.wait(30), "the moment never came; the function said:\n" + self.log
+        self.process.kill()
+        self.process.wait()
+
     def __exit__(self, *_):
         self.api.events.put(None)
         self.process.kill()

@@ -79,6 +79,14 @@ class World:
         return self.account.client("dynamodb").scan(TableName=table)["Items"]
 
 
+    def age_lease(self, seconds):
+        """Lets the lease end earlier, as if time had passed."""
+        dynamodb, table = self.account.client("dynamodb"), self.stack.outputs["LedgerTableName"]
+        (lease,) = [item for item in self.ledger() if item["pk"]["S"] == "lease"]
+        lease["ends_at_ms"] = {"N": str(int(lease["ends_at_ms"]["N"]) - 1000 * seconds)}
+        dynamodb.put_item(TableName=table, Item=lease)
+
+
 @pytest.fixture
 def world(account, ayrshare):
     return World(account, ayrshare)
@@ -101,6 +109,28 @@ def test_a_scheduled_event_ends_with_a_message(account, world):
         assert world.messages() == []
         assert FIRST_KEY not in function.log
     assert [call for call in account.calls if not call.allowed] == []
+
+
+def test_an_event_whose_run_was_killed_is_delivered_once_by_a_retry(world):
+    world.ayrshare.hangs = True
+    with world.function() as function:
+        function.crash_in(world.scheduled, world.ayrshare.asked)
+    world.ayrshare.hangs = False
+    world.ayrshare.resume.set()
+    with world.function() as function:
+        # The lease of the run that was killed still holds: this is an error to Lambda, so that it tries again.
+        early = function.invoke(world.scheduled)
+        assert (early.is_error, early.body["errorType"]) == (True, "RunBusy"), early.body
+        assert world.messages() == []
+        # Lambda waits for a minute. Instead, the lease gets older by one.
+        world.age_lease(seconds=60)
+        retried = function.invoke(world.scheduled)
+        assert not retried.is_error and retried.body["status"] == "ok", retried.body
+        (message,) = world.messages()
+        assert "summer.jpeg" in message["Message"]
+        again = function.invoke(world.scheduled)
+        assert [channel["outcome"] for channel in again.body["channels"]] == ["nothing-due"]
+        assert world.messages() == []
 
 
 def test_check_and_test(account, world):

@@ -42,7 +42,7 @@ async fn values_are_read_from_every_source_with_few_calls() {
         "http": {"link_secret": "ssm:/media/link"},
         "heartbeat": {"url": "secretsmanager:heart#url"},
     });
-    moto.put_parameter("/media/link", "0123456789abcdef").await;
+    moto.put_parameter("/media/link", "0123456789abcdef0123456789abcdef").await;
     moto.create_secret("heart", &json!({"SecretString": r#"{"url": "https://hc-ping.com/1", "x": "y"}"#})).await;
     moto.put_object("conf", "alerts%20%E6%9D%B1.json", document.to_string()).await;
 

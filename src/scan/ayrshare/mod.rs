@@ -58,6 +58,8 @@ pub struct Ayrshare<'a> {
     pub api_key: &'a SecretString,
     /// The time that one request may take.
     pub timeout: Duration,
+    /// How often a failed request is repeated.
+    pub max_retries: usize,
     /// Takes secrets out of Ayrshare's messages.
     pub redactor: &'a Redactor,
     /// Limits how many requests are in flight.
@@ -127,7 +129,10 @@ impl Ayrshare<'_> {
             Ok(gallery)
         };
         let retry = |attempt: &Attempt| attempt.retry;
-        self.slots.retrying(Some(slot), deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
+        self.slots
+            .retrying(Some(slot), self.max_retries, deadline, attempt, retry)
+            .await
+            .map_err(|attempt| attempt.failure)
     }
 
     /// Reads every scheduled post that will still need its media, of all statuses side by side.
@@ -223,7 +228,7 @@ impl Ayrshare<'_> {
             Err(self.unreadable(&answer, "history of posts", "it lists none"))
         };
         let retry = |attempt: &Attempt| attempt.retry;
-        self.slots.retrying(slot, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
+        self.slots.retrying(slot, self.max_retries, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
     }
 
     /// Lets Ayrshare open a URL, and returns the HTTP status that it got; `None` if it does not say.
@@ -248,7 +253,7 @@ impl Ayrshare<'_> {
             }
         };
         let retry = |attempt: &Attempt| attempt.retry;
-        self.slots.retrying(Some(slot), deadline, attempt, retry).await.unwrap_or_default()
+        self.slots.retrying(Some(slot), self.max_retries, deadline, attempt, retry).await.unwrap_or_default()
     }
 
     async fn get(
@@ -466,6 +471,7 @@ mod tests {
             base_url: &Url::parse("https://api.ayrshare.com/api").expect("a URL"),
             api_key: &SecretString::from("KEY-1"),
             timeout: Duration::from_secs(1),
+            max_retries: net::MAX_RETRIES,
             redactor: &Redactor::new(["KEY-1".to_owned()]),
             slots: &Slots::new(1),
         };

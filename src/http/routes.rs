@@ -1,0 +1,205 @@
+//! The routes: what a request asks for, and whether it may.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::accept;
+use super::report::ReportResponse;
+use super::request::Request;
+use super::response::Response;
+use crate::config::Config;
+use crate::model::ProfileName;
+use crate::model::text::{list, one_line, shorten};
+use crate::report::link::{LinkError, Links};
+use crate::report::{Format, Question};
+use crate::run::command::{Action, Command, InvalidEvent, within};
+use crate::run::result::RunResult;
+
+/// The largest body of a command.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// What a request asks for: a run, and how to respond with its result.
+#[derive(Debug)]
+pub struct Route {
+    /// The run.
+    pub command: Command,
+    /// `None` responds with the result as JSON.
+    pub report: Option<ReportResponse>,
+}
+
+impl Route {
+    /// Creates the response with the result of the run.
+    #[must_use]
+    pub fn respond(&self, result: &RunResult) -> Response {
+        match &self.report {
+            Some(report) => report.respond(result),
+            None => Response::of_run(result),
+        }
+    }
+}
+
+/// Returns what a request that came at `now` asks for.
+///
+/// # Errors
+///
+/// Returns the response to a request that is invalid or not authorized, or whose route or link does not exist.
+pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route, Response> {
+    let endpoint = Endpoint::at_end_of(&request.path);
+    if let Endpoint::Link(token) = endpoint {
+        return match request.method.as_str() {
+            "GET" | "HEAD" => signed_report(token, request, config, now)
+                .map_err(|error| Response::of_link_error(error, request, config)),
+            _ => Err(Response::method_not_allowed("GET, HEAD")),
+        };
+    }
+    if config.http.require_authorizer && !request.is_authorized {
+        let detail = "No authorizer of the gateway vouched for the caller. Put an authorizer (IAM, JWT or Lambda) in \
+                      front of this route, or set `http.require_authorizer = false`.";
+        return Err(Response::problem(401, detail));
+    }
+    match (endpoint, request.method.as_str()) {
+        (Endpoint::Report, "GET" | "HEAD") => report(request, config),
+        (Endpoint::Report, _) => Err(Response::method_not_allowed("GET, HEAD")),
+        (Endpoint::Alerts, "POST") => Ok(Route { command: alerts(request)?, report: None }),
+        (Endpoint::Alerts, _) => Err(Response::method_not_allowed("POST")),
+        _ => Err(Response::problem(404, "There are `GET /report`, `POST /alerts` and `GET /r/{token}`.")),
+    }
+}
+
+/// The route that a path ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint<'a> {
+    Report,
+    Alerts,
+    /// The page behind the link with this token, which has not been verified.
+    Link(&'a str),
+    Unknown,
+}
+
+/// Fewer characters than any token has.
+const MIN_TOKEN_CHARS: usize = 60;
+
+impl<'a> Endpoint<'a> {
+    /// Finds the route at the end of a path.
+    ///
+    /// Whatever precedes the route is ignored: a stage, or the base path of a custom domain. Nothing may follow the token
+    /// of a link, so a path below a link is not another route.
+    fn at_end_of(path: &'a str) -> Self {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let Some((before, last)) = path.rsplit_once('/') else { return Self::Unknown };
+        if is_below_link(before) {
+            return Self::Link("");
+        }
+        match last {
+            "report" => Self::Report,
+            "alerts" => Self::Alerts,
+            token if before.rsplit('/').next() == Some("r") => Self::Link(token),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Returns whether a path contains `/r/` and something that may be a token. A base path can contain a segment `r`, too.
+fn is_below_link(path: &str) -> bool {
+    let may_be_token = |segment: &str| {
+        let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        MIN_TOKEN_CHARS <= segment.len() && segment.bytes().take(MIN_TOKEN_CHARS).all(is_token_byte)
+    };
+    let segments = path.split('/');
+    segments.clone().zip(segments.skip(1)).any(|(segment, next)| segment == "r" && may_be_token(next))
+}
+
+fn report(request: &Request, config: &Config) -> Result<Route, Response> {
+    let mut command = Command { action: Action::Report, ..Command::default() };
+    let mut format = None;
+    let mut live = None;
+    for (name, value) in &request.query {
+        match name.as_str() {
+            "within" if command.within.is_none() => command.within = Some(within(value).map_err(bad_request)?),
+            "profile" => command.profiles.get_or_insert_default().push(value.clone()),
+            "format" if format.is_none() => format = Some(value.as_str()),
+            "live" if live.is_none() => {
+                let is_live = value.parse().map_err(|_| Response::problem(400, "`live` takes `true` and `false`."))?;
+                live = Some(is_live);
+            }
+            "within" | "format" | "live" => return Err(Response::problem(400, &format!("`{name}` is given twice."))),
+            _ => {
+                let name = one_line(name);
+                let name = shorten(&name, 60);
+                let detail = format!(
+                    "`{name}` is no parameter of a report; there are `within`, `profile`, `format` and `live`."
+                );
+                return Err(Response::problem(400, &detail));
+            }
+        }
+    }
+    let format = match format {
+        Some(name) => Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
+            let names = Format::ALL.map(|format| format!("`{}`", format.name()));
+            Response::problem(400, &format!("`format` takes {}.", list(&names, names.len())))
+        })?,
+        None => accept::format(request.header("accept")).ok_or_else(|| {
+            let types = Format::ALL.map(Format::media_type);
+            let types = list(&types, types.len());
+            Response::problem(406, &format!("The formats of the report are {types}; name one of them in `Accept`."))
+        })?,
+    };
+    let thresholds = config.channels.iter().flat_map(|channel| channel.thresholds.iter());
+    let question = Question {
+        horizon: command.within.clone().or_else(|| thresholds.max().cloned()),
+        within: command.within.clone(),
+        profiles: command.profiles.clone().unwrap_or_default(),
+        is_signed: false,
+    };
+    Ok(Route { command, report: Some(ReportResponse::new(request, format, question, live.unwrap_or(false))) })
+}
+
+/// The page behind a signed link.
+///
+/// The query can only narrow what the link shows. Everything else in it is ignored, because an error could tell what
+/// exists.
+fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp) -> Result<Route, LinkError> {
+    let links = Links::of(&config.http).ok_or(LinkError::Unknown)?;
+    let (channel, profiles) = links.open(token, &config.channels, now)?;
+    let values = |name: &'static str| request.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
+    let is_asked_for = |profile: &&&ProfileName| values("profile").any(|name| name == profile.as_str());
+    let names = |profiles: &[&ProfileName]| profiles.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let asked: Vec<_> = profiles.iter().filter(is_asked_for).copied().collect();
+    let widest = channel.thresholds.iter().max();
+    let within = values("within").find_map(|text| within(text).ok());
+    let within = within.map(|within| widest.map_or(within.clone(), |widest| within.min(widest.clone())));
+    let command = Command {
+        action: Action::Report,
+        within: within.clone(),
+        profiles: Some(names(if asked.is_empty() { &profiles } else { &asked })),
+        channels: Some(vec![channel.name.clone()]),
+        dry_run: false,
+    };
+    let question = Question {
+        horizon: within.clone().or_else(|| widest.cloned()),
+        within,
+        profiles: names(&asked),
+        is_signed: true,
+    };
+    Ok(Route { command, report: Some(ReportResponse::new(request, Format::Html, question, false)) })
+}
+
+fn alerts(request: &Request) -> Result<Command, Response> {
+    let Some(body) = &request.body else { return Err(Response::problem(400, "The body is no valid base64.")) };
+    if MAX_BODY_BYTES < body.len() {
+        return Err(Response::problem(413, &format!("A command has at most {MAX_BODY_BYTES} bytes.")));
+    }
+    if body.trim_ascii().is_empty() {
+        return Ok(Command::default());
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Command::parse(&object).map_err(bad_request),
+        _ => Err(Response::problem(400, "The body is no JSON object; send a command like `{\"action\": \"alert\"}`.")),
+    }
+}
+
+/// Creates the response to a command that is invalid.
+#[must_use]
+pub fn bad_request(InvalidEvent(reason): InvalidEvent) -> Response {
+    Response::problem(400, &reason)
+}

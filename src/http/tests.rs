@@ -1,0 +1,270 @@
+//! Requests and the answers to them.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use jiff::SignedDuration;
+
+use super::report::escaped_bytes;
+use super::request::Request;
+use super::response::{MAX_RESPONSE_BYTES, Response};
+use super::routes::{bad_request, route};
+use crate::config::Config;
+use crate::digest::fixtures::{now, survey, survey_of};
+use crate::model::Status;
+use crate::model::text::json;
+use crate::net::environment::Environment;
+use crate::report::link::Links;
+use crate::run::command::Action;
+use crate::run::result::RunResult;
+use crate::run::result::tests::result;
+
+const DOCUMENT: &str = r#"
+    ayrshare = {api_key = "KEY"}
+    http = {report_url = "https://reports.example", link_secret = "0123456789abcdef0123456789abcdef", link_ttl = "7d"}
+    profiles = [{name = "Head office", primary = true}, {name = "Café 東京", key = "K1"}, {name = "Acme Coffee", key = "K2"}]
+    [[channels]]
+    name = "office"
+    type = "sns"
+    topic_arn = "arn:aws:sns:eu-central-1:123456789012:alerts"
+    profiles = ["Head office", "Café 東京"]
+    thresholds = ["3d"]
+    [[channels]]
+    name = "all"
+    type = "sns"
+    topic_arn = "arn:aws:sns:eu-central-1:123456789012:alerts"
+    thresholds = ["14d", "1d"]
+"#;
+
+fn config() -> Config {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let environment = Environment::of::<&str, &str>([]);
+    runtime.block_on(Config::read(DOCUMENT, &environment)).expect("a configuration")
+}
+
+fn request(path: &str, query: &[(&str, &str)], headers: &[(&str, &str)]) -> Request {
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    Request {
+        method: "GET".into(),
+        path: path.into(),
+        query: pairs(query),
+        headers: pairs(headers).into_iter().collect(),
+        body: None,
+        is_authorized: true,
+        accepts_base64: true,
+    }
+}
+
+fn answer(request: &Request, result: &RunResult) -> Response {
+    route(request, &config(), now()).expect("a route").respond(result)
+}
+
+fn refusal(request: &Request) -> Response {
+    let config = config();
+    route(request, &config, now())
+        .and_then(|route| route.command.plan(&config).map(drop).map_err(bad_request))
+        .expect_err("a refusal")
+}
+
+#[test]
+fn each_format_has_its_type_and_its_safe_headers() {
+    for (format, expected) in [
+        ("json", "application/json"),
+        ("html", "text/html; charset=utf-8"),
+        ("csv", "text/csv; charset=utf-8; header=present"),
+        ("ics", "text/calendar; charset=utf-8"),
+    ] {
+        let response =
+            answer(&request("/report", &[("format", format)], &[("accept", "image/png")]), &result(survey()));
+        assert_eq!((response.status_code, response.is_base64_encoded), (200, false));
+        assert_eq!(response.headers["content-type"], expected);
+        assert_eq!(response.headers["cache-control"], "private, no-cache");
+        assert_eq!(response.headers["x-content-type-options"], "nosniff");
+        assert_eq!(response.headers["x-frame-options"], "DENY");
+        assert_eq!(response.headers["referrer-policy"], "no-referrer");
+        assert!(response.headers["content-security-policy"].starts_with("default-src 'none'"));
+        assert!(response.headers["etag"].starts_with("W/\""));
+    }
+}
+
+#[test]
+fn pictures_come_from_the_hosts_of_the_files_alone() {
+    let html = request("/report", &[("format", "html")], &[]);
+    let mut found = result(survey());
+    let policy = |result: &RunResult| answer(&html, result).headers["content-security-policy"].clone();
+    assert!(policy(&found).contains("; img-src https://images.ayrshare.com; style-src 'sha256-"));
+    Arc::make_mut(&mut found.survey).items.clear();
+    Arc::make_mut(&mut found.survey).posts_at_risk.clear();
+    assert!(policy(&found).contains("; img-src 'none'; "));
+    found = result(survey_of(3));
+    for (item, host) in Arc::make_mut(&mut found.survey).items.iter_mut().zip(["a;script-src", "*", "a.example:8443"]) {
+        Arc::make_mut(item).media.url = Some(format!("https://{host}/x.png"));
+    }
+    assert!(policy(&found).contains("; img-src https://a.example:8443; "), "{}", policy(&found));
+    found = result(survey_of(60));
+    for (index, item) in Arc::make_mut(&mut found.survey).items.iter_mut().enumerate() {
+        Arc::make_mut(item).media.url = Some(format!("https://host-{index}.example/a.png"));
+    }
+    assert!(policy(&found).contains("; img-src https:; "));
+}
+
+#[test]
+fn an_unchanged_report_is_not_sent_again() {
+    let found = result(survey());
+    let tag = answer(&request("/report", &[], &[("accept", "text/html")]), &found).headers["etag"].clone();
+    let ask = |accept: &str, tag: &str| {
+        answer(&request("/report", &[], &[("accept", accept), ("if-none-match", tag)]), &found)
+    };
+    let known = ask("text/html", &tag);
+    assert_eq!((known.status_code, known.body.as_str(), &known.headers["etag"]), (304, "", &tag));
+    assert_eq!(ask("text/csv", &tag).status_code, 200);
+    assert_eq!(ask("text/html", "\"other\"").status_code, 200);
+
+    let mut failed = found.clone();
+    failed.status = Status::Failed;
+    let response = answer(&request("/report", &[], &[("if-none-match", "*")]), &failed);
+    assert_eq!((response.status_code, response.headers.get("etag")), (502, None));
+    assert_eq!(response.headers["cache-control"], "private, no-store");
+}
+
+#[test]
+fn gzip_is_given_where_it_is_asked_for_and_can_pass() {
+    let gzip = request("/report", &[("format", "html")], &[("accept-encoding", "gzip, br")]);
+    let plain = answer(&request("/report", &[("format", "html")], &[]), &result(survey()));
+    let packed = answer(&gzip, &result(survey()));
+    assert_eq!((packed.headers["content-encoding"].as_str(), packed.is_base64_encoded), ("gzip", true));
+    assert_eq!(packed.headers["etag"], plain.headers["etag"]);
+    let mut body = String::new();
+    let bytes = STANDARD.decode(&packed.body).expect("base64");
+    GzDecoder::new(bytes.as_slice()).read_to_string(&mut body).expect("gzip");
+    assert_eq!(body, plain.body);
+    // Behind a REST API nobody can know whether base64 is decoded.
+    let rest = Request { accepts_base64: false, ..gzip };
+    assert!(!answer(&rest, &result(survey())).is_base64_encoded);
+}
+
+#[test]
+fn an_answer_is_never_larger_than_lambda_takes() {
+    let mut found = result(survey_of(4_000));
+    let url = format!("https://images.ayrshare.com/{}{}.png", "\"".repeat(300), "a".repeat(900));
+    for item in &mut Arc::make_mut(&mut found.survey).items {
+        Arc::make_mut(item).media.url = Some(url.clone());
+    }
+    for format in ["json", "html", "csv", "ics"] {
+        let response = answer(&request("/report", &[("format", format)], &[]), &found);
+        let bytes = json(&response).len();
+        assert!(bytes <= MAX_RESPONSE_BYTES && MAX_RESPONSE_BYTES * 4 / 5 < bytes, "{format}: {bytes} bytes");
+        assert!(0 < response.headers["x-left-out"].parse::<usize>().expect("a number"));
+    }
+    let text = "\"\\\n\r\t\u{1}é/\u{7f}";
+    assert_eq!(escaped_bytes(text), json(&text).len() - 2);
+}
+
+#[test]
+fn what_cannot_be_had_is_refused_with_a_reason() {
+    let check = |query: &[(&str, &str)], accept: &str, status: u16, expected: &str| {
+        let refusal = refusal(&request("/report", query, &[("accept", accept)]));
+        assert_eq!(refusal.status_code, status, "{query:?}");
+        assert_eq!(refusal.headers["content-type"], "application/problem+json");
+        assert!(refusal.body.contains(expected), "{query:?}: {}", refusal.body);
+    };
+    check(&[("within", "0d")], "*/*", 400, "is not a duration");
+    check(&[("within", "banana")], "text/html", 400, "is not a duration");
+    check(&[("within", "1d"), ("within", "2d")], "*/*", 400, "given twice");
+    check(&[("profile", "Nobody")], "*/*", 400, "there is no profile `Nobody`");
+    check(&[("format", "xml")], "*/*", 400, "`format` takes `json`, `html`, `csv` and `ics`");
+    check(&[("since", "1d")], "*/*", 400, "`since` is no parameter");
+    check(&[], "image/png", 406, "text/calendar");
+    let route = route(&request("/report", &[("within", "36500d")], &[]), &config(), now()).expect("a route");
+    assert_eq!(route.command.within.expect("a threshold").label(), "36500d");
+}
+
+/// A link to the page of a channel, made now.
+fn link(channel: usize) -> String {
+    let config = config();
+    let link = Links::of(&config.http).expect("links").make(&config.channels[channel], now()).expect("a link");
+    link.url.strip_prefix("https://reports.example").expect("a path").to_owned()
+}
+
+#[test]
+fn a_link_shows_its_channels_profiles_whatever_is_added_to_it() {
+    let all = Some(vec!["Head office".to_owned(), "Café 東京".to_owned()]);
+    let one = Some(vec!["Café 東京".to_owned()]);
+    for (query, profiles, within) in [
+        (&[][..], &all, None),
+        (&[("profile", "Café 東京"), ("within", "2d")], &one, Some("2d")),
+        (&[("profile", "Acme Coffee")], &all, None),
+        (&[("profile", "Acme Coffee"), ("profile", "Café 東京")], &one, None),
+        (&[("profile", ""), ("within", "0"), ("format", "json"), ("x", "y"), ("channels", "all")], &all, None),
+    ] {
+        let mut request = request(&link(0), query, &[("accept", "application/json")]);
+        request.is_authorized = false;
+        let route = route(&request, &config(), now()).expect("a route");
+        assert_eq!(&route.command.profiles, profiles, "{query:?}");
+        assert_eq!(route.command.channels, Some(vec!["office".to_owned()]));
+        assert_eq!((route.command.action, route.command.dry_run), (Action::Report, false));
+        assert_eq!(route.command.within.as_ref().map(crate::model::threshold::Threshold::label), within);
+        let page = route.respond(&result(survey()));
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+        assert!(!page.body.contains("format="), "no other format is behind a link");
+    }
+}
+
+#[test]
+fn a_link_that_opens_nothing_tells_nothing() {
+    let link = link(0);
+    let at = |path: &str, hours: i64| {
+        let request = Request { is_authorized: false, ..request(path, &[], &[]) };
+        route(&request, &config(), now() + SignedDuration::from_hours(hours)).expect_err("a refusal")
+    };
+    let check = |response: &Response, status: u16, title: &str| {
+        assert_eq!(response.status_code, status);
+        assert!(response.body.contains(&format!("<h1>{title}</h1>")));
+        assert_eq!(response.headers["content-type"], "text/html; charset=utf-8");
+        assert_eq!(response.headers["cache-control"], "private, no-store");
+        for name in ["Head office", "office", "Acme", "Café", "example"] {
+            assert!(!response.body.contains(name), "{name}");
+        }
+    };
+    check(&at(&link, 24 * 7), 410, "This link has expired");
+    for wrong in ["/r/x", "/r/..%2Freport", &link[..link.len() / 2], &format!("{link}/a"), &format!("{link}A")] {
+        check(&at(wrong, 0), 404, "There is no report here");
+    }
+    for (accept, content_type) in [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("*/*", "text/html; charset=utf-8"),
+        ("application/json", "application/problem+json"),
+        ("application/problem+json", "application/problem+json"),
+    ] {
+        let refusal = refusal(&request("/r/x", &[], &[("accept", accept)]));
+        assert_eq!((refusal.status_code, refusal.headers["content-type"].as_str()), (404, content_type), "{accept}");
+    }
+    let post = Request { method: "POST".into(), ..request(&link, &[], &[]) };
+    assert_eq!(refusal(&post).status_code, 405);
+}
+
+#[test]
+fn whatever_precedes_a_route_is_ignored() {
+    let link = link(0);
+    for base in ["", "/prod", "/media/v2", "/r", "/report", "//", "/a%2Fb"] {
+        for (path, status) in
+            [("/report", 200), ("/report/", 200), (&link, 200), ("/r/some-token", 404), ("/other", 404)]
+        {
+            let request = request(&format!("{base}{path}"), &[], &[]);
+            let found = route(&request, &config(), now()).map_or_else(|response| response.status_code, |_| 200);
+            assert_eq!(found, status, "{base}{path}");
+        }
+    }
+    for path in ["/reports", "/xreport", "/report/x", "/r", "/r/", "report", "", "/prod%2Freport", "/Report"] {
+        assert_eq!(refusal(&request(path, &[], &[])).status_code, 404, "{path}");
+    }
+    for below in ["/report", "/../report", "/r/x", "/alerts", "/more", "/a/report"] {
+        let below = refusal(&request(&format!("/prod{link}{below}"), &[], &[("accept", "text/html")]));
+        assert_eq!((below.status_code, below.headers["content-type"].as_str()), (404, "text/html; charset=utf-8"));
+    }
+}

@@ -1,0 +1,249 @@
+//! The function: the configuration between two events, and the response to each event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::Mutex;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::error::FunctionError;
+use super::event::Event;
+use crate::config::{InvalidConfiguration, LOAD_TIMEOUT};
+use crate::http::request::Request;
+use crate::http::{self, Response};
+use crate::model::Status;
+use crate::model::text::json;
+use crate::net::aws::Aws;
+use crate::net::environment::Environment;
+use crate::net::{self, Deadline};
+use crate::run::command::{Action, Command, InvalidEvent, Plan};
+use crate::run::execute::{self, MAX_RUN, beat, now, run};
+use crate::run::loaded::{Origin, Ready, Renewal};
+use crate::run::metrics::{self, Source};
+use crate::run::result::RunResult;
+use crate::run::services::Network;
+use crate::scan::survey::Survey;
+
+/// How long a run for an HTTP request may take. API Gateway gives up after 29 seconds.
+const MAX_HTTP_RUN: Duration = Duration::from_secs(28);
+
+/// The function, which keeps the configuration and its clients between two events.
+pub struct Function {
+    environment: Environment,
+    aws: Aws,
+    write_metrics: fn(&str),
+    ready: Mutex<Option<Ready>>,
+}
+
+/// What Lambda says about an invocation.
+#[derive(Clone, Debug, Default)]
+pub struct Invocation {
+    /// The request's id, for the log.
+    pub request_id: String,
+    /// When Lambda stops it, in milliseconds since 1970.
+    pub deadline_ms: u64,
+    /// The function's name, for the metrics.
+    pub function_name: String,
+}
+
+impl Function {
+    /// Creates the function and reads the configuration. An invalid configuration is no error here: each event is answered
+    /// with its errors until it is fixed.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the HTTP client cannot be created, which no input can cause.
+    pub async fn new(environment: Environment, write_metrics: fn(&str)) -> Result<Self, reqwest::Error> {
+        let aws = Aws::new(net::client_from_environment(&environment)?, environment.clone());
+        // Lambda gives the initialization a whole core, whatever the memory size.
+        let origin = Origin { environment: &environment, aws: &aws, now: now() };
+        let ready = origin.read(Deadline::after(LOAD_TIMEOUT)).await.ok();
+        Ok(Self { environment, aws, write_metrics, ready: Mutex::new(ready) })
+    }
+
+    /// Handles one event.
+    ///
+    /// # Errors
+    ///
+    /// See [`FunctionError`]. An HTTP request never fails: its response says what went wrong.
+    pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+        let call = Call { run_id: Uuid::new_v4().to_string(), now: now(), invocation };
+        // At ERROR, so that `run_id` is attached even when only errors are logged.
+        let span = tracing::error_span!("run", run_id = call.run_id, request_id = invocation.request_id);
+        self.answer(event, &call).instrument(span).await
+    }
+
+    async fn answer(&self, event: &str, call: &Call<'_>) -> Result<Box<RawValue>, FunctionError> {
+        let event = Event::parse(event).inspect_err(|error| tracing::error!("the event is invalid: {error}"))?;
+        let deadline = call.deadline(match event {
+            Event::Command(_) => MAX_RUN,
+            Event::Http(_) => MAX_HTTP_RUN,
+        });
+        let origin = Origin { environment: &self.environment, aws: &self.aws, now: call.now };
+        let to_read = Deadline::after(deadline.remaining() / 2);
+        let mut ready = self.ready.lock().await;
+        let read = match ready.take() {
+            Some(before) => origin.refresh(before, to_read).await,
+            None => origin.read(to_read).await,
+        };
+        let renewal = Renewal::new(origin);
+        let read = match read {
+            Ok(read) => ready.insert(read),
+            Err(invalid) => return self.reject(&event, invalid, call),
+        };
+        let answer = self.serve(event, call, read, &renewal, deadline).await;
+        if let Some(renewed) = renewal.into_renewed() {
+            renewed.take_over_look(read);
+            *ready = Some(renewed);
+        }
+        answer
+    }
+
+    async fn serve(
+        &self,
+        event: Event,
+        call: &Call<'_>,
+        ready: &Ready,
+        renewal: &Renewal<'_>,
+        deadline: Deadline,
+    ) -> Result<Box<RawValue>, FunctionError> {
+        let run = |plan| self.run(call, plan, Network::new(ready, renewal), deadline);
+        match event {
+            Event::Command(command) => {
+                let plan = command
+                    .plan(&ready.config)
+                    .inspect_err(|error| tracing::error!("the event is invalid: {error}"))?;
+                let result = run(plan).await;
+                if result.is_busy() {
+                    return Err(FunctionError::RunBusy);
+                }
+                if result.status == Status::Failed {
+                    return Err(FunctionError::RunFailed(result.failure_in_words()));
+                }
+                Ok(raw(result.to_json_within(http::MAX_RESPONSE_BYTES).text))
+            }
+            Event::Http(request) => {
+                let response = self.respond(&request, call, ready, renewal, deadline).await;
+                let response = response.unwrap_or_else(|response| {
+                    tracing::info!(status = response.status_code, "the request is rejected: {}", response.reason());
+                    response
+                });
+                let response = if request.method == "HEAD" { response.without_body() } else { response };
+                Ok(raw(json(&response)))
+            }
+        }
+    }
+
+    /// Responds to an HTTP request. The error is the response to a request that is rejected.
+    async fn respond(
+        &self,
+        request: &Request,
+        call: &Call<'_>,
+        ready: &Ready,
+        renewal: &Renewal<'_>,
+        deadline: Deadline,
+    ) -> Result<Response, Response> {
+        let route = http::route(request, &ready.config, call.now)?;
+        let plan = route.command.plan(&ready.config).map_err(http::bad_request)?;
+        let mut network = Network::new(ready, renewal);
+        if let Some(report) = &route.report {
+            if request.method == "HEAD" {
+                return Ok(report.head());
+            }
+            network.max_retries = report.max_retries();
+            let thresholds = ready.config.channels.iter().flat_map(|channel| channel.thresholds.iter());
+            let is_covered = plan.within.as_ref().is_none_or(|within| Some(within) <= thresholds.max());
+            if is_covered && !report.is_live {
+                let looking = Network { first: &plan.profiles, ..network };
+                let look = last_look(call, looking, deadline).await.map_err(http::bad_request)?;
+                return Ok(route.respond(&execute::report(call.run_id.clone(), plan, network, look, deadline).await));
+            }
+        }
+        Ok(route.respond(&self.run(call, plan, network, deadline).await))
+    }
+
+    async fn run(&self, call: &Call<'_>, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> RunResult {
+        let Plan { is_whole_alert, is_whole_look, .. } = plan;
+        let last_look = &network.ready.last_look;
+        if is_whole_look {
+            last_look.forget();
+        }
+        let result = run(call.run_id.clone(), call.now, plan, network, deadline).await;
+        if is_whole_look {
+            let all: Vec<_> = network.ready.config.profiles.iter().collect();
+            last_look.keep(&result.survey, &all);
+        }
+        if is_whole_alert && !result.is_busy() {
+            let metrics = |source: &Source<'_>| metrics::metrics(&result, source, now());
+            self.write_metrics(call.invocation, metrics);
+            beat(&result, network.ready, deadline).await;
+        }
+        result
+    }
+
+    fn reject(
+        &self,
+        event: &Event,
+        invalid: InvalidConfiguration,
+        call: &Call<'_>,
+    ) -> Result<Box<RawValue>, FunctionError> {
+        for fault in &invalid.faults {
+            tracing::error!(path = fault.path, "the configuration is invalid: {fault}");
+        }
+        match event {
+            Event::Http(request) => Ok(raw(json(&Response::of_invalid_configuration(request, &invalid)))),
+            Event::Command(command) => {
+                if command.is_whole_alert() {
+                    let metrics = |source: &Source<'_>| metrics::metrics_of_refused_run(&call.run_id, source, call.now);
+                    self.write_metrics(call.invocation, metrics);
+                }
+                Err(FunctionError::InvalidConfiguration(invalid))
+            }
+        }
+    }
+
+    fn write_metrics(&self, invocation: &Invocation, metrics: impl Fn(&Source<'_>) -> String) {
+        let given = Some(invocation.function_name.clone()).filter(|name| !name.is_empty());
+        let function_name = given
+            .or_else(|| self.environment.non_blank_var("AWS_LAMBDA_FUNCTION_NAME"))
+            .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
+        let log_level = self.environment.non_blank_var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "INFO".to_owned());
+        (self.write_metrics)(&metrics(&Source { function_name: &function_name, log_level: &log_level }));
+    }
+}
+
+/// Returns the newest look that may answer a report, and makes one if there is none.
+async fn last_look(call: &Call<'_>, network: Network<'_>, deadline: Deadline) -> Result<Arc<Survey>, InvalidEvent> {
+    let Ready { config, last_look, .. } = network.ready;
+    if let Some(look) = last_look.fresh(call.now, network.first) {
+        return Ok(look);
+    }
+    last_look.forget();
+    let plan = Command { action: Action::Report, ..Command::default() }.plan(config)?;
+    let look = execute::look(call.now, plan, network, deadline).await;
+    last_look.keep(&look, network.first);
+    Ok(look)
+}
+
+/// One event that is being handled.
+struct Call<'a> {
+    run_id: String,
+    now: Timestamp,
+    invocation: &'a Invocation,
+}
+
+impl Call<'_> {
+    /// Returns when the run must be done. A deadline in the past is ignored, because local runtimes send one.
+    fn deadline(&self, max: Duration) -> Deadline {
+        let now_ms = u64::try_from(self.now.as_millisecond()).unwrap_or_default();
+        let given = self.invocation.deadline_ms.checked_sub(now_ms).filter(|left| 0 < *left);
+        Deadline::after(given.map_or(max, |left| Duration::from_millis(left).min(max)))
+    }
+}
+
+fn raw(json: String) -> Box<RawValue> {
+    RawValue::from_string(json).or_else(|_| to_raw_value(&())).unwrap_or_default()
+}
