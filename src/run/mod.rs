@@ -53,6 +53,9 @@ const MAX_FOR_THE_END: Duration = Duration::from_millis(300);
 /// The pause between two messages to one channel: Slack takes about one a second.
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(1_100);
 
+/// The log target of what concerns the ledger. The terminal shows it; the rest of what a run logs is in its result.
+const LEDGER_LOG: &str = concat!(env!("CARGO_CRATE_NAME"), "::ledger");
+
 /// What a run asks of the world outside.
 pub trait Services {
     /// The time of the machine's clock, to the millisecond.
@@ -207,7 +210,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
                     // No part of the result, so the terminal must not drop it with what this module logs of the result.
-                    tracing::error!(target: concat!(env!("CARGO_CRATE_NAME"), "::ledger"), "{note}");
+                    tracing::error!(target: LEDGER_LOG, "{note}");
                 }
                 let clock: Clock<'_> = Box::new(|| self.services.now());
                 let lease = HeldLease::new(ledger, lease, taken_at, clock, self.deadline);
@@ -491,8 +494,12 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 
     fn note_ledger_error(&self, error: &LedgerError) {
         let reason = error.to_string();
-        tracing::error!("the ledger failed: {reason}");
-        self.ledger_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        let mut first = self.ledger_error.lock().unwrap_or_else(PoisonError::into_inner);
+        // Channels that fail for the same reason need one line.
+        if first.as_ref() != Some(&reason) {
+            tracing::error!(target: LEDGER_LOG, "the ledger failed: {reason}");
+        }
+        first.get_or_insert(reason);
     }
 }
 

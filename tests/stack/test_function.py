@@ -113,11 +113,12 @@ def test_a_scheduled_event_ends_with_a_message(account, world):
 
 def test_an_event_whose_run_was_killed_is_delivered_once_by_a_retry(world):
     world.ayrshare.hangs = True
-    with world.function() as function:
+    function = world.function()
+    with function:
         function.crash_in(world.scheduled, world.ayrshare.asked)
     world.ayrshare.hangs = False
     world.ayrshare.resume.set()
-    with world.function() as function:
+    with function:
         # The lease of the run that was killed still holds: this is an error to Lambda, so that it tries again.
         early = function.invoke(world.scheduled)
         assert (early.is_error, early.body["errorType"]) == (True, "RunBusy"), early.body
