@@ -43,21 +43,21 @@ fn recorded(instructions: u64) -> LibraryBenchmarkConfig {
 }
 
 // Reads a response body and selects the files that expire.
-#[library_benchmark(config = recorded(33_093_000))]
+#[library_benchmark(config = recorded(39_748_000))]
 #[bench::gallery(data::body(0, FILES))]
 fn read(body: String) -> Gallery {
     data::read(0, black_box(&body), &[])
 }
 
 // The same, while keeping the files that scheduled posts use.
-#[library_benchmark(config = recorded(66_381_000))]
+#[library_benchmark(config = recorded(76_902_000))]
 #[bench::gallery((data::body(0, FILES), data::posts(0, FILES)))]
 fn read_with_posts((body, posts): (String, Vec<ScheduledPost>)) -> Gallery {
     data::read(0, black_box(&body), &posts)
 }
 
 // Selects the files that expire. Most do not, and must cost almost nothing.
-#[library_benchmark(config = recorded(1_327_000))]
+#[library_benchmark(config = recorded(1_589_000))]
 #[bench::gallery(data::files(FILES))]
 fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
     let (profile, thresholds, ignore) = (data::name(0), data::thresholds(), GlobSet::empty());
@@ -71,14 +71,14 @@ fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
 }
 
 // Finds the posts that will fail because of a gallery.
-#[library_benchmark(config = recorded(23_402_000))]
+#[library_benchmark(config = recorded(7_889_000))]
 #[bench::gallery((data::read(0, &data::body(0, FILES), &data::posts(0, FILES)), data::posts(0, FILES)))]
 fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
     data::survey_of(vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
 }
 
 // Creates the digest of 30 profiles for a channel.
-#[library_benchmark(config = recorded(1_700_000))]
+#[library_benchmark(config = recorded(597_000))]
 #[bench::profiles(data::survey(30, 200))]
 fn digest(survey: Survey) -> (Digest, Survey) {
     (digest_of(black_box(&survey)), survey)
@@ -103,7 +103,7 @@ fn digest_and_result() -> (Digest, RunResult) {
     (digest_of(&survey), RunResult::of_survey(survey.clone(), "run", Action::Alert))
 }
 
-#[library_benchmark(config = recorded(5_100_000))]
+#[library_benchmark(config = recorded(5_384_000))]
 #[bench::profiles(digest_and_result())]
 fn mail((digest, result): (Digest, RunResult)) -> (Message, Digest, RunResult) {
     (sns::render(black_box(&digest), SnsFormat::Text, NO_JSON), digest, result)
@@ -111,7 +111,7 @@ fn mail((digest, result): (Digest, RunResult)) -> (Message, Digest, RunResult) {
 
 #[library_benchmark]
 #[bench::html(args = (digest_and_result(), Format::Html), config = recorded(34_215_000))]
-#[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(10_805_000))]
+#[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(11_430_000))]
 #[bench::json(args = (digest_and_result(), Format::Json), config = recorded(9_588_000))]
 fn page((_, result): (Digest, RunResult), format: Format) -> (String, RunResult) {
     let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };

@@ -27,7 +27,7 @@ impl Slots {
         Slot { _permit: self.0.acquire().await.ok() }
     }
 
-    /// Does the same as [`retrying_at_most`](super::retrying_at_most), with a slot for each attempt and none between two attempts.
+    /// Does the same as [`retrying_at_most`], with a slot for each attempt and none between two attempts.
     ///
     /// The first attempt uses `first`.
     ///
