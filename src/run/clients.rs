@@ -1,4 +1,4 @@
-//! The clients of a configuration: made once, and those of AWS only where something needs them.
+//! The clients of a configuration. They are made once, and those for AWS only if something needs them.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,20 +12,21 @@ use crate::ledger::{DynamoDbLedger, FileLedger, Ledger};
 use crate::net::aws::Aws;
 use crate::net::redact::Redactor;
 
-/// What a run talks through.
+/// The clients that a run uses.
 #[derive(Debug)]
 pub struct Clients {
     /// The process's HTTP client.
     pub http: reqwest::Client,
-    /// Takes the configuration's secrets out of text.
+    /// Removes the secrets of the configuration from text.
     pub redactor: Redactor,
-    /// Remembers what was announced.
+    /// The ledger, if the configuration has one.
     pub ledger: Option<Ledger>,
     /// An SNS client for each region that a topic of the configuration is in.
     sns: HashMap<String, LazySns>,
 }
 
-/// A client that is made for the first message: to make it is a quarter of the function's start, and most runs send none.
+/// A client that is made for the first message. Making it takes a quarter of the start of the function, and most runs
+/// send nothing.
 type LazySns = LazyLock<aws_sdk_sns::Client, Box<dyn FnOnce() -> aws_sdk_sns::Client + Send>>;
 
 impl Clients {
@@ -47,7 +48,8 @@ impl Clients {
         let mut sns = HashMap::new();
         for (topic, aws) in topics.into_iter().zip(aws.into_iter().cycle()) {
             let region = Region::new(topic.region().to_owned());
-            // Every request has a deadline of its own. A function with little CPU that is busy is not a connection that stalls.
+            // A function with little CPU can be busy for seconds, which looks like a stalled connection. Every request
+            // has its own deadline instead.
             let no_protection = StalledStreamProtectionConfig::disabled();
             let config = aws_sdk_sns::config::Builder::from(aws).region(region);
             let config = config.stalled_stream_protection(no_protection).build();
@@ -71,7 +73,7 @@ impl Clients {
     ///
     /// # Errors
     ///
-    /// Fails for a topic in a region that no topic of the configuration is in.
+    /// Returns an error if no topic of the configuration is in this region.
     pub fn sns(&self, topic: &TopicArn) -> Result<&aws_sdk_sns::Client, SendError> {
         let client = self.sns.get(topic.region());
         client.map(|client| &**client).ok_or_else(|| SendError::permanent("no topic of the configuration is there"))

@@ -1,4 +1,4 @@
-//! The command: what a run is asked to do.
+//! The command that a run executes.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,12 +11,12 @@ use crate::model::threshold::Threshold;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Looks at the profiles and announces what is due.
+    /// Scans the profiles and announces what is due.
     #[default]
     Alert,
-    /// Looks at the profiles and sends nothing.
+    /// Scans the profiles and sends nothing.
     Report,
-    /// Proves the configuration and sends nothing.
+    /// Checks the configuration and sends nothing.
     Check,
     /// Sends one sample to each channel.
     Test,
@@ -25,10 +25,10 @@ pub enum Action {
 /// The keys of a command.
 pub const KEYS: [&str; 5] = ["action", "within", "profiles", "channels", "dry_run"];
 
-/// A command as it was given; names in it are not yet held against the configuration.
+/// A command as it was received. Its names have not been checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command {
-    /// What to do.
+    /// The action.
     pub action: Action,
     /// Replaces all thresholds for this run.
     pub within: Option<Threshold>,
@@ -36,7 +36,7 @@ pub struct Command {
     pub profiles: Option<Vec<String>>,
     /// Only these channels.
     pub channels: Option<Vec<String>>,
-    /// Render, and send nothing.
+    /// Whether to render the messages without sending them.
     pub dry_run: bool,
 }
 
@@ -45,7 +45,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// Says which key is wrong, and what it takes.
+    /// Names the key that is wrong, and what it accepts.
     pub fn parse(object: &Map<String, Value>) -> Result<Self, InvalidEvent> {
         let mut command = Self::default();
         for (key, value) in object {
@@ -78,11 +78,11 @@ impl Command {
         Ok(command)
     }
 
-    /// Holds the names against the configuration.
+    /// Looks up the names in the configuration.
     ///
     /// # Errors
     ///
-    /// Says which name is not there, and which are.
+    /// Names what is not in the configuration, and lists what is.
     pub fn plan<'a>(&self, config: &'a Config) -> Result<Plan<'a>, InvalidEvent> {
         Ok(Plan {
             action: self.action,
@@ -95,22 +95,22 @@ impl Command {
         })
     }
 
-    /// Whether this is an alert to all channels about all profiles: metrics and heartbeat tell of those alone.
+    /// Whether this is an alert to all channels about all profiles. Only these have metrics and a heartbeat.
     #[must_use]
     pub fn is_whole_alert(&self) -> bool {
         self.action == Action::Alert && !self.dry_run && self.profiles.is_none() && self.channels.is_none()
     }
 
-    /// Whether this looks at all profiles with the thresholds of all channels.
+    /// Whether this scans all profiles with the thresholds of all channels.
     fn is_whole_look(&self) -> bool {
         self.action != Action::Test && self.within.is_none() && self.profiles.is_none() && self.channels.is_none()
     }
 }
 
-/// A command that the configuration can serve.
+/// A command whose names were found in the configuration.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// What to do.
+    /// The action.
     pub action: Action,
     /// Replaces all thresholds for this run.
     pub within: Option<Threshold>,
@@ -118,11 +118,11 @@ pub struct Plan<'a> {
     pub profiles: Vec<&'a Profile>,
     /// The channels of the run, in the order of the configuration.
     pub channels: Vec<&'a Channel>,
-    /// Render, and send nothing.
+    /// Whether to render the messages without sending them.
     pub dry_run: bool,
     /// Whether this is an alert to all channels about all profiles.
     pub is_whole_alert: bool,
-    /// Whether this looks at all profiles with the thresholds of all channels.
+    /// Whether this scans all profiles with the thresholds of all channels.
     pub is_whole_look: bool,
 }
 
@@ -130,7 +130,7 @@ pub struct Plan<'a> {
 ///
 /// # Errors
 ///
-/// Says what it takes.
+/// Says which values are valid.
 pub fn within(text: &str) -> Result<Threshold, InvalidEvent> {
     Threshold::parse(text).map_err(|error| InvalidEvent(format!("within: {error}")))
 }
@@ -162,7 +162,7 @@ fn pick<'a, T>(
     Ok(all.iter().filter(|one| names.iter().any(|name| name_of(one) == name.as_str())).collect())
 }
 
-/// An event that the function does not take, and what it takes instead.
+/// An event that the function does not accept, with what it accepts instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidEvent(pub String);

@@ -1,4 +1,4 @@
-//! One run from its beginning to its line in the log, for Lambda and for the terminal.
+//! Executes and logs one run, for Lambda and for the terminal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::model::Status;
 use crate::net::Deadline;
 use crate::scan::survey::Survey;
 
-/// How long a run may take when nobody sets a deadline: the longest that Lambda allows.
+/// The longest run if nothing else sets a deadline: what Lambda allows.
 pub const MAX_RUN: Duration = Duration::from_mins(15);
-/// Time kept free after the heartbeat, for the answer.
+/// Time reserved for the answer after the heartbeat.
 const ANSWER_TIME: Duration = Duration::from_millis(200);
 
-/// A run over the network, from its beginning to its line in the log.
+/// Executes a run with the real services, and logs its result.
 pub(crate) async fn run(
     id: String,
     now: Timestamp,
@@ -34,13 +34,13 @@ pub(crate) async fn run(
     result
 }
 
-/// Looks at the profiles of a plan over the network.
+/// Scans the profiles of a plan.
 pub(crate) async fn look(now: Timestamp, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> Arc<Survey> {
     let Ready { config, clients, .. } = network.ready;
     Run::new(String::new(), now, plan, config, clients.ledger.as_ref(), network, deadline).scan().await
 }
 
-/// A report of a look at all profiles, which asks Ayrshare nothing.
+/// Makes a report from a survey of all profiles, without calling Ayrshare.
 pub(crate) async fn report(
     id: String,
     plan: Plan<'_>,
@@ -55,7 +55,7 @@ pub(crate) async fn report(
     result
 }
 
-/// Tells the dead-man's switch, where there is one, of an alert run over all profiles and channels.
+/// Sends the heartbeat, if one is configured, after an alert run over all profiles and channels.
 pub(crate) async fn beat(result: &RunResult, ready: &Ready, deadline: Deadline) {
     let Ready { config, clients, .. } = ready;
     if let Some(url) = &config.heartbeat {
@@ -64,7 +64,7 @@ pub(crate) async fn beat(result: &RunResult, ready: &Ready, deadline: Deadline) 
     }
 }
 
-/// The time, to the millisecond: as exact as Ayrshare's expiries.
+/// The current time in milliseconds, the precision of Ayrshare's expiry dates.
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)

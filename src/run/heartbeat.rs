@@ -1,4 +1,4 @@
-//! The heartbeat: tells a dead-man's switch that a run is over, and how it went.
+//! The heartbeat: tells a monitoring service that a run has ended, and whether it failed.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::config::SecretUrl;
 use crate::net::redact::Redactor;
 use crate::net::{self, Deadline, NetError, Retry};
 
-/// The time that a heartbeat may take: it comes last, and must not cost the run its answer.
+/// The longest time for a heartbeat. It comes last, and must not delay the answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Calls the heartbeat URL; its `/fail` after a run that failed. A heartbeat that does not arrive is logged: whoever
-/// listens for it notices by itself.
+/// Calls the heartbeat URL, or its `/fail` after a run that failed. A failure is only logged, because the monitoring
+/// service notices a missing heartbeat by itself.
 pub async fn beat(http: &Client, url: &SecretUrl, is_alive: bool, deadline: Deadline, redactor: &Redactor) {
     let mut url = url.expose().clone();
     if !is_alive && let Ok(mut path) = url.path_segments_mut() {

@@ -14,11 +14,12 @@ use crate::net::Deadline;
 const RENEW_EVERY: Duration = Duration::from_secs(15);
 /// How long one renewal may take.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(5);
-/// A lease that was renewed this recently needs no check. It must be longer than [`RENEW_EVERY`], or every step would ask
-/// the ledger, and so much shorter than [`LEASE_TTL`](crate::ledger::LEASE_TTL) that a step which begins now ends before the lease does.
+/// A lease that was renewed this recently needs no check. It must be longer than [`RENEW_EVERY`], or every step would
+/// ask the ledger, and so much shorter than [`LEASE_TTL`](crate::ledger::LEASE_TTL) that a step which begins now ends
+/// before the lease does.
 const TRUSTED: SignedDuration = SignedDuration::from_secs(25);
-/// While the ledger does not answer, a lease that was renewed this recently is trusted. A message that is sent just before
-/// may take [`SEND_TIMEOUT`](crate::net::SEND_TIMEOUT), and must not arrive after the lease has ended.
+/// While the ledger does not answer, a lease that was renewed this recently is trusted. A message that is sent just
+/// before may take [`SEND_TIMEOUT`](crate::net::SEND_TIMEOUT), and must not arrive after the lease has ended.
 const TRUSTED_UNANSWERED: SignedDuration = SignedDuration::from_secs(35);
 
 /// A lease that a run holds.

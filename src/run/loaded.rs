@@ -1,14 +1,14 @@
-//! What an accepted configuration makes possible, and when it is read again.
+//! A valid configuration with its clients, and when it is read again.
 //!
-//! The document and the values in it are read together: once at the start of the process, and again by the first event
-//! that finds them older than [`FRESH`]. Whether the new reading counts depends on why it fails, if it does:
+//! The document and the values that it refers to are read together: when the process starts, and again by the first
+//! event that finds them older than [`FRESH`]. If reading fails, the reason decides what happens:
 //!
-//! - A service that cannot be asked just now must not silence the alerts: the configuration that is at hand serves on,
-//!   with a warning in the log, and the next event tries again.
-//! - A configuration that was read and is refused, a key that is gone or may no longer be read among it, is the answer
-//!   to the event: whoever changed it must hear of it.
+//! - If a service cannot be reached, alerts must go on: the previous configuration is used, with a warning in the log,
+//!   and the next event tries again.
+//! - If the configuration was read and is invalid, or a key in it is missing or may no longer be read, its errors are the
+//!   answer to the event.
 //!
-//! A key that Ayrshare does not take any more need not wait for that: see [`Renewal`].
+//! A key that Ayrshare rejects is read again at once: see [`Renewal`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,17 +23,17 @@ use crate::net::environment::Environment;
 use crate::run::clients::Clients;
 use crate::run::look::LastLook;
 
-/// How old a configuration may be when an event is answered with it.
+/// The maximum age of a configuration that is used for an event.
 const FRESH: Duration = Duration::from_mins(5);
 
-/// A configuration that was accepted, and the clients that it needs.
+/// A valid configuration, and the clients that it needs.
 #[derive(Debug)]
 pub struct Ready {
-    /// What is to be done.
+    /// The configuration.
     pub config: Config,
-    /// Through what.
+    /// Its clients.
     pub clients: Clients,
-    /// The last look at the profiles of this configuration.
+    /// The last survey of the profiles of this configuration.
     pub last_look: LastLook,
     read_at: Timestamp,
 }
@@ -41,38 +41,40 @@ pub struct Ready {
 /// Where a configuration is read from.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
-    /// The environment, which names it.
+    /// The environment variables that name it.
     pub environment: &'a Environment,
-    /// AWS, which may have it.
+    /// Access to AWS, where it may be stored.
     pub aws: &'a Aws,
-    /// The moment.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl Origin<'_> {
-    /// Reads the configuration, by the deadline or sooner.
+    /// Reads the configuration before the deadline.
     ///
     /// # Errors
     ///
-    /// Every fault of the configuration.
+    /// Returns all errors of the configuration.
     pub async fn read(&self, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
         let config = Config::load(self.environment, self.aws, deadline).await?;
         let clients = Clients::new(&config, self.aws).await;
         Ok(Ready { config, clients, last_look: LastLook::default(), read_at: self.now })
     }
 
-    /// Reads the configuration that takes the place of `before`, whose secrets stay known: an answer may repeat them.
+    /// Reads the configuration that replaces `before`. Its old secrets are still redacted, because an answer may repeat
+    /// them.
     async fn read_after(&self, before: &Ready, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
         let mut ready = self.read(deadline).await?;
         ready.clients.redactor.add(&before.clients.redactor);
         Ok(ready)
     }
 
-    /// `before` while it is fresh; else what is read now, or `before` once more when nothing can be read.
+    /// Returns `before` while it is fresh; otherwise a new configuration, or `before` again if a service cannot be
+    /// reached.
     ///
     /// # Errors
     ///
-    /// Every fault of a configuration that was read and is refused.
+    /// Returns all errors of a configuration that was read and is invalid.
     pub async fn refresh(&self, before: Ready, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
         if before.is_fresh(self.now) {
             return Ok(before);
@@ -101,14 +103,14 @@ impl Ready {
         }
     }
 
-    /// A clock that was set back makes it old, and not fresh for ever.
+    /// If the clock was set back, the configuration counts as old; otherwise it would stay fresh for a long time.
     fn is_fresh(&self, now: Timestamp) -> bool {
         Duration::try_from(now.duration_since(self.read_at)).is_ok_and(|age| age < FRESH)
     }
 }
 
-/// Reads the configuration anew in the midst of a run, once: a key that Ayrshare refuses may have been changed since it
-/// was read.
+/// Reads the configuration again during a run, at most once: a key that Ayrshare rejects may have been replaced since
+/// it was read.
 #[derive(Debug)]
 pub struct Renewal<'a> {
     origin: Origin<'a>,
@@ -116,13 +118,13 @@ pub struct Renewal<'a> {
 }
 
 impl<'a> Renewal<'a> {
-    /// Prepares it; nothing is read yet.
+    /// Creates it without reading anything.
     #[must_use]
     pub fn new(origin: Origin<'a>) -> Self {
         Self { origin, renewed: OnceCell::new() }
     }
 
-    /// The configuration after `before`, read when this is first asked for; `None` when that failed.
+    /// Returns the configuration that replaces `before`, which the first call reads; `None` if that failed.
     pub async fn renew(&self, before: &Ready, deadline: Deadline) -> Option<&Ready> {
         let read = async || match self.origin.read_after(before, deadline).await {
             Ok(ready) => Some(ready),
@@ -134,13 +136,13 @@ impl<'a> Renewal<'a> {
         self.renewed.get_or_init(read).await.as_ref()
     }
 
-    /// The configuration that was read anew, if one was.
+    /// The configuration that was read during the run, if one was.
     #[must_use]
     pub fn renewed(&self) -> Option<&Ready> {
         self.renewed.get()?.as_ref()
     }
 
-    /// The configuration that was read anew, for the next event.
+    /// The configuration that was read during the run, for the next event.
     #[must_use]
     pub fn into_renewed(self) -> Option<Ready> {
         self.renewed.into_inner()?

@@ -11,13 +11,13 @@ use crate::run::result::{Outcome, RunResult};
 /// The namespace of every metric.
 const NAMESPACE: &str = "MediaExpiryAlerts";
 
-/// Whose metrics they are.
+/// The function that the metrics belong to.
 #[derive(Clone, Debug)]
 pub struct Source<'a> {
     /// The function's name, which is the dimension of every metric.
     pub function_name: &'a str,
-    /// The level at which the function logs. Lambda drops lines of a lower level, and takes one without a level for
-    /// `INFO`: with the function's own, the metrics are kept at every level.
+    /// The log level of the function. Lambda drops lines of a lower level, and treats a line without a level as `INFO`.
+    /// The metrics carry the level of the function itself, so that they are always kept.
     pub log_level: &'a str,
 }
 
@@ -48,7 +48,7 @@ pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> Strin
     )
 }
 
-/// The metrics of an alert run that could not begin, because its configuration is refused.
+/// The metrics of an alert run that could not start because its configuration is invalid.
 #[must_use]
 pub fn metrics_of_refused_run(run_id: &str, source: &Source<'_>, now: Timestamp) -> String {
     embed(run_id, source, now, &[("RunsCompleted", 0), (DURATION, 0)])
@@ -79,6 +79,6 @@ fn embed(run_id: &str, source: &Source<'_>, now: Timestamp, values: &[(&str, u64
 
 /// Writes a line of metrics to standard output: CloudWatch reads them from the log, at every log level.
 pub fn write(line: &str) {
-    // Nobody is left to tell when standard output is closed.
+    // There is nowhere to report that standard output is closed.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

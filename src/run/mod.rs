@@ -1,4 +1,7 @@
-//! A run: looks, decides what is due, says it, remembers it, and reports what became of it.
+//! One run: scans the profiles, decides what is due, sends it, records what was confirmed, and returns the result.
+//!
+//! This layer owns the order of these steps, the deadlines between them and the lease. It knows neither Lambda nor HTTP
+//! nor the terminal.
 
 pub mod clients;
 pub mod command;
@@ -40,31 +43,31 @@ use crate::scan::posts::CheckedPosts;
 use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::{Scan, Survey};
 
-/// Kept free at the end of a run, to answer in.
+/// Time reserved at the end of a run for its answer.
 const MAX_TO_ANSWER: Duration = Duration::from_secs(1);
-/// Kept free after the looking, to send in.
+/// Time reserved for sending after the scan.
 const MAX_TO_SEND: Duration = Duration::from_secs(15);
-/// What taking the lease may take: a ledger that hangs must not cost the scan its time.
+/// The longest time for taking the lease. A ledger that hangs must not use up the time of the scan.
 const MAX_FOR_LEASE: Duration = Duration::from_secs(5);
-/// What reading or writing the ledger may take at least, where the run has that much time left.
+/// Reading or writing the ledger gets at least this time, if the run has that much left.
 const MIN_FOR_LEDGER: Duration = Duration::from_secs(5);
-/// Kept free at the very end, for whatever comes after the sending.
+/// Time reserved at the very end, for what follows the sending.
 const MAX_FOR_THE_END: Duration = Duration::from_millis(300);
-/// The pause between two messages to one channel: Slack takes about one a second.
+/// The pause between two messages to one channel. Slack accepts about one per second.
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(1_100);
 
-/// The log target of what concerns the ledger. The terminal shows it; the rest of what a run logs is in its result.
+/// The log target for problems of the ledger. The terminal shows these lines; the others only repeat the result.
 const LEDGER_LOG: &str = concat!(env!("CARGO_CRATE_NAME"), "::ledger");
 
-/// What a run asks of the world outside.
+/// The services that a run calls.
 pub trait Services {
-    /// The time of the machine's clock, to the millisecond.
+    /// Returns the current time, to the millisecond.
     fn now(&self) -> Timestamp;
 
     /// Scans profiles until the deadline.
     fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> impl Future<Output = Survey>;
 
-    /// Sends a message, and fails with a reason unless the channel has confirmed it.
+    /// Sends a message. Returns a reason unless the channel has confirmed it.
     fn send(
         &self,
         channel: &Channel,
@@ -72,7 +75,7 @@ pub trait Services {
         until: Deadline,
     ) -> impl Future<Output = Result<(), String>>;
 
-    /// Proves that a channel would take messages, and sends none.
+    /// Checks that a channel would accept messages, without sending one.
     fn check(&self, channel: &Channel, until: Deadline) -> impl Future<Output = Result<(), String>>;
 }
 
@@ -89,18 +92,18 @@ async fn is_ours<L: LedgerStore>(lease: Option<&RunLease<'_, L>>) -> bool {
     }
 }
 
-/// A message on its way.
+/// A message that is about to be sent.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     /// The run that sends it.
     pub run_id: &'a str,
     /// The digest that it is a part of.
     pub digest: &'a Digest,
-    /// Which of the digest's entries it announces.
+    /// The entries of the digest that it announces.
     pub entries: Range<usize>,
-    /// Its place among the digest's messages.
+    /// Its index among the messages of the digest.
     pub index: usize,
-    /// What is sent.
+    /// The body of the request.
     pub body: &'a Value,
 }
 
@@ -108,30 +111,30 @@ pub struct Outgoing<'a> {
 pub struct Run<'a, S, L> {
     /// Unique to the run.
     pub id: String,
-    /// The moment that the run is about.
+    /// When the run started. All periods count from here.
     pub now: Timestamp,
     /// What to do.
     pub plan: Plan<'a>,
-    /// With what.
+    /// The configuration.
     pub config: &'a Config,
-    /// What remembers.
+    /// The ledger, if there is one.
     ledger: Option<&'a L>,
-    /// Through what.
+    /// The services.
     services: S,
-    /// When the looking must be over.
+    /// The deadline of the scan.
     scan_until: Deadline,
-    /// When the sending must be over.
+    /// The deadline for sending.
     send_until: Deadline,
-    /// When the run must be over.
+    /// The deadline of the run.
     deadline: Deadline,
-    /// A look at all profiles that takes the place of a scan.
+    /// A survey of all profiles that replaces the scan.
     seen: Option<Arc<Survey>>,
-    /// The first thing that went wrong with the ledger.
+    /// The first error of the ledger.
     ledger_error: Mutex<Option<String>>,
 }
 
 impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
-    /// Prepares a run that must be over at `deadline`, some of which is kept free for sending and for the answer.
+    /// Creates a run. Some of the time until `deadline` is reserved for sending and for the answer.
     #[must_use]
     pub fn new(
         id: String,
@@ -162,13 +165,13 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
     }
 
-    /// Uses a look at all profiles, with the thresholds of all channels, instead of scanning.
+    /// Uses this survey of all profiles, made with the thresholds of all channels, instead of scanning.
     #[must_use]
     pub fn with_look(self, survey: Arc<Survey>) -> Self {
         Self { seen: Some(survey), ..self }
     }
 
-    /// Runs.
+    /// Executes the run.
     pub async fn execute(&self) -> RunResult {
         let began = tokio::time::Instant::now();
         let mut result = match self.plan.action {
@@ -183,21 +186,21 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         result.status = match (self.plan.action, &result.ledger_error) {
             _ if result.channels.iter().any(has_failed) => Status::Failed,
             (Action::Check, Some(_)) => Status::Failed,
-            // Not failed, or Lambda would run it again, and everything would be announced again.
+            // Lambda repeats a run that failed, and each repetition would announce everything again.
             (Action::Alert, Some(_)) if result.status == Status::Ok => Status::Partial,
-            // A report is whole without the ledger.
+            // A report does not need the ledger.
             _ => result.status,
         };
         result.duration_ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         result
     }
 
-    /// The ledger, unless the run has thresholds of its own: those are nobody's to remember.
+    /// The ledger, unless the run has `within`. Such runs are not recorded.
     fn ledger(&self) -> Option<&'a L> {
         self.ledger.filter(|_| self.plan.within.is_none())
     }
 
-    /// Whether what the run sends is remembered.
+    /// Whether the run records what it sends.
     fn remembers(&self) -> bool {
         self.ledger().is_some() && !self.plan.dry_run
     }
@@ -209,7 +212,6 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         match ledger.lease(&self.id, taken_at, until).await {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
-                    // No part of the result, so the terminal must not drop it with what this module logs of the result.
                     tracing::error!(target: LEDGER_LOG, "{note}");
                 }
                 let clock: Clock<'_> = Box::new(|| self.services.now());
@@ -235,8 +237,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
     }
 
-    /// Scans and announces. Without a lease, because the ledger failed, another run may announce the same at the same
-    /// time: that is better than silence.
+    /// Scans and announces. If the ledger failed there is no lease, and another run may announce the same at the same
+    /// time. That is better than silence.
     async fn alert(&self, lease: Option<&RunLease<'_, L>>) -> RunResult {
         let survey = self.scan().await;
         let served = self.side_by_side(|channel| self.announce(channel, &survey, lease)).await;
@@ -271,7 +273,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         result
     }
 
-    /// The result of a run that found another one under way.
+    /// The result of a run that ends because another one is in progress.
     fn busy(&self) -> RunResult {
         let mut result = self.result(Survey::new(self.now, Vec::new(), CheckedPosts::default()), BTreeMap::new());
         result.configured = self.plan.profiles.len();
@@ -290,7 +292,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         names.zip(memories).filter_map(|(name, memory)| Some((name, memory?))).collect()
     }
 
-    /// What the profiles of the run have: from the look that it was given, or by scanning.
+    /// The survey that the run was given, or else a new scan.
     pub(crate) async fn scan(&self) -> Arc<Survey> {
         let thresholds = self.all_thresholds();
         if let Some(seen) = &self.seen {
@@ -310,7 +312,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         Arc::new(self.services.scan(&self.plan.profiles, &rules, self.scan_until).await)
     }
 
-    /// The thresholds of all channels of the run together.
+    /// The thresholds of all channels of the run.
     fn all_thresholds(&self) -> Thresholds {
         let all = self.plan.channels.iter().flat_map(|channel| channel.thresholds.iter());
         let all = match &self.plan.within {
@@ -332,7 +334,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         in_run.filter(|name| of_channel.contains(name)).cloned().collect()
     }
 
-    /// What was found, as a result without channels; `memories` are those of the channels that have one.
+    /// The result of a survey, without the outcomes of channels. `memories` has what each channel has confirmed.
     fn result(&self, survey: impl Into<Arc<Survey>>, memories: BTreeMap<String, Memory>) -> RunResult {
         let announced =
             (!memories.is_empty()).then(|| Announced { channels: memories, thresholds: self.all_thresholds() });
@@ -340,7 +342,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         RunResult { dry_run: self.plan.dry_run, announced, ..result }
     }
 
-    /// Tells one channel what is new to it; the memory is that of the channel afterwards.
+    /// Sends one channel what is new to it. Returns what the channel has confirmed afterwards.
     async fn announce(
         &self,
         channel: &Channel,
@@ -417,7 +419,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         ChannelResult { announced: 0, ..sent }
     }
 
-    /// Sends one message of a digest, and says in `sent` what became of it.
+    /// Sends one message of a digest, and adds the outcome to `sent`.
     async fn send(
         &self,
         channel: &Channel,
@@ -478,7 +480,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
     }
 
-    /// What a digest says of the ledger: that it was begun anew, or that it could not be read.
+    /// The note about the ledger in a digest: that it could not be used, or that a new one was started.
     fn ledger_note(&self, lease: Option<&RunLease<'_, L>>, is_read: bool) -> Option<String> {
         if self.remembers() && !(is_read && lease.is_some()) {
             let reason = self.ledger_error().unwrap_or_else(|| "no reason given".to_owned());
@@ -495,7 +497,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     fn note_ledger_error(&self, error: &LedgerError) {
         let reason = error.to_string();
         let mut first = self.ledger_error.lock().unwrap_or_else(PoisonError::into_inner);
-        // Channels that fail for the same reason need one line.
+        // One line is enough for channels that fail for the same reason.
         if first.as_ref() != Some(&reason) {
             tracing::error!(target: LEDGER_LOG, "the ledger failed: {reason}");
         }
@@ -503,12 +505,12 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 }
 
-/// Half of the time until a deadline, and at least what the ledger usually needs.
+/// Half of the time until a deadline, but at least [`MIN_FOR_LEDGER`] if there is that much.
 fn half_of(deadline: Deadline) -> Deadline {
     deadline.within(MIN_FOR_LEDGER.max(deadline.remaining() / 2))
 }
 
-/// What a channel is told in a test: one file, which enters the tightest threshold just now.
+/// The sample that `test` sends: one file that has just entered the tightest threshold.
 fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> Survey {
     let threshold = thresholds.iter().next().cloned();
     let expires_at = threshold.as_ref().and_then(|threshold| now.checked_add(threshold.span()).ok());
@@ -523,7 +525,7 @@ fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> 
     survey
 }
 
-/// The messages of a digest. Only the channels that take JSON ask for the run's result.
+/// Renders the messages of a digest. Only channels that send JSON call `result`.
 fn render(channel: &Channel, digest: &Digest, run_id: &str, result: &dyn Fn() -> RunResult) -> Vec<Message> {
     let within = |max_bytes: usize| {
         let json = result().to_json_within(max_bytes);
@@ -555,7 +557,7 @@ fn outcome(channel: &Channel, outcome: Outcome) -> ChannelResult {
     }
 }
 
-/// What became of a channel in a dry run.
+/// The outcome of a channel in a dry run.
 fn rendered(channel: &Channel, messages: &[Message]) -> ChannelResult {
     ChannelResult {
         announced: messages.iter().map(|message| message.entries).sum(),

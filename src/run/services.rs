@@ -1,4 +1,4 @@
-//! The world outside of a run: Ayrshare and the channels, over the network.
+//! The real services of a run: Ayrshare and the channels, over the network.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ use crate::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
 use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::{Scan, Survey};
 
-/// Characters of the reason why a channel failed.
+/// The longest reason for a failed channel, in characters.
 const MAX_REASON: usize = 400;
 /// How many requests a profile needs at least: one for its gallery and one for each status of a scheduled post.
 const REQUESTS_OF_PROFILE: usize = 4;
@@ -26,20 +26,20 @@ const REQUESTS_OF_PROFILE: usize = 4;
 /// The services that a configuration names.
 #[derive(Clone, Copy)]
 pub struct Network<'a> {
-    /// Which they are, and what talks to them.
+    /// The configuration and its clients.
     pub ready: &'a Ready,
-    /// Reads the keys anew when Ayrshare does not take them.
+    /// Reads the keys again when Ayrshare rejects them.
     pub renewal: &'a Renewal<'a>,
     /// How often a failed request to Ayrshare is repeated.
     pub max_retries: usize,
-    /// The profiles to look at first, or an empty list: whoever waits for these must not lose them to the deadline.
+    /// The profiles to scan first, because a request asked for them; the deadline should cut off others instead.
     pub first: &'a [&'a Profile],
-    /// Is called after each profile that was looked at, for whoever waits.
+    /// Called after each scanned profile, to show progress.
     pub looked_at: &'a (dyn Fn() + Sync),
 }
 
 impl<'a> Network<'a> {
-    /// The services for a run that nobody watches.
+    /// The services for a run that shows no progress.
     #[must_use]
     pub fn new(ready: &'a Ready, renewal: &'a Renewal<'a>) -> Self {
         Self { ready, renewal, max_retries: net::MAX_RETRIES, first: &[], looked_at: &nobody_waits }
@@ -56,7 +56,7 @@ impl<'a> Network<'a> {
                 channel::sns::deliver(clients.sns(topic)?, topic, outgoing.body, until).await
             }
             ChannelKind::Webhook { url, secret } => {
-                // The channel is a part of it: two channels may share an endpoint.
+                // The id contains the channel, because two channels may share an endpoint.
                 let name = hex::encode(&Sha256::digest(&channel.name)[..4]);
                 let id = format!("msg_{}_{name}_{}", outgoing.run_id, outgoing.index);
                 channel::webhook::deliver(http, url, secret, &id, outgoing.body, until).await
@@ -74,9 +74,9 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Reads the keys anew if Ayrshare refused some, and returns the profiles whose key has changed, with their indices.
+    /// Reads the keys again if Ayrshare rejected some. Returns the profiles whose key has changed, with their indices.
     ///
-    /// A key may have been replaced where it is kept since the configuration was read.
+    /// A key may have been replaced since the configuration was read.
     async fn changed_keys<T>(
         &self,
         profiles: &[&Profile],
@@ -88,7 +88,7 @@ impl<'a> Network<'a> {
         if refused.is_empty() || !before.is_from_aws || self.max_retries == 0 {
             return None;
         }
-        // The other half is for asking Ayrshare again.
+        // The other half of the time is for asking Ayrshare again.
         let half = Deadline::after(until.remaining() / 2);
         let renewed = self.renewal.renew(self.ready, half).await?;
         let config = &renewed.config;
@@ -168,7 +168,7 @@ impl<'a> Network<'a> {
         if urls.is_empty() {
             return UrlStatuses::default();
         }
-        // A key that was replaced during the run is the one that works.
+        // If a key was replaced during the run, only the new one works.
         let ready = self.renewal.renewed().unwrap_or(self.ready);
         let by_name: HashMap<_, _> =
             ready.config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
@@ -179,7 +179,7 @@ impl<'a> Network<'a> {
         scan::check_urls(&ayrshare(ready, self.max_retries, &slots), &urls, until).await
     }
 
-    /// The reason of an error, without what a service repeated of our secrets.
+    /// The reason of an error, without secrets that the service repeated.
     fn reason(&self, error: &SendError) -> String {
         self.renewal.renewed().unwrap_or(self.ready).clients.redactor.quote(&error.reason, MAX_REASON)
     }
@@ -204,14 +204,14 @@ fn ayrshare<'a>(ready: &'a Ready, max_retries: usize, slots: &'a Slots) -> Ayrsh
     }
 }
 
-/// Whether it may be the key: a wrong API key is answered with 401, a wrong profile key with 403 or 404.
+/// Whether the key may be wrong. Ayrshare answers a wrong API key with 401, and a wrong profile key with 403 or 404.
 fn is_refused<T>(result: &Result<T, Failure>) -> bool {
     result.as_ref().is_err_and(|failure| {
         matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Forbidden | FailureKind::NotFound)
     })
 }
 
-/// What a profile is read with. All of them are ours, so how long a comparison takes tells nobody anything.
+/// The keys that a profile is read with. Both sides of the comparison are our own, so its duration reveals nothing.
 fn keys<'a>(config: &'a Config, profile: &'a Profile) -> (&'a str, Option<&'a str>) {
     (config.ayrshare.api_key.expose_secret(), profile.key.as_ref().map(SecretString::expose_secret))
 }
