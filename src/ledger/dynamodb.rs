@@ -23,6 +23,7 @@ use super::{Change, Key, LEASE_TTL, Lease, LedgerError, MAX_CLOCK_SKEW, Memory, 
 use crate::model::Level;
 use crate::model::ProfileName;
 use crate::net::aws::{AwsError, DEFAULT_REGION, JsonClient, JsonService};
+use crate::net::redact::Redactor;
 use crate::net::{self, Deadline, Retry};
 
 const DYNAMODB: JsonService = JsonService {
@@ -54,6 +55,7 @@ const MAX_RETRIES: usize = 6;
 pub struct DynamoDbLedger {
     client: JsonClient,
     table: String,
+    redactor: Redactor,
 }
 
 impl DynamoDbLedger {
@@ -67,7 +69,13 @@ impl DynamoDbLedger {
     /// A ledger in `table`.
     #[must_use]
     pub fn new(client: JsonClient, table: String) -> Self {
-        Self { client, table }
+        Self { client, table, redactor: Redactor::default() }
+    }
+
+    /// Removes secrets from what DynamoDB says in its errors.
+    #[must_use]
+    pub fn redacting(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     pub(super) async fn lease(
@@ -196,7 +204,7 @@ impl DynamoDbLedger {
         }
         let mut refused = Refused::default();
         if singles.is_empty() {
-            refused.add(Refused { records: 1, said: refusal.message });
+            refused.add(Refused { records: 1, said: self.redactor.redact(&refusal.message) });
             return Ok(refused);
         }
         for request in singles {
@@ -280,7 +288,7 @@ impl DynamoDbLedger {
 
     fn error(&self, operation: &str, refusal: &AwsError, deadline: Deadline) -> LedgerError {
         let table = self.table.clone();
-        let said = refusal.message.clone();
+        let said = self.redactor.redact(&refusal.message);
         match refusal.code.as_deref() {
             None if deadline.remaining().is_zero() => LedgerError::OutOfTime,
             None => LedgerError::Unreachable { table, said },
@@ -300,7 +308,7 @@ impl DynamoDbLedger {
             Some("ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded") => {
                 LedgerError::Throttled { table }
             }
-            Some(code) => LedgerError::Answered { table, code: code.to_owned(), said },
+            Some(code) => LedgerError::Answered { table, code: self.redactor.redact(code), said },
         }
     }
 }

@@ -43,6 +43,8 @@ impl Clients {
         let needs_aws = !topics.is_empty() || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
         let http = aws.http().clone();
         let credentials = aws.redactor();
+        let mut redactor = config.redactor();
+        redactor.add(&credentials);
         let aws = if needs_aws { Some(aws.config().await) } else { None };
 
         let mut sns = HashMap::new();
@@ -59,13 +61,11 @@ impl Clients {
         let ledger = match (&config.ledger, aws) {
             (Some(LedgerConfig::DynamoDb { table }), Some(aws)) => {
                 let client = DynamoDbLedger::client(http.clone(), aws);
-                Some(Ledger::DynamoDb(DynamoDbLedger::new(client, table.clone())))
+                Some(Ledger::DynamoDb(DynamoDbLedger::new(client, table.clone()).redacting(redactor.clone())))
             }
             (Some(LedgerConfig::File { path }), _) => Some(Ledger::File(FileLedger::new(path.clone()))),
             _ => None,
         };
-        let mut redactor = config.redactor();
-        redactor.add(&credentials);
         Self { http, redactor, ledger, sns }
     }
 

@@ -14,6 +14,8 @@ use crate::net::Deadline;
 const RENEW_EVERY: Duration = Duration::from_secs(15);
 /// How long one renewal may take.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long releasing it may take. A lease that is not released ends by itself, and the answer of the run waits for this.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A lease that was renewed this recently needs no check. It must be longer than [`RENEW_EVERY`], or every step would
 /// ask the ledger, and so much shorter than [`LEASE_TTL`](crate::ledger::LEASE_TTL) that a step which begins now ends
 /// before the lease does.
@@ -67,7 +69,7 @@ impl<'a, L: LedgerStore, C: Fn() -> Timestamp> HeldLease<'a, L, C> {
 
     /// Gives the lease back.
     pub async fn release(self) {
-        if let Err(error) = self.ledger.release(self.lease, self.deadline).await {
+        if let Err(error) = self.ledger.release(self.lease, self.deadline.within(RELEASE_TIMEOUT)).await {
             tracing::warn!("the lease could not be released, and ends by itself: {error}");
         }
     }

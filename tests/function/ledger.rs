@@ -198,6 +198,20 @@ async fn with_a_denied_ledger_table_alerts_are_sent_and_the_run_is_partial() {
     .await;
 }
 
+/// `Function::end` checks that no secret was logged, answered or sent.
+#[tokio::test]
+async fn a_key_that_the_ledger_echoes_is_redacted() {
+    let mut world = World::with_gallery(&[file("today.png", 5)]).await;
+    world.config["ledger"] = json!({"type": "dynamodb", "table": "alerts-ledger"});
+    let echo = json!({"__type": "com.amazon.coral.validate#ValidationException", "message": format!("bad {ACME_KEY}")});
+    world.config["channels"].as_array_mut().expect("channels").truncate(1);
+    world.variables.insert("AWS_ENDPOINT_URL".to_owned(), server_that_answers(400, echo).await);
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert!(result["ledger_error"].as_str().is_some_and(|error| error.contains("bad [redacted]")), "{result}");
+    function.end().await;
+}
+
 /// Starts a server that gives the same answer to every request, and returns its URL.
 async fn server_that_answers(status: u16, body: Value) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

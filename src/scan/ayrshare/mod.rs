@@ -1,8 +1,8 @@
 //! The Ayrshare client: what this crate asks of Ayrshare, and what it makes of the answers.
 //!
-//! The API's shapes are in [`media`] and [`history`]. An error is an HTTP status other than 200 *or* a JSON object where a list was
-//! expected; which code goes with which fault is mostly undocumented, so the HTTP status decides and the code and
-//! message are shown.
+//! The API's shapes are in [`media`] and [`history`]. An error is an HTTP status other than 200 *or* a JSON object
+//! where a list was expected; which code goes with which fault is mostly undocumented, so the HTTP status decides and
+//! the code and message are shown.
 
 mod date;
 mod history;
@@ -98,7 +98,8 @@ impl PostsInSpan {
 }
 
 impl Ayrshare<'_> {
-    /// Reads a gallery: hands each file of it to `add` as it arrives, on a value that `start` makes anew for each attempt.
+    /// Reads a gallery: hands each file of it to `add` as it arrives, on a value that `start` makes anew for each
+    /// attempt.
     ///
     /// `profile_key` selects a user profile's gallery; without it, it is the primary profile's. The first attempt uses
     /// `slot`.
@@ -246,10 +247,12 @@ impl Ayrshare<'_> {
             let answer = net::send(request, self.timeout, deadline, MAX_OTHER_BODY)
                 .await
                 .map_err(|error| Attempt::unanswered(&error, "POST /media/urlExists"))?;
-            // What Ayrshare found is a `statusCode`, also in an answer that says it is an error.
+            // What Ayrshare found is a `statusCode`, also in an answer that says it is an error; but not in one that
+            // refuses to look, or that failed to.
+            let refuses = matches!(answer.status.as_u16(), 401 | 403 | 429) || answer.status.is_server_error();
             match json_of(&answer).as_ref().and_then(status_code) {
-                Some(status) => Ok(Some(status)),
-                None => self.refuse_error(&answer).map(|()| None),
+                Some(status) if !refuses => Ok(Some(status)),
+                _ => self.refuse_error(&answer).map(|()| None),
             }
         };
         let retry = |attempt: &Attempt| attempt.retry;
