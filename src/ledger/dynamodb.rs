@@ -55,7 +55,7 @@ const MAX_RETRIES: usize = 6;
 pub struct DynamoDbLedger {
     client: JsonClient,
     table: String,
-    redactor: Redactor,
+    redactor: Box<Redactor>,
 }
 
 impl DynamoDbLedger {
@@ -69,13 +69,13 @@ impl DynamoDbLedger {
     /// A ledger in `table`.
     #[must_use]
     pub fn new(client: JsonClient, table: String) -> Self {
-        Self { client, table, redactor: Redactor::default() }
+        Self { client, table, redactor: Box::default() }
     }
 
     /// Removes secrets from what DynamoDB says in its errors.
     #[must_use]
     pub fn redacting(self, redactor: Redactor) -> Self {
-        Self { redactor, ..self }
+        Self { redactor: Box::new(redactor), ..self }
     }
 
     pub(super) async fn lease(
