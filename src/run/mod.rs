@@ -213,6 +213,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             Ok(Some(lease)) => {
                 if let Some(note) = &lease.note {
                     tracing::error!(target: LEDGER_LOG, "{note}");
+                    self.ledger_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(note.clone());
                 }
                 let clock: Clock<'_> = Box::new(|| self.services.now());
                 let lease = HeldLease::new(ledger, lease, taken_at, clock, self.deadline);

@@ -26,7 +26,7 @@ async fn a_damaged_ledger_is_reported_on_standard_error() {
     let path = world.path("ledger.json");
     let ledger = std::fs::read(&path).expect("a ledger");
     std::fs::write(&path, &ledger[..ledger.len() - 10]).expect("half a ledger");
-    let stderr = ends(&world, 0, &["alert"]).await.stderr;
+    let stderr = ends(&world, 3, &["alert"]).await.stderr;
     assert!(stderr.contains("error: the ledger could not be read") && stderr.contains("corrupt-"), "{stderr}");
 
     std::fs::write(&path, "my notes").expect("a file");

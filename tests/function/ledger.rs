@@ -152,7 +152,8 @@ async fn a_corrupt_ledger_is_set_aside_reported_and_replaced() {
     }
     // The new ledger works.
     assert_eq!(announced(&function).await, both("nothing-due", 0));
-    function.end().await;
+    let metrics = function.end().await.metrics();
+    assert_eq!(metrics.iter().map(|line| &line["LedgerFailures"]).collect::<Vec<_>>(), [1, 0]);
 }
 
 /// Runs twice with an unusable ledger. Both runs must announce the file, and be answers: Lambda repeats a run that fails,
