@@ -28,7 +28,8 @@ use media_expiry_alerts::report::{Format, Question};
 use media_expiry_alerts::run::command::Action;
 use media_expiry_alerts::run::result::RunResult;
 use media_expiry_alerts::scan::posts::FilesInPosts;
-use media_expiry_alerts::scan::select::{Gallery, Rules};
+use media_expiry_alerts::scan::rules::Rules;
+use media_expiry_alerts::scan::select::Gallery;
 use media_expiry_alerts::scan::survey::Survey;
 
 /// The number of files in the gallery.
@@ -61,8 +62,14 @@ fn read_with_posts((body, posts): (String, Vec<ScheduledPost>)) -> Gallery {
 #[bench::gallery(data::files(FILES))]
 fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
     let (profile, thresholds, ignore) = (data::name(0), data::thresholds(), GlobSet::empty());
-    let rules =
-        Rules { now: data::now(), thresholds: &thresholds, ignore: &ignore, check_posts: false, check_urls: false };
+    let rules = Rules {
+        now: data::now(),
+        thresholds: &thresholds,
+        ignore: &ignore,
+        check_posts: false,
+        check_urls: false,
+        all_profiles: true,
+    };
     let mut gallery = Gallery::default();
     for file in black_box(&files) {
         gallery.add(&profile, file, &rules, &FilesInPosts::default());

@@ -11,7 +11,8 @@ use media_expiry_alerts::model::{File as _, Media, ProfileName};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
 use media_expiry_alerts::scan::ayrshare::media::Reader;
 use media_expiry_alerts::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
-use media_expiry_alerts::scan::select::{Gallery, Rules};
+use media_expiry_alerts::scan::rules::Rules;
+use media_expiry_alerts::scan::select::Gallery;
 use media_expiry_alerts::scan::survey::{Scan, Survey};
 
 /// One of this many files expires within the thresholds.
@@ -69,11 +70,15 @@ pub fn files(files: usize) -> Vec<Media> {
     listed
 }
 
+fn rules<'a>(thresholds: &'a Thresholds, ignore: &'a GlobSet) -> Rules<'a> {
+    Rules { now: now(), thresholds, ignore, check_posts: true, check_urls: false, all_profiles: true }
+}
+
 /// Reads a gallery in chunks and selects the files that expire.
 pub fn read(profile: usize, body: &str, posts: &[ScheduledPost]) -> Gallery {
     let in_posts = FilesInPosts::of(posts);
     let (profile, thresholds, ignore) = (name(profile), thresholds(), GlobSet::empty());
-    let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, check_posts: true, check_urls: false };
+    let rules = rules(&thresholds, &ignore);
     let mut gallery = Gallery::default();
     let mut reader = Reader::default();
     for piece in body.as_bytes().chunks(PIECE) {
@@ -106,7 +111,8 @@ pub fn scan(profile: usize, gallery: Gallery, posts: Vec<ScheduledPost>) -> Scan
 /// The survey of these scans.
 pub fn survey_of(scans: Vec<Scan>) -> Survey {
     let (known, thresholds): (Vec<_>, _) = (scans.iter().map(Scan::known).collect(), thresholds());
-    let checked = PostCheck::new(&known, now(), &thresholds).finish(&UrlStatuses::default());
+    let ignore = GlobSet::empty();
+    let checked = PostCheck::new(&known, &rules(&thresholds, &ignore)).finish(&UrlStatuses::default());
     Survey::new(now(), scans, checked)
 }
 

@@ -46,7 +46,7 @@ pub async fn deliver(
         .header(HEADER_WEBHOOK_TIMESTAMP, timestamp)
         .header(HEADER_WEBHOOK_SIGNATURE, signature)
         .body(payload);
-    let answer = net::send(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?;
+    let answer = net::send_for_status(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?;
     if answer.status.is_success() { Ok(()) } else { Err(SendError::refused("the webhook", &answer)) }
 }
 
@@ -57,7 +57,7 @@ pub async fn deliver(
 /// Says why there was no such answer.
 pub async fn check(http: &Client, url: &SecretUrl, deadline: Deadline) -> Result<(), SendError> {
     let request = http.head(url.expose().clone());
-    let answer = net::send(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?;
+    let answer = net::send_for_status(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?;
     let is_up = !answer.status.is_server_error() || answer.status == StatusCode::NOT_IMPLEMENTED;
     if is_up { Ok(()) } else { Err(SendError::refused("the webhook", &answer)) }
 }

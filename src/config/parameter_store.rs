@@ -129,7 +129,7 @@ fn lookup_error(error: &AwsError) -> LookupError {
     } else if error.is_denied() {
         "the function's role does not allow ssm:GetParameters on this parameter".to_owned()
     } else {
-        format!("Parameter Store {error}")
+        format!("Parameter Store {}", error.without_message())
     };
     LookupError { reason, is_transient: error.is_transient }
 }
@@ -161,6 +161,8 @@ mod tests {
         check("AccessDeniedException", cipher, 400, "kms:Decrypt", false);
         check("ThrottlingException", "Rate exceeded", 400, "Parameter Store answered ThrottlingException", true);
         check("InternalServerError", "", 500, "Parameter Store answered InternalServerError", true);
-        check("ExpiredTokenException", "expired", 400, "answered ExpiredTokenException: expired", false);
+        check("ExpiredTokenException", "expired", 400, "Parameter Store answered ExpiredTokenException", false);
+        let echo = lookup_error(&AwsError::from_response("ValidationException", "no such key KEY-1", 400));
+        assert_eq!(echo.reason, "Parameter Store answered ValidationException");
     }
 }

@@ -109,7 +109,7 @@ impl Object {
             _ if error.is_denied() => "the function's role does not allow s3:GetObject on this object, or there is no \
                                          such object; S3 reports that only to a role that allows s3:ListBucket"
                 .to_owned(),
-            _ => format!("S3 {error}"),
+            _ => format!("S3 {}", error.without_message()),
         };
         LookupError { reason, is_transient: error.is_transient }
     }

@@ -102,7 +102,7 @@ fn lookup_error(error: &AwsError, id: &str, region: &str) -> LookupError {
         _ if error.is_denied() => {
             "the function's role does not allow secretsmanager:GetSecretValue on this secret".to_owned()
         }
-        _ => format!("Secrets Manager {error}"),
+        _ => format!("Secrets Manager {}", error.without_message()),
     };
     LookupError { reason, is_transient: error.is_transient }
 }
@@ -192,7 +192,7 @@ mod tests {
         );
         check("AccessDeniedException", "Access to KMS is not allowed", "kms:Decrypt");
         check("DecryptionFailure", "", "kms:Decrypt");
-        check("InvalidParameterException", "no", "Secrets Manager answered InvalidParameterException: no");
+        check("InvalidParameterException", "no", "Secrets Manager answered InvalidParameterException");
         assert!(lookup_error(&AwsError::transient("connection refused"), "media", "eu-west-1").is_transient);
     }
 }

@@ -76,6 +76,8 @@ pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
     for (profile, gallery) in PROFILES.iter().zip(galleries) {
         ayrshare.gallery(profile.key.map(|(_, key)| key), &gallery);
     }
+    // Nobody uploaded this file to Ayrshare, and the server on which it was is gone.
+    ayrshare.url_status(removed["url"].as_str().unwrap_or_default(), 404);
     let [_, acme, cafe, nordlicht, harbor] = PROFILES.map(|profile| profile.key.map(|(_, key)| key));
 
     let message = "The profile key is not valid. Please verify your Profile Key.";
@@ -84,6 +86,21 @@ pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
     ayrshare.history(harbor, Reply::json(403, &denied));
 
     let post = scheduled_post;
+    // A link of an object store that ends in two days, and a server that lets nobody in.
+    let signed_at = minute.strftime("%Y%m%dT%H%M%SZ");
+    let presigned = json!({"url": format!(
+        "https://bluebird-media.s3.amazonaws.com/open-day.jpg?X-Amz-Date={signed_at}&X-Amz-Expires={}&X-Amz-Signature=0",
+        2 * DAY * 60
+    )});
+    let intranet = json!({"url": "https://files.bluebird.example/office-dog.jpg"});
+    ayrshare.url_status("https://files.bluebird.example/office-dog.jpg", 403);
+    ayrshare.posts(
+        None,
+        &[
+            post("2Bq61", "Come in, we are open on Saturday", &["facebook"], &[&presigned], after(4 * DAY)),
+            post("2Bq62", "The office dog says hello", &["instagram"], &[&intranet], after(5 * DAY)),
+        ],
+    );
     ayrshare.posts(
         acme,
         &[

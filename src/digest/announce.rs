@@ -1,16 +1,17 @@
 //! What in a digest is new to a channel, and what to record once the channel has confirmed it. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Repeat;
 use crate::digest::{self, Digest, Entry, Subject};
-use crate::ledger::{Change, Key, Memory, Record, post_id};
+use crate::ledger::{Change, Key, Memory, Record, stored_profile};
 use crate::model::Level;
 use crate::model::threshold::Thresholds;
 use crate::model::{Item, Part, ProfileName};
+use crate::scan::posts::PostState;
 use crate::scan::survey::Survey;
 
 /// A profile that cannot be checked is announced again after this time: once a day. It is half an hour less than a day
@@ -25,7 +26,7 @@ pub struct Announcement {
     /// Changes that belong to everything in the digest except its entries, which the first message contains.
     with_first: Vec<Change>,
     /// Changes to make even if nothing is sent: records that would expire although their subject is still there are
-    /// renewed, and records of posts whose due date has passed are deleted.
+    /// renewed, and records of posts that are no longer scheduled are deleted.
     pub silent: Vec<Change>,
 }
 
@@ -34,7 +35,7 @@ impl Announcement {
     ///
     /// An entry is not new if it was announced at the same threshold or a tighter one. A profile that cannot be checked
     /// is announced when it starts to fail, once a day while it fails, and when it has recovered. A post that was
-    /// announced is reported as safe if it is no longer at risk and its due date has not passed.
+    /// announced is reported as safe once it is still scheduled and all its media will be there.
     #[must_use]
     pub fn new(mut digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
         let now = digest.now;
@@ -43,7 +44,9 @@ impl Announcement {
             let is_known = || match &entry.subject {
                 // The key contains the expiry, and it changes when an expired file disappears from the gallery. For the
                 // post that is no news.
-                Subject::Post(post) if entry.level == Level::OVER => lost.contains(&(&post.profile, post_id(post))),
+                Subject::Post(post) if entry.level == Level::OVER => {
+                    lost.contains_key(&(stored_profile(&post.profile), post.identity()))
+                }
                 _ => memory.get(&key(entry)).is_some_and(|record| record.level <= entry.level),
             };
             repeat == Repeat::EveryRun || !is_known()
@@ -59,6 +62,12 @@ impl Announcement {
             })
             .collect();
         let renewals = renewals.into_iter().map(|(key, record)| Change::Put(key, record));
+        let restored: Vec<_> = new
+            .iter()
+            .chain(&known)
+            .filter(|entry| entry.level != Level::OVER)
+            .flat_map(|entry| restored_post(entry, survey, memory, &lost))
+            .collect();
 
         let is_due = |profile: &ProfileName, part: Part| {
             let record = memory.get(&Key::of_failing(profile, part));
@@ -67,8 +76,8 @@ impl Announcement {
         let unchecked_is_news =
             repeat == Repeat::EveryRun || digest.unchecked.iter().any(|failed| is_due(&failed.profile, failed.what));
         let recovered = recovered(&digest, survey, memory);
-        let FormerPosts { safe: resolved, saved, over } = former_posts(&digest, survey, memory);
-        let silent = renewals.chain(over.into_iter().map(Change::Delete)).collect();
+        let FormerPosts { safe: resolved, saved, gone } = former_posts(&digest, survey, memory);
+        let silent = renewals.chain(restored).chain(gone.into_iter().map(Change::Delete)).collect();
 
         let failing = digest.unchecked.iter().map(|failed| {
             let key = Key::of_failing(&failed.profile, failed.what);
@@ -121,14 +130,35 @@ impl Announced {
     }
 }
 
-/// The posts that were announced with a file that is already gone.
-fn lost_posts(memory: &Memory) -> BTreeSet<(&ProfileName, String)> {
-    let lost = memory.others().filter(|(_, record)| record.level == Level::OVER);
-    lost.filter_map(|(key, _)| match key {
-        Key::Post { profile, id, .. } => Some((profile, id.clone())),
-        Key::Item { .. } | Key::Failing { .. } => None,
-    })
-    .collect()
+/// The records of posts that were announced with a file that is already gone, by profile and identity.
+type LostPosts = HashMap<(ProfileName, String), Vec<Key>>;
+
+fn lost_posts(memory: &Memory) -> LostPosts {
+    let mut lost = LostPosts::new();
+    for (key, _) in memory.others().filter(|(_, record)| record.level == Level::OVER) {
+        if let Key::Post { profile, id, .. } = key {
+            lost.entry((profile.clone(), id.clone())).or_default().push(key.clone());
+        }
+    }
+    lost
+}
+
+/// Returns the changes for a post that lacked a file and lacks none any more, although another file still expires too
+/// early. The record must no longer say that the post is lost, or the next thresholds would not be announced.
+fn restored_post(entry: &Entry, survey: &Survey, memory: &Memory, lost: &LostPosts) -> Vec<Change> {
+    let Subject::Post(post) = &entry.subject else { return Vec::new() };
+    let identity = post.identity();
+    // A file of which nothing is known may still be gone.
+    if survey.seen_posts.state(&post.profile, &identity) != PostState::Known {
+        return Vec::new();
+    }
+    let records = lost.get(&(stored_profile(&post.profile), identity));
+    let current = key(entry);
+    let change = |key: &Key| match memory.get(key).filter(|_| *key == current) {
+        Some(record) => Change::Put(key.clone(), Record { level: entry.level, ..record }),
+        None => Change::Delete(key.clone()),
+    };
+    records.into_iter().flatten().map(change).collect()
 }
 
 fn key(entry: &Entry) -> Key {
@@ -141,61 +171,67 @@ fn key(entry: &Entry) -> Key {
 fn record(entry: &Entry, now: Timestamp) -> Record {
     match &entry.subject {
         Subject::File(item) => Record::new(entry.level, now, item.media.expires_at),
-        Subject::Post(post) => Record {
-            due_at: post.scheduled_at,
-            label: Some(digest::post_label(post)),
-            ..Record::new(entry.level, now, post.scheduled_at)
-        },
+        Subject::Post(post) => {
+            Record { label: Some(digest::post_label(post)), ..Record::new(entry.level, now, post.scheduled_at) }
+        }
     }
 }
 
 /// The parts of profiles that were announced as failing and were checked in this run.
 fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileName, Part)> {
-    let is_unchecked = |profile: &ProfileName, part: Part| {
-        digest.unchecked.iter().any(|failed| failed.profile == *profile && failed.what == part)
-    };
-    digest
+    let unchecked: HashSet<_> = digest.unchecked.iter().map(|failed| (&failed.profile, failed.what)).collect();
+    let parts = [Part::Media, Part::Dates, Part::Posts];
+    survey
         .profiles
         .iter()
-        .flat_map(|profile| [Part::Media, Part::Dates, Part::Posts].map(|part| (profile.clone(), part)))
+        .flat_map(|profile| parts.map(|part| (profile, part)))
         .filter(|(profile, part)| {
-            memory.contains(&Key::of_failing(profile, *part))
-                && !is_unchecked(profile, *part)
-                && survey.has_seen(profile, *part)
+            profile.has_seen(*part)
+                && !unchecked.contains(&(&profile.name, *part))
+                && memory.contains(&Key::of_failing(&profile.name, *part))
         })
+        .map(|(profile, part)| (profile.name.clone(), part))
         .collect()
 }
 
 /// The posts that were announced and are no longer at risk, with the records to delete.
 #[derive(Default)]
 struct FormerPosts {
-    /// Profile and label of each post that is safe before it is due.
+    /// Profile and label of each post that is scheduled, and safe.
     safe: Vec<(ProfileName, String)>,
     /// All records of these posts.
     saved: Vec<Key>,
-    /// All records of posts whose due date has passed. Whether they were published is not known, so nothing is said.
-    over: Vec<Key>,
+    /// All records of posts that are no longer scheduled. Whether they were published is not known, so nothing is said.
+    gone: Vec<Key>,
 }
 
 fn former_posts(digest: &Digest, survey: &Survey, memory: &Memory) -> FormerPosts {
-    let at_risk: BTreeSet<_> = survey.posts_at_risk.iter().map(|post| (post.profile.clone(), post_id(post))).collect();
+    let of_digest: HashSet<_> = digest.profiles.iter().collect();
+    let read: HashMap<_, _> = survey
+        .profiles
+        .iter()
+        .filter(|profile| profile.has_seen(Part::Posts) && of_digest.contains(&profile.name))
+        .map(|profile| (stored_profile(&profile.name), &profile.name))
+        .collect();
+    let at_risk: HashSet<_> = survey.posts_at_risk.iter().map(|post| (&post.profile, post.identity())).collect();
     let mut former = FormerPosts::default();
     let mut said = BTreeSet::new();
     for (key, record) in memory.others() {
         let Key::Post { profile, id, .. } = key else { continue };
-        let is_seen = digest.profiles.contains(profile)
-            && survey.has_seen(profile, Part::Media)
-            && survey.has_seen(profile, Part::Posts);
-        if !is_seen || at_risk.contains(&(profile.clone(), id.clone())) {
+        let Some(profile) = read.get(profile).copied() else { continue };
+        if at_risk.contains(&(profile, id.clone())) {
             continue;
         }
-        if record.due_at.is_some_and(|due_at| due_at <= digest.now) {
-            former.over.push(key.clone());
-            continue;
-        }
-        former.saved.push(key.clone());
-        if said.insert((profile, id)) {
-            former.safe.push((profile.clone(), record.label.clone().unwrap_or_else(|| id.clone())));
+        match survey.seen_posts.state(profile, id) {
+            // It is not at risk, so all its files will be there.
+            PostState::Known => {
+                former.saved.push(key.clone());
+                if said.insert((profile, id)) {
+                    former.safe.push((profile.clone(), record.label.clone().unwrap_or_else(|| id.clone())));
+                }
+            }
+            PostState::Unknown => {}
+            PostState::NotScheduled => former.gone.push(key.clone()),
         }
     }
     former
@@ -211,6 +247,7 @@ mod tests {
     use crate::digest::Urgency;
     use crate::digest::test_surveys::{digest, failure, file, hours, now, post, survey, thresholds};
     use crate::model::{PostAtRisk, Threshold};
+    use crate::scan::posts::SeenPosts;
 
     /// Shows what a channel with this memory is told about a survey, and every change that follows.
     fn announce(memory: &[(Key, Record)], survey: &Survey) -> String {
@@ -381,21 +418,61 @@ mod tests {
         assert_snapshot!(announce(&[of_post(&post(60, Some(-1)), Level::OVER)], &lost), @"announced before: 1");
     }
 
+    /// A survey without a risk, in which the post is scheduled and may be safe.
+    fn no_longer_at_risk(is_safe: Option<bool>) -> Survey {
+        let mut survey = survey(Vec::new(), Vec::new());
+        let mut seen = SeenPosts::default();
+        if let Some(is_safe) = is_safe {
+            let post = post(60, Some(50));
+            seen.add(&post.profile, &post.identity(), is_safe);
+        }
+        survey.seen_posts = Arc::new(seen);
+        survey
+    }
+
     #[test]
-    fn a_post_that_is_no_longer_at_risk_is_safe_unless_it_was_due_already() {
-        let nothing = survey(Vec::new(), Vec::new());
-        assert_snapshot!(announce(&[of_post(&post(60, Some(50)), within("3d"))], &nothing), @"
+    fn a_post_is_safe_only_when_it_was_seen_to_be_safe() {
+        let announced = [of_post(&post(60, Some(50)), within("3d"))];
+        assert_snapshot!(announce(&announced, &no_longer_at_risk(Some(true))), @"
         tell: “Our launch is near” is safe
         confirmed: delete post#Acme#post-1#1795593600000
         ");
-        assert_snapshot!(announce(&[of_post(&post(0, Some(-1)), within("1d"))], &nothing), @"silent: delete post#Acme#post-1#1795410000000");
-        // Without its posts or its gallery, nothing is known about it.
-        let mut unread = nothing.clone();
+        assert_snapshot!(announce(&announced, &no_longer_at_risk(Some(false))), @"");
+        assert_snapshot!(announce(&announced, &no_longer_at_risk(None)), @"silent: delete post#Acme#post-1#1795593600000");
+        // Without its posts, nothing is known about it.
+        let mut unread = no_longer_at_risk(None);
         unread.profiles[0].posts = Some(Err(failure()));
-        assert_snapshot!(announce(&[of_post(&post(60, Some(50)), within("3d"))], &unread), @"
+        assert_snapshot!(announce(&announced, &unread), @"
         tell: Posts is failing
         confirmed: put failing#Acme#posts seen, keep 90 days
         ");
+    }
+
+    #[test]
+    fn a_post_whose_gone_file_was_replaced_is_announced_at_the_next_threshold() {
+        let mut found = survey(Vec::new(), vec![post(60, Some(50))]);
+        let announced = [of_post(&found.posts_at_risk[0], Level::OVER), of_post(&post(60, None), Level::OVER)];
+        // Nobody knows whether the file is still gone.
+        assert_snapshot!(announce(&announced, &found), @"announced before: 1");
+        found.seen_posts = no_longer_at_risk(Some(true)).seen_posts;
+        assert_snapshot!(announce(&announced, &found), @"
+        announced before: 1
+        silent: delete post#Acme#post-1#-
+        silent: put post#Acme#post-1#1795593600000 3d, keep 92 days
+        ");
+    }
+
+    #[test]
+    fn a_post_without_an_id_is_the_same_when_its_media_change() {
+        let nameless = |url: &str| {
+            let mut post = post(60, Some(50));
+            post.id = None;
+            post.media[0].url = url.to_owned();
+            post
+        };
+        let found = survey(Vec::new(), vec![nameless("https://images.example.com/b.png")]);
+        let announced = [of_post(&nameless("https://images.example.com/a.png"), within("3d"))];
+        assert_snapshot!(announce(&announced, &found), @"announced before: 1");
     }
 
     #[test]

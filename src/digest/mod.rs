@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use self::wording::{left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part};
+pub use self::wording::{
+    left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part, unverified_reason,
+};
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State};
 use crate::scan::survey::Survey;

@@ -42,7 +42,14 @@ pub(super) fn failure() -> Failure {
 pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey {
     let items = items.into_iter().map(Arc::new).collect();
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-    Survey { now: now(), profiles: vec![profile("Acme")], items, posts_at_risk, unverified: Vec::new() }
+    Survey {
+        now: now(),
+        profiles: vec![profile("Acme")],
+        items,
+        posts_at_risk,
+        unverified: Vec::new(),
+        seen_posts: Arc::default(),
+    }
 }
 
 pub(super) fn digest(survey: &Survey) -> Digest {

@@ -249,6 +249,15 @@ pub fn risk_reason(media: &MediaAtRisk, name: &str, now: Timestamp) -> String {
     }
 }
 
+/// Why nobody knows whether URLs of posts work, and what helps.
+#[must_use]
+pub fn unverified_reason(http_status: Option<u16>) -> String {
+    match http_status {
+        Some(status) => format!("Ayrshare could not open these ({status}): make sure that they are public"),
+        None => "these could not be checked: make sure that they are public".to_owned(),
+    }
+}
+
 /// Why a post will fail: one clause for each of the first files, and how many more files there are.
 #[must_use]
 pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {

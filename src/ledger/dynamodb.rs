@@ -145,7 +145,7 @@ impl DynamoDbLedger {
             "ConsistentRead": true,
             "KeyConditionExpression": "pk = :pk",
             "FilterExpression": ":now < #ttl",
-            "ProjectionExpression": "sk, announced_at_ms, level_s, due_at_ms, #label, #ttl",
+            "ProjectionExpression": "sk, announced_at_ms, level_s, #label, #ttl",
             "ExpressionAttributeNames": {"#label": "label", "#ttl": "ttl"},
             "ExpressionAttributeValues": {
                 ":pk": Attribute::text(&partition),
@@ -424,8 +424,6 @@ struct Item<'a> {
     #[serde(borrow, skip_serializing_if = "Attribute::is_empty")]
     level_s: Attribute<'a>,
     #[serde(borrow, skip_serializing_if = "Attribute::is_empty")]
-    due_at_ms: Attribute<'a>,
-    #[serde(borrow, skip_serializing_if = "Attribute::is_empty")]
     label: Attribute<'a>,
 }
 
@@ -438,7 +436,6 @@ impl<'a> Item<'a> {
             announced_at_ms: Attribute::number(record.announced_at.as_millisecond()),
             ttl: Attribute::number(record.keep_until.as_second()),
             level_s: if record.level == Level::SEEN { Attribute::default() } else { level() },
-            due_at_ms: record.due_at.map(|due_at| Attribute::number(due_at.as_millisecond())).unwrap_or_default(),
             label: record.label.as_deref().map(Attribute::text).unwrap_or_default(),
         }
     }
@@ -455,7 +452,6 @@ impl<'a> Item<'a> {
             level,
             announced_at: self.announced_at_ms.as_moment()?,
             keep_until: Timestamp::from_second(self.ttl.as_number()?).ok()?,
-            due_at: self.due_at_ms.as_moment(),
             label: (!self.label.text.is_empty()).then(|| self.label.text.clone().into_owned()),
         };
         Some((Key::parse_sharing(&self.sk.text, profile)?, record))
@@ -647,7 +643,7 @@ mod tests {
                 item("item#A#e#5", json!({"announced_at_ms": {"NULL": true}})),
                 json!({"announced_at_ms": {"N": "1"}, "ttl": {"N": "1"}, "other": {"M": {"S": {"S": "x"}}}}),
             ];
-            let post = json!({"level_s": {"N": "86400"}, "due_at_ms": {"N": "7"}, "label": {"S": "“Spring”\n"}});
+            let post = json!({"level_s": {"N": "86400"}, "label": {"S": "“Spring”\n"}});
             match input.get("ExclusiveStartKey") {
                 None => (200, json!({"Items": foreign, "Count": 6, "LastEvaluatedKey": last})),
                 Some(start) if *start == last => {
@@ -664,12 +660,7 @@ mod tests {
             (Key::Item { profile: profile("A%#B"), id: "a".to_owned(), expires_at_ms: None }, seen.clone()),
             (
                 Key::Post { profile: profile("C"), id: "p".to_owned(), expires_at_ms: Some(5) },
-                Record {
-                    level: Level::within(86_400),
-                    due_at: Timestamp::from_millisecond(7).ok(),
-                    label: Some("“Spring”\n".to_owned()),
-                    ..seen
-                },
+                Record { level: Level::within(86_400), label: Some("“Spring”\n".to_owned()), ..seen },
             ),
         ];
         assert_eq!((memory.len(), memory.get(&expected[0].0)), (expected.len(), Some(expected[0].1.clone())));
@@ -688,11 +679,7 @@ mod tests {
         let (ledger, calls) = ledger(|_, _| (200, json!({"UnprocessedItems": {}}))).await;
         let failing = Key::of_failing(&ProfileName::new("B#"), Part::Posts);
         let post = Key::Post { profile: ProfileName::new("A"), id: "p".to_owned(), expires_at_ms: None };
-        let record = Record {
-            due_at: Timestamp::from_millisecond(7).ok(),
-            label: Some("“Spring”".to_owned()),
-            ..Record::new(Level::SEEN, now(), None)
-        };
+        let record = Record { label: Some("“Spring”".to_owned()), ..Record::new(Level::SEEN, now(), None) };
         let changes = [put("a"), Change::Put(post, record), Change::Delete(failing)];
         ledger.write("team", changes.clone().into_iter(), soon()).await.expect("to be written");
         let calls = calls.lock().expect("calls");
@@ -702,7 +689,7 @@ mod tests {
             {"PutRequest": {"Item": {"pk": pk, "sk": {"S": "item#A#a#5"}, "announced_at_ms": at, "ttl": ttl, "level_s": {"N": "86400"}}}},
             {"PutRequest": {"Item": {
                 "pk": pk, "sk": {"S": "post#A#p#-"}, "announced_at_ms": at, "ttl": ttl,
-                "due_at_ms": {"N": "7"}, "label": {"S": "“Spring”"},
+                "label": {"S": "“Spring”"},
             }}},
             {"DeleteRequest": {"Key": {"pk": pk, "sk": {"S": "failing#B%23#posts"}}}},
         ]}});

@@ -40,7 +40,7 @@ impl Memory {
     pub fn get(&self, key: &Key) -> Option<Record> {
         let Key::Item { .. } = key else { return self.others.get(key).cloned() };
         let FileRecord { level, announced_at, keep_until } = self.files.get(&self.fingerprint(key))?.clone();
-        Some(Record { level, announced_at, keep_until, due_at: None, label: None })
+        Some(Record { level, announced_at, keep_until, label: None })
     }
 
     /// Whether there is a record with this key.
@@ -138,7 +138,7 @@ pub enum Key {
     Post {
         /// Whose post it is.
         profile: ProfileName,
-        /// Its id; a hash of what is known of it where it has none.
+        /// Its identity: see [`PostAtRisk::identity`].
         id: String,
         /// The earliest expiry of its media, in milliseconds since 1970.
         expires_at_ms: Option<i64>,
@@ -169,12 +169,7 @@ impl Key {
         let expiries = post.media.iter().filter_map(|media| media.expires_at);
         let expires_at_ms = expiries.min().map(Timestamp::as_millisecond);
         let profile = stored_profile(&post.profile);
-        let id = if let Some(id) = &post.id {
-            stored_id(id, &profile, expires_at_ms)
-        } else {
-            let urls: Vec<_> = post.media.iter().map(|media| media.url.as_str()).collect();
-            hash(&format!("{:?} {:?} {urls:?}", post.text, post.scheduled_at))
-        };
+        let id = post.identity();
         Self::Post { profile, id, expires_at_ms }
     }
 
@@ -185,16 +180,9 @@ impl Key {
     }
 }
 
-/// What a post is remembered by: the id in its key.
+/// Returns the name of a profile as keys contain it.
 #[must_use]
-pub fn post_id(post: &PostAtRisk) -> String {
-    match Key::of_post(post) {
-        Key::Item { id, .. } | Key::Post { id, .. } => id,
-        Key::Failing { .. } => String::new(),
-    }
-}
-
-fn stored_profile(profile: &ProfileName) -> ProfileName {
+pub fn stored_profile(profile: &ProfileName) -> ProfileName {
     let name = profile.as_str();
     let is_short = escaped_len(name) <= MAX_PROFILE_BYTES && !is_hash(name);
     if is_short { profile.clone() } else { ProfileName::new(&hash(name)) }
@@ -301,9 +289,6 @@ pub struct Record {
     pub announced_at: Timestamp,
     /// When it may be forgotten.
     pub keep_until: Timestamp,
-    /// Of a post: when it was due, to tell one that is over from one that was saved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due_at: Option<Timestamp>,
     /// Of a post: what a person calls it, to say so when it was saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -314,7 +299,7 @@ impl Record {
     #[must_use]
     pub fn new(level: Level, now: Timestamp, over_at: Option<Timestamp>) -> Self {
         let keep_until = later(over_at.map_or(now, |over_at| over_at.max(now)), KEPT);
-        Self { level, announced_at: now, keep_until, due_at: None, label: None }
+        Self { level, announced_at: now, keep_until, label: None }
     }
 
     /// This record with a longer life, when what it is about is still there and it would soon be forgotten.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::profile::ProfileName;
 use super::text::one_line;
@@ -21,6 +22,31 @@ pub struct ScheduledPost {
     pub media_urls: Vec<String>,
 }
 
+impl ScheduledPost {
+    /// Returns what identifies the post in its profile.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        identity(self.id.as_deref(), self.text.as_deref(), &self.platforms, self.scheduled_at)
+    }
+}
+
+/// The longest id that identifies a post as it is.
+const MAX_ID_BYTES: usize = 100;
+
+/// Identifies a post in its profile: by its id, or by a hash of what it says where it has none.
+///
+/// The media are no part of it, so a post whose media were replaced is still the same post. A long or unusual id is
+/// replaced with its hash, because the identity becomes a part of a database key.
+fn identity(id: Option<&str>, text: Option<&str>, platforms: &[String], scheduled_at: Option<Timestamp>) -> String {
+    let hash = |text: &str| format!("sha256:{}", hex::encode(Sha256::digest(text)));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    match id {
+        Some(id) if id.len() <= MAX_ID_BYTES && id.bytes().all(is_plain) => id.to_owned(),
+        Some(id) => hash(id),
+        None => hash(&format!("{text:?} {platforms:?} {scheduled_at:?}")),
+    }
+}
+
 /// A scheduled post that will fail because of its media.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PostAtRisk {
@@ -36,6 +62,14 @@ pub struct PostAtRisk {
     pub scheduled_at: Option<Timestamp>,
     /// The files that will be missing when the post is published, earliest expiry first.
     pub media: Vec<MediaAtRisk>,
+}
+
+impl PostAtRisk {
+    /// Returns what identifies the post in its profile.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        identity(self.id.as_deref(), self.text.as_deref(), &self.platforms, self.scheduled_at)
+    }
 }
 
 /// A file that will be missing when a scheduled post is published.

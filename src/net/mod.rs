@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use client::{client, client_from_environment};
 pub use deadline::Deadline;
-pub use request::{Answer, NetError, send, send_streaming};
+pub use request::{Answer, NetError, send, send_for_status, send_streaming};
 pub(crate) use request::{parse_retry_after, with_causes};
 pub use retry::{MAX_RETRIES, Retry, retrying, retrying_at_most};
 pub use slots::{Slot, Slots};

@@ -104,6 +104,39 @@ pub async fn send_streaming(
     deadline.bound(exchange).await.unwrap_or(Err(NetError::OutOfTime))
 }
 
+/// Sends a request once, and reads as much of the body as arrives.
+///
+/// For a receiver whose status is the whole answer: a body that is too large or breaks off does not change what the
+/// status says.
+///
+/// # Errors
+///
+/// Returns an error when there is no status within `timeout` and by the deadline.
+pub async fn send_for_status(
+    request: RequestBuilder,
+    timeout: Duration,
+    deadline: Deadline,
+    max_bytes: usize,
+) -> Result<Answer, NetError> {
+    let head = deadline.bound(request.timeout(timeout).send()).await.ok_or(NetError::OutOfTime)?;
+    let mut response = head.map_err(|error| net_error(error, timeout))?;
+    let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
+    let mut body = Vec::new();
+    let read = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            let left = max_bytes - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(left)]);
+            if left <= chunk.len() {
+                break;
+            }
+        }
+    };
+    // Without the rest of the body, the status still counts.
+    let _ = deadline.bound(read).await;
+    Ok(Answer { status, retry_after, body })
+}
+
 fn net_error(error: reqwest::Error, timeout: Duration) -> NetError {
     let error = error.without_url();
     // The causes do not contain the URL either.

@@ -219,7 +219,7 @@ fn fingerprint_of_content(report: &Report<'_>, format: Format, known: &str) -> S
     let mut sink = Sink(fingerprint(format));
     let Report { survey, failed, posts, items, .. } = report;
     // Hashing cannot fail.
-    let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, known));
+    let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, &survey.unverified, known));
     hex::encode(&sink.0.finalize()[..16])
 }
 

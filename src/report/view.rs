@@ -25,6 +25,10 @@ const MAX_POST_FILES: usize = 8;
 const MAX_AT_ONCE: usize = 200;
 /// Profiles that are named in a sentence.
 const MAX_NAMES: usize = 5;
+/// The maximum number of URLs that could not be checked.
+const MAX_UNVERIFIED: usize = 100;
+/// The maximum length of such a URL.
+const MAX_UNVERIFIED_URL: usize = 300;
 /// Days that the picture of the coming weeks shows at least, and at most.
 const DAYS: std::ops::RangeInclusive<usize> = 7..=28;
 
@@ -54,6 +58,8 @@ pub struct View {
     pub days: Option<Days>,
     pub profiles: Vec<ProfileLine>,
     pub sections: Vec<Section>,
+    /// The URLs of posts that Ayrshare could not open.
+    pub unverified: Vec<Unverified>,
     pub left_out: Option<String>,
     /// Whether a browser should lay out only what is in sight.
     pub is_long: bool,
@@ -65,6 +71,13 @@ pub struct View {
 pub struct Unchecked {
     pub profile: String,
     pub reason: String,
+}
+
+/// URLs of posts that Ayrshare could not open, all for the same reason.
+pub struct Unverified {
+    pub reason: String,
+    /// The profile and the URL of each.
+    pub urls: Vec<(String, String)>,
 }
 
 /// A number at the top.
@@ -126,6 +139,8 @@ pub struct PostFile {
     /// How far off its expiry is; `None` when it is gone already, or nobody knows.
     pub expires: Option<(String, Moment)>,
     pub is_gone: bool,
+    /// Whether `expires` is the end of the link and not of the file.
+    pub is_link: bool,
 }
 
 /// A file.
@@ -197,11 +212,12 @@ impl View {
             days: days(report, question),
             profiles: profiles.lines(report, question),
             sections: sections(report, &profiles, now),
+            unverified: unverified(report),
             left_out: left_out(report),
             is_long: MAX_AT_ONCE < report.items.len() + report.posts.len(),
             formats: formats(question),
         };
-        if view.sections.is_empty() && failed.is_empty() && view.left_out.is_none() {
+        if view.sections.is_empty() && failed.is_empty() && view.unverified.is_empty() && view.left_out.is_none() {
             let checked = if report.survey.configured() == 1 { "The profile was" } else { "Every profile was" };
             view.all_clear = Some(format!("{checked} checked. There is nothing to do."));
         }
@@ -433,6 +449,7 @@ fn post_file(media: &MediaAtRisk, now: Timestamp) -> PostFile {
         sign: sign(file.kind()).0,
         expires: media.expires_at.filter(|_| !is_gone).map(|at| (distance(at.duration_since(now)), Moment::new(at))),
         is_gone,
+        is_link: media.reason == RiskReason::LinkExpiresBeforePost,
     }
 }
 
@@ -456,6 +473,24 @@ fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, no
             (format!("{} {verb} it and will fail", count(needed, "scheduled post")), first)
         }),
     }
+}
+
+fn unverified(report: &Report<'_>) -> Vec<Unverified> {
+    let mut by_status: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for url in report.survey.unverified.iter().take(MAX_UNVERIFIED) {
+        let entry = (name(url.profile.as_str()), shorten(&one_line(&url.url), MAX_UNVERIFIED_URL).into_owned());
+        by_status.entry(url.http_status).or_default().push(entry);
+    }
+    let all = report.survey.unverified.len();
+    let mut groups: Vec<_> = by_status
+        .into_iter()
+        .map(|(status, urls)| Unverified { reason: sentence(&digest::unverified_reason(status)), urls })
+        .collect();
+    if MAX_UNVERIFIED < all {
+        let reason = format!("And {} more.", count(all - MAX_UNVERIFIED, "link"));
+        groups.push(Unverified { reason, urls: Vec::new() });
+    }
+    groups
 }
 
 /// Where a post stands on the page.

@@ -40,7 +40,8 @@ use crate::report::link::Links;
 use crate::run::command::{Action, Plan};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
 use crate::scan::posts::CheckedPosts;
-use crate::scan::select::{Gallery, Rules};
+use crate::scan::rules::Rules;
+use crate::scan::select::Gallery;
 use crate::scan::survey::{Scan, Survey};
 
 /// Time reserved at the end of a run for its answer.
@@ -309,6 +310,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             ignore: &self.config.alerts.ignore,
             check_posts: self.config.ayrshare.scheduled_posts,
             check_urls: self.config.ayrshare.check_media_urls,
+            all_profiles: self.plan.profiles.len() == self.config.profiles.len(),
         };
         Arc::new(self.services.scan(&self.plan.profiles, &rules, self.scan_until).await)
     }

@@ -15,7 +15,8 @@ use crate::run::{Outgoing, Services};
 use crate::scan;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
 use crate::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
-use crate::scan::select::{Gallery, Rules};
+use crate::scan::rules::Rules;
+use crate::scan::select::Gallery;
 use crate::scan::survey::{Scan, Survey};
 
 /// The longest reason for a failed channel, in characters.
@@ -240,7 +241,7 @@ impl Services for Network<'_> {
 
         let checked = {
             let known: Vec<_> = scans.iter().map(Scan::known).collect();
-            let check = PostCheck::new(&known, rules.now, rules.thresholds);
+            let check = PostCheck::new(&known, rules);
             check.finish(&self.url_statuses(&check, profiles, rules, until).await)
         };
         Survey::new(rules.now, scans, checked)

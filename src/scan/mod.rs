@@ -9,6 +9,7 @@ mod narrow;
 mod place;
 pub mod posts;
 mod presigned;
+pub mod rules;
 pub mod select;
 pub mod survey;
 
@@ -20,7 +21,8 @@ use crate::net::{Deadline, Slot};
 use crate::scan::ayrshare::media::ListedFile;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
 use crate::scan::posts::{FilesInPosts, UrlStatuses};
-use crate::scan::select::{Gallery, Rules};
+use crate::scan::rules::Rules;
+use crate::scan::select::Gallery;
 
 /// Reads the scheduled posts of `profiles` until the deadline.
 ///

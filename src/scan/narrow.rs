@@ -55,6 +55,7 @@ impl Survey {
             items: self.items.iter().filter_map(item).collect(),
             posts_at_risk: self.posts_at_risk.iter().filter_map(post).collect(),
             unverified: self.unverified.iter().filter(|url| profiles.contains(&url.profile)).cloned().collect(),
+            seen_posts: Arc::clone(&self.seen_posts),
         }
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::model::{File, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, ScheduledPost, Thresholds, UnverifiedUrl};
 use crate::scan::place::Place;
 use crate::scan::presigned::Presigned;
+use crate::scan::rules::Rules;
 
 /// How long after its due time a post still needs its media, because the networks fetch it while the post is published.
 const STILL_NEEDED: SignedDuration = SignedDuration::from_hours(1);
@@ -76,7 +77,7 @@ impl UsedFile {
     }
 }
 
-/// What Ayrshare found when it opened a URL: the HTTP status, or `None` if it did not say.
+/// What Ayrshare found when it opened URLs: the HTTP status of each, or `None` if it did not say.
 pub type UrlStatuses = HashMap<String, Option<u16>>;
 
 /// What is known about one profile.
@@ -84,10 +85,12 @@ pub type UrlStatuses = HashMap<String, Option<u16>>;
 pub struct Known<'a> {
     /// The profile.
     pub profile: &'a ProfileName,
-    /// The files of its gallery that posts use; empty when it could not be read.
-    pub used: &'a [UsedFile],
-    /// Its scheduled posts.
+    /// The files of its gallery that posts use; `None` when it could not be read.
+    pub used: Option<&'a [UsedFile]>,
+    /// Its scheduled posts with media.
     pub posts: &'a [ScheduledPost],
+    /// The identities of its other scheduled posts.
+    pub without_media: &'a [String],
 }
 
 /// All posts, and all files that they use.
@@ -95,8 +98,12 @@ pub struct Known<'a> {
 pub struct PostCheck<'a> {
     known: &'a [Known<'a>],
     now: Timestamp,
-    /// The widest of these says how far ahead a post without a due date is looked at.
+    /// The widest threshold is how far ahead a post without a due date needs its media.
     thresholds: &'a Thresholds,
+    /// Whether Ayrshare checks URLs that nothing else explains.
+    checks_urls: bool,
+    /// Whether every gallery of the configuration was read.
+    has_all_galleries: bool,
     by_place: HashMap<Place<'a>, Vec<Listed<'a>>>,
     by_uuid: HashMap<(Cow<'a, str>, Uuid), Vec<Listed<'a>>>,
 }
@@ -115,23 +122,64 @@ pub struct CheckedPosts {
     pub at_risk: Vec<PostAtRisk>,
     /// The URLs that Ayrshare could not open, though that proves nothing.
     pub unverified: Vec<UnverifiedUrl>,
+    /// All scheduled posts.
+    pub seen: SeenPosts,
+}
+
+/// The scheduled posts that were read, and whether all that matters about their media is known.
+///
+/// A run may read hundreds of thousands of posts, so it holds hashes.
+#[derive(Clone, Debug, Default)]
+pub struct SeenPosts(HashMap<u64, bool>);
+
+/// What is known about a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostState {
+    /// It is scheduled, and of each of its files it is known whether it will be there.
+    Known,
+    /// It is scheduled, but nobody knows whether all its files will be there.
+    Unknown,
+    /// It is not scheduled: it was published or deleted.
+    NotScheduled,
+}
+
+impl SeenPosts {
+    /// Adds a post of a profile. Of two posts with the same identity, both must be known.
+    pub fn add(&mut self, profile: &ProfileName, identity: &str, is_known: bool) {
+        *self.0.entry(HASHER.hash_one((profile, identity))).or_insert(true) &= is_known;
+    }
+
+    /// Returns the state of a post, of a profile whose posts were read.
+    #[must_use]
+    pub fn state(&self, profile: &ProfileName, identity: &str) -> PostState {
+        match self.0.get(&HASHER.hash_one((profile, identity))) {
+            Some(true) => PostState::Known,
+            Some(false) => PostState::Unknown,
+            None => PostState::NotScheduled,
+        }
+    }
 }
 
 /// What is known about one URL of a post.
 enum Verdict {
+    /// It can be opened when the post is published.
     Safe,
+    /// It cannot.
     Risk(Box<MediaAtRisk>),
+    /// Nothing proves either.
+    Unknown,
+    /// Ayrshare could not open it, which proves nothing.
     Unverified(Option<u16>),
 }
 
 impl<'a> PostCheck<'a> {
     /// Indexes the files that posts use.
     #[must_use]
-    pub fn new(known: &'a [Known<'a>], now: Timestamp, thresholds: &'a Thresholds) -> Self {
+    pub fn new(known: &'a [Known<'a>], rules: &Rules<'a>) -> Self {
         let mut by_place: HashMap<_, Vec<_>> = HashMap::new();
         let mut by_uuid: HashMap<_, Vec<_>> = HashMap::new();
         for Known { profile: owner, used, .. } in known {
-            for file in *used {
+            for file in used.iter().copied().flatten() {
                 let Some(place) = Place::parse(&file.url) else { continue };
                 let listed = Listed { owner, file };
                 if let Some(uuid) = place.uuid() {
@@ -140,7 +188,15 @@ impl<'a> PostCheck<'a> {
                 by_place.entry(place).or_default().push(listed);
             }
         }
-        Self { known, now, thresholds, by_place, by_uuid }
+        Self {
+            known,
+            now: rules.now,
+            thresholds: rules.thresholds,
+            checks_urls: rules.check_urls,
+            has_all_galleries: rules.all_profiles && known.iter().all(|known| known.used.is_some()),
+            by_place,
+            by_uuid,
+        }
     }
 
     /// Finds a file by host and path, or else by host and UUID.
@@ -189,12 +245,18 @@ impl<'a> PostCheck<'a> {
     pub fn finish(&self, statuses: &UrlStatuses) -> CheckedPosts {
         let mut checked = CheckedPosts::default();
         for known in self.known {
+            for identity in known.without_media {
+                checked.seen.add(known.profile, identity, true);
+            }
             let mut unverified = HashSet::new();
             for post in known.posts {
                 let mut seen = HashSet::new();
                 let mut media = Vec::new();
+                let mut is_known = true;
                 for url in post.media_urls.iter().filter(|url| seen.insert(*url)) {
-                    match self.verdict(url, post, known.profile, statuses) {
+                    let verdict = self.verdict(url, post, known.profile, statuses);
+                    is_known &= matches!(verdict, Verdict::Safe | Verdict::Risk(_));
+                    match verdict {
                         Verdict::Risk(risk) => media.push(*risk),
                         Verdict::Unverified(http_status) if unverified.insert(url) => {
                             checked.unverified.push(UnverifiedUrl {
@@ -204,9 +266,10 @@ impl<'a> PostCheck<'a> {
                                 http_status,
                             });
                         }
-                        Verdict::Safe | Verdict::Unverified(_) => {}
+                        Verdict::Safe | Verdict::Unknown | Verdict::Unverified(_) => {}
                     }
                 }
+                checked.seen.add(known.profile, &post.identity(), is_known);
                 if media.is_empty() {
                     continue;
                 }
@@ -226,8 +289,7 @@ impl<'a> PostCheck<'a> {
     }
 
     fn verdict(&self, url: &'a str, post: &ScheduledPost, profile: &ProfileName, statuses: &UrlStatuses) -> Verdict {
-        let Some(place) = Place::parse(url) else { return Verdict::Safe };
-        let listed = self.find(&place, profile);
+        let listed = Place::parse(url).and_then(|place| self.find(&place, profile));
         let file_expiry = listed.and_then(|listed| listed.file.expires_at);
         let presigned = Presigned::of(url);
         let link_expiry = presigned.expires_at();
@@ -238,11 +300,16 @@ impl<'a> PostCheck<'a> {
                 (RiskReason::ExpiresBeforePost, Some(file))
             }
             (_, Some(link)) if is_too_early(&link) => (RiskReason::LinkExpiresBeforePost, Some(link)),
-            _ if listed.is_some() || presigned != Presigned::No => return Verdict::Safe,
+            (Some(_), _) => return Verdict::Safe,
+            // It is listed without a date, so it may expire at any time.
+            (None, _) if listed.is_some() => return Verdict::Unknown,
+            // A gallery that was not read may list the file, with an earlier expiry.
+            (None, Some(_)) => return self.safe_if_all_galleries_were_read(),
+            _ if !self.checks_urls => return Verdict::Unknown,
             _ => match statuses.get(url) {
                 Some(Some(404 | 410)) => (RiskReason::AlreadyGone, None),
-                None | Some(Some(200..=299)) => return Verdict::Safe,
-                Some(http_status) => return Verdict::Unverified(*http_status),
+                Some(Some(200..=299)) => return self.safe_if_all_galleries_were_read(),
+                http_status => return Verdict::Unverified(http_status.copied().flatten()),
             },
         };
         Verdict::Risk(Box::new(MediaAtRisk {
@@ -253,6 +320,10 @@ impl<'a> PostCheck<'a> {
             expires_at,
             reason,
         }))
+    }
+
+    fn safe_if_all_galleries_were_read(&self) -> Verdict {
+        if self.has_all_galleries { Verdict::Safe } else { Verdict::Unknown }
     }
 
     /// Whether a file that expires then will be missing when the post is published.
@@ -269,6 +340,7 @@ impl<'a> PostCheck<'a> {
 mod tests {
     use std::time::Instant;
 
+    use globset::GlobSet;
     use proptest::prelude::*;
 
     use super::*;
@@ -303,11 +375,28 @@ mod tests {
         };
         let kept: Vec<_> =
             profiles.iter().map(|(name, files, posts)| (ProfileName::new(name), used(files), *posts)).collect();
-        let known: Vec<_> = kept.iter().map(|(profile, used, posts)| Known { profile, used, posts }).collect();
-        let thresholds = Thresholds::new(["7d", "1d"].map(|text| Threshold::parse(text).expect("a threshold")));
-        let thresholds = thresholds.expect("thresholds");
+        let known: Vec<_> = kept
+            .iter()
+            .map(|(profile, used, posts)| Known { profile, used: Some(used), posts, without_media: &[] })
+            .collect();
         let statuses = statuses.iter().map(|(url, status)| ((*url).to_owned(), *status)).collect();
-        PostCheck::new(&known, now(), &thresholds).finish(&statuses)
+        PostCheck::new(&known, &rules()).finish(&statuses)
+    }
+
+    fn rules() -> Rules<'static> {
+        static THRESHOLDS: LazyLock<Thresholds> = LazyLock::new(|| {
+            let thresholds = ["7d", "1d"].map(|text| Threshold::parse(text).expect("a threshold"));
+            Thresholds::new(thresholds).expect("thresholds")
+        });
+        static IGNORE: LazyLock<GlobSet> = LazyLock::new(GlobSet::empty);
+        Rules {
+            now: now(),
+            thresholds: &THRESHOLDS,
+            ignore: &IGNORE,
+            check_posts: true,
+            check_urls: true,
+            all_profiles: true,
+        }
     }
 
     /// The risk of one post of a profile with this gallery.
@@ -364,13 +453,50 @@ mod tests {
             let checked = check(&[("A", &[file(&of_gallery("other.jpeg"), Some(hours(9)))], &posts)], &statuses);
             (checked.at_risk.first().map(|post| post.media[0].reason), checked.unverified.len())
         };
-        assert_eq!(found(None), (None, 0), "it was not checked");
+        assert_eq!(found(None), (None, 1), "it could not be checked");
         assert_eq!(found(Some(Some(404))), (Some(RiskReason::AlreadyGone), 0));
         assert_eq!(found(Some(Some(410))), (Some(RiskReason::AlreadyGone), 0));
         assert_eq!(found(Some(Some(200))), (None, 0));
         for status in [Some(401), Some(403), Some(500), Some(302), None] {
             assert_eq!(found(Some(status)), (None, 1), "{status:?}");
         }
+    }
+
+    #[test]
+    fn urls_of_which_nothing_is_known_are_counted() {
+        let presigned = "https://bucket.s3.amazonaws.com/a.png?X-Amz-Signature=ab";
+        for url in ["no url", "data:image/png,x", presigned] {
+            let checked = check(&[("A", &[], &[post(url, Some(hours(5)))])], &[]);
+            assert_eq!((checked.at_risk.len(), checked.unverified.len()), (0, 1), "{url}");
+        }
+        let ends_later = format!("{presigned}&X-Amz-Date=20261123T060000Z&X-Amz-Expires=86400");
+        assert_eq!(check(&[("A", &[], &[post(&ends_later, Some(hours(5)))])], &[]).unverified.len(), 0);
+    }
+
+    #[test]
+    fn a_post_is_safe_only_if_all_its_files_are_known_to_be_there() {
+        let (listed, other) = (of_gallery("a.jpeg"), of_gallery("b.jpeg"));
+        let gallery = [file(&listed, Some(hours(20)))];
+        let state = |urls: &[&str], rules: &Rules<'_>, other_gallery: Option<&[UsedFile]>, status: u16| {
+            let media_urls = urls.iter().map(|url| (*url).to_owned()).collect();
+            let posts = [ScheduledPost { media_urls, scheduled_at: Some(hours(5)), ..ScheduledPost::default() }];
+            let used: Vec<_> = gallery.iter().filter_map(|file| UsedFile::of(&file)).collect();
+            let (a, b) = (ProfileName::new("A"), ProfileName::new("B"));
+            let known = [
+                Known { profile: &a, used: Some(&used), posts: &posts, without_media: &[] },
+                Known { profile: &b, used: other_gallery, posts: &[], without_media: &[] },
+            ];
+            let statuses = UrlStatuses::from([(other.clone(), Some(status))]);
+            PostCheck::new(&known, rules).finish(&statuses).seen.state(&a, &posts[0].identity())
+        };
+        let read: Option<&[UsedFile]> = Some(&[]);
+        assert_eq!(state(&[&listed], &rules(), None, 200), PostState::Known);
+        assert_eq!(state(&[&listed, &other], &rules(), read, 200), PostState::Known);
+        // A gallery that was not read may list the other file, and it may expire soon.
+        assert_eq!(state(&[&listed, &other], &rules(), None, 200), PostState::Unknown);
+        assert_eq!(state(&[&other], &Rules { all_profiles: false, ..rules() }, read, 200), PostState::Unknown);
+        assert_eq!(state(&[&other], &rules(), read, 403), PostState::Unknown);
+        assert_eq!(SeenPosts::default().state(&ProfileName::new("A"), "1"), PostState::NotScheduled);
     }
 
     #[test]
@@ -473,10 +599,9 @@ mod tests {
         let posts = [ScheduledPost { media_urls: urls, ..ScheduledPost::default() }, post(cdn, None)];
         let (a, b) = (ProfileName::new("A"), ProfileName::new("B"));
         let used: Vec<_> = UsedFile::of(&&file(&listed, None)).into_iter().collect();
-        let known =
-            [Known { profile: &a, used: &[], posts: &posts }, Known { profile: &b, used: &used, posts: &posts }];
-        let thresholds = Thresholds::new([Threshold::parse("7d").expect("a threshold")]).expect("thresholds");
-        assert_eq!(PostCheck::new(&known, now(), &thresholds).unexplained(), [(0, cdn)]);
+        let known = |profile, used| Known { profile, used, posts: &posts, without_media: &[] };
+        let known = [known(&a, None), known(&b, Some(&used[..]))];
+        assert_eq!(PostCheck::new(&known, &rules()).unexplained(), [(0, cdn)]);
     }
 
     #[test]

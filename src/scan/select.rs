@@ -2,58 +2,9 @@
 
 use std::collections::HashSet;
 
-use globset::GlobSet;
-use jiff::Timestamp;
-
-use crate::model::text::nfc;
-use crate::model::threshold::{Threshold, Thresholds};
-use crate::model::{File, Item, ProfileName, State};
+use crate::model::{File, Item, ProfileName};
 use crate::scan::posts::{FilesInPosts, UsedFile};
-
-/// The rules that decide whether a file matters.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
-    /// When the run started.
-    pub now: Timestamp,
-    /// The thresholds of all channels of the run.
-    pub thresholds: &'a Thresholds,
-    /// `alerts.ignore`: files whose id or name matches one of these globs are skipped. The globs are in Unicode NFC.
-    pub ignore: &'a GlobSet,
-    /// Whether scheduled posts are checked.
-    pub check_posts: bool,
-    /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
-    pub check_urls: bool,
-}
-
-impl Rules<'_> {
-    /// Decides whether one file matters.
-    ///
-    /// Skips files whose id or name matches `alerts.ignore`, and files that expire after the widest threshold. A file has
-    /// expired when its expiry is `now` or earlier. It is within a threshold when `remaining <= threshold`, compared at
-    /// Ayrshare's precision of one millisecond.
-    fn decide(&self, file: &impl File) -> Decision {
-        let ignored = |text: Option<&str>| text.is_some_and(|text| self.ignore.is_match(&*nfc(text)));
-        // Matching an empty `GlobSet` costs more than everything else here.
-        if !self.ignore.is_empty() && (ignored(file.id()) || ignored(file.file_name())) {
-            return Decision::Ignored;
-        }
-        let Some(expires_at) = file.expires_at() else { return Decision::Matters(State::Undated, None) };
-        let remaining = expires_at.duration_since(self.now);
-        if remaining.is_zero() || remaining.is_negative() {
-            return Decision::Matters(State::Expired, None);
-        }
-        match self.thresholds.entered(remaining) {
-            Some(threshold) => Decision::Matters(State::Expiring, Some(threshold.clone())),
-            None => Decision::Later,
-        }
-    }
-}
-
-enum Decision {
-    Ignored,
-    Later,
-    Matters(State, Option<Threshold>),
-}
+use crate::scan::rules::{Decision, Rules};
 
 /// What a run keeps of one profile's gallery.
 ///
@@ -116,10 +67,12 @@ impl Gallery {
 mod tests {
     use globset::{Glob, GlobSetBuilder};
     use jiff::SignedDuration;
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
     use crate::model::Media;
+    use crate::model::{State, Threshold, Thresholds};
 
     const DAY_MS: i64 = 86_400_000;
 
@@ -142,8 +95,14 @@ mod tests {
         }
         let ignore = globs.build().expect("globs");
         let thresholds = thresholds(&["7d", "3d", "1d"]);
-        let rules =
-            Rules { now: now(), thresholds: &thresholds, ignore: &ignore, check_posts: false, check_urls: false };
+        let rules = Rules {
+            now: now(),
+            thresholds: &thresholds,
+            ignore: &ignore,
+            check_posts: false,
+            check_urls: false,
+            all_profiles: true,
+        };
         let mut gallery = Gallery::default();
         for media in media {
             gallery.add(&ProfileName::new("A"), &media, &rules, &FilesInPosts::default());

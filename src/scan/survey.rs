@@ -11,7 +11,7 @@ use crate::model::{
     UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
-use crate::scan::posts::{CheckedPosts, Known};
+use crate::scan::posts::{CheckedPosts, Known, SeenPosts};
 use crate::scan::select::Gallery;
 
 /// The result of scanning one profile.
@@ -35,8 +35,13 @@ impl Scan {
     /// What is known about the profile for finding posts at risk.
     #[must_use]
     pub fn known(&self) -> Known<'_> {
-        let used = self.media.as_ref().map_or(&[][..], |gallery| &gallery.used);
-        Known { profile: &self.profile, used, posts: self.posts() }
+        let posts = self.posts.as_ref().and_then(|posts| posts.as_ref().ok());
+        Known {
+            profile: &self.profile,
+            used: self.media.as_ref().ok().map(|gallery| gallery.used.as_slice()),
+            posts: self.posts(),
+            without_media: posts.map_or(&[], |posts| &posts.without_media),
+        }
     }
 }
 
@@ -54,6 +59,8 @@ pub struct Survey {
     pub posts_at_risk: Vec<Arc<PostAtRisk>>,
     /// The URLs of posts that Ayrshare could not open, though that proves nothing.
     pub unverified: Vec<UnverifiedUrl>,
+    /// The scheduled posts that were read.
+    pub seen_posts: Arc<SeenPosts>,
 }
 
 /// What a survey knows about one profile.
@@ -75,13 +82,26 @@ pub struct SurveyedProfile {
     pub posts: Option<Result<(), Failure>>,
 }
 
+impl SurveyedProfile {
+    /// Returns whether this part of the profile was read successfully.
+    #[must_use]
+    pub fn has_seen(&self, part: Part) -> bool {
+        match part {
+            Part::Media => self.failed.is_none(),
+            Part::Dates => self.failed.is_none() && self.dates.is_ok(),
+            Part::Posts => self.posts == Some(Ok(())),
+        }
+    }
+}
+
 impl Survey {
     /// Combines the scans of all profiles, and what was found out about their posts.
     #[must_use]
     pub fn new(now: Timestamp, scans: Vec<Scan>, posts: CheckedPosts) -> Self {
-        let CheckedPosts { at_risk: posts_at_risk, unverified } = posts;
+        let CheckedPosts { at_risk: posts_at_risk, unverified, seen: seen_posts } = posts;
         let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk, unverified };
+        let seen_posts = Arc::new(seen_posts);
+        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk, unverified, seen_posts };
         for Scan { profile: name, media, posts } in scans {
             let (gallery, failed) = match media {
                 Ok(gallery) => (gallery, None),
@@ -103,16 +123,6 @@ impl Survey {
         survey
     }
 
-    /// Whether this part of a profile was read successfully.
-    #[must_use]
-    pub fn has_seen(&self, profile: &ProfileName, part: Part) -> bool {
-        self.profiles.iter().find(|one| one.name == *profile).is_some_and(|profile| match part {
-            Part::Media => profile.failed.is_none(),
-            Part::Dates => profile.failed.is_none() && profile.dates.is_ok(),
-            Part::Posts => profile.posts == Some(Ok(())),
-        })
-    }
-
     /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other.
     #[must_use]
     pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
@@ -124,6 +134,7 @@ impl Survey {
             items: self.items.iter().filter(|item| named(&item.profile)).cloned().collect(),
             posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
             unverified: self.unverified.iter().filter(|url| named(&url.profile)).cloned().collect(),
+            seen_posts: Arc::clone(&self.seen_posts),
         }
     }
 
@@ -317,7 +328,8 @@ mod tests {
     fn dates_that_cannot_be_read_are_failures_of_a_profile_that_was_checked() {
         let name = ProfileName::new("A");
         let media = Gallery { unreadable_dates: 3, ..gallery(&name, &[None, None, None]) };
-        let posts = ScheduledPosts { posts: vec![ScheduledPost::default()], unreadable_dates: 1, unknown_shapes: 0 };
+        let posts =
+            ScheduledPosts { posts: vec![ScheduledPost::default()], unreadable_dates: 1, ..ScheduledPosts::default() };
         let survey = Survey::new(
             now(),
             vec![Scan { profile: name.clone(), media: Ok(media), posts: Some(Ok(posts)) }],
@@ -334,7 +346,7 @@ mod tests {
             ]
         );
         assert_eq!((survey.checked(), survey.items.len(), survey.status()), (1, 3, Status::Partial));
-        let has_seen = [Part::Media, Part::Dates, Part::Posts].map(|part| survey.has_seen(&name, part));
+        let has_seen = [Part::Media, Part::Dates, Part::Posts].map(|part| survey.profiles[0].has_seen(part));
         assert_eq!(has_seen, [true, false, false]);
     }
 }

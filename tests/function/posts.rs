@@ -1,5 +1,8 @@
 //! Scheduled posts that will fail: each reason, and what claims nothing.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
 use media_expiry_alerts::demo::stand_ins::{Call, Reply};
 use serde_json::{Value, json};
 
@@ -25,9 +28,13 @@ fn reasons(result: &Value) -> Vec<(&str, &str)> {
 async fn each_reason_is_told_and_what_proves_nothing_claims_nothing() {
     let (soon, expired, later) = (file("soon.png", 50), file("old.png", -5), file("later.png", 500));
     let world = World::with_gallery(&[soon.clone(), expired.clone(), later.clone()]).await;
+    // Nobody but Ayrshare may open the URL of a post, so this server must see no connection.
+    let server = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    server.set_nonblocking(true).expect("a socket");
+    let origin = format!("http://{}", server.local_addr().expect("an address"));
     let signed_at = in_hours(0).strftime("%Y%m%dT%H%M%SZ");
-    let signed = format!("https://s3.example.com/a.png?X-Amz-Date={signed_at}&X-Amz-Expires=3600&X-Amz-Signature=ab");
-    let url = |name: &str| format!("https://cdn.example.com/{name}.png");
+    let signed = format!("{origin}/a.png?X-Amz-Date={signed_at}&X-Amz-Expires=3600&X-Amz-Signature=ab");
+    let url = |name: &str| format!("{origin}/{name}.png");
     for (name, status) in [("missing", 404), ("gone", 410), ("denied", 403), ("broken", 500)] {
         world.ayrshare.url_status(&url(name), status);
     }
@@ -65,6 +72,8 @@ async fn each_reason_is_told_and_what_proves_nothing_claims_nothing() {
     );
     // Each URL that no gallery explains was checked once, with the key of its profile; the presigned one never.
     assert_eq!(function.ayrshare.requests(Some(ACME_KEY), Call::UrlExists), 5);
+    let connection = server.accept().map_err(|error| error.kind());
+    assert_eq!(connection.expect_err("no connection"), ErrorKind::WouldBlock);
     function.end().await;
 }
 

@@ -230,6 +230,15 @@ impl AwsError {
         Self { is_transient: false, ..Self::transient(message) }
     }
 
+    /// Returns the error without the message of the response, which may repeat what the request contained.
+    ///
+    /// While the configuration is read, nobody knows yet which of its values are secrets, so none can be redacted.
+    #[must_use]
+    pub fn without_message(&self) -> Self {
+        let message = if self.code.is_some() { String::new() } else { self.message.clone() };
+        Self { message, ..self.clone() }
+    }
+
     /// Returns whether the credentials do not permit the call.
     #[must_use]
     pub fn is_denied(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The dates of Ayrshare's answers, which come in many spellings.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::fmt::{rfc2822, temporal::Pieces};
@@ -38,6 +39,7 @@ impl Date {
         if MAX_TEXT_BYTES < text.len() {
             return Self::Unreadable;
         }
+        let text = &*without_excess_digits(text);
         if let Ok(moment) = text.parse() {
             return Self::At(moment).or_placeholder();
         }
@@ -93,6 +95,19 @@ impl Date {
             Self::Absent | Self::Unreadable => None,
         }
     }
+}
+
+/// Removes the digits of a fraction of a second that are finer than a nanosecond. RFC 3339 allows any number of them.
+fn without_excess_digits(text: &str) -> Cow<'_, str> {
+    const MAX_DIGITS: usize = 9;
+    let Some((whole, fraction)) = text.split_once('.').filter(|(whole, _)| whole.contains(':')) else {
+        return text.into();
+    };
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    if digits <= MAX_DIGITS {
+        return text.into();
+    }
+    format!("{whole}.{}{}", &fraction[..MAX_DIGITS], &fraction[digits..]).into()
 }
 
 /// Parses a date without a zone as UTC, and the last hours of the year 9999 as the last [`Timestamp`].
@@ -339,6 +354,14 @@ mod tests {
             assert_eq!(date(odd), Date::Unreadable, "{odd}");
         }
         assert_eq!(Date::parse(&"1".repeat(1_000_000)), Date::Unreadable);
+    }
+
+    #[test]
+    fn a_fraction_may_have_any_number_of_digits() {
+        for text in ["2026-11-23T06:00:00.12345678901234567890Z", "2026-11-23 06:00:00.1234567890123"] {
+            let expected = "2026-11-23T06:00:00.123456789Z".parse().expect("a time");
+            assert_eq!(Date::parse(text), Date::At(expected), "{text}");
+        }
     }
 
     #[test]

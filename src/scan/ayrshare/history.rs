@@ -53,7 +53,7 @@ impl Range {
     }
 }
 
-/// A post of the history, with what tells whether it is wanted.
+/// A post of the history, with what tells whether a run needs it.
 #[derive(Debug)]
 pub struct HistoryPost {
     /// The post.
@@ -67,12 +67,16 @@ pub struct HistoryPost {
 }
 
 impl HistoryPost {
-    /// Whether it will still need media, and has any.
+    /// Returns whether the post is waiting to be published.
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
-        let status = self.status.as_deref();
-        (self.has_unknown_shape || !self.post.media_urls.is_empty())
-            && status.is_none_or(|status| STATUSES.contains(&status))
+    pub fn is_scheduled(&self) -> bool {
+        self.status.as_deref().is_none_or(|status| STATUSES.contains(&status))
+    }
+
+    /// Returns whether the post has media, or may have some.
+    #[must_use]
+    pub fn has_media(&self) -> bool {
+        self.has_unknown_shape || !self.post.media_urls.is_empty()
     }
 }
 
@@ -207,7 +211,7 @@ mod tests {
             media_urls: vec!["https://a/b.png".into()],
         };
         assert_eq!(post.post, expected);
-        assert!(post.is_wanted());
+        assert!(post.is_scheduled() && post.has_media());
     }
 
     #[test]
@@ -252,7 +256,7 @@ mod tests {
         assert_eq!(one(r#"{"mediaUrls":"u"}"#).post.media_urls, ["u"]);
         for odd in ["7", "true", "[7]", r#"[{"url":7}]"#, r#"{"x":7}"#, "[[[[[]]]]]"] {
             let post = one(&format!(r#"{{"mediaUrls":{odd}}}"#));
-            assert!(post.has_unknown_shape && post.is_wanted(), "{odd}");
+            assert!(post.has_unknown_shape && post.is_scheduled(), "{odd}");
         }
         let partly = one(r#"{"urls":["https://a/b.png", 7]}"#);
         assert_eq!((partly.post.media_urls, partly.has_unknown_shape), (vec!["https://a/b.png".to_owned()], true));
@@ -273,11 +277,11 @@ mod tests {
     }
 
     #[test]
-    fn only_posts_that_still_need_media_are_wanted() {
-        let is_wanted = |status: &str| one(&format!(r#"{{"urls":["u"],"status":{status}}}"#)).is_wanted();
-        assert!(is_wanted(r#""paused""#) && is_wanted(r#""Awaiting Approval""#) && is_wanted("null"));
-        assert!(!is_wanted(r#""success""#) && !is_wanted(r#""deleted""#));
-        assert!(!one(r#"{"status":"pending"}"#).is_wanted());
+    fn posts_that_are_not_published_yet_are_scheduled() {
+        let is_scheduled = |status: &str| one(&format!(r#"{{"status":{status}}}"#)).is_scheduled();
+        assert!(is_scheduled(r#""paused""#) && is_scheduled(r#""Awaiting Approval""#) && is_scheduled("null"));
+        assert!(!is_scheduled(r#""success""#) && !is_scheduled(r#""deleted""#));
+        assert!(!one(r#"{"status":"pending"}"#).has_media());
     }
 
     #[test]

@@ -69,8 +69,10 @@ pub struct Ayrshare<'a> {
 /// The scheduled posts of a profile that will still need their media.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScheduledPosts {
-    /// The posts.
+    /// The posts with media.
     pub posts: Vec<ScheduledPost>,
+    /// The identities of the posts without media, which cannot fail for lack of them.
+    pub without_media: Vec<String>,
     /// How many of them have a due date that cannot be read.
     pub unreadable_dates: usize,
     /// How many of them have media or a text of an unknown shape.
@@ -80,19 +82,19 @@ pub struct ScheduledPosts {
 /// One answer of the history.
 #[derive(Default)]
 struct PostsInSpan {
-    /// How many posts it lists, wanted or not.
+    /// How many posts it lists, of whatever status.
     listed: usize,
     /// When these posts are due.
     due: Vec<Timestamp>,
-    wanted: Vec<HistoryPost>,
+    scheduled: Vec<HistoryPost>,
 }
 
 impl PostsInSpan {
     fn add(&mut self, post: HistoryPost) {
         self.listed += 1;
         self.due.extend(post.post.scheduled_at);
-        if post.is_wanted() {
-            self.wanted.push(post);
+        if post.is_scheduled() {
+            self.scheduled.push(post);
         }
     }
 }
@@ -153,14 +155,19 @@ impl Ayrshare<'_> {
             history::STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
         let mut seen = HashSet::new();
         let mut found = ScheduledPosts::default();
-        for HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } in
-            try_join_all(of_status).await?.into_iter().flatten()
-        {
-            // The spans of a split overlap, and a post without an id is known by what it says and when.
-            if seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
+        for found_post in try_join_all(of_status).await?.into_iter().flatten() {
+            let has_media = found_post.has_media();
+            let HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } = found_post;
+            // The spans of a split overlap. A post without an id is recognized by all its fields.
+            if !seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
+                continue;
+            }
+            if has_media {
                 found.unreadable_dates += usize::from(has_unreadable_due_date);
                 found.unknown_shapes += usize::from(has_unknown_shape);
                 found.posts.push(post);
+            } else {
+                found.without_media.push(post.identity());
             }
         }
         Ok(found)
@@ -182,7 +189,7 @@ impl Ayrshare<'_> {
             requests += 1;
             let answer = self.posts_in_span(status, span, profile_key, slot.take(), deadline).await?;
             if answer.listed < history::MAX_POSTS {
-                posts.extend(answer.wanted);
+                posts.extend(answer.scheduled);
             } else if let Some((first, second)) = span.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
                 spans.extend([second, first]);
             } else {

@@ -5,24 +5,23 @@
 use media_expiry_alerts::model::Part;
 
 use super::news::{Delivery, NO_EXPIRY, News};
-use super::world::{Account, DAY_MS, File, HOUR_MS, Post, Receiver, World, profile_name};
+use super::world::{Account, DAY_MS, File, HOUR_MS, Post, Receiver, UsedFile, World, profile_name};
 
 /// The level at which `news` must be told to a channel now. `None` when it must not be told.
 pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option<u64> {
     let index = world.account_index(news.profile());
-    if !receiver.accounts.contains(&index) {
+    if !receiver.accounts.contains(&index) || !world.covers(index) {
         return None;
     }
     let account = &world.accounts[index];
     match news {
         News::File { id, expires_ms, .. } => {
             let file = account.files.iter().find(|file| file.id == *id && file.expires_ms == *expires_ms)?;
-            level_of_file(file, world.now_ms, receiver).filter(|_| !account.media_fail)
+            level_of_file(file, world.now_ms, receiver).filter(|_| world.reads_gallery(index))
         }
-        News::Post { id, .. } => {
-            let post = account.posts.iter().find(|post| post.id == *id)?;
-            // A post is at risk because of its file, so both lists must be known.
-            level_of_post(post, account, world.now_ms, receiver).filter(|_| account.is_readable())
+        News::Post { id, expires_ms, .. } => {
+            let post = account.posts.iter().find(|post| post.id == *id).filter(|_| !account.posts_fail)?;
+            level_of_post(world, receiver, post).filter(|_| expiry_of_post(world, post) == *expires_ms)
         }
         // One message about a profile is enough: when its files cannot be read, its posts are not mentioned.
         News::Failing { part, .. } => {
@@ -30,23 +29,21 @@ pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option
             is_told.then_some(NO_EXPIRY)
         }
         News::Recovered { part, .. } => (!account.fails(*part)).then_some(NO_EXPIRY),
-        News::Resolved { id, .. } => {
-            let is_resolved = account.is_readable() && !is_at_risk(world, receiver, account, id);
-            is_resolved.then_some(NO_EXPIRY)
-        }
+        News::Resolved { id, .. } => is_seen_to_be_safe(world, account, id).then_some(NO_EXPIRY),
     }
 }
 
 /// The all-clear that must follow on a warning by now. `None` while the warning still holds, or cannot be judged.
-pub fn expected_all_clear(world: &World, receiver: &Receiver, warning: &Delivery) -> Option<News> {
-    let account = &world.accounts[world.account_index(warning.news.profile())];
+pub fn expected_all_clear(world: &World, warning: &Delivery) -> Option<News> {
+    let index = world.account_index(warning.news.profile());
+    let account = Some(&world.accounts[index]).filter(|_| world.covers(index))?;
     match &warning.news {
         News::Failing { profile, part } => {
             (!account.fails(*part)).then(|| News::Recovered { profile: profile.clone(), part: *part })
         }
-        News::Post { profile, id, .. } if world.now_ms < warning.due_ms? => {
-            let is_resolved = account.is_readable() && !is_at_risk(world, receiver, account, id);
-            is_resolved.then(|| News::Resolved { profile: profile.clone(), id: id.clone() })
+        News::Post { profile, id, .. } => {
+            let is_safe = is_seen_to_be_safe(world, account, id);
+            is_safe.then(|| News::Resolved { profile: profile.clone(), id: id.clone() })
         }
         _ => None,
     }
@@ -54,21 +51,22 @@ pub fn expected_all_clear(world: &World, receiver: &Receiver, warning: &Delivery
 
 /// Everything in the world that a channel could be warned about.
 pub fn possible_warnings(world: &World, receiver: &Receiver) -> Vec<News> {
-    let of_account = |index: &usize| warnings_about(&world.accounts[*index], &profile_name(*index));
+    let of_account = |index: &usize| warnings_about(world, *index);
     receiver.accounts.iter().flat_map(of_account).collect()
 }
 
-fn warnings_about(account: &Account, profile: &str) -> Vec<News> {
-    let failing = [Part::Media, Part::Posts].map(|part| News::Failing { profile: profile.to_owned(), part });
+fn warnings_about(world: &World, index: usize) -> Vec<News> {
+    let (account, profile) = (&world.accounts[index], profile_name(index));
+    let failing = [Part::Media, Part::Posts].map(|part| News::Failing { profile: profile.clone(), part });
     let files = account.files.iter().map(|file| News::File {
-        profile: profile.to_owned(),
+        profile: profile.clone(),
         id: file.id.clone(),
         expires_ms: file.expires_ms,
     });
     let posts = account.posts.iter().map(|post| News::Post {
-        profile: profile.to_owned(),
+        profile: profile.clone(),
         id: post.id.clone(),
-        expires_ms: account.file(&post.file).and_then(|file| file.expires_ms),
+        expires_ms: expiry_of_post(world, post),
     });
     failing.into_iter().chain(files).chain(posts).collect()
 }
@@ -82,26 +80,72 @@ fn level_of_file(file: &File, now_ms: i64, receiver: &Receiver) -> Option<u64> {
     }
 }
 
-/// The level at which a post must be announced. `None` while its file outlives it.
-fn level_of_post(post: &Post, account: &Account, now_ms: i64, receiver: &Receiver) -> Option<u64> {
-    let Some(file) = account.file(&post.file) else { return Some(0) };
-    let expires_ms = file.expires_ms?;
-    if expires_ms <= now_ms {
-        Some(0)
-    } else if expires_ms <= post.due_ms.max(now_ms) + HOUR_MS {
-        Some(tightest_threshold(expires_ms - now_ms, receiver).unwrap_or(NO_EXPIRY))
-    } else {
-        None
-    }
+/// The level at which a post must be announced. `None` while none of its files is known to be missing.
+fn level_of_post(world: &World, receiver: &Receiver, post: &Post) -> Option<u64> {
+    let level = |risk: Risk| match risk {
+        Risk::Gone(_) => 0,
+        Risk::Expires(expires_ms) => tightest_threshold(expires_ms - world.now_ms, receiver).unwrap_or(NO_EXPIRY),
+    };
+    risks(world, post).map(level).min()
+}
+
+/// The earliest expiry of the files that a post will lack, as far as a gallery lists them.
+fn expiry_of_post(world: &World, post: &Post) -> Option<i64> {
+    let expiry = |risk| match risk {
+        Risk::Gone(expires_ms) => expires_ms,
+        Risk::Expires(expires_ms) => Some(expires_ms),
+    };
+    risks(world, post).filter_map(expiry).min()
+}
+
+/// The posts of the world that lack none of their files, with the name of their profile.
+pub fn posts_without_loss(world: &World) -> Vec<(String, String)> {
+    let is_lost = |post: &Post| risks(world, post).any(|risk| matches!(risk, Risk::Gone(_)));
+    let of_account = |(index, account): (usize, &Account)| {
+        let posts = account.posts.iter().filter(|post| !is_lost(post));
+        posts.map(|post| (profile_name(index), post.id.clone())).collect::<Vec<_>>()
+    };
+    world.accounts.iter().enumerate().flat_map(of_account).collect()
+}
+
+/// Why a post will lack a file.
+enum Risk {
+    /// It is gone already. A gallery may still list it, with this expiry.
+    Gone(Option<i64>),
+    /// It expires before it is needed, at this time.
+    Expires(i64),
+}
+
+fn risks<'a>(world: &'a World, post: &'a Post) -> impl Iterator<Item = Risk> + 'a {
+    post.files.iter().filter_map(|used| {
+        let Some(file) = world.file(used) else { return Some(Risk::Gone(None)) };
+        let expires_ms = file.expires_ms?;
+        match world.reads_gallery(used.account) {
+            true if expires_ms <= world.now_ms => Some(Risk::Gone(Some(expires_ms))),
+            true => is_too_early(expires_ms, post, world.now_ms).then_some(Risk::Expires(expires_ms)),
+            // Ayrshare cannot open it, and its expiry is not known.
+            false => (expires_ms <= world.now_ms).then_some(Risk::Gone(None)),
+        }
+    })
+}
+
+fn is_too_early(expires_ms: i64, post: &Post, now_ms: i64) -> bool {
+    expires_ms <= post.due_ms.max(now_ms) + HOUR_MS
+}
+
+/// Whether a post is scheduled, and a gallery proves of each of its files that it will be there.
+fn is_seen_to_be_safe(world: &World, account: &Account, id: &str) -> bool {
+    let is_safe = |used: &UsedFile, post: &Post| {
+        let expires_ms =
+            world.file(used).filter(|_| world.reads_gallery(used.account)).and_then(|file| file.expires_ms);
+        expires_ms.is_some_and(|expires_ms| !is_too_early(expires_ms, post, world.now_ms))
+    };
+    let post = account.posts.iter().find(|post| post.id == *id).filter(|_| !account.posts_fail);
+    post.is_some_and(|post| post.files.iter().all(|used| is_safe(used, post)))
 }
 
 /// The tightest threshold of the channel that the remaining time has reached, in seconds.
 fn tightest_threshold(remaining_ms: i64, receiver: &Receiver) -> Option<u64> {
     let reached = receiver.thresholds_d.iter().filter(|days| remaining_ms <= *days * DAY_MS);
     reached.min().map(|days| days.unsigned_abs() * 86_400)
-}
-
-fn is_at_risk(world: &World, receiver: &Receiver, account: &Account, id: &str) -> bool {
-    let is_at_risk = |post: &Post| level_of_post(post, account, world.now_ms, receiver).is_some();
-    account.posts.iter().any(|post| post.id == id && is_at_risk(post))
 }

@@ -34,7 +34,7 @@ use self::oracle::{Oracle, RecordLifetimes};
 use self::services::Services;
 use self::steps::{Faults, Steps};
 use self::unreliable::UnreliableLedger;
-use self::world::{DAY_MS, World};
+use self::world::{DAY_MS, World, profile_name};
 
 /// A ledger for the simulation to use, which outlives its runs.
 pub trait SimulatedLedger {
@@ -211,7 +211,9 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         };
         let services =
             Services { world: &self.world, deliveries: &self.deliveries, steps: Arc::clone(steps), run: number };
-        let plan = Command::default().plan(config).expect("the default command fits every configuration");
+        let profiles = self.world().narrowed_to.map(|account| vec![profile_name(account)]);
+        let command = Command { profiles, ..Command::default() };
+        let plan = command.plan(config).expect("the command fits every configuration");
         let deadline = Deadline::after(Duration::from_mins(5));
         let run = Run::new(format!("run-{number}"), now, plan, config, Some(&ledger), services, deadline);
         // Biased, because the random order of `select!` would make a seed impossible to replay.
@@ -235,9 +237,12 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
             self.deliveries().mark_recorded(run.number);
         }
         {
-            let (world, deliveries) = (self.world(), self.deliveries());
+            let (world, mut deliveries) = (self.world(), self.deliveries());
             for run in runs {
                 let world = world.at(run.now_ms);
+                for (profile, id) in expected::posts_without_loss(&world) {
+                    deliveries.mark_without_loss(profile, id, run.number);
+                }
                 let oracle = Oracle { world: &world, deliveries: &deliveries };
                 oracle.check_messages(run.number, run.is_ledger_sound);
                 if let Some(result) = run.result.as_ref().filter(|result| !result.is_busy()) {

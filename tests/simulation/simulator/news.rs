@@ -15,7 +15,7 @@ pub const NO_EXPIRY: u64 = u64::MAX;
 pub enum News {
     /// A file expires or has expired.
     File { profile: String, id: String, expires_ms: Option<i64> },
-    /// A scheduled post will fail. `expires_ms` is the expiry of its file, if the file is still there.
+    /// A scheduled post will fail. `expires_ms` is the earliest expiry of the files that it will lack, if it is known.
     Post { profile: String, id: String, expires_ms: Option<i64> },
     /// A part of a profile cannot be read.
     Failing { profile: String, part: Part },
@@ -49,13 +49,11 @@ pub struct Statement {
     /// How urgent it is, smaller is more urgent: 0 when it has expired or is gone, the threshold in seconds before that,
     /// and [`NO_EXPIRY`].
     pub level: u64,
-    /// When a post is due.
-    pub due_ms: Option<i64>,
 }
 
 impl Statement {
     fn without_expiry(news: News) -> Self {
-        Self { news, level: NO_EXPIRY, due_ms: None }
+        Self { news, level: NO_EXPIRY }
     }
 
     fn of_entry(entry: &Entry) -> Self {
@@ -77,16 +75,16 @@ impl Statement {
             Urgency::Undated => NO_EXPIRY,
             Urgency::PostAtRisk => panic!("a file stands in the section for posts: {item:?}"),
         };
-        Self { news, level, due_ms: None }
+        Self { news, level }
     }
 
     fn of_post(post: &PostAtRisk, level: u64) -> Self {
         let news = News::Post {
             profile: post.profile.to_string(),
             id: post.id.clone().expect("every simulated post has an id"),
-            expires_ms: post.media[0].expires_at.map(Timestamp::as_millisecond),
+            expires_ms: post.media.iter().filter_map(|media| media.expires_at).min().map(Timestamp::as_millisecond),
         };
-        Self { news, level, due_ms: post.scheduled_at.map(Timestamp::as_millisecond) }
+        Self { news, level }
     }
 }
 
@@ -119,8 +117,6 @@ pub struct Delivery {
     pub news: News,
     /// As in [`Statement`].
     pub level: u64,
-    /// When a post is due.
-    pub due_ms: Option<i64>,
     /// Whether the run got the confirmation of the channel.
     pub is_confirmed: bool,
     /// Whether the ledger must hold it: it was confirmed, its run ended normally, and the ledger of that run never
@@ -128,34 +124,42 @@ pub struct Delivery {
     pub is_recorded: bool,
 }
 
-impl Delivery {
-    /// Whether the post that this is about is not due yet at `now_ms`.
-    pub fn is_before_due(&self, now_ms: i64) -> bool {
-        self.due_ms.is_none_or(|due_ms| now_ms < due_ms)
-    }
-}
-
 /// Everything that has arrived at the channels, in the order of arrival.
 #[derive(Debug, Default)]
-pub struct Deliveries(BTreeMap<&'static str, Vec<Delivery>>);
+pub struct Deliveries {
+    by_receiver: BTreeMap<&'static str, Vec<Delivery>>,
+    /// The last run during which a post lacked none of its files, by profile and id.
+    without_loss: BTreeMap<(String, String), u32>,
+}
 
 impl Deliveries {
     pub fn add(&mut self, receiver: &'static str, delivery: Delivery) {
-        self.0.entry(receiver).or_default().push(delivery);
+        self.by_receiver.entry(receiver).or_default().push(delivery);
     }
 
     /// What has arrived at one channel.
     pub fn of(&self, receiver: &str) -> &[Delivery] {
-        self.0.get(receiver).map_or(&[], Vec::as_slice)
+        self.by_receiver.get(receiver).map_or(&[], Vec::as_slice)
     }
 
     pub fn count(&self) -> usize {
-        self.0.values().map(Vec::len).sum()
+        self.by_receiver.values().map(Vec::len).sum()
+    }
+
+    /// Notes that a post lacked none of its files during a run.
+    pub fn mark_without_loss(&mut self, profile: String, id: String, run: u32) {
+        self.without_loss.insert((profile, id), run);
+    }
+
+    /// The last run during which a post lacked none of its files; 0 if there was none.
+    pub fn last_run_without_loss(&self, profile: &str, id: &str) -> u32 {
+        self.without_loss.get(&(profile.to_owned(), id.to_owned())).copied().unwrap_or_default()
     }
 
     /// Notes that the ledger must hold everything that this run has sent and that was confirmed.
     pub fn mark_recorded(&mut self, run: u32) {
-        let of_run = self.0.values_mut().flatten().filter(|delivery| delivery.run == run && delivery.is_confirmed);
+        let of_run =
+            self.by_receiver.values_mut().flatten().filter(|delivery| delivery.run == run && delivery.is_confirmed);
         of_run.for_each(|delivery| delivery.is_recorded = true);
     }
 }

@@ -8,7 +8,7 @@ use media_expiry_alerts::run::result::{Outcome, RunResult};
 
 use super::expected::{expected_all_clear, expected_level, possible_warnings};
 use super::news::{Deliveries, Delivery, News};
-use super::world::{DAY_MS, HOUR_MS, Receiver, World};
+use super::world::{DAY_MS, HOUR_MS, Receiver, World, profile_name};
 
 /// How long a record may outlive its subject. The ledger keeps it for 90 days; the rest is a margin.
 const MAX_RECORD_LIFE_MS: i64 = 140 * DAY_MS;
@@ -57,7 +57,7 @@ impl Oracle<'_> {
             "{name} was told something untrue, or at the wrong level: {delivery:?}"
         );
         assert!(follows_a_warning(delivery, earlier), "{name} got an all-clear without a warning: {delivery:?}");
-        let is_repeated = is_ledger_sound && is_repeated(delivery, earlier);
+        let is_repeated = is_ledger_sound && is_repeated(delivery, earlier, self.deliveries);
         assert!(!is_repeated, "{name} was told again what the ledger must hold: {delivery:?}");
     }
 
@@ -106,30 +106,27 @@ impl Oracle<'_> {
             }
         }
         for (warning, index) in last_recorded {
-            let Some(all_clear) = expected_all_clear(self.world, receiver, &deliveries[index]) else { continue };
+            let Some(all_clear) = expected_all_clear(self.world, &deliveries[index]) else { continue };
             let is_told = last.get(&all_clear).is_some_and(|told| index < *told);
             assert!(is_told, "{} was told {warning:?}, but not {all_clear:?} afterwards", receiver.name);
         }
     }
 }
 
-/// Whether an all-clear follows on a warning. No all-clear is due for a post whose time had come in between: it failed, or
-/// it was published.
+/// Whether an all-clear follows on a warning.
 fn follows_a_warning(delivery: &Delivery, earlier: &[Delivery]) -> bool {
     match &delivery.news {
         News::Recovered { profile, part } => {
             let failing = News::Failing { profile: profile.clone(), part: *part };
             earlier.iter().any(|other| other.news == failing)
         }
-        News::Resolved { profile, id } => {
-            earlier.iter().any(|other| other.news.is_about_post(profile, id) && other.is_before_due(delivery.at_ms))
-        }
+        News::Resolved { profile, id } => earlier.iter().any(|other| other.news.is_about_post(profile, id)),
         _ => true,
     }
 }
 
 /// Whether a delivery repeats an earlier one that the ledger must hold.
-fn is_repeated(delivery: &Delivery, earlier: &[Delivery]) -> bool {
+fn is_repeated(delivery: &Delivery, earlier: &[Delivery], deliveries: &Deliveries) -> bool {
     match &delivery.news {
         // A profile that still fails is mentioned in every message: see `check_message_about_failures`.
         News::Failing { .. } => false,
@@ -138,7 +135,13 @@ fn is_repeated(delivery: &Delivery, earlier: &[Delivery]) -> bool {
             // After an all-clear, the same risk is new again.
             let resolved = News::Resolved { profile: profile.clone(), id: id.clone() };
             let since = after_last(earlier, |news| *news == resolved);
-            is_recorded(delivery, since) || is_known_loss(delivery, profile, id, since)
+            if delivery.level == 0 {
+                let not_lost = deliveries.last_run_without_loss(profile, id);
+                since.iter().any(|other| is_known_loss(other, profile, id) && not_lost <= other.run)
+            } else {
+                // A loss that is over says nothing about the thresholds of the other files.
+                since.iter().any(|other| other.level != 0 && has_recorded(other, delivery))
+            }
         }
         // An all-clear is new again after a new warning.
         News::Recovered { profile, part } => {
@@ -153,14 +156,16 @@ fn is_repeated(delivery: &Delivery, earlier: &[Delivery]) -> bool {
 
 /// Whether the ledger must hold the same news at this level or a more urgent one.
 fn is_recorded(delivery: &Delivery, earlier: &[Delivery]) -> bool {
-    earlier.iter().any(|other| other.news == delivery.news && other.is_recorded && other.level <= delivery.level)
+    earlier.iter().any(|other| has_recorded(other, delivery))
 }
 
-/// Whether this says that a post has lost its file, and the ledger must hold that already, maybe with another expiry. The
-/// ledger forgets a post once it is due, so one that was moved to a later time after that is new again.
-fn is_known_loss(delivery: &Delivery, profile: &str, id: &str, earlier: &[Delivery]) -> bool {
-    let is_loss = |other: &Delivery| other.news.is_about_post(profile, id) && other.level == 0 && other.is_recorded;
-    delivery.level == 0 && earlier.iter().any(|other| is_loss(other) && other.is_before_due(delivery.at_ms))
+fn has_recorded(other: &Delivery, delivery: &Delivery) -> bool {
+    other.news == delivery.news && other.is_recorded && other.level <= delivery.level
+}
+
+/// Whether this says that a post has lost a file, and the ledger must hold that.
+fn is_known_loss(delivery: &Delivery, profile: &str, id: &str) -> bool {
+    delivery.news.is_about_post(profile, id) && delivery.level == 0 && delivery.is_recorded
 }
 
 /// The deliveries after the last one with such news; all of them when there is none.
@@ -198,11 +203,22 @@ impl RecordLifetimes {
             for warning in possible_warnings(world, receiver) {
                 let over_ms = match &warning {
                     News::File { expires_ms, .. } => expires_ms.unwrap_or(world.now_ms).max(world.now_ms),
-                    // Its record is kept from the day on which it is due.
-                    News::Post { .. } => world.now_ms + MAX_POST_AHEAD_MS,
+                    // Added below, with every expiry that may stand in its key.
+                    News::Post { .. } => continue,
                     _ => world.now_ms,
                 };
                 self.0.insert(warning, over_ms + MAX_RECORD_LIFE_MS);
+            }
+        }
+        for (index, account) in world.accounts.iter().enumerate() {
+            for post in &account.posts {
+                // Which of the files a run knows about depends on the galleries that it reads.
+                let expiries = post.files.iter().filter_map(|used| world.file(used)?.expires_ms).map(Some);
+                for expires_ms in expiries.chain([None]) {
+                    let warning = News::Post { profile: profile_name(index), id: post.id.clone(), expires_ms };
+                    // Its record is kept from the day on which it is due.
+                    self.0.insert(warning, world.now_ms + MAX_POST_AHEAD_MS + MAX_RECORD_LIFE_MS);
+                }
             }
         }
     }

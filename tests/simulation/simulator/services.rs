@@ -9,7 +9,8 @@ use media_expiry_alerts::net::Deadline;
 use media_expiry_alerts::run::{Outgoing, Services as RunServices};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
 use media_expiry_alerts::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
-use media_expiry_alerts::scan::select::{Gallery, Rules};
+use media_expiry_alerts::scan::rules::Rules;
+use media_expiry_alerts::scan::select::Gallery;
 use media_expiry_alerts::scan::survey::{Scan, Survey};
 
 use super::news::{Deliveries, Delivery, Statement, statements};
@@ -31,21 +32,22 @@ impl RunServices for Services<'_> {
 
     async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, _: Deadline) -> Survey {
         self.steps.take().await;
-        let accounts = self.world().accounts.clone();
-        let posts: Vec<_> = accounts.iter().map(posts).collect();
+        let world = self.world().clone();
+        let accounts: Vec<_> =
+            profiles.iter().map(|profile| &world.accounts[world.account_index(profile.name.as_str())]).collect();
+        let posts: Vec<_> = accounts.iter().map(|account| posts(account)).collect();
         let in_posts = FilesInPosts::of(posts.iter().flatten().flat_map(|posts| &posts.posts));
-        let scan = |((profile, account), posts): ((&&Profile, &Account), _)| {
+        let scan = |((profile, account), posts): ((&&Profile, &&Account), _)| {
             let media =
                 if account.media_fail { Err(failure()) } else { Ok(gallery(profile, account, rules, &in_posts)) };
             Scan { profile: profile.name.clone(), media, posts: Some(posts) }
         };
         let scans: Vec<_> = profiles.iter().zip(&accounts).zip(posts).map(scan).collect();
         let known: Vec<_> = scans.iter().map(Scan::known).collect();
-        let check = PostCheck::new(&known, rules.now, rules.thresholds);
-        // A file that no gallery lists is gone. While an account is out of order, nobody can tell.
-        let status = |index: usize| (!accounts[index].media_fail).then_some(404);
+        let check = PostCheck::new(&known, rules);
+        let status = |url: &str| if world.is_served(url) { 200 } else { 404 };
         let statuses: UrlStatuses =
-            check.unexplained().into_iter().map(|(index, url)| (url.to_owned(), status(index))).collect();
+            check.unexplained().into_iter().map(|(_, url)| (url.to_owned(), Some(status(url)))).collect();
         let checked = check.finish(&statuses);
         Survey::new(rules.now, scans, checked)
     }
@@ -74,9 +76,9 @@ impl Services<'_> {
         }
         let is_confirmed = !self.steps.chance(receiver.lost_confirmations_percent);
         let mut deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
-        for Statement { news, level, due_ms } in statements(message) {
+        for Statement { news, level } in statements(message) {
             let (run, at_ms) = (self.run, world.now_ms);
-            let delivery = Delivery { run, at_ms, news, level, due_ms, is_confirmed, is_recorded: false };
+            let delivery = Delivery { run, at_ms, news, level, is_confirmed, is_recorded: false };
             deliveries.add(receiver.name, delivery);
         }
         Ok(is_confirmed)
@@ -115,7 +117,7 @@ fn scheduled_post(post: &Post) -> ScheduledPost {
         text: Some(post.id.clone()),
         platforms: vec!["instagram".to_owned()],
         scheduled_at: Some(timestamp(post.due_ms)),
-        media_urls: vec![file_url(&post.file)],
+        media_urls: post.files.iter().map(|file| file_url(&file.id)).collect(),
     }
 }
 

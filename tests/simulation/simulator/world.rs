@@ -19,6 +19,8 @@ pub struct World {
     pub now_ms: i64,
     pub accounts: Vec<Account>,
     pub receivers: Vec<Receiver>,
+    /// The only account of which the current run reads the profile; `None` when it reads all profiles.
+    pub narrowed_to: Option<usize>,
     /// Until when no call of the ledger succeeds.
     ledger_is_away_until_ms: i64,
     last_id: u32,
@@ -44,12 +46,20 @@ pub struct File {
     pub expires_ms: Option<i64>,
 }
 
-/// A scheduled post. It uses one file of its account.
+/// A scheduled post.
 #[derive(Clone, Debug)]
 pub struct Post {
     pub id: String,
-    pub file: String,
+    pub files: Vec<UsedFile>,
     pub due_ms: i64,
+}
+
+/// A file that a post uses. It may be in the gallery of any account, and it may have been deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedFile {
+    /// The index of the account.
+    pub account: usize,
+    pub id: String,
 }
 
 /// A channel of the configuration, and how reliable its service is at the moment.
@@ -77,6 +87,7 @@ impl World {
             now_ms: START_MS,
             accounts: vec![Account::default(); accounts],
             receivers,
+            narrowed_to: None,
             ledger_is_away_until_ms: 0,
             last_id: 0,
             has_floods: seed % 16 == 1,
@@ -105,10 +116,34 @@ impl World {
         Self { now_ms, ..self.clone() }
     }
 
+    /// Whether the current run reads the profile of an account.
+    pub fn covers(&self, account: usize) -> bool {
+        self.narrowed_to.is_none_or(|only| only == account)
+    }
+
+    /// Whether the current run reads the gallery of an account.
+    pub fn reads_gallery(&self, account: usize) -> bool {
+        self.covers(account) && !self.accounts[account].media_fail
+    }
+
+    /// Returns the file that a post uses, unless it was deleted.
+    pub fn file(&self, used: &UsedFile) -> Option<&File> {
+        self.accounts[used.account].files.iter().find(|file| file.id == used.id)
+    }
+
+    /// Whether the URL of a file can be opened.
+    pub fn is_served(&self, url: &str) -> bool {
+        let has_url = |file: &&File| file_url(&file.id) == url;
+        let file = self.accounts.iter().flat_map(|account| &account.files).find(has_url);
+        file.is_some_and(|file| file.expires_ms.is_none_or(|expires_ms| self.now_ms < expires_ms))
+    }
+
     /// Lets time pass until the next run. Mostly a day, sometimes an hour, sometimes several days.
     pub fn advance(&mut self) {
         let hours = *self.rng.choice(&[24, 24, 24, 24, 6, 1, 72]).expect("the list is not empty");
         self.now_ms += hours * HOUR_MS + self.rng.i64(-600_000..600_000);
+        let narrows = self.chance(10);
+        self.narrowed_to = narrows.then(|| self.rng.usize(0..self.accounts.len()));
         let mut rng = self.rng.fork();
         for account in &mut self.accounts {
             account.advance(&mut rng, self.now_ms);
@@ -143,9 +178,28 @@ impl World {
         let expires_ms = (!self.chance(10)).then(|| self.now_ms + lifetime_ms);
         self.accounts[account].files.push(File { id: id.clone(), expires_ms });
         if self.chance(40) {
-            let post = Post { id: self.next_id("post"), file: id, due_ms: self.now_ms + self.rng.i64(0..45 * DAY_MS) };
-            self.accounts[account].posts.push(post);
+            let mut files = vec![UsedFile { account, id }];
+            for _ in 0..self.rng.usize(0..3) {
+                let other = self.random_file();
+                if !files.contains(&other) {
+                    files.push(other);
+                }
+            }
+            let post = Post { id: self.next_id("post"), files, due_ms: self.now_ms + self.rng.i64(0..45 * DAY_MS) };
+            let of_account = self.rng.usize(0..self.accounts.len());
+            self.accounts[of_account].posts.push(post);
         }
+    }
+
+    /// Picks any file of any account.
+    fn random_file(&mut self) -> UsedFile {
+        let all = self
+            .accounts
+            .iter()
+            .enumerate()
+            .flat_map(|(account, of)| of.files.iter().map(move |file| UsedFile { account, id: file.id.clone() }));
+        let all: Vec<_> = all.collect();
+        all[self.rng.usize(0..all.len())].clone()
     }
 
     fn next_id(&mut self, kind: &str) -> String {
@@ -172,21 +226,12 @@ impl World {
 }
 
 impl Account {
-    pub fn file(&self, id: &str) -> Option<&File> {
-        self.files.iter().find(|file| file.id == id)
-    }
-
     pub fn fails(&self, part: Part) -> bool {
         match part {
             Part::Media => self.media_fail,
             Part::Dates => false,
             Part::Posts => self.posts_fail,
         }
-    }
-
-    /// Whether both files and posts can be read.
-    pub fn is_readable(&self) -> bool {
-        !self.media_fail && !self.posts_fail
     }
 
     /// Publishes the posts that are due, and lets files and posts be deleted, extended or moved. Either list of the
@@ -206,6 +251,10 @@ impl Account {
         for post in &mut self.posts {
             if chance(rng, 2) {
                 post.due_ms += 5 * DAY_MS;
+            }
+            // Somebody replaces a file that would have been missing.
+            if 1 < post.files.len() && chance(rng, 3) {
+                post.files.remove(rng.usize(0..post.files.len()));
             }
         }
         self.media_fail = if self.media_fail { !chance(rng, 40) } else { chance(rng, 4) };

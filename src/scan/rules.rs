@@ -1,0 +1,59 @@
+//! The rules that decide whether a file matters to a run. Pure: the current time is an argument.
+
+use globset::GlobSet;
+use jiff::Timestamp;
+
+use crate::model::text::nfc;
+use crate::model::threshold::{Threshold, Thresholds};
+use crate::model::{File, State};
+
+/// The rules that decide whether a file matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// When the run started.
+    pub now: Timestamp,
+    /// The thresholds of all channels of the run.
+    pub thresholds: &'a Thresholds,
+    /// `alerts.ignore`: files whose id or name matches one of these globs are skipped. The globs are in Unicode NFC.
+    pub ignore: &'a GlobSet,
+    /// Whether scheduled posts are checked.
+    pub check_posts: bool,
+    /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
+    pub check_urls: bool,
+    /// Whether the run scans every profile of the configuration.
+    pub all_profiles: bool,
+}
+
+impl Rules<'_> {
+    /// Decides whether one file matters.
+    ///
+    /// Skips files whose id or name matches `alerts.ignore`, and files that expire after the widest threshold. A file has
+    /// expired when its expiry is `now` or earlier. It is within a threshold when `remaining <= threshold`, compared at
+    /// Ayrshare's precision of one millisecond.
+    pub(super) fn decide(&self, file: &impl File) -> Decision {
+        let ignored = |text: Option<&str>| text.is_some_and(|text| self.ignore.is_match(&*nfc(text)));
+        // Matching an empty `GlobSet` costs more than everything else here.
+        if !self.ignore.is_empty() && (ignored(file.id()) || ignored(file.file_name())) {
+            return Decision::Ignored;
+        }
+        let Some(expires_at) = file.expires_at() else { return Decision::Matters(State::Undated, None) };
+        let remaining = expires_at.duration_since(self.now);
+        if remaining.is_zero() || remaining.is_negative() {
+            return Decision::Matters(State::Expired, None);
+        }
+        match self.thresholds.entered(remaining) {
+            Some(threshold) => Decision::Matters(State::Expiring, Some(threshold.clone())),
+            None => Decision::Later,
+        }
+    }
+}
+
+/// Whether a file matters to a run.
+pub(super) enum Decision {
+    /// It matches `alerts.ignore`.
+    Ignored,
+    /// It expires after the widest threshold.
+    Later,
+    /// It has this state, and is within this threshold.
+    Matters(State, Option<Threshold>),
+}
