@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::run::Watcher;
+use crate::cli::run::ProgressListener;
 
 /// A bar that counts the checked profiles. It disappears when all are checked.
 #[derive(Clone, Debug)]
@@ -25,9 +25,9 @@ impl Progress {
     }
 }
 
-impl Watcher for Progress {
+impl ProgressListener for Progress {
     /// Shows the bar. A single profile needs none.
-    fn begins(&self, profiles: usize) {
+    fn on_start(&self, profiles: usize) {
         if profiles < 2 {
             return;
         }
