@@ -1,13 +1,13 @@
-//! What a channel must be told at this moment, by definition.
+//! Computes what a channel must be sent now.
 //!
-//! This computes it from the world alone, and shares no code with the selection and the digest of the crate.
+//! It uses only the state of the world, and shares no code with the selection and the digest of the crate.
 
 use media_expiry_alerts::model::Part;
 
 use super::news::{Delivery, NO_EXPIRY, News};
 use super::world::{Account, DAY_MS, File, HOUR_MS, Post, Receiver, World, profile_name};
 
-/// The level at which `news` must be told to a channel now. `None` when it must not be told.
+/// Returns the level at which `news` must be sent to a channel now, or `None` if it must not be sent.
 pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option<u64> {
     let index = world.account_index(news.profile());
     if !receiver.accounts.contains(&index) {
@@ -21,13 +21,13 @@ pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option
         }
         News::Post { id, .. } => {
             let post = account.posts.iter().find(|post| post.id == *id)?;
-            // A post is at risk because of its file, so both lists must be known.
+            // A post is at risk because of its file, so both lists must be readable.
             level_of_post(post, account, world.now_ms, receiver).filter(|_| account.is_readable())
         }
-        // One message about a profile is enough: when its files cannot be read, its posts are not mentioned.
+        // If the files of a profile cannot be read, only that is reported and not its posts too.
         News::Failing { part, .. } => {
-            let is_told = account.fails(*part) && (*part == Part::Media || !account.media_fail);
-            is_told.then_some(NO_EXPIRY)
+            let is_reported = account.fails(*part) && (*part == Part::Media || !account.media_fail);
+            is_reported.then_some(NO_EXPIRY)
         }
         News::Recovered { part, .. } => (!account.fails(*part)).then_some(NO_EXPIRY),
         News::Resolved { id, .. } => {
@@ -37,7 +37,8 @@ pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option
     }
 }
 
-/// The all-clear that must follow on a warning by now. `None` while the warning still holds, or cannot be judged.
+/// Returns the all-clear that must have been sent after a warning. `None` if the warning still holds, or if it is unknown
+/// whether it does.
 pub fn expected_all_clear(world: &World, receiver: &Receiver, warning: &Delivery) -> Option<News> {
     let account = &world.accounts[world.account_index(warning.news.profile())];
     match &warning.news {
@@ -52,7 +53,7 @@ pub fn expected_all_clear(world: &World, receiver: &Receiver, warning: &Delivery
     }
 }
 
-/// Everything in the world that a channel could be warned about.
+/// Returns everything in the world that a channel could be warned about.
 pub fn possible_warnings(world: &World, receiver: &Receiver) -> Vec<News> {
     let of_account = |index: &usize| warnings_about(&world.accounts[*index], &profile_name(*index));
     receiver.accounts.iter().flat_map(of_account).collect()
@@ -73,7 +74,7 @@ fn warnings_about(account: &Account, profile: &str) -> Vec<News> {
     failing.into_iter().chain(files).chain(posts).collect()
 }
 
-/// The level at which a file must be announced. `None` while it is not close to its expiry.
+/// Returns the level at which a file must be announced, or `None` if it is outside of all thresholds.
 fn level_of_file(file: &File, now_ms: i64, receiver: &Receiver) -> Option<u64> {
     match file.expires_ms {
         None => Some(NO_EXPIRY),
@@ -82,7 +83,7 @@ fn level_of_file(file: &File, now_ms: i64, receiver: &Receiver) -> Option<u64> {
     }
 }
 
-/// The level at which a post must be announced. `None` while its file outlives it.
+/// Returns the level at which a post must be announced, or `None` if its file expires later.
 fn level_of_post(post: &Post, account: &Account, now_ms: i64, receiver: &Receiver) -> Option<u64> {
     let Some(file) = account.file(&post.file) else { return Some(0) };
     let expires_ms = file.expires_ms?;
@@ -95,7 +96,7 @@ fn level_of_post(post: &Post, account: &Account, now_ms: i64, receiver: &Receive
     }
 }
 
-/// The tightest threshold of the channel that the remaining time has reached, in seconds.
+/// Returns the tightest threshold of the channel that covers the remaining time, in seconds.
 fn tightest_threshold(remaining_ms: i64, receiver: &Receiver) -> Option<u64> {
     let reached = receiver.thresholds_d.iter().filter(|days| remaining_ms <= *days * DAY_MS);
     reached.min().map(|days| days.unsigned_abs() * 86_400)

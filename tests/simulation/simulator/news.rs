@@ -1,4 +1,4 @@
-//! What the channels were told: every message, split into the single pieces of news that it holds.
+//! What the channels have received: the messages, split into individual pieces of news.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use media_expiry_alerts::digest::{Digest, Entry, Subject, Urgency};
 use media_expiry_alerts::model::{Item, Part, PostAtRisk};
 use media_expiry_alerts::run::Outgoing;
 
-/// The level of news that has no expiry: a file without one, a part of a profile that fails, and every all-clear.
+/// The level of news without an expiry: files without an expiry date, failing profiles, and all-clears.
 pub const NO_EXPIRY: u64 = u64::MAX;
 
-/// One thing that a channel is told, without how urgent it is.
+/// One piece of news, without its urgency.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum News {
     /// A file expires or has expired.
     File { profile: String, id: String, expires_ms: Option<i64> },
-    /// A scheduled post will fail. `expires_ms` is the expiry of its file, if the file is still there.
+    /// A scheduled post will fail. `expires_ms` is the expiry of its file, if the file still exists.
     Post { profile: String, id: String, expires_ms: Option<i64> },
     /// A part of a profile cannot be read.
     Failing { profile: String, part: Part },
@@ -36,20 +36,20 @@ impl News {
         }
     }
 
-    /// Whether this warns about the post `id`, whatever the expiry of its file.
+    /// Returns whether this is a warning about the post `id`, with any expiry of its file.
     pub fn is_about_post(&self, of_profile: &str, of_id: &str) -> bool {
         matches!(self, Self::Post { profile, id, .. } if profile == of_profile && id == of_id)
     }
 }
 
-/// A piece of news as one message states it.
+/// A piece of news in a message.
 #[derive(Debug)]
 pub struct Statement {
     pub news: News,
-    /// How urgent it is, smaller is more urgent: 0 when it has expired or is gone, the threshold in seconds before that,
-    /// and [`NO_EXPIRY`].
+    /// The urgency: 0 if the file has expired or is gone, otherwise the threshold in seconds, or [`NO_EXPIRY`]. Smaller is
+    /// more urgent.
     pub level: u64,
-    /// When a post is due.
+    /// When the post is due, for posts.
     pub due_ms: Option<i64>,
 }
 
@@ -75,7 +75,7 @@ impl Statement {
             Urgency::Expired => 0,
             Urgency::Within(threshold) => threshold.span().as_secs(),
             Urgency::Undated => NO_EXPIRY,
-            Urgency::PostAtRisk => panic!("a file stands in the section for posts: {item:?}"),
+            Urgency::PostAtRisk => panic!("a file is in the section for posts: {item:?}"),
         };
         Self { news, level, due_ms: None }
     }
@@ -90,17 +90,17 @@ impl Statement {
     }
 }
 
-/// Everything that a message states.
+/// Returns all pieces of news in a message.
 pub fn statements(message: &Outgoing<'_>) -> Vec<Statement> {
     let Digest { entries, unchecked, recovered, resolved, .. } = message.digest;
     let mut statements: Vec<_> = entries[message.entries.clone()].iter().map(Statement::of_entry).collect();
-    // The first message of a digest also states everything that is not an entry.
+    // Everything that is not an entry is in the first message of a digest.
     if message.index == 0 {
         let failing =
             unchecked.iter().map(|failed| News::Failing { profile: failed.profile.to_string(), part: failed.what });
         let recovered =
             recovered.iter().map(|(profile, part)| News::Recovered { profile: profile.to_string(), part: *part });
-        // The text of a simulated post is its id, so the digest names the post by it, in quotation marks.
+        // The text of a simulated post is its id, so the digest shows the id in quotation marks.
         let resolved = resolved.iter().map(|(profile, label)| News::Resolved {
             profile: profile.to_string(),
             id: label.trim_matches(['“', '”']).to_owned(),
@@ -110,7 +110,7 @@ pub fn statements(message: &Outgoing<'_>) -> Vec<Statement> {
     statements
 }
 
-/// A piece of news that has arrived at a channel.
+/// A piece of news that a channel has received.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// The number of the run that sent it.
@@ -119,23 +119,22 @@ pub struct Delivery {
     pub news: News,
     /// As in [`Statement`].
     pub level: u64,
-    /// When a post is due.
+    /// When the post is due, for posts.
     pub due_ms: Option<i64>,
-    /// Whether the run got the confirmation of the channel.
+    /// Whether the confirmation of the channel has reached the run.
     pub is_confirmed: bool,
-    /// Whether the ledger must hold it: it was confirmed, its run ended normally, and the ledger of that run never
-    /// failed.
+    /// Whether the ledger must contain it: it was confirmed, and its run completed without an error of the ledger.
     pub is_recorded: bool,
 }
 
 impl Delivery {
-    /// Whether the post that this is about is not due yet at `now_ms`.
+    /// Returns whether its post is not yet due at `now_ms`.
     pub fn is_before_due(&self, now_ms: i64) -> bool {
         self.due_ms.is_none_or(|due_ms| now_ms < due_ms)
     }
 }
 
-/// Everything that has arrived at the channels, in the order of arrival.
+/// Everything that the channels have received, in order of arrival.
 #[derive(Debug, Default)]
 pub struct Deliveries(BTreeMap<&'static str, Vec<Delivery>>);
 
@@ -144,7 +143,7 @@ impl Deliveries {
         self.0.entry(receiver).or_default().push(delivery);
     }
 
-    /// What has arrived at one channel.
+    /// Returns what one channel has received.
     pub fn of(&self, receiver: &str) -> &[Delivery] {
         self.0.get(receiver).map_or(&[], Vec::as_slice)
     }
@@ -153,7 +152,7 @@ impl Deliveries {
         self.0.values().map(Vec::len).sum()
     }
 
-    /// Notes that the ledger must hold everything that this run has sent and that was confirmed.
+    /// Marks all confirmed deliveries of this run: the ledger must contain them.
     pub fn mark_recorded(&mut self, run: u32) {
         let of_run = self.0.values_mut().flatten().filter(|delivery| delivery.run == run && delivery.is_confirmed);
         of_run.for_each(|delivery| delivery.is_recorded = true);

@@ -1,4 +1,4 @@
-//! Ayrshare and the channels, as one simulated run meets them.
+//! Ayrshare and the channels of one simulated run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,7 +42,7 @@ impl RunServices for Services<'_> {
         let scans: Vec<_> = profiles.iter().zip(&accounts).zip(posts).map(scan).collect();
         let known: Vec<_> = scans.iter().map(Scan::known).collect();
         let check = PostCheck::new(&known, rules.now, rules.thresholds);
-        // A file that no gallery lists is gone. While an account is out of order, nobody can tell.
+        // A file that no gallery lists is gone. If its account cannot be read, the status is unknown.
         let status = |index: usize| (!accounts[index].media_fail).then_some(404);
         let statuses: UrlStatuses =
             check.unexplained().into_iter().map(|(index, url)| (url.to_owned(), status(index))).collect();
@@ -53,7 +53,7 @@ impl RunServices for Services<'_> {
     async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), String> {
         self.steps.take_before_effect().await;
         let is_confirmed = self.receive(channel, message)?;
-        // The message has arrived. The run may still crash before it learns of that.
+        // The message has arrived, but the run may still crash before it gets the confirmation.
         self.steps.take().await;
         if is_confirmed { Ok(()) } else { Err("no answer within 10 s".to_owned()) }
     }
@@ -64,7 +64,7 @@ impl RunServices for Services<'_> {
 }
 
 impl Services<'_> {
-    /// Takes a message for a channel. Returns whether the confirmation reaches the run.
+    /// Receives a message for a channel. Returns whether the confirmation reaches the run.
     fn receive(&self, channel: &Channel, message: &Outgoing<'_>) -> Result<bool, String> {
         let world = self.world();
         let receiver = world.receivers.iter().find(|receiver| receiver.name == channel.name);
@@ -87,7 +87,7 @@ impl Services<'_> {
     }
 }
 
-/// What Ayrshare answers about the posts of one profile.
+/// Returns Ayrshare's answer about the posts of a profile.
 fn posts(account: &Account) -> Result<ScheduledPosts, Failure> {
     if account.posts_fail {
         return Err(failure());
