@@ -36,25 +36,25 @@ def _list(value):
 
 # All permissions of the function, by Sid. A new permission must be added here.
 FUNCTION_MAY = {
-    "WriteItsLog": {"logs:CreateLogStream", "logs:PutLogEvents"},
+    "WriteLog": {"logs:CreateLogStream", "logs:PutLogEvents"},
     "ReadConfigurationAndSecrets": {"ssm:GetParameters"},
     "PublishAlerts": {"sns:Publish"},
-    "ProveThatTheTopicIsThere": {"sns:GetTopicAttributes"},
-    "RememberWhatWasAnnounced": {
+    "CheckTopic": {"sns:GetTopicAttributes"},
+    "RecordAnnouncements": {
         "dynamodb:BatchWriteItem",
         "dynamodb:DeleteItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
     },
-    "KeepEventsThatFailed": {"sqs:SendMessage"},
-    "ReadTheSecret": {"secretsmanager:GetSecretValue"},
-    "DecryptSecretsWhereTheyAreKept": {"kms:Decrypt"},
-    "ReadTheConfigurationDocument": {"s3:GetObject"},
-    "PublishAlertsElsewhere": {"sns:Publish", "sns:GetTopicAttributes"},
+    "SendFailedEventsToQueue": {"sqs:SendMessage"},
+    "ReadSecret": {"secretsmanager:GetSecretValue"},
+    "DecryptSecrets": {"kms:Decrypt"},
+    "ReadConfigurationDocument": {"s3:GetObject"},
+    "PublishToExtraTopics": {"sns:Publish", "sns:GetTopicAttributes"},
 }
 SCHEDULE_MAY = {
-    "WakeTheFunction": {"lambda:InvokeFunction"},
-    "KeepEventsThatCouldNotBeDelivered": {"sqs:SendMessage"},
+    "InvokeFunction": {"lambda:InvokeFunction"},
+    "SendUndeliveredEventsToQueue": {"sqs:SendMessage"},
 }
 # The only resource in a policy that may contain a wildcard: the parameters that the user creates under the stack's path.
 OWN_PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/*"
@@ -109,7 +109,7 @@ def _wildcards(resource):
 @check
 def keys_decrypt_only_where_secrets_are_kept(template):
     statements = {each["Sid"]: each for each in statements_of(transformed(template), "FunctionRole")}
-    condition = statements.get("DecryptSecretsWhereTheyAreKept", {}).get("Condition", {})
+    condition = statements.get("DecryptSecrets", {}).get("Condition", {})
     services = condition.get("StringEquals", {}).get("kms:ViaService", [])
     wanted = [
         {"Fn::Sub": f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"} for service in ("ssm", "secretsmanager", "s3")
@@ -159,8 +159,8 @@ def no_event_is_lost(template):
         faults += _require(target.get("DeadLetterConfig", {}).get("Arn") == queue, f"{name}: has no dead-letter queue")
         faults += _require(0 < target.get("RetryPolicy", {}).get("MaximumRetryAttempts", 0), f"{name}: has no retries")
     for role, sid in {
-        "FunctionRole": "KeepEventsThatFailed",
-        "ScheduleRole": "KeepEventsThatCouldNotBeDelivered",
+        "FunctionRole": "SendFailedEventsToQueue",
+        "ScheduleRole": "SendUndeliveredEventsToQueue",
     }.items():
         granted = [
             each["Resource"] for each in statements_of(template, role) if "sqs:SendMessage" in _list(each["Action"])
@@ -295,7 +295,7 @@ def alarms_reach_their_topic(template):
         faults += _require(":alarm:${AWS::StackName}-*" in source, "AlarmTopic: other alarms may publish")
     subscription = template["Resources"].get("AlarmSubscription", {})
     faults += _require(
-        subscription.get("Condition") == "HearsAlarms", "AlarmSubscription: does not exist with either address"
+        subscription.get("Condition") == "HasAlarmRecipient", "AlarmSubscription: does not exist with either address"
     )
     endpoint = subscription.get("Properties", {}).get("Endpoint")
     wanted = {"Fn::If": ["HasAlarmEmail", ref("AlarmEmail"), ref("AlertEmail")]}

@@ -45,7 +45,7 @@ def a_wildcard_for_a_resource(template):
 
 @fault(checks.permissions_are_least, "has a wildcard")
 def a_wildcard_within_an_arn(template):
-    statement(template, "RememberWhatWasAnnounced")["Resource"] = {
+    statement(template, "RecordAnnouncements")["Resource"] = {
         "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*"
     }
 
@@ -59,7 +59,7 @@ def every_parameter_of_the_account(template):
 
 @fault(checks.permissions_are_least, "allows ['dynamodb:*']")
 def a_wildcard_for_an_action(template):
-    statement(template, "RememberWhatWasAnnounced")["Action"] = "dynamodb:*"
+    statement(template, "RecordAnnouncements")["Action"] = "dynamodb:*"
 
 
 @fault(checks.permissions_are_least, "allows ['ssm:GetParameters', 'ssm:GetParametersByPath']")
@@ -79,9 +79,9 @@ def a_further_role(template):
     template["Resources"]["OtherRole"] = template["Resources"]["FunctionRole"]
 
 
-@fault(checks.permissions_are_least, "KeepEventsThatFailed is missing")
+@fault(checks.permissions_are_least, "SendFailedEventsToQueue is missing")
 def a_missing_statement(template):
-    statement(template, "KeepEventsThatFailed")["Sid"] = "Other"
+    statement(template, "SendFailedEventsToQueue")["Sid"] = "Other"
 
 
 @fault(checks.permissions_are_least, "is not a simple Allow statement")
@@ -92,7 +92,7 @@ def a_deny_statement(template):
 
 @fault(checks.keys_decrypt_only_where_secrets_are_kept, "is not limited")
 def decrypting_for_any_service(template):
-    del statement(template, "DecryptSecretsWhereTheyAreKept")["Condition"]
+    del statement(template, "DecryptSecrets")["Condition"]
 
 
 @fault(checks.roles_are_assumed_by_their_service_only, "can be assumed by")
@@ -135,7 +135,7 @@ def no_retry_of_the_schedule(template):
 
 @fault(checks.no_event_is_lost, "does not reach the dead-letter queue")
 def the_schedule_may_not_write_to_the_queue(template):
-    statement(template, "KeepEventsThatCouldNotBeDelivered")["Resource"] = {"Fn::GetAtt": ["AlertTopic", "TopicArn"]}
+    statement(template, "SendUndeliveredEventsToQueue")["Resource"] = {"Fn::GetAtt": ["AlertTopic", "TopicArn"]}
 
 
 @fault(checks.no_event_is_lost, "is not encrypted")

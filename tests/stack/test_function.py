@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not COMMAND, reason="FUNCTION_BINARY is not set"
 KEY_NAME = f"/{STACK}/ayrshare-api-key"
 FIRST_KEY, SECOND_KEY = "first-key-7TVRLEZ", "second-key-24A43C0"
 # Permissions of the role that Lambda uses instead of the function.
-USED_BY_LAMBDA = {"WriteItsLog", "KeepEventsThatFailed"}
+USED_BY_LAMBDA = {"WriteLog", "SendFailedEventsToQueue"}
 
 
 @pytest.fixture
