@@ -216,7 +216,7 @@ async fn an_old_configuration_is_read_again_and_kept_if_that_fails() {
     drop(moto);
     let loaded = at(900).refresh(loaded, Deadline::after(Duration::from_secs(1))).await.expect("the old configuration");
     assert_eq!(loaded.config.ayrshare.api_key.expose_secret(), "KEY-4");
-    let invalid = at(900).read(Deadline::after(Duration::from_secs(1))).await.expect_err("nothing to serve on with");
+    let invalid = at(900).read(Deadline::after(Duration::from_secs(1))).await.expect_err("no earlier configuration");
     assert!(invalid.is_transient() && invalid.to_string().contains("Parameter Store cannot be reached"), "{invalid}");
 }
 
@@ -244,7 +244,7 @@ async fn a_warm_function_picks_up_rotated_keys_during_a_run() {
         items.map(|item| item["file_name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
 
-    // The key of a profile is wrong and stays wrong: it is read again, but Ayrshare gets no second request with it.
+    // The key of a profile is wrong and was not replaced: it is read again, but Ayrshare gets no second request with it.
     let result = lambda.invoke(&event("scheduled")).await.expect("a result");
     assert_eq!((files(&result), &result["status"]), (vec!["primary.mp4".to_owned()], &json!("partial")), "{result}");
     assert_eq!(ayrshare.requests(Some("ACME-KEY-1"), Call::Media), 1);
