@@ -1,4 +1,4 @@
-//! The function: the configuration between two events, and the response to each event.
+//! The function: handles events, and keeps the configuration between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct Function {
     loaded: Mutex<Option<LoadedConfig>>,
 }
 
-/// What Lambda says about an invocation.
+/// Lambda's data about an invocation.
 #[derive(Clone, Debug, Default)]
 pub struct Invocation {
     /// The request's id, for the log.
@@ -50,15 +50,15 @@ pub struct Invocation {
 }
 
 impl Function {
-    /// Creates the function and reads the configuration. An invalid configuration is no error here: each event is answered
-    /// with its errors until it is fixed.
+    /// Creates the function and reads the configuration. An invalid configuration is not an error here, because every
+    /// event is answered with its errors until it is fixed.
     ///
     /// # Errors
     ///
     /// Returns an error if the HTTP client cannot be created, which no input can cause.
     pub async fn new(environment: Environment, write_metrics: fn(&str)) -> Result<Self, reqwest::Error> {
         let aws = Aws::new(net::client_from_environment(&environment)?, environment.clone());
-        // Lambda gives the initialization a whole core, whatever the memory size.
+        // The configuration is read here because initialization has a whole core, with any memory size.
         let source = ConfigSource { environment: &environment, aws: &aws, now: now() };
         let loaded = source.read(Deadline::after(LOAD_TIMEOUT)).await.ok();
         Ok(Self { environment, aws, write_metrics, loaded: Mutex::new(loaded) })
