@@ -247,7 +247,7 @@ async fn a_retried_webhook_keeps_its_id() {
     assert_eq!(deliveries[0], deliveries[1]);
 
     function.answer(&scheduled()).await;
-    assert_ne!(function.webhook.deliveries()[2].id, deliveries[0].id, "another run has another id");
+    assert_ne!(function.webhook.deliveries()[2].id, deliveries[0].id, "each run has its own ids");
     function.end().await;
 }
 
@@ -477,7 +477,7 @@ async fn concurrent_runs_do_not_both_send() {
         (second.error(&scheduled).await, second.answer(&report).await)
     });
     assert_eq!(one["channels"][0]["outcome"], "delivered");
-    assert_eq!(two.0, "RunBusy", "an error, so that Lambda tries again");
+    assert_eq!(two.0, "RunBusy", "an error, so that Lambda retries");
     assert_eq!(http["statusCode"], 409);
     assert_eq!((first.slack.messages().len(), first.sns.publications().len()), (1, 1));
     second.end().await;

@@ -1,4 +1,4 @@
-//! Scheduled posts that will fail: each reason, and what claims nothing.
+//! Scheduled posts that will fail: each reason, and the cases that are not reported as a failure.
 
 use media_expiry_alerts::demo::stand_ins::{Call, Reply};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn reasons(result: &Value) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn each_reason_is_told_and_what_proves_nothing_claims_nothing() {
+async fn each_reason_is_reported_and_inconclusive_answers_are_not() {
     let (soon, expired, later) = (file("soon.png", 50), file("old.png", -5), file("later.png", 500));
     let world = World::with_gallery(&[soon.clone(), expired.clone(), later.clone()]).await;
     let signed_at = in_hours(0).strftime("%Y%m%dT%H%M%SZ");
@@ -63,13 +63,13 @@ async fn each_reason_is_told_and_what_proves_nothing_claims_nothing() {
         json!({"scheduled": 9, "at_risk": 5, "urls_unverified": 2,
             "unverified": [unverified("7 denied", "denied", 403), unverified("8 broken", "broken", 500)]})
     );
-    // Each URL that no gallery explains was checked once, with the key of its profile; the presigned one never.
+    // Each URL that is in no gallery was checked once, with the key of its profile. The presigned URL was not checked.
     assert_eq!(function.ayrshare.requests(Some(ACME_KEY), Call::UrlExists), 5);
     function.end().await;
 }
 
 #[tokio::test]
-async fn a_gallery_that_fails_makes_no_file_gone() {
+async fn a_file_in_an_unreadable_gallery_is_not_reported_as_gone() {
     let world = World::new().await;
     let elsewhere = file("elsewhere.png", 500);
     world.ayrshare.media(None, Reply::text(403, "no"));
@@ -81,7 +81,7 @@ async fn a_gallery_that_fails_makes_no_file_gone() {
 }
 
 #[tokio::test]
-async fn nothing_is_said_of_urls_that_may_not_be_checked() {
+async fn urls_are_not_reported_if_checking_them_is_disabled() {
     let mut world = World::new().await;
     world.config["ayrshare"]["check_media_urls"] = false.into();
     world.ayrshare.url_status("https://cdn.example.com/a.png", 404);
@@ -94,7 +94,7 @@ async fn nothing_is_said_of_urls_that_may_not_be_checked() {
 }
 
 #[tokio::test]
-async fn an_unknown_shape_of_media_is_a_failure_and_not_silence() {
+async fn an_unknown_shape_of_media_is_reported_as_a_failure() {
     let world = World::new().await;
     let odd = json!({"id": "1", "post": "odd", "status": "pending", "mediaUrls": 7});
     world.ayrshare.history(None, Reply::json(200, &json!({"history": [odd]})));

@@ -4,7 +4,7 @@
 //! A test creates a [`World`], changes it, starts the [`Function`], invokes it and ends it. [`Function::end`] checks what
 //! must hold in every test: no service rejected a request, no secret was leaked, and every log line has a `run_id`.
 
-#![expect(clippy::print_stderr, reason = "a failed test says what its stand-ins objected to")]
+#![expect(clippy::print_stderr, reason = "a failed test prints the violations of its stand-ins")]
 
 pub mod binary;
 pub mod http;
@@ -297,9 +297,9 @@ impl Function {
         let violations = [self.world.violations(), self.runtime_api.violations()].concat();
         assert!(violations.is_empty(), "{}", violations.join("\n"));
 
-        let said = [vec![stdout.clone()], self.runtime_api.said(), self.world.sent_texts()].concat();
+        let texts = [vec![stdout.clone()], self.runtime_api.answers(), self.world.sent_texts()].concat();
         for secret in self.world.secrets() {
-            for text in &said {
+            for text in &texts {
                 assert!(!text.contains(&secret), "`{secret}` is leaked in {text}");
             }
         }
@@ -344,7 +344,7 @@ fn process(world: &World, runtime_api: &RuntimeApiStandIn) -> Child {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .expect("the function starts")
+        .expect("a process")
 }
 
 fn collect(mut pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static) -> JoinHandle<String> {

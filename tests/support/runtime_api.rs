@@ -47,7 +47,7 @@ impl Outcome {
 pub struct RuntimeApi {
     events: Arc<Mutex<mpsc::UnboundedReceiver<Reply>>>,
     waiting: HashMap<String, oneshot::Sender<Outcome>>,
-    said: Vec<String>,
+    answers: Vec<String>,
 }
 
 pub struct RuntimeApiStandIn {
@@ -59,7 +59,7 @@ pub struct RuntimeApiStandIn {
 impl RuntimeApiStandIn {
     pub async fn start() -> Self {
         let (events, receiver) = mpsc::unbounded_channel();
-        let api = RuntimeApi { events: Arc::new(Mutex::new(receiver)), waiting: HashMap::new(), said: Vec::new() };
+        let api = RuntimeApi { events: Arc::new(Mutex::new(receiver)), waiting: HashMap::new(), answers: Vec::new() };
         Self { server: Server::serve(api).await.expect("a port"), events, invocations: AtomicU32::new(1) }
     }
 
@@ -73,8 +73,8 @@ impl RuntimeApiStandIn {
     }
 
     /// The body of every answer and error.
-    pub fn said(&self) -> Vec<String> {
-        self.server.service().said.clone()
+    pub fn answers(&self) -> Vec<String> {
+        self.server.service().answers.clone()
     }
 
     pub fn invoke(&self, event: &Value, ends: Ends) -> impl Future<Output = Outcome> + use<> {
@@ -133,7 +133,7 @@ impl RuntimeApi {
         violations: &mut Violations,
         outcome: impl Fn(Value) -> Outcome,
     ) -> Answer {
-        self.said.push(String::from_utf8_lossy(&request.body).into_owned());
+        self.answers.push(String::from_utf8_lossy(&request.body).into_owned());
         if MAX_ANSWER_BYTES < request.body.len() {
             violations.add(request, "it exceeds the size limit of Lambda");
         }
