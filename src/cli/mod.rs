@@ -26,7 +26,7 @@ use output::{print, print_stderr};
 use progress::Progress;
 
 use crate::cli::demo::DemoError;
-use crate::cli::run::{Done, StartError};
+use crate::cli::run::{CompletedRun, StartError};
 use crate::cli::terminal::TerminalStyle;
 use crate::config::{CONFIG_VARIABLE, InvalidConfiguration};
 use crate::model::Status;
@@ -154,7 +154,7 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, CliError> {
 }
 
 /// Runs a command with the given configuration and shows the progress.
-async fn execute(setup: &Setup, command: &Command, environment: Environment) -> Result<Done, CliError> {
+async fn execute(setup: &Setup, command: &Command, environment: Environment) -> Result<CompletedRun, CliError> {
     let progress = Progress::hidden();
     log::init(setup.verbose, &progress);
     let environment = match &setup.config {
@@ -170,7 +170,7 @@ async fn execute(setup: &Setup, command: &Command, environment: Environment) -> 
     Ok(done?)
 }
 
-fn show(done: &Done, format: ResultFormat, table: impl Fn(&Done) -> String) -> Result<Exit, CliError> {
+fn show(done: &CompletedRun, format: ResultFormat, table: impl Fn(&CompletedRun) -> String) -> Result<Exit, CliError> {
     let text = match format {
         ResultFormat::Table => table(done),
         ResultFormat::Json => format!("{}\n", done.result.to_json()),
@@ -201,7 +201,7 @@ async fn report(args: &ReportArgs, environment: Environment, terminal: TerminalS
         })?,
     };
     let done = execute(&args.setup, &args.command(), environment).await?;
-    let Done { result, question, .. } = &done;
+    let CompletedRun { result, question, .. } = &done;
     let terminal = if file.is_some() { TerminalStyle::plain() } else { terminal };
     let text = match format.shared() {
         None => table::report(result, question, terminal),

@@ -27,7 +27,7 @@ impl ProgressListener for () {}
 
 /// A completed run.
 #[derive(Debug)]
-pub struct Done {
+pub struct CompletedRun {
     /// Its result.
     pub result: RunResult,
     /// The parameters for a report of it.
@@ -61,7 +61,7 @@ pub async fn execute(
     command: &Command,
     environment: &Environment,
     listener: &impl ProgressListener,
-) -> Result<Done, StartError> {
+) -> Result<CompletedRun, StartError> {
     let aws = Aws::new(net::client_from_environment(environment)?, environment.clone());
     let deadline = Deadline::after(MAX_RUN);
     let source = ConfigSource { environment, aws: &aws, now: now() };
@@ -86,7 +86,7 @@ pub async fn execute(
     if is_whole_alert && !result.is_busy() {
         beat(&result, &loaded, deadline).await;
     }
-    Ok(Done { result, question, profiles, has_ledger: loaded.config.ledger.is_some() })
+    Ok(CompletedRun { result, question, profiles, has_ledger: loaded.config.ledger.is_some() })
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const MAX_WARNINGS: usize = 20;
 /// The left margin of a row.
 const INDENT: &str = "  ";
 
-/// Renders a report: the most urgent entries first, and at the end, which stays visible, what could not be checked.
+/// Renders a report: the most urgent entries first, and at the end, because that stays visible, what could not be checked.
 pub fn report(result: &RunResult, question: &Question, terminal: TerminalStyle) -> String {
     let survey = &result.survey;
     let mut rows = Rows::new(terminal, survey.now);

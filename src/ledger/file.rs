@@ -183,7 +183,7 @@ impl FileLedger {
             return Err(LedgerError::Corrupt { path, reason: format!("it has version {version}") });
         }
         let mut json = serde_json::Deserializer::from_reader(reader);
-        let read = Entries { of: Of::Document, take: &mut take }.deserialize(&mut json).and_then(|()| json.end());
+        let read = Entries { scope: Scope::Document, take: &mut take }.deserialize(&mut json).and_then(|()| json.end());
         read.map_err(|error| {
             if error.is_io() {
                 return failed(&path, "be read", &error.into());
@@ -220,12 +220,12 @@ fn version(beginning: &[u8]) -> Option<String> {
 
 /// Reads the nested objects of a ledger without keeping them in memory.
 struct Entries<'a, F> {
-    of: Of<'a>,
+    scope: Scope<'a>,
     take: &'a mut F,
 }
 
-/// The level of nesting.
-enum Of<'a> {
+/// The object that is being parsed.
+enum Scope<'a> {
     Document,
     Channels,
     Channel(&'a str),
@@ -248,13 +248,15 @@ impl<'de, F: FnMut(&str, &str, Record)> Visitor<'de> for Entries<'_, F> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         while let Some(name) = entries.next_key::<String>()? {
-            match self.of {
-                Of::Document if name == "channels" => {
-                    entries.next_value_seed(Entries { of: Of::Channels, take: &mut *self.take })?;
+            match self.scope {
+                Scope::Document if name == "channels" => {
+                    entries.next_value_seed(Entries { scope: Scope::Channels, take: &mut *self.take })?;
                 }
-                Of::Document => drop(entries.next_value::<IgnoredAny>()?),
-                Of::Channels => entries.next_value_seed(Entries { of: Of::Channel(&name), take: &mut *self.take })?,
-                Of::Channel(channel) => (self.take)(channel, &name, entries.next_value()?),
+                Scope::Document => drop(entries.next_value::<IgnoredAny>()?),
+                Scope::Channels => {
+                    entries.next_value_seed(Entries { scope: Scope::Channel(&name), take: &mut *self.take })?;
+                }
+                Scope::Channel(channel) => (self.take)(channel, &name, entries.next_value()?),
             }
         }
         Ok(())

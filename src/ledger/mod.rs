@@ -21,7 +21,7 @@ use crate::net::Deadline;
 pub const LEASE_TTL: SignedDuration = SignedDuration::from_secs(45);
 /// The largest accepted difference between the clocks of two machines.
 ///
-/// A lease that ends later than [`LEASE_TTL`] and this from now was written by mistake, so it counts as free. The value is
+/// A lease with an end further away than [`LEASE_TTL`] plus this was written by mistake, so it counts as free. The value is
 /// large enough for the leases of version 0.1, which last up to 15 minutes.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(15);
 

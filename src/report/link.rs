@@ -20,9 +20,9 @@ use crate::model::ProfileName;
 /// here.
 const CONTEXT: &[u8] = b"media-expiry-alerts report link";
 /// The version of a token that contains a hash of each profile.
-const EACH: u8 = 1;
+const LISTED: u8 = 1;
 /// The version of a token that contains one hash of all profiles. It becomes invalid when they change.
-const WHOLE: u8 = 2;
+const COMBINED: u8 = 2;
 /// The most profiles with a hash of their own. With more, the URL would not fit into a line of an email, which has at most
 /// 998 bytes.
 const MAX_NAMED: usize = 150;
@@ -69,7 +69,7 @@ impl Links {
         let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
         let mut payload = Vec::with_capacity(HEAD_BYTES + 4 * MAX_NAMED + TAG_BYTES);
         let is_named = channel.profiles.len() <= MAX_NAMED;
-        payload.push(if is_named { EACH } else { WHOLE });
+        payload.push(if is_named { LISTED } else { COMBINED });
         payload.extend(until.as_second().to_be_bytes());
         payload.extend(channel_hash(&channel.name));
         if is_named {
@@ -108,12 +108,12 @@ impl Links {
         }
         let channel = channels.iter().find(|one| channel_hash(&one.name) == *channel).ok_or(LinkError::Unknown)?;
         let profiles: Vec<_> = match *version {
-            EACH => {
+            LISTED => {
                 let is_named =
                     |profile: &&ProfileName| hashes.chunks_exact(4).any(|hash| hash == profile_hash(profile));
                 channel.profiles.iter().filter(is_named).collect()
             }
-            WHOLE if hashes == set_hash(&channel.profiles) => channel.profiles.iter().collect(),
+            COMBINED if hashes == set_hash(&channel.profiles) => channel.profiles.iter().collect(),
             _ => return Err(LinkError::Unknown),
         };
         if profiles.is_empty() { Err(LinkError::Unknown) } else { Ok((channel, profiles)) }

@@ -6,7 +6,7 @@ use media_expiry_alerts::demo::stand_ins::{Call, Reply};
 use serde_json::{Value, json};
 
 use crate::support::http::{HttpAnswer, request};
-use crate::support::{ACME_KEY, CAFE_KEY, Ends, Function, World, file, scheduled, slack_text};
+use crate::support::{ACME_KEY, CAFE_KEY, Function, InvocationDeadline, World, file, scheduled, slack_text};
 
 const REPORT_URL: &str = "https://reports.example";
 const KEYS: [Option<&str>; 3] = [None, Some(ACME_KEY), Some(CAFE_KEY)];
@@ -164,7 +164,7 @@ async fn the_profiles_of_the_link_are_read_first_if_time_is_short() {
     world.ayrshare.media(None, Reply::json(200, &json!([])).after(Duration::from_secs(30)));
     let function = world.start().await;
     let event = request(&format!("GET {link}")).v2();
-    let answer = function.invoke_until(&event, Ends::In(Duration::from_secs(4))).await.expect_answer();
+    let answer = function.invoke_until(&event, InvocationDeadline::In(Duration::from_secs(4))).await.expect_answer();
     assert_eq!(answer["statusCode"], 200);
     assert!(answer["body"].as_str().is_some_and(|page| page.contains("acme.png")));
 

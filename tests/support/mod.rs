@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use runtime_api::RuntimeApiStandIn;
-pub use runtime_api::{Ends, Outcome};
+pub use runtime_api::{InvocationDeadline, Outcome};
 
 pub const API_KEY: &str = "4C1Q7ZB-9TAM8GE-NV2KX05-WD61LHS";
 pub const ACME_KEY: &str = "7TVRLEZ-24A43C0-NJW0Z82-F11984N";
@@ -238,12 +238,12 @@ impl Function {
 
     /// Invokes the function and waits for the outcome.
     pub async fn invoke(&self, event: &Value) -> Outcome {
-        self.invoke_until(event, Ends::In(Duration::from_mins(1))).await
+        self.invoke_until(event, InvocationDeadline::In(Duration::from_mins(1))).await
     }
 
     /// Invokes the function with a deadline.
-    pub async fn invoke_until(&self, event: &Value, ends: Ends) -> Outcome {
-        let outcome = self.runtime_api.invoke(event, ends);
+    pub async fn invoke_until(&self, event: &Value, deadline: InvocationDeadline) -> Outcome {
+        let outcome = self.runtime_api.invoke(event, deadline);
         tokio::select! {
             outcome = outcome => outcome,
             status = async { self.child.lock().await.wait().await } => panic!("the function died: {status:?}"),

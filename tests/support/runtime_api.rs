@@ -15,7 +15,7 @@ const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
 /// The deadline of an invocation.
 #[derive(Clone, Copy, Debug)]
-pub enum Ends {
+pub enum InvocationDeadline {
     In(Duration),
     /// The header contains this constant instead of a time, as with some local runtimes.
     Constant(u64),
@@ -77,11 +77,11 @@ impl RuntimeApiStandIn {
         self.server.service().answers.clone()
     }
 
-    pub fn invoke(&self, event: &Value, ends: Ends) -> impl Future<Output = Outcome> + use<> {
+    pub fn invoke(&self, event: &Value, deadline: InvocationDeadline) -> impl Future<Output = Outcome> + use<> {
         let id = format!("8476a536-e9f4-11e8-9739-{:012}", self.invocations.fetch_add(1, Ordering::Relaxed));
-        let deadline_ms = match ends {
-            Ends::In(time) => (Timestamp::now() + time).as_millisecond().to_string(),
-            Ends::Constant(constant) => constant.to_string(),
+        let deadline_ms = match deadline {
+            InvocationDeadline::In(time) => (Timestamp::now() + time).as_millisecond().to_string(),
+            InvocationDeadline::Constant(constant) => constant.to_string(),
         };
         let (sender, receiver) = oneshot::channel();
         self.server.service().waiting.insert(id.clone(), sender);

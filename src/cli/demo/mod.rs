@@ -104,7 +104,7 @@ pub async fn run(
         );
     }
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // The reader, for example `head`, wants no more.
+        // The reader, for example `head`, needs no more output.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         written => written.map_err(|error| DemoError::Io("cannot write standard output".into(), error))?,
     }

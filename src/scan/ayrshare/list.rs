@@ -88,7 +88,7 @@ impl ListReader {
 
     /// Takes the next chunk of the body and parses the elements that are complete.
     ///
-    /// Returns false if the body does not begin with the expected character. Then the chunk is not taken.
+    /// Returns false if the body does not begin with the expected character. Then the chunk is ignored.
     pub fn take(&mut self, piece: &[u8], read: impl ReadElement) -> bool {
         let opening = if self.member.is_some() { b'{' } else { b'[' };
         if self.next == Next::Start

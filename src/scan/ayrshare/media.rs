@@ -29,7 +29,7 @@ impl Default for Reader {
 impl Reader {
     /// Takes the next chunk of the body and passes each complete file to `each`.
     ///
-    /// Returns false if the body is not an array. Then the chunk is not taken.
+    /// Returns false if the body is not an array. Then the chunk is ignored.
     pub fn take(&mut self, piece: &[u8], mut each: impl FnMut(ListedFile<'_>)) -> bool {
         self.0.take(piece, |json: &str| file(json, &mut each))
     }

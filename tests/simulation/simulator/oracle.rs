@@ -114,8 +114,8 @@ impl Oracle<'_> {
     }
 }
 
-/// Returns whether a delivery is no all-clear or follows a warning. After the due date of a post there must be no all-clear,
-/// because the post has either failed or been published.
+/// Returns whether an all-clear follows a warning; any other delivery counts as valid. After the due date of a post there must
+/// be no all-clear, because the post has either failed or been published.
 fn follows_a_warning(delivery: &Delivery, earlier: &[Delivery]) -> bool {
     match &delivery.news {
         News::Recovered { profile, part } => {
