@@ -179,7 +179,7 @@ tools-update: ## Pin anew what tools/requirements.txt brings with it
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -r tools/requirements.txt
-	{ echo '# Everything that requirements.txt brings with it. Written by `make tools-update`.'; \
+	{ echo '# The dependencies of requirements.txt. Written by `make tools-update`.'; \
 		$(VENV)/bin/pip freeze; } > tools/constraints.txt
 	touch $(TOOLS)
 
@@ -188,6 +188,6 @@ bench-update: ## Pin anew what tools/requirements-bench.txt brings with it
 	rm -rf $(BENCH)/python
 	$(PYTHON) -m venv $(BENCH)/python
 	$(BENCH)/python/bin/pip --quiet --disable-pip-version-check install -r tools/requirements-bench.txt
-	{ echo '# Everything that requirements-bench.txt brings with it. Written by `make bench-update`.'; \
+	{ echo '# The dependencies of requirements-bench.txt. Written by `make bench-update`.'; \
 		$(BENCH)/python/bin/pip --disable-pip-version-check freeze; } > tools/constraints-bench.txt
 	touch $(BENCH)/python/.installed

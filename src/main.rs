@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    // Tests must run what is deployed, so a build with the terminal's features in it does not pass for the function.
+    // Tests must run the binary that is deployed, so a build with other features must not be used by mistake.
     if cfg!(feature = "demo") {
         return Err("this build has the feature `demo`, which the function never has".into());
     }

@@ -1,5 +1,5 @@
 'use strict';
-// The page is whole without this: here the filter comes alive, and pictures that cannot be had make way for their sign.
+// The page works without this script, which adds the filter and replaces pictures that cannot be loaded by their icon.
 (() => {
   const byId = (id) => document.getElementById(id);
   const settle = (image) => {
@@ -13,7 +13,7 @@
   }
   for (const image of document.images) if (image.complete && image.currentSrc) settle(image);
 
-  // The exact times are UTC; pointing at one tells the local time.
+  // The page shows UTC; a tooltip shows the local time.
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
   document.addEventListener('pointerover', (event) => {
     const time = event.target instanceof Element ? event.target.closest('time') : null;
@@ -74,7 +74,7 @@
       reset();
     }
   });
-  // A link to a card that the filter hides shows everything again.
+  // Following a link to a card that the filter hides clears the filter.
   window.addEventListener('hashchange', () => {
     const target = byId(decodeURIComponent(location.hash.slice(1)));
     if (target && target.closest('[hidden]')) {
@@ -83,6 +83,6 @@
     }
   });
   bar.hidden = false;
-  // A browser that comes back to the page fills the fields in again.
+  // Browsers restore the fields when the user returns to the page, so the filter must be applied again.
   apply();
 })();

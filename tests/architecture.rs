@@ -1,8 +1,8 @@
-//! The rules of `ARCHITECTURE.md` that a program can check: layers import downwards only, the pure ones do no I/O, every
-//! folder of `src/` explains itself, and a name means one type.
+//! Checks rules of `ARCHITECTURE.md`: layers import downwards only, pure layers do no I/O, every folder of `src/` has a
+//! description, and no two types have the same name.
 //!
-//! The sources are read line by line and not parsed. That is enough for code that rustfmt has formatted, and it lets the
-//! checker be as small as what it checks. Code for tests is exempt from every rule.
+//! The sources are read line by line instead of being parsed, which is simpler and sufficient for code formatted by rustfmt.
+//! Test code is exempt from all rules.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Folders in `src/`, without `bin/`. A reader can remember this many.
+/// The most folders in `src/`, without `bin/`.
 const MAX_FOLDERS: usize = 14;
 
-/// What does no I/O and reads no clock: folders end with `/`. The rendering of a channel is pure too, but shares its
-/// file with the sending.
+/// The files and folders that do no I/O and read no clock. The rendering of a channel is pure too, but it is in the same file
+/// as the sending.
 const PURE: [&str; 7] =
     ["model/", "digest/", "report/", "scan/select.rs", "scan/posts.rs", "scan/survey.rs", "scan/narrow.rs"];
 
-/// What a pure file must not name, and what to do instead.
+/// What pure files must not use, and what to do instead.
 const IMPURE: [(&str, &str); 16] = [
     ("Timestamp::now", "take `now` as an argument"),
     ("Zoned::now", "take `now` as an argument"),
@@ -38,16 +38,16 @@ const IMPURE: [(&str, &str); 16] = [
     ("Uuid::new_v4", "take the id as an argument"),
 ];
 
-/// Type names that two modules may share, with the reason. An entry that is no longer needed fails the test.
+/// Type names that are used more than once, with the reason. An entry that is no longer needed fails the test.
 const SHARED_NAMES: &[(&str, &str)] = &[
-    ("Answer", "`net` receives an answer, and a stand-in gives one"),
-    ("Attribute", "SNS and DynamoDB both call a named value so"),
+    ("Answer", "an answer that `net` receives, and one that a stand-in gives"),
+    ("Attribute", "a term of both SNS and DynamoDB"),
     ("Ayrshare", "the client, and the state of its stand-in"),
-    ("Call", "what a person or a test counts as one call differs, and none of the three leaves its module"),
-    ("Item", "DynamoDB calls a row of a table so; `model::Item` is a file that matters"),
+    ("Call", "three kinds of calls, each used in one module only"),
+    ("Item", "a term of DynamoDB; `model::Item` is a file that is announced"),
     ("Line", "a line of a table and a line of a terminal, both private"),
-    ("Page", "DynamoDB calls a part of an answer so; the other is the page of the demo"),
-    ("Profile", "as it is configured, and as the demo makes it up"),
+    ("Page", "a term of DynamoDB; the other is the page of the demo"),
+    ("Profile", "a configured profile, and one in the data of the demo"),
     ("Publication", "what is sent to SNS, and what its stand-in received"),
     ("Range", "of media types in a header, and of the posts in a query"),
     ("Request", "a request to the function, and one to a stand-in"),
@@ -76,7 +76,7 @@ fn the_pure_layers_do_no_io_and_read_no_clock() {
 }
 
 #[test]
-fn every_folder_is_a_layer_that_explains_itself() {
+fn every_folder_is_a_layer_with_a_description() {
     let sources = Sources::read();
     let mut messages = Vec::new();
     let folders: BTreeSet<_> = sources
@@ -90,8 +90,7 @@ fn every_folder_is_a_layer_that_explains_itself() {
     }
     for folder in folders {
         if !sources.layers.iter().any(|layer| layer == folder) {
-            messages
-                .push(format!("src/{folder} is no layer: add it to src/lib.rs, or move it into the folder of one."));
+            messages.push(format!("src/{folder} is not a layer: add it to src/lib.rs, or move it into a layer."));
         }
         let file = format!("{folder}/mod.rs");
         let source = sources.files.iter().find(|source| source.name == file);
@@ -105,7 +104,7 @@ fn every_folder_is_a_layer_that_explains_itself() {
 }
 
 #[test]
-fn a_name_means_one_type() {
+fn type_names_are_unique() {
     let twice = Sources::read().types_declared_twice();
     let allowed: BTreeMap<_, _> = SHARED_NAMES.iter().copied().collect();
     let messages = twice.iter().filter(|(name, _)| !allowed.contains_key(name.as_str())).map(|(name, places)| {
@@ -126,13 +125,13 @@ fn assert_none(messages: impl IntoIterator<Item = String>) {
     assert!(messages.is_empty(), "\n{}\n", messages.join("\n"));
 }
 
-/// Something that breaks a rule.
+/// A violation of a rule.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
     /// The file, relative to `src/`.
     file: String,
     line: usize,
-    /// The layer or the path that should not be there.
+    /// The layer or path that must not be used.
     what: String,
 }
 
@@ -177,7 +176,7 @@ impl Sources {
         Self { layers: layers.map(ToOwned::to_owned).collect(), files }
     }
 
-    /// Files that belong to a layer and are deployed, with their code.
+    /// The files of all layers that are deployed, with their code.
     fn production(&self) -> impl Iterator<Item = (&Source, Vec<(usize, &str)>)> {
         let for_tests = self.modules_for_tests();
         let is_for_tests = move |name: &str| {
@@ -240,7 +239,7 @@ impl Sources {
         findings
     }
 
-    /// Only types of a module count: one within a function is seen by that function alone.
+    /// Ignores types within functions, which are not visible elsewhere.
     fn types_declared_twice(&self) -> BTreeMap<String, Vec<String>> {
         let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (source, code) in self.production() {
@@ -260,12 +259,12 @@ fn layer_of(name: &str) -> &str {
     name.split('/').next().unwrap_or(name)
 }
 
-/// How many modules are around the code of a file, its own included: that many `super` lead to the crate.
+/// The depth of a file's module. This many `super` lead to the root of the crate.
 fn module_depth(name: &str) -> usize {
     name.trim_end_matches(".rs").trim_end_matches("/mod").split('/').count()
 }
 
-/// The lines of a file that are deployed, with their numbers: no comments, and nothing under `#[cfg(test)]`.
+/// The lines of a file with their numbers, without comments and without anything under `#[cfg(test)]`.
 fn production_code(text: &str) -> Vec<(usize, &str)> {
     let mut code = Vec::new();
     let mut lines = text.lines().enumerate();
@@ -282,8 +281,8 @@ fn production_code(text: &str) -> Vec<(usize, &str)> {
     code
 }
 
-/// Skips an item, a field, a variant or an arm that begins at `indent`: to its closing brace at the same place, or to
-/// the end of its line when it opens none.
+/// Skips an item, field, variant or match arm that is indented by `indent`: up to the closing brace with the same
+/// indentation, or to the end of the line if it opens no brace.
 fn skip_item<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>, indent: &str) {
     for (_, line) in lines {
         let Some(content) = line.strip_prefix(indent) else { continue };
@@ -295,7 +294,7 @@ fn skip_item<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>, indent: &st
     }
 }
 
-/// Every path in the code, with its line. A `use` with braces is one path for each name in it.
+/// All paths in the code with their lines. A `use` with braces gives one path for each name.
 fn paths(code: &[(usize, &str)]) -> Vec<(usize, String)> {
     let mut paths = Vec::new();
     let mut lines = code.iter();
@@ -319,7 +318,7 @@ fn paths(code: &[(usize, &str)]) -> Vec<(usize, String)> {
     paths
 }
 
-/// What follows `use` in a line that begins an import.
+/// The text after `use`, if the line begins an import.
 fn use_tree(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let line = match line.strip_prefix("pub") {
@@ -357,7 +356,7 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// The layer that a path leads to from a module of this depth, when it leaves the layer of that module.
+/// The layer of a path that is used in a module of this depth. `None` if it is the module's own layer.
 fn layer_in(path: &str, depth: usize) -> Option<&str> {
     if let Some(path) = path.strip_prefix("crate::").or_else(|| path.strip_prefix("media_expiry_alerts::")) {
         return path.split("::").next();
@@ -370,14 +369,14 @@ fn layer_in(path: &str, depth: usize) -> Option<&str> {
     if depth <= ups { segments.next() } else { None }
 }
 
-/// Whether these segments follow each other in a path: `std::fs` is in `std::fs::read`, and `rand` is not in `operand`.
+/// Whether a path contains these segments: `std::fs::read` contains `std::fs`, but `operand` does not contain `rand`.
 fn has_segments(path: &str, wanted: &str) -> bool {
     let segments: Vec<_> = path.split("::").collect();
     let wanted: Vec<_> = wanted.split("::").collect();
     segments.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// The name of the type that a line at the left edge declares.
+/// The name of the type that an unindented line declares.
 fn declared_type(line: &str) -> Option<&str> {
     let line = match line.strip_prefix("pub") {
         Some(rest) if rest.starts_with('(') => rest.split_once(')')?.1.trim_start(),
@@ -388,7 +387,7 @@ fn declared_type(line: &str) -> Option<&str> {
     rest.split(|character: char| !character.is_alphanumeric() && character != '_').next()
 }
 
-/// What the checker itself finds in small sources.
+/// Tests of the checker itself with small sources.
 mod checker {
     use super::*;
 
@@ -425,7 +424,7 @@ mod checker {
     }
 
     #[test]
-    fn an_import_downwards_or_within_the_layer_is_none() {
+    fn imports_downwards_or_within_the_layer_are_allowed() {
         upward("digest/mod.rs", "use crate::digest::wording;\nuse crate::net;\nuse crate::model::Item;\n", &[]);
         upward("digest/wording.rs", "use super::cli;\n", &[]);
         upward("cli/mod.rs", "use crate::{digest, net};\n", &[]);
@@ -457,7 +456,7 @@ mod checker {
     }
 
     #[test]
-    fn a_clock_io_and_a_random_number_are_found_in_pure_files_alone() {
+    fn clocks_io_and_random_numbers_are_forbidden_in_pure_files_only() {
         impure("digest/mod.rs", "fn f() {\n    let now = Timestamp::now();\n}\n", &[(2, "Timestamp::now")]);
         impure("digest/mod.rs", "fn f() -> jiff::Timestamp { jiff::Timestamp::now() }\n", &[(1, "Timestamp::now")]);
         impure("model/post.rs", "use std::{\n    collections::BTreeMap,\n    fs,\n};\n", &[(1, "std::fs")]);

@@ -1,7 +1,7 @@
 //! Reproducible galleries, posts and surveys of any size.
 
-#![allow(dead_code, reason = "each bench uses a part")]
-#![expect(clippy::expect_used, reason = "what is expected here is written here")]
+#![allow(dead_code, reason = "each benchmark uses only some of these")]
+#![expect(clippy::expect_used, reason = "the data is generated here, so it is always valid")]
 
 use globset::GlobSet;
 use jiff::{SignedDuration, Timestamp};

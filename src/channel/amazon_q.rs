@@ -1,19 +1,19 @@
-//! How Amazon Q Developer in chat applications says a digest: a custom notification, in the body of an SNS message.
+//! Renders a digest for Amazon Q Developer in chat applications: a custom notification as the body of an SNS message.
 //!
-//! It drops anything else without a word, so such a topic is for it alone.
+//! Amazon Q silently drops messages of any other shape, so its topic should carry nothing else.
 
 use serde_json::json;
 
 use crate::digest::{self, Digest, Entry, Subject};
 use crate::model::text::{self, list, one_line, shorten, units};
 
-/// Characters of the description. No limit is documented; chat programs take about this much of one message.
+/// The longest description, in characters. No limit is documented; chat applications show about this much of one message.
 const MAX_DESCRIPTION: usize = 3_000;
-/// Characters of what has become better.
+/// The longest line of good news, in characters.
 const MAX_GOOD_NEWS: usize = 500;
-/// Characters of a name.
+/// The longest name, in characters.
 const MAX_NAME: usize = 100;
-/// Profiles that become keywords, or are named where they could not be checked.
+/// How many profiles become keywords, and how many of the unchecked ones are named.
 const MAX_NAMES: usize = 8;
 
 /// Renders a digest; the second value says whether entries were left out.
@@ -113,7 +113,7 @@ fn line(entry: &Entry, digest: &Digest) -> String {
     }
 }
 
-/// Outside text, without what markdown or a chat program would act on.
+/// Shortens text from outside and escapes what Markdown or a chat application would act on.
 fn text(outside: &str) -> String {
     escape(&shorten(&one_line(outside), MAX_NAME))
 }

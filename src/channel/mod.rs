@@ -1,6 +1,6 @@
-//! The channels: how each says a digest (pure) and how it is sent.
+//! The channels: how each renders a digest (pure) and how it sends the messages.
 //!
-//! Each module owns one service: its limits, its rendering, its call and its errors. None knows of another.
+//! Each module owns one service: its limits, its rendering, its calls and its errors. No module uses another one's service.
 
 pub mod amazon_q;
 pub mod slack;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::net::{Answer, NetError, Retry, SEND_TIMEOUT};
 
-/// The most of a channel's answer that is read.
+/// How much of a channel's response is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// One message of a digest.
@@ -19,17 +19,17 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 pub struct Message {
     /// What is sent, as JSON; for SNS its subject, message and attributes.
     pub body: Value,
-    /// How many of the digest's entries it announces, those included that it only counts. The messages of a digest
-    /// announce its entries in their order.
+    /// How many of the digest's entries it announces, including those that it only counts. The messages of a digest
+    /// announce its entries in order.
     pub entries: usize,
 }
 
-/// The run's result for the profiles of a channel, as those channels get it that take JSON.
+/// The result of a run, limited to the profiles of one channel, for channels that receive JSON.
 #[derive(Clone, Copy)]
 pub struct RunJson<'a> {
-    /// The run.
+    /// The id of the run.
     pub run_id: &'a str,
-    /// Writes the result within so many bytes, and says whether something was left out.
+    /// Returns the result in at most this many bytes, and whether something was left out.
     pub within: &'a dyn Fn(usize) -> (String, bool),
 }
 
@@ -37,24 +37,24 @@ pub struct RunJson<'a> {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct SendError {
-    /// What was attempted and what came of it; outside text in it is neither short nor free of secrets yet.
+    /// What was attempted and how it failed. It may contain long text from outside, with secrets that are not redacted yet.
     pub reason: String,
-    /// Whether another attempt in this run may do better, and would not say the same twice.
+    /// Whether another attempt in this run may succeed without delivering the message twice.
     pub retry: Retry,
 }
 
 impl SendError {
-    /// An error that another attempt would meet again.
+    /// Creates an error that every other attempt would meet again.
     pub fn permanent(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), retry: Retry::Never }
     }
 
-    /// What an answer other than a confirmation means.
-    pub(crate) fn refused(service: &str, answer: &Answer) -> Self {
+    /// Creates the error for a response that is not a confirmation.
+    pub(crate) fn rejected(service: &str, answer: &Answer) -> Self {
         let retry = if answer.is_transient() { Retry::from_retry_after(answer.retry_after) } else { Retry::Never };
         let text = answer.text();
-        let said = if text.is_empty() { String::new() } else { format!(": {text}") };
-        Self { reason: format!("{service} answered {}{said}", answer.status), retry }
+        let details = if text.is_empty() { String::new() } else { format!(": {text}") };
+        Self { reason: format!("{service} answered {}{details}", answer.status), retry }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How Slack says a digest: Block Kit for an incoming webhook. Rendering is pure; [`deliver`] sends.
+//! Renders a digest as Block Kit messages and posts them to an incoming webhook of Slack.
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -11,32 +11,33 @@ use crate::model::text::{one_line, shorten, units};
 use crate::model::{Item, MediaKind, PostAtRisk, ProfileName, State};
 use crate::net::{self, Answer, Deadline};
 
-/// Blocks in one message. Slack takes 50; the rest is for what stands at the end.
+/// The most blocks in one message. Slack accepts 50; the difference is reserved for the footer.
 const MAX_BLOCKS: usize = 44;
-/// Characters of a section's text. Slack takes 3,000.
+/// The longest text of a section, in characters. Slack accepts 3,000.
 const MAX_SECTION: usize = 2_900;
-/// Characters of a message's blocks as JSON. Slack refuses somewhere above 10,000 (`msg_blocks_too_long`).
+/// The longest JSON of a message's blocks, in characters. Slack rejects messages somewhere above 10,000
+/// (`msg_blocks_too_long`).
 const MAX_MESSAGE: usize = 9_000;
-/// Characters of a message that are kept for what stands at its end.
+/// The part of [`MAX_MESSAGE`] that is reserved for the footer.
 const FOOTER: usize = 1_900;
-/// Messages for one digest: more would be noise, and Slack takes about one a second.
+/// The most messages for one digest: more would be noise, and Slack accepts about one per second.
 const MAX_MESSAGES: usize = 5;
-/// Pictures in one message.
+/// The most pictures in one message.
 const MAX_PICTURES: usize = 8;
-/// Characters of a header. Slack takes 150.
+/// The longest header, in characters: Slack's limit.
 const MAX_HEADER: usize = 150;
-/// Characters of a name or of a post's text.
+/// The longest name or text of a post, in characters.
 const MAX_NAME: usize = 120;
-/// Characters of a URL that is linked or shown as a picture.
+/// The longest URL that is linked or shown as a picture, in characters.
 const MAX_URL: usize = 600;
-/// Profiles that are named where they could not be checked.
+/// How many unchecked profiles are named.
 const MAX_UNCHECKED: usize = 8;
-/// Characters of what has become better; escaped, it is at most five times as long.
+/// The longest text of the good news, in characters. Escaping can make it five times as long.
 const MAX_GOOD_NEWS: usize = 550;
-/// Entries that the plain text names.
+/// How many entries the fallback text names.
 const MAX_IN_FALLBACK: usize = 3;
 
-/// Renders a digest: one message, or several where one would lose lines.
+/// Renders a digest as one message, or as several if its entries do not fit into one.
 #[must_use]
 pub fn render(digest: &Digest) -> Vec<Message> {
     let mut drafts = vec![Draft::first(digest)];
@@ -57,7 +58,7 @@ pub fn render(digest: &Digest) -> Vec<Message> {
         draft.close_section();
         let mut entries = draft.entries;
         if index + 1 == parts {
-            draft.end(digest, rest);
+            draft.add_footer(digest, rest);
             entries += rest.len();
         } else {
             draft.push(context(&format!("Part {} of {parts}, continued in the next message.", index + 1)));
@@ -72,16 +73,16 @@ pub fn render(digest: &Digest) -> Vec<Message> {
     drafts.into_iter().enumerate().map(finish).collect()
 }
 
-/// A message that is being filled.
+/// A message to which entries are still being added.
 #[derive(Default)]
 struct Draft<'a> {
     blocks: Vec<Value>,
-    /// Characters of `blocks` as JSON.
+    /// The length of `blocks` as JSON, in characters.
     size: usize,
-    /// The lines of the section that is still open.
+    /// The lines of the section that is not yet a block.
     open: Vec<String>,
-    /// Where the last entry stood.
-    place: Option<(&'a Urgency, &'a ProfileName)>,
+    /// The headings of the last entry.
+    last: Option<(&'a Urgency, &'a ProfileName)>,
     pictures: usize,
     entries: usize,
 }
@@ -96,7 +97,7 @@ impl<'a> Draft<'a> {
         }));
         draft.push(context(&escape(&digest.coverage())));
         if let Some(report) = &digest.report_link {
-            // A link and not a button: pressing a button of an app without an endpoint shows a warning.
+            // Not a button, because Slack shows a warning when somebody presses a button of an app without an endpoint.
             let until = crate::model::text::utc(report.until);
             draft.push(section(&format!("<{}|Open the report> · works until {until}", escape(&report.url))));
         }
@@ -107,7 +108,7 @@ impl<'a> Draft<'a> {
                     format!("• *{}*: {}", text(failed.profile.as_str()), escape(&digest::reason(failed)))
                 }),
             );
-            // Escaped, a name may be five times as long: what the section has no room for is counted.
+            // Escaping can make a name five times as long, so not all names may fit. The others are counted.
             let mut room = MAX_SECTION - 30;
             let fitting = lines.iter().take_while(|line| {
                 let left = room.checked_sub(units(line) + 1);
@@ -128,8 +129,10 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// Adds an entry, under its headings where they are new here; `false` when there is no room for it. A draft
-    /// without an entry takes any: the longest entry is far shorter than a message.
+    /// Adds an entry, with its headings unless the previous entry has the same ones. Returns false if the message has no
+    /// room for it.
+    ///
+    /// A draft without entries accepts every entry, because the longest one is far shorter than a message.
     fn add(&mut self, entry: &'a Entry, digest: &Digest) -> bool {
         let mut lines = self.headings(entry, digest);
         lines.push(line(entry, digest));
@@ -143,32 +146,32 @@ impl<'a> Draft<'a> {
             return false;
         }
         let section_units: usize = self.open.iter().chain(&lines).map(|line| units(line) + 1).sum();
-        // Slack sets blocks apart, and what is of another urgency should be.
-        let is_as_urgent = self.place.is_none_or(|(urgency, _)| *urgency == entry.urgency);
+        // Slack puts space between blocks, so each urgency begins a new one.
+        let is_as_urgent = self.last.is_none_or(|(urgency, _)| *urgency == entry.urgency);
         if picture.is_some() || !is_as_urgent || MAX_SECTION < section_units {
             self.close_section();
         }
         self.open.extend(lines);
         if let Some(picture) = picture {
-            // Beside a section and not as an image block: Slack posts the message even when it cannot fetch the
-            // picture, which an image block does not survive (slackapi/java-slack-sdk#1396).
+            // An accessory of a section, not an image block: Slack rejects the whole message if it cannot fetch the
+            // picture of an image block (slackapi/java-slack-sdk#1396).
             let mut block = section(&std::mem::take(&mut self.open).join("\n"));
             block["accessory"] = picture;
             self.push(block);
             self.pictures += 1;
         }
-        self.place = Some((&entry.urgency, entry.profile()));
+        self.last = Some((&entry.urgency, entry.profile()));
         self.entries += 1;
         true
     }
 
     fn headings(&self, entry: &Entry, digest: &Digest) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.place.is_none_or(|(urgency, _)| *urgency != entry.urgency) {
+        if self.last.is_none_or(|(urgency, _)| *urgency != entry.urgency) {
             let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
             lines.push(format!("{} *{}* · {all}", sign(&entry.urgency), escape(&entry.urgency.heading())));
         }
-        if !lines.is_empty() || self.place.is_none_or(|(_, profile)| profile != entry.profile()) {
+        if !lines.is_empty() || self.last.is_none_or(|(_, profile)| profile != entry.profile()) {
             lines.push(format!("*{}*", text(entry.profile().as_str())));
         }
         lines
@@ -181,8 +184,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Ends the last message: what is left out, and what helps.
-    fn end(&mut self, digest: &Digest, left_out: &[Entry]) {
+    /// Adds the footer of the last message: how much is left out, and what to do about the entries.
+    fn add_footer(&mut self, digest: &Digest, left_out: &[Entry]) {
         if !left_out.is_empty() {
             self.push(section(&escape(&digest::left_out(left_out))));
         }
@@ -234,7 +237,7 @@ fn post_line(post: &PostAtRisk, digest: &Digest) -> String {
     line
 }
 
-/// The picture of a file that is still there, of a kind that Slack shows.
+/// Returns the picture of a file that still exists and has a format that Slack shows.
 fn picture(entry: &Entry) -> Option<Value> {
     let Subject::File(item) = &entry.subject else { return None };
     let url = Url::parse(item.media.url.as_deref()?).ok().filter(|url| url.scheme() == "https")?;
@@ -246,7 +249,7 @@ fn picture(entry: &Entry) -> Option<Value> {
     })
 }
 
-/// A link with a label; the label alone where the URL is none that may be linked.
+/// Returns a link with a label, or the label alone if the URL must not be linked.
 fn link(url: Option<&str>, label: &str) -> String {
     let label = text(label);
     let url = url.and_then(|url| Url::parse(url).ok()).filter(|url| url.scheme() == "https");
@@ -256,12 +259,12 @@ fn link(url: Option<&str>, label: &str) -> String {
     }
 }
 
-/// Outside text: cut first and then escaped, so that no cut falls within an entity.
+/// Shortens and escapes text from outside. It is shortened first, so that no entity is cut in half.
 fn text(outside: &str) -> String {
     escape(&shorten(&one_line(outside), MAX_NAME))
 }
 
-/// Escapes what Slack reads as markup: exactly these three.
+/// Escapes the three characters that Slack requires to be escaped.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -306,7 +309,7 @@ fn fallback(digest: &Digest) -> String {
 ///
 /// # Errors
 ///
-/// Says what Slack answered; never the URL, which is the credential.
+/// Returns an error with Slack's response. It never contains the URL, which is the credential.
 pub async fn deliver(
     http: &Client,
     webhook_url: &SecretUrl,
@@ -317,19 +320,19 @@ pub async fn deliver(
     if answer.status.is_success() && answer.body == b"ok" {
         return Ok(());
     }
-    Err(SendError::refused("Slack", &answer))
+    Err(SendError::rejected("Slack", &answer))
 }
 
-/// Proves that a webhook lives, and posts nothing: Slack refuses an empty message of a live one with 400.
+/// Checks that a webhook works, without posting a message: a working one answers an empty message with 400.
 ///
 /// # Errors
 ///
-/// Says what Slack answered instead.
+/// Returns an error with Slack's response if it is a different one.
 pub async fn check(http: &Client, webhook_url: &SecretUrl, deadline: Deadline) -> Result<(), SendError> {
     let answer = post(http, webhook_url, &json!({}), deadline).await?;
     let is_alive =
         answer.status == StatusCode::BAD_REQUEST && matches!(answer.body.trim_ascii(), b"no_text" | b"invalid_payload");
-    if is_alive { Ok(()) } else { Err(SendError::refused("Slack", &answer)) }
+    if is_alive { Ok(()) } else { Err(SendError::rejected("Slack", &answer)) }
 }
 
 async fn post(http: &Client, webhook_url: &SecretUrl, body: &Value, deadline: Deadline) -> Result<Answer, SendError> {
@@ -347,7 +350,7 @@ mod tests {
     use super::*;
     use crate::digest::fixtures::{digest, hostile_survey, report_link, survey, survey_of};
 
-    /// Slack's documented limits, which every message is held against.
+    /// Checks a message against Slack's documented limits.
     fn check_limits(body: &Value) {
         let fallback = body["text"].as_str().expect("a text");
         assert!(!fallback.is_empty() && units(fallback) < 4_000, "the text has {} characters", units(fallback));
@@ -384,7 +387,7 @@ mod tests {
         }
     }
 
-    /// The entries that a message shows, by the marks in front of them, and how many it says that it leaves out.
+    /// Returns how many entries the messages show, going by their bullets, and how many they count as left out.
     fn shown_and_counted(messages: &[Message]) -> (usize, usize) {
         let mut shown = 0;
         let mut counted = 0;
@@ -410,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn many_lines_become_several_messages_and_what_is_left_out_is_counted() {
+    fn a_long_digest_is_split_and_the_entries_left_out_are_counted() {
         let check = |entries: usize, expected_messages: usize| {
             let messages = render(&digest(&survey_of(entries)));
             for message in &messages {
@@ -440,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_https_is_linked_and_nothing_can_leave_its_place() {
+    fn only_https_urls_are_linked_and_outside_text_cannot_add_markup() {
         assert_eq!(link(Some("https://a.example/x y|z>"), "a|b"), "<https://a.example/x%20y%7Cz%3E|a|b>");
         assert_eq!(link(Some("javascript:alert(1)"), "<!channel>"), "&lt;!channel&gt;");
         assert_eq!(link(Some("http://a.example/x"), "a & b"), "a &amp; b");
@@ -450,7 +453,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn every_message_is_within_the_limits_and_no_line_is_lost(survey in hostile_survey(), linked in any::<bool>()) {
+        fn every_message_is_within_the_limits_and_every_entry_is_shown_or_counted(survey in hostile_survey(), linked in any::<bool>()) {
             let mut digest = digest(&survey);
             digest.report_link = linked.then(report_link);
             let messages = render(&digest);

@@ -1,4 +1,5 @@
-//! How SNS says a digest: a subject, a text for a mail program (or JSON), attributes for filter policies.
+//! Renders a digest as an SNS message, and publishes it: a subject, a text for an email (or JSON), and attributes for
+//! filter policies.
 
 use std::collections::BTreeMap;
 
@@ -15,33 +16,33 @@ use crate::digest::{self, Digest, Entry, Subject};
 use crate::model::text::{self, byte_prefix, json, one_line, shorten};
 use crate::net::{self, Deadline, Retry};
 
-/// Bytes of a message with its attributes.
+/// The largest message with its attributes, in bytes.
 const MAX_BYTES: usize = 262_144;
-/// Characters of a subject; SNS wants fewer than 100.
+/// The longest subject, in characters. SNS accepts fewer than 100.
 const MAX_SUBJECT: usize = 99;
-/// Bytes that the profile names may take of a message: filter policies need them, people need the rest.
+/// The part of [`MAX_BYTES`] that the attribute with the profile names may use. The rest is for the text.
 const MAX_PROFILES_BYTES: usize = 65_536;
-/// Bytes that are kept for the end of a text and for the attribute that says that it was cut.
+/// The part of [`MAX_BYTES`] that is reserved for the end of the text and for the `truncated` attribute.
 const FOOTER_BYTES: usize = 4_096;
-/// Characters of a name.
+/// The longest name, in characters.
 const MAX_NAME: usize = 150;
-/// Bytes of a line of an email. Mail servers break longer ones anywhere (RFC 5322).
+/// The longest line of an email, in bytes (RFC 5322). Mail servers break longer ones at any byte.
 const MAX_LINE_BYTES: usize = 998;
-/// Characters of a line of running text.
-const LINE: usize = 72;
+/// The width of running text, in characters.
+const LINE_WIDTH: usize = 72;
 
-/// What is published.
+/// The content of one message.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Publication {
-    /// The mail's subject: printable ASCII.
+    /// The subject of the email: printable ASCII.
     pub subject: String,
-    /// The mail's text, or JSON.
+    /// The text of the email, or JSON.
     pub message: String,
-    /// What filter policies see.
+    /// The attributes for filter policies.
     pub attributes: BTreeMap<String, Attribute>,
 }
 
-/// A message attribute, in the shape that the AWS CLI takes.
+/// A message attribute, in the shape that the AWS CLI uses.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Attribute {
@@ -57,7 +58,7 @@ impl Attribute {
     }
 }
 
-/// Renders a digest as one publication. `result` is the run's result for this channel's profiles.
+/// Renders a digest as one message. `result` is the run's result for this channel's profiles.
 #[must_use]
 pub fn render(digest: &Digest, format: SnsFormat, result: RunJson<'_>) -> Message {
     let (mut attributes, profiles_cut) = attributes(digest);
@@ -78,7 +79,7 @@ pub fn render(digest: &Digest, format: SnsFormat, result: RunJson<'_>) -> Messag
     Message { body: json!(publication), entries: digest.entries.len() }
 }
 
-/// The headline as a subject: our own words in ASCII, cut between two parts where it is too long.
+/// Returns the headline as an ASCII subject. One that is too long is cut between two of its parts.
 fn subject(digest: &Digest) -> String {
     let headline = digest.short_headline();
     if headline.len() <= MAX_SUBJECT {
@@ -111,7 +112,7 @@ fn attributes(digest: &Digest) -> (BTreeMap<String, Attribute>, bool) {
     (attributes.into_iter().map(|(name, attribute)| (name.to_owned(), attribute)).collect(), is_cut)
 }
 
-/// The text for a mail program: short lines, an empty line between items, each URL on a line of its own.
+/// Returns the text of an email: short lines, an empty line between items, and each URL on its own line.
 fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
     let mut text = wrapped(&format!("{}.", digest.headline()));
     text += "\n";
@@ -120,7 +121,7 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
         text += "\n\n";
         let until = text::utc(link.until);
         text += &wrapped(&format!("See everything with its pictures, until {until}:"));
-        // On a line of its own and never broken, or mail programs would link a part of it.
+        // The URL is on its own line and never broken, because mail programs would link only a part of it.
         text += &format!("\n{}", link.url);
     }
     let max_bytes = max_bytes - FOOTER_BYTES;
@@ -213,14 +214,14 @@ fn name(outside: &str) -> String {
     shorten(&one_line(outside), MAX_NAME).into_owned()
 }
 
-/// Breaks running text into short lines.
+/// Breaks running text into lines of [`LINE_WIDTH`].
 fn wrapped(text: &str) -> String {
     let mut lines = String::with_capacity(text.len() + 8);
     let mut column = 0;
     for word in text.split(' ') {
         let length = word.chars().count();
         if 0 < column {
-            let breaks = LINE < column + 1 + length;
+            let breaks = LINE_WIDTH < column + 1 + length;
             lines.push(if breaks { '\n' } else { ' ' });
             column = if breaks { 0 } else { column + 1 };
         }
@@ -230,7 +231,7 @@ fn wrapped(text: &str) -> String {
     lines
 }
 
-/// Breaks lines that are too long for an email, after a space if there is one.
+/// Breaks lines that are too long for an email, at a space if there is one.
 fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for mut line in text.split_inclusive('\n') {
@@ -250,7 +251,7 @@ fn folded(text: &str) -> String {
 ///
 /// # Errors
 ///
-/// Says what SNS answered, and with what code.
+/// Returns an error with the code and message of SNS.
 pub async fn deliver(client: &Client, topic: &TopicArn, body: &Value, deadline: Deadline) -> Result<(), SendError> {
     let publication = Publication::deserialize(body).map_err(|error| SendError::permanent(error.to_string()))?;
     let attributes = publication.attributes.iter().filter_map(|(name, attribute)| {
@@ -268,18 +269,18 @@ pub async fn deliver(client: &Client, topic: &TopicArn, body: &Value, deadline: 
         .set_subject(Some(publication.subject.clone()).filter(|subject| !subject.is_empty()))
         .set_message_attributes(Some(attributes.collect()));
     if topic.is_fifo() {
-        // It covers the content: the same text twice is one message, a changed one is another.
+        // The id is a hash of the content, so that SNS drops a repeated message but not a changed one.
         let hash = hex::encode(Sha256::digest(json(&publication)));
         publish = publish.message_group_id(env!("CARGO_PKG_NAME")).message_deduplication_id(hash);
     }
     bounded(deadline, publish.send()).await.map(drop)
 }
 
-/// Proves that a topic is there and may be looked at, and publishes nothing.
+/// Checks that a topic exists and that its attributes can be read, without publishing anything.
 ///
 /// # Errors
 ///
-/// Says what SNS answered, and with what code.
+/// Returns an error with the code and message of SNS.
 pub async fn check(client: &Client, topic: &TopicArn, deadline: Deadline) -> Result<(), SendError> {
     bounded(deadline, client.get_topic_attributes().topic_arn(topic.as_str()).send()).await.map(drop)
 }
@@ -303,7 +304,7 @@ fn describe<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkEr
             let retry_after = || service.raw().headers().get("retry-after").and_then(net::parse_retry_after);
             if is_transient { Retry::from_retry_after(retry_after()) } else { Retry::Never }
         }
-        // No connection could be opened. After any other failure, the message may have arrived.
+        // The connection could not be opened, so the message was not sent. After any other failure it may have arrived.
         SdkError::DispatchFailure(failure) if failure.is_io() => Retry::Backoff,
         _ => Retry::Never,
     };
@@ -337,7 +338,7 @@ mod tests {
         Publication::deserialize(&message.body).expect("a publication")
     }
 
-    /// The documented limits of SNS, which every publication is held against.
+    /// Checks a message against the documented limits of SNS.
     fn check_limits(publication: &Publication) {
         let subject = &publication.subject;
         assert!((1..100).contains(&subject.len()), "{subject}");
@@ -389,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_report_is_linked_on_a_line_of_its_own() {
+    fn the_link_to_the_report_is_on_its_own_line() {
         let mut digest = digest(&survey());
         let url = "https://reports.example/r/token".to_owned();
         digest.report_link = Some(crate::digest::ReportLink { url, until: digest.now });
@@ -401,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted_and_said_to_be_cut() {
+    fn entries_that_do_not_fit_are_counted_and_the_message_is_marked_as_truncated() {
         let survey = survey_of(3_000);
         for format in [SnsFormat::Text, SnsFormat::Json, SnsFormat::AmazonQ] {
             let publication = publication(&survey, format);

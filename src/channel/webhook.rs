@@ -1,4 +1,4 @@
-//! The webhook channel: the run's result, signed as the Standard Webhooks specification says.
+//! The webhook channel: posts the run's result, signed according to the Standard Webhooks specification.
 
 use jiff::Timestamp;
 use reqwest::{Client, StatusCode};
@@ -11,7 +11,7 @@ use crate::config::SecretUrl;
 use crate::digest::Digest;
 use crate::net::{self, Deadline};
 
-/// Bytes of a body: as many as SNS takes, so that one consumer can take either.
+/// The largest body, in bytes. It is the limit of SNS, so that a consumer can accept both.
 const MAX_BYTES: usize = 262_144;
 
 /// Renders a digest: `result` is the run's result for this channel's profiles.
@@ -21,11 +21,11 @@ pub fn render(digest: &Digest, result: RunJson<'_>) -> Message {
     Message { body, entries: digest.entries.len() }
 }
 
-/// Posts one message. `id` is the same for every attempt, so that the other side can tell a repetition.
+/// Posts one message. `id` is the same for every attempt, so that the receiver can recognize a repeated one.
 ///
 /// # Errors
 ///
-/// Says what the endpoint answered; never its URL.
+/// Returns an error with the endpoint's response. It never contains the URL.
 pub async fn deliver(
     http: &Client,
     url: &SecretUrl,
@@ -47,17 +47,18 @@ pub async fn deliver(
         .header(HEADER_WEBHOOK_SIGNATURE, signature)
         .body(payload);
     let answer = net::send_for_status(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?;
-    if answer.status.is_success() { Ok(()) } else { Err(SendError::refused("the webhook", &answer)) }
+    if answer.status.is_success() { Ok(()) } else { Err(SendError::rejected("the webhook", &answer)) }
 }
 
-/// Proves that the endpoint can be reached, and posts nothing: any answer to `HEAD` will do that no broken server gives.
+/// Checks that the endpoint can be reached, without posting anything: any response to `HEAD` except a server error is
+/// enough. A 501 is accepted too, because it only means that `HEAD` is not supported.
 ///
 /// # Errors
 ///
-/// Says why there was no such answer.
+/// Returns an error if there is no response, or a server error.
 pub async fn check(http: &Client, url: &SecretUrl, deadline: Deadline) -> Result<(), SendError> {
     let request = http.head(url.expose().clone());
     let answer = net::send_for_status(request, SEND_TIMEOUT, deadline, super::MAX_ANSWER_BYTES).await?;
     let is_up = !answer.status.is_server_error() || answer.status == StatusCode::NOT_IMPLEMENTED;
-    if is_up { Ok(()) } else { Err(SendError::refused("the webhook", &answer)) }
+    if is_up { Ok(()) } else { Err(SendError::rejected("the webhook", &answer)) }
 }

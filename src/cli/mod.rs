@@ -26,7 +26,7 @@ use output::{print, print_stderr};
 use progress::Progress;
 
 use crate::cli::demo::DemoError;
-use crate::cli::run::{Done, NoRun};
+use crate::cli::run::{CompletedRun, StartError};
 use crate::cli::terminal::TerminalStyle;
 use crate::config::{CONFIG_VARIABLE, InvalidConfiguration};
 use crate::model::Status;
@@ -65,7 +65,7 @@ impl Exit {
 #[derive(Debug, thiserror::Error)]
 enum CliError {
     #[error(transparent)]
-    NoRun(#[from] NoRun),
+    StartError(#[from] StartError),
     #[error("{0}")]
     Usage(String),
     #[error("the demo failed: {0}")]
@@ -78,21 +78,21 @@ impl CliError {
     /// Prints the error to standard error, with each configuration error on its own line.
     fn report(&self) -> Exit {
         match self {
-            Self::NoRun(NoRun::Configuration(invalid)) if invalid.is_transient() => {
+            Self::StartError(StartError::Configuration(invalid)) if invalid.is_transient() => {
                 print_stderr("error: the configuration cannot be read at this time:");
                 print_faults(invalid);
                 Exit::Failed
             }
-            Self::NoRun(NoRun::Configuration(invalid)) => {
+            Self::StartError(StartError::Configuration(invalid)) => {
                 print_stderr("error: the configuration is invalid:");
                 print_faults(invalid);
                 Exit::Invalid
             }
-            Self::NoRun(NoRun::Command(_)) | Self::Usage(_) | Self::Demo(DemoError::NotEmpty(_)) => {
+            Self::StartError(StartError::Command(_)) | Self::Usage(_) | Self::Demo(DemoError::NotEmpty(_)) => {
                 print_stderr(&format!("error: {}", one_line(&self.to_string())));
                 Exit::Invalid
             }
-            Self::NoRun(NoRun::Client(_)) | Self::Demo(_) | Self::Output(..) => {
+            Self::StartError(StartError::Client(_)) | Self::Demo(_) | Self::Output(..) => {
                 print_stderr(&format!("error: {}", one_line(&self.to_string())));
                 Exit::Failed
             }
@@ -154,7 +154,7 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, CliError> {
 }
 
 /// Runs a command with the given configuration and shows the progress.
-async fn execute(setup: &Setup, command: &Command, environment: Environment) -> Result<Done, CliError> {
+async fn execute(setup: &Setup, command: &Command, environment: Environment) -> Result<CompletedRun, CliError> {
     let progress = Progress::hidden();
     log::init(setup.verbose, &progress);
     let environment = match &setup.config {
@@ -162,15 +162,15 @@ async fn execute(setup: &Setup, command: &Command, environment: Environment) -> 
         None => environment,
     };
     let done = if command.action == Action::Test {
-        run::carry_out(command, &environment, &()).await
+        run::execute(command, &environment, &()).await
     } else {
-        run::carry_out(command, &environment, &progress).await
+        run::execute(command, &environment, &progress).await
     };
     progress.end();
     Ok(done?)
 }
 
-fn show(done: &Done, format: ResultFormat, table: impl Fn(&Done) -> String) -> Result<Exit, CliError> {
+fn show(done: &CompletedRun, format: ResultFormat, table: impl Fn(&CompletedRun) -> String) -> Result<Exit, CliError> {
     let text = match format {
         ResultFormat::Table => table(done),
         ResultFormat::Json => format!("{}\n", done.result.to_json()),
@@ -184,7 +184,7 @@ fn show(done: &Done, format: ResultFormat, table: impl Fn(&Done) -> String) -> R
 /// error, and nobody may ever open a report that was written to a file.
 fn warn_about(result: &RunResult, is_table: bool) {
     if !(is_table && std::io::stdout().is_terminal()) {
-        for line in table::complaints(result) {
+        for line in table::warnings(result) {
             print_stderr(&line);
         }
     }
@@ -201,7 +201,7 @@ async fn report(args: &ReportArgs, environment: Environment, terminal: TerminalS
         })?,
     };
     let done = execute(&args.setup, &args.command(), environment).await?;
-    let Done { result, question, .. } = &done;
+    let CompletedRun { result, question, .. } = &done;
     let terminal = if file.is_some() { TerminalStyle::plain() } else { terminal };
     let text = match format.shared() {
         None => table::report(result, question, terminal),

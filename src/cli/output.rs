@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Writes to standard output. A closed pipe is not an error: the reader, for example `head`, wants no more.
+/// Writes to standard output. A closed pipe is not an error: the reader, for example `head`, needs no more output.
 pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::run::Watcher;
+use crate::cli::run::ProgressListener;
 
 /// A bar that counts the checked profiles. It disappears when all are checked.
 #[derive(Clone, Debug)]
@@ -25,9 +25,9 @@ impl Progress {
     }
 }
 
-impl Watcher for Progress {
+impl ProgressListener for Progress {
     /// Shows the bar. A single profile needs none.
-    fn begins(&self, profiles: usize) {
+    fn on_start(&self, profiles: usize) {
         if profiles < 2 {
             return;
         }
@@ -40,7 +40,7 @@ impl Watcher for Progress {
         self.0.tick();
     }
 
-    fn looked_at(&self) {
+    fn on_scanned(&self) {
         self.0.inc(1);
         if self.0.length().is_some_and(|length| length <= self.0.position()) {
             self.end();

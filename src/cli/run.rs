@@ -1,4 +1,4 @@
-//! A single run of a process that ends with it: what a terminal asks for, without Lambda around it.
+//! Executes one command in this process, without Lambda.
 
 use uuid::Uuid;
 
@@ -9,60 +9,64 @@ use crate::net::{self, Deadline};
 use crate::report::Question;
 use crate::run::command::{Command, InvalidEvent};
 use crate::run::execute::{MAX_RUN, beat, now, run};
-use crate::run::loaded::{Origin, Renewal};
+use crate::run::loaded::{ConfigReload, ConfigSource};
 use crate::run::result::RunResult;
-use crate::run::services::Network;
+use crate::run::services::LiveServices;
 
-/// Hears of a run's progress.
-pub trait Watcher: Sync {
-    /// The run begins to look at so many profiles.
-    fn begins(&self, _profiles: usize) {}
+/// Receives the progress of a run.
+pub trait ProgressListener: Sync {
+    /// Called when the run begins to scan this many profiles.
+    fn on_start(&self, _profiles: usize) {}
 
-    /// A profile was looked at.
-    fn looked_at(&self) {}
+    /// Called after each scanned profile.
+    fn on_scanned(&self) {}
 }
 
-/// Nobody waits.
-impl Watcher for () {}
+/// Ignores the progress.
+impl ProgressListener for () {}
 
-/// A run that is over.
+/// A completed run.
 #[derive(Debug)]
-pub struct Done {
-    /// What it found and did.
+pub struct CompletedRun {
+    /// Its result.
     pub result: RunResult,
-    /// What a report of it was asked for.
+    /// The parameters for a report of it.
     pub question: Question,
-    /// The names of the profiles that it was about.
+    /// The names of the profiles that it covered.
     pub profiles: Vec<String>,
     /// Whether the configuration has a ledger.
     pub has_ledger: bool,
 }
 
-/// Why there was no run.
+/// The reasons why a run could not start.
 #[derive(Debug, thiserror::Error)]
-pub enum NoRun {
-    /// The configuration is refused, or cannot be read.
+pub enum StartError {
+    /// The configuration is invalid or cannot be read.
     #[error(transparent)]
     Configuration(#[from] InvalidConfiguration),
-    /// The command names what is not there.
+    /// The command names a profile or channel that does not exist.
     #[error(transparent)]
     Command(#[from] InvalidEvent),
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made: {0}")]
+    /// The HTTP client cannot be created.
+    #[error("the HTTP client cannot be created: {0}")]
     Client(#[from] reqwest::Error),
 }
 
-/// Reads the configuration, carries out a command as the function does, and tells the heartbeat as it does.
+/// Reads the configuration, executes a command and calls the heartbeat, as the function does.
 ///
 /// # Errors
 ///
-/// See [`NoRun`]; a run that failed has a result.
-pub async fn carry_out(command: &Command, environment: &Environment, watcher: &impl Watcher) -> Result<Done, NoRun> {
+/// See [`StartError`]. A run that fails is not an error: it has a result.
+pub async fn execute(
+    command: &Command,
+    environment: &Environment,
+    listener: &impl ProgressListener,
+) -> Result<CompletedRun, StartError> {
     let aws = Aws::new(net::client_from_environment(environment)?, environment.clone());
     let deadline = Deadline::after(MAX_RUN);
-    let origin = Origin { environment, aws: &aws, now: now() };
-    let ready = origin.read(deadline).await?;
-    let plan = command.plan(&ready.config)?;
+    let source = ConfigSource { environment, aws: &aws, now: now() };
+    let loaded = source.read(deadline).await?;
+    let plan = command.plan(&loaded.config)?;
 
     let profiles: Vec<_> = plan.profiles.iter().map(|profile| profile.name.to_string()).collect();
     let thresholds = plan.channels.iter().flat_map(|channel| channel.thresholds.iter());
@@ -70,19 +74,19 @@ pub async fn carry_out(command: &Command, environment: &Environment, watcher: &i
         horizon: plan.within.clone().or_else(|| thresholds.max().cloned()),
         within: plan.within.clone(),
         profiles: command.profiles.clone().unwrap_or_default(),
-        // A page that is a file has nobody to ask for another format.
+        // A page in a file cannot link to the other formats.
         is_signed: true,
     };
     let is_whole_alert = plan.is_whole_alert;
-    watcher.begins(profiles.len());
-    let renewal = Renewal::new(origin);
-    let looked_at = || watcher.looked_at();
-    let network = Network { looked_at: &looked_at, ..Network::new(&ready, &renewal) };
-    let result = run(Uuid::new_v4().to_string(), origin.now, plan, network, deadline).await;
+    listener.on_start(profiles.len());
+    let reload = ConfigReload::new(source);
+    let on_scanned = || listener.on_scanned();
+    let services = LiveServices { on_scanned: &on_scanned, ..LiveServices::new(&loaded, &reload) };
+    let result = run(Uuid::new_v4().to_string(), source.now, plan, services, deadline).await;
     if is_whole_alert && !result.is_busy() {
-        beat(&result, &ready, deadline).await;
+        beat(&result, &loaded, deadline).await;
     }
-    Ok(Done { result, question, profiles, has_ledger: ready.config.ledger.is_some() })
+    Ok(CompletedRun { result, question, profiles, has_ledger: loaded.config.ledger.is_some() })
 }
 
 #[cfg(test)]
@@ -98,22 +102,22 @@ mod tests {
 
     #[derive(Default)]
     struct Counts {
-        begun: AtomicUsize,
-        looked_at: AtomicUsize,
+        started: AtomicUsize,
+        scanned: AtomicUsize,
     }
 
-    impl Watcher for Counts {
-        fn begins(&self, profiles: usize) {
-            self.begun.fetch_add(profiles, Ordering::Relaxed);
+    impl ProgressListener for Counts {
+        fn on_start(&self, profiles: usize) {
+            self.started.fetch_add(profiles, Ordering::Relaxed);
         }
 
-        fn looked_at(&self) {
-            self.looked_at.fetch_add(1, Ordering::Relaxed);
+        fn on_scanned(&self) {
+            self.scanned.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     #[tokio::test]
-    async fn whoever_waits_hears_of_each_profile_once_the_failing_ones_too() {
+    async fn the_listener_is_called_once_for_each_profile_even_if_it_fails() {
         let ayrshare = AyrshareStandIn::start("API-KEY").await.expect("a port");
         for key in ["KEY-A", "KEY-B"] {
             ayrshare.gallery(Some(key), &[]);
@@ -125,7 +129,7 @@ mod tests {
             "profiles": profiles,
             "channels": [{"name": "a", "type": "sns", "topic_arn": "arn:aws:sns:eu-central-1:123456789012:alerts"}],
         });
-        let path = std::env::temp_dir().join(format!("media-expiry-alerts-once-{}.json", std::process::id()));
+        let path = std::env::temp_dir().join(format!("media-expiry-alerts-run-{}.json", std::process::id()));
         std::fs::write(&path, document.to_string()).expect("a file");
         let environment = Environment::of([
             ("MEDIA_ALERTS_CONFIG", path.to_str().expect("text")),
@@ -136,11 +140,11 @@ mod tests {
         let profiles = Some(vec!["A".to_owned(), "B".to_owned()]);
         let command = Command { action: Action::Report, profiles, ..Command::default() };
         let counts = Counts::default();
-        let done = carry_out(&command, &environment, &counts).await;
+        let done = execute(&command, &environment, &counts).await;
         std::fs::remove_file(&path).expect("the file is ours");
 
         let done = done.expect("a run");
         assert_eq!((done.result.status, done.profiles), (Status::Partial, vec!["A".to_owned(), "B".to_owned()]));
-        assert_eq!((counts.begun.into_inner(), counts.looked_at.into_inner()), (2, 2));
+        assert_eq!((counts.started.into_inner(), counts.scanned.into_inner()), (2, 2));
     }
 }

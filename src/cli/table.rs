@@ -1,4 +1,4 @@
-//! What people read in a terminal. Pure: a result in, text out, as wide as the window.
+//! Renders results as text for a terminal, within its width. Pure.
 
 use std::collections::HashSet;
 
@@ -13,23 +13,23 @@ use crate::model::{FailedProfile, Failure, Item, MediaAtRisk, Part, PostAtRisk, 
 use crate::report::{self, Question, Report};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
 
-/// A window that is narrower has no room for columns: the name has a line of its own.
-const LEAST_FOR_COLUMNS: usize = 72;
-/// The most columns of a profile's name.
+/// Narrower terminals have no room for columns, so each name gets its own line.
+const MIN_WIDTH_FOR_COLUMNS: usize = 72;
+/// The width limit of the profile column.
 const MAX_PROFILE: usize = 24;
-/// The most characters of a name where nothing limits its columns.
+/// The longest name, in characters, if the width is unlimited.
 const MAX_NAME: usize = 160;
-/// Files of one post that are shown.
+/// How many files of a post are shown.
 const MAX_POST_FILES: usize = 4;
-/// Profiles that standard error names.
-const MAX_COMPLAINTS: usize = 20;
-/// What sets a row in.
+/// How many profiles the warnings name.
+const MAX_WARNINGS: usize = 20;
+/// The left margin of a row.
 const INDENT: &str = "  ";
 
-/// What a report shows: the most urgent first, and at the end, where a terminal stops, what could not be checked.
-pub fn report(result: &RunResult, question: &Question, look: TerminalStyle) -> String {
+/// Renders a report: the most urgent entries first, and at the end, because that stays visible, what could not be checked.
+pub fn report(result: &RunResult, question: &Question, terminal: TerminalStyle) -> String {
     let survey = &result.survey;
-    let mut rows = Rows::new(look, survey.now);
+    let mut rows = Rows::new(terminal, survey.now);
     if !survey.posts_at_risk.is_empty() {
         rows.heading(&Urgency::PostAtRisk, survey.posts_at_risk.len());
         rows.columns(["DUE", "UTC", "PROFILE", "POST"]);
@@ -48,119 +48,119 @@ pub fn report(result: &RunResult, question: &Question, look: TerminalStyle) -> S
         }
     }
     let mut text = rows.text();
-    text += &unchecked(result, look);
-    text += &ledger(result, look);
-    text += &totals(result, question, look);
+    text += &unchecked(result, terminal);
+    text += &ledger(result, terminal);
+    text += &totals(result, question, terminal);
     text
 }
 
-/// What became of an alert or of samples: what each channel was told, or would be.
-pub fn sent(result: &RunResult, question: &Question, look: TerminalStyle) -> String {
+/// Renders the result of an alert run or a test: what each channel was sent, or would be sent.
+pub fn sent(result: &RunResult, question: &Question, terminal: TerminalStyle) -> String {
     let mut text = String::new();
     for channel in result.channels.iter().filter(|channel| !channel.payloads.is_empty()) {
-        text += &payloads(channel, look.for_prose());
+        text += &payloads(channel, terminal.for_prose());
     }
-    text += &channels(&result.channels, look);
-    text += &unchecked(result, look);
-    text += &ledger(result, look);
+    text += &channels(&result.channels, terminal);
+    text += &unchecked(result, terminal);
+    text += &ledger(result, terminal);
     if result.is_busy() {
-        let busy = "Another run is under way, so this one did nothing. Its lease ends with it.";
-        return format!("{text}\n{}\n", look.yellow(busy));
+        let busy = "Another run is in progress, so this one did nothing.";
+        return format!("{text}\n{}\n", terminal.yellow(busy));
     }
     if result.action != crate::run::command::Action::Test {
-        text += &totals(result, question, look);
+        text += &totals(result, question, terminal);
     }
     text
 }
 
-/// What a check proved: each profile, each channel, the ledger.
-pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: TerminalStyle) -> String {
-    let mut text = format!("{}\n", look.bold("Profiles"));
+/// Renders the result of a check: each profile, each channel and the ledger.
+pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, terminal: TerminalStyle) -> String {
+    let mut text = format!("{}\n", terminal.bold("Profiles"));
     let failures = result.survey.failed();
     for profile in profiles {
         let failed = failures.iter().find(|failed| failed.profile.as_str() == profile);
         let reason = failed.map(why);
-        text += &line(&one_line(profile), "ok", reason.as_deref(), look);
+        text += &line(&one_line(profile), "ok", reason.as_deref(), terminal);
     }
-    text += &format!("\n{}\n", look.bold("Channels"));
+    text += &format!("\n{}\n", terminal.bold("Channels"));
     for channel in &result.channels {
         let label = format!("{} ({})", one_line(&channel.name), channel.kind);
         let failed =
             (channel.outcome == Outcome::Failed).then(|| channel.error.as_deref().unwrap_or("no reason given"));
-        text += &line(&label, "ok", failed, look);
+        text += &line(&label, "ok", failed, terminal);
     }
     if has_ledger {
-        text += &format!("\n{}\n", look.bold("Ledger"));
-        text += &line("ledger", "ok", result.ledger_error.as_deref(), look);
+        text += &format!("\n{}\n", terminal.bold("Ledger"));
+        text += &line("ledger", "ok", result.ledger_error.as_deref(), terminal);
     }
     text
 }
 
-/// `  ok      Acme Coffee`, or `  failed  Acme Coffee` and below it why.
-fn line(label: &str, well: &str, failed: Option<&str>, look: TerminalStyle) -> String {
-    let label = fit(label, look.columns.saturating_sub(10).min(MAX_NAME)).into_owned();
+/// Returns `  ok      Acme Coffee`, or `  failed  Acme Coffee` with the reason below it.
+fn line(label: &str, ok: &str, failed: Option<&str>, terminal: TerminalStyle) -> String {
+    let label = fit(label, terminal.columns.saturating_sub(10).min(MAX_NAME)).into_owned();
     match failed {
-        None => format!("{INDENT}{}  {label}\n", look.green(&pad(well, 6))),
+        None => format!("{INDENT}{}  {label}\n", terminal.green(&pad(ok, 6))),
         Some(reason) => {
-            format!("{INDENT}{}  {label}\n{}", look.red("failed"), set_in(reason, 10, look))
+            format!("{INDENT}{}  {label}\n{}", terminal.red("failed"), indented(reason, 10, terminal))
         }
     }
 }
 
-/// Text in lines of their own, so many columns from the left.
-fn set_in(text: &str, columns: usize, look: TerminalStyle) -> String {
-    let width = sentence(look).saturating_sub(columns);
+/// Wraps text and indents it by this many columns.
+fn indented(text: &str, columns: usize, terminal: TerminalStyle) -> String {
+    let width = sentence_width(terminal).saturating_sub(columns);
     wrap(&one_line(text), width).iter().map(|line| format!("{}{line}\n", " ".repeat(columns))).collect()
 }
 
-/// How wide sentences are set.
-fn sentence(look: TerminalStyle) -> usize {
-    look.for_prose().columns
+/// Returns the width of sentences.
+fn sentence_width(terminal: TerminalStyle) -> usize {
+    terminal.for_prose().columns
 }
 
-fn channels(channels: &[ChannelResult], look: TerminalStyle) -> String {
+fn channels(channels: &[ChannelResult], terminal: TerminalStyle) -> String {
     let widest = channels.iter().map(|channel| one_line(&channel.name).width()).max().unwrap_or_default();
-    let width = widest.min(look.columns / 3);
+    let width = widest.min(terminal.columns / 3);
     let mut text = String::new();
     for channel in channels {
         let name = pad(&fit(&one_line(&channel.name), width), width);
         let messages = count(channel.messages, "message");
         let outcome = match channel.outcome {
-            Outcome::Delivered if channel.announced == 0 => look.green(&format!("delivered in {messages}")),
+            Outcome::Delivered if channel.announced == 0 => terminal.green(&format!("delivered in {messages}")),
             Outcome::Delivered => {
                 let things = if channel.announced == 1 { "file or post" } else { "files and posts" };
-                look.green(&format!("told of {} {things} in {messages}", number(channel.announced)))
+                terminal.green(&format!("announced {} {things} in {messages}", number(channel.announced)))
             }
-            Outcome::NothingDue => look.faint("nothing new to say"),
+            Outcome::NothingDue => terminal.faint("nothing new"),
             Outcome::DryRun => format!("would be sent {}", count(channel.payloads.len(), "message")),
-            Outcome::Failed => look.red("failed"),
-            Outcome::Reachable => look.green("ok"),
-            Outcome::Busy => look.yellow("not served"),
+            Outcome::Failed => terminal.red("failed"),
+            Outcome::Reachable => terminal.green("ok"),
+            Outcome::Busy => terminal.yellow("not sent"),
         };
         text += &format!("{INDENT}{name}  {outcome}\n");
         if let Some(error) = &channel.error {
-            text += &set_in(error, INDENT.len() + width + 2, look);
+            text += &indented(error, INDENT.len() + width + 2, terminal);
         }
     }
     text
 }
 
-/// What a dry run would send, as it would be read.
-fn payloads(channel: &ChannelResult, look: TerminalStyle) -> String {
+/// Renders the messages that a dry run would send.
+fn payloads(channel: &ChannelResult, terminal: TerminalStyle) -> String {
     let mut text = String::new();
     for (index, payload) in channel.payloads.iter().enumerate() {
         let part = match channel.payloads.len() {
             1 => String::new(),
             all => format!(", {} of {all}", index + 1),
         };
-        text += &format!("{}\n\n", look.rule(&format!("{} ({}){part}", one_line(&channel.name), channel.kind)));
+        text += &format!("{}\n\n", terminal.rule(&format!("{} ({}){part}", one_line(&channel.name), channel.kind)));
         match (channel.kind, payload["message"].as_str()) {
-            ("slack", _) => text += &slack_message(payload, look),
+            ("slack", _) => text += &slack_message(payload, terminal),
             (_, Some(message)) => {
                 let subject = one_line(payload["subject"].as_str().unwrap_or_default());
-                text += &format!("{INDENT}{} {}\n\n", look.faint("Subject:"), look.bold(&subject));
+                text += &format!("{INDENT}{} {}\n\n", terminal.faint("Subject:"), terminal.bold(&subject));
                 for line in message.lines() {
-                    text += format!("{INDENT}{} {}", look.faint("│"), visible(line)).trim_end();
+                    text += format!("{INDENT}{} {}", terminal.faint("│"), visible(line)).trim_end();
                     text.push('\n');
                 }
             }
@@ -171,22 +171,23 @@ fn payloads(channel: &ChannelResult, look: TerminalStyle) -> String {
     text
 }
 
-/// What could not be looked at. Silence about it would say that all is well.
-fn unchecked(result: &RunResult, look: TerminalStyle) -> String {
+/// Renders what could not be checked.
+fn unchecked(result: &RunResult, terminal: TerminalStyle) -> String {
     let failed = result.survey.failed();
     if failed.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n{}\n", look.red("Could not be checked"));
+    let mut text = format!("\n{}\n", terminal.red("Could not be checked"));
     for failed in &failed {
-        let name = fit(&one_line(failed.profile.as_str()), look.columns.saturating_sub(2).min(MAX_NAME)).into_owned();
-        text += &format!("{INDENT}{}\n", look.bold(&name));
-        text += &set_in(&why(failed), 4, look);
+        let name =
+            fit(&one_line(failed.profile.as_str()), terminal.columns.saturating_sub(2).min(MAX_NAME)).into_owned();
+        text += &format!("{INDENT}{}\n", terminal.bold(&name));
+        text += &indented(&why(failed), 4, terminal);
     }
     text
 }
 
-/// Why, in words, and then what Ayrshare said, for whoever has to mend it.
+/// Returns the reason as text, followed by Ayrshare's message for whoever has to fix the problem.
 fn why(failed: &FailedProfile) -> String {
     let part = digest::unchecked_part(failed.what);
     let Failure { kind, message, .. } = &failed.failure;
@@ -197,61 +198,61 @@ fn why(failed: &FailedProfile) -> String {
     }
 }
 
-fn ledger(result: &RunResult, look: TerminalStyle) -> String {
+fn ledger(result: &RunResult, terminal: TerminalStyle) -> String {
     let Some(error) = &result.ledger_error else { return String::new() };
-    format!("\n{}\n{}", look.red("The ledger failed"), set_in(error, 2, look))
+    format!("\n{}\n{}", terminal.red("The ledger failed"), indented(error, 2, terminal))
 }
 
-/// The last lines, where nobody misses them.
-fn totals(result: &RunResult, question: &Question, look: TerminalStyle) -> String {
+/// Renders the totals. They are the last lines because those stay visible in a terminal.
+fn totals(result: &RunResult, question: &Question, terminal: TerminalStyle) -> String {
     let survey = &result.survey;
     let report = Report::new(survey);
     let headline = format!("{}.", report::headline(&report, question));
-    let coverage = format!("Looked at {} on {}.", report::coverage(&report), utc(survey.now));
-    let lines = |text: &str| wrap(text, sentence(look)).join("\n");
+    let coverage = format!("Checked {} at {}.", report::coverage(&report), utc(survey.now));
+    let lines = |text: &str| wrap(text, sentence_width(terminal)).join("\n");
     let is_clear = survey.items.is_empty() && survey.posts_at_risk.is_empty() && report.failed.is_empty();
     let headline = lines(&headline);
-    let headline = if is_clear { look.green(&headline) } else { look.bold(&headline) };
-    let mut text = format!("\n{headline}\n{}\n", look.faint(&lines(&coverage)));
+    let headline = if is_clear { terminal.green(&headline) } else { terminal.bold(&headline) };
+    let mut text = format!("\n{headline}\n{}\n", terminal.faint(&lines(&coverage)));
     let unread = survey.configured().saturating_sub(survey.checked());
     if 0 < unread {
         let all = count(survey.configured(), "profile");
         let warning = format!("{unread} of {all} could not be checked: more may expire than is shown here.");
-        text += &format!("{}\n", look.red(&lines(&warning)));
+        text += &format!("{}\n", terminal.red(&lines(&warning)));
     } else if !report.failed.is_empty() {
         let profiles: HashSet<_> = report.failed.iter().map(|failed| &failed.profile).collect();
         let of = count(profiles.len(), "profile");
         let has_dates = report.failed.iter().any(|failed| failed.what == Part::Dates);
         let what = if has_dates { "Some dates or scheduled posts" } else { "The scheduled posts" };
         let warning = format!("{what} of {of} could not be checked: more may fail than is shown here.");
-        text += &format!("{}\n", look.red(&lines(&warning)));
+        text += &format!("{}\n", terminal.red(&lines(&warning)));
     }
     text
 }
 
-/// What standard error is told of a result that a file or another program gets.
-pub fn complaints(result: &RunResult) -> Vec<String> {
+/// Returns the errors and warnings of a run, for standard error.
+pub fn warnings(result: &RunResult) -> Vec<String> {
     let mut lines = Vec::new();
     if result.status == Status::Failed {
         lines.push(format!("error: the run failed: {}", one_line(&result.failure_in_words())));
     } else if result.is_busy() {
-        lines.push("warning: another run is under way, so this one did nothing".to_owned());
+        lines.push("warning: another run is in progress, so this one did nothing".to_owned());
     }
     let failed = result.survey.failed();
-    lines.extend(failed.iter().take(MAX_COMPLAINTS).map(|failed| {
+    lines.extend(failed.iter().take(MAX_WARNINGS).map(|failed| {
         let profile = one_line(failed.profile.as_str());
         let what = if failed.what == Part::Media { " could not be checked" } else { "" };
         format!("warning: {}{what}: {}", shorten(&profile, 100), digest::reason(failed))
     }));
-    if MAX_COMPLAINTS < failed.len() {
-        lines.push(format!("warning: and {} more", count(failed.len() - MAX_COMPLAINTS, "profile")));
+    if MAX_WARNINGS < failed.len() {
+        lines.push(format!("warning: and {} more", count(failed.len() - MAX_WARNINGS, "profile")));
     }
     lines
 }
 
-/// Rows of four columns, which all sections share.
+/// The rows of all sections. They share the widths of their four columns.
 struct Rows {
-    look: TerminalStyle,
+    terminal: TerminalStyle,
     now: Timestamp,
     lines: Vec<Line>,
 }
@@ -260,7 +261,7 @@ enum Line {
     Heading(String),
     Columns([&'static str; 4]),
     Row(Row),
-    /// What belongs to the row above.
+    /// A detail of the row above.
     Below(String),
 }
 
@@ -273,15 +274,15 @@ struct Row {
 }
 
 impl Rows {
-    fn new(look: TerminalStyle, now: Timestamp) -> Self {
-        Self { look, now, lines: Vec::new() }
+    fn new(terminal: TerminalStyle, now: Timestamp) -> Self {
+        Self { terminal, now, lines: Vec::new() }
     }
 
     fn heading(&mut self, urgency: &Urgency, rows: usize) {
         let heading = format!("{}: {}", urgency.heading(), number(rows));
         self.lines.push(Line::Heading(match urgency {
-            Urgency::PostAtRisk | Urgency::Expired => self.look.red(&heading),
-            Urgency::Within(_) | Urgency::Undated => self.look.bold(&heading),
+            Urgency::PostAtRisk | Urgency::Expired => self.terminal.red(&heading),
+            Urgency::Within(_) | Urgency::Undated => self.terminal.bold(&heading),
         }));
     }
 
@@ -293,10 +294,10 @@ impl Rows {
         let left = item.remaining(self.now);
         self.lines.push(Line::Row(Row {
             distance: match left {
-                // What expires at this very moment has expired.
+                // A file that expires at this very moment counts as expired.
                 Some(left) if left.is_zero() && item.state == State::Expired => "just now".to_owned(),
                 Some(left) => distance(left),
-                None => "nobody knows".to_owned(),
+                None => "unknown".to_owned(),
             },
             exact: item.media.expires_at.map(exact).unwrap_or_default(),
             profile: one_line(item.profile.as_str()),
@@ -313,9 +314,7 @@ impl Rows {
         let text = if text.is_empty() { "a post without text".to_owned() } else { format!("“{text}”") };
         let name = if platforms.is_empty() { text } else { format!("{text} on {platforms}") };
         self.lines.push(Line::Row(Row {
-            distance: post
-                .scheduled_at
-                .map_or_else(|| "nobody knows".to_owned(), |due| distance(due.duration_since(now))),
+            distance: post.scheduled_at.map_or_else(|| "unknown".to_owned(), |due| distance(due.duration_since(now))),
             exact: post.scheduled_at.map(exact).unwrap_or_default(),
             profile: one_line(post.profile.as_str()),
             name,
@@ -331,18 +330,18 @@ impl Rows {
     }
 
     fn text(&self) -> String {
-        let has_columns = LEAST_FOR_COLUMNS <= self.look.columns;
+        let has_columns = MIN_WIDTH_FOR_COLUMNS <= self.terminal.columns;
         let widest = |column: fn(&Row) -> &str| {
             let rows = self.lines.iter().filter_map(|line| if let Line::Row(row) = line { Some(row) } else { None });
             rows.map(|row| column(row).width()).max().unwrap_or_default()
         };
         let distance = widest(|row| &row.distance).max("EXPIRES".len());
         let exact = widest(|row| &row.exact).max("UTC".len());
-        let profile = widest(|row| &row.profile).max("PROFILE".len()).min(MAX_PROFILE.min(self.look.columns / 5));
+        let profile = widest(|row| &row.profile).max("PROFILE".len()).min(MAX_PROFILE.min(self.terminal.columns / 5));
         let before = INDENT.len() + distance + 2 + exact + 2 + profile + 2;
         let cut = |name: &str, before: usize| {
             let name = shorten(name, MAX_NAME);
-            fit(&name, self.look.columns.saturating_sub(before)).into_owned()
+            fit(&name, self.terminal.columns.saturating_sub(before)).into_owned()
         };
 
         let mut text = String::new();
@@ -353,7 +352,7 @@ impl Rows {
                 Line::Columns(_) if !has_columns => continue,
                 Line::Columns([a, b, c, d]) => {
                     let line = format!("{}  {}  {}  {d}", pad(a, distance), pad(b, exact), pad(c, profile));
-                    format!("{INDENT}{}", self.look.faint(&line))
+                    format!("{INDENT}{}", self.terminal.faint(&line))
                 }
                 Line::Row(row) if has_columns => {
                     let when = self.paint(&pad(&row.distance, distance), &row.urgency);
@@ -366,7 +365,7 @@ impl Rows {
                     } else {
                         format!("{}, {} UTC", row.distance, row.exact)
                     };
-                    let when = fit(&when, self.look.columns.saturating_sub(4)).into_owned();
+                    let when = fit(&when, self.terminal.columns.saturating_sub(4)).into_owned();
                     format!(
                         "{INDENT}{}\n    {}\n    {}",
                         cut(&row.name, INDENT.len()),
@@ -376,7 +375,7 @@ impl Rows {
                 }
                 Line::Below(what) => {
                     let before = if has_columns { before } else { 4 };
-                    format!("{}{}", " ".repeat(before), self.look.faint(&cut(&format!("└ {what}"), before)))
+                    format!("{}{}", " ".repeat(before), self.terminal.faint(&cut(&format!("└ {what}"), before)))
                 }
             };
             text.push('\n');
@@ -386,14 +385,14 @@ impl Rows {
 
     fn paint(&self, text: &str, urgency: &Urgency) -> String {
         match urgency {
-            Urgency::PostAtRisk | Urgency::Expired => self.look.red(text),
-            Urgency::Within(_) => self.look.yellow(text),
-            Urgency::Undated => self.look.faint(text),
+            Urgency::PostAtRisk | Urgency::Expired => self.terminal.red(text),
+            Urgency::Within(_) => self.terminal.yellow(text),
+            Urgency::Undated => self.terminal.faint(text),
         }
     }
 }
 
-/// Why a post will fail: the state first, because the name may be cut.
+/// Returns why a post will fail. The reason comes before the name, because the name may be cut off.
 fn lacking(media: &MediaAtRisk, now: Timestamp) -> String {
     let label = media.label();
     let label = if label.is_empty() { "a file without a name" } else { &label };
@@ -410,7 +409,7 @@ fn lacking(media: &MediaAtRisk, now: Timestamp) -> String {
     }
 }
 
-/// A moment in UTC, which the column's head says.
+/// Formats a time without its zone. The heading of the column says UTC.
 fn exact(at: Timestamp) -> String {
     utc(at).trim_end_matches(" UTC").to_owned()
 }
@@ -436,11 +435,11 @@ mod tests {
         Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: true }
     }
 
-    fn look(columns: usize) -> TerminalStyle {
+    fn terminal(columns: usize) -> TerminalStyle {
         TerminalStyle { is_styled: false, columns }
     }
 
-    fn told(outcome: Outcome) -> ChannelResult {
+    fn channel_result(outcome: Outcome) -> ChannelResult {
         ChannelResult {
             name: "social-team".into(),
             kind: "slack",
@@ -454,70 +453,73 @@ mod tests {
 
     #[test]
     fn a_report_of_everything() {
-        insta::assert_snapshot!("a_table_of_everything", report(&result(survey()), &question(), look(90)));
-        insta::assert_snapshot!("a_narrow_table_of_everything", report(&result(survey()), &question(), look(40)));
+        insta::assert_snapshot!("a_table_of_everything", report(&result(survey()), &question(), terminal(90)));
+        insta::assert_snapshot!("a_narrow_table_of_everything", report(&result(survey()), &question(), terminal(40)));
     }
 
     #[test]
-    fn a_report_of_nothing_says_what_it_is_about() {
+    fn an_empty_report_says_all_clear_only_if_everything_was_checked() {
         let nothing = survey_of(0);
-        let text = report(&result(nothing.clone()), &question(), look(80));
+        let text = report(&result(nothing.clone()), &question(), terminal(80));
         let expected = "\nAll clear: no file expires within 7 days.\n\
-                        Looked at the profile, 40 files (1 ignored) on 2026-11-23 06:00 UTC.\n";
+                        Checked the profile, 40 files (1 ignored) at 2026-11-23 06:00 UTC.\n";
         assert_eq!(text, expected);
 
         let mut nobody = result(nothing);
         Arc::make_mut(&mut nobody.survey).profiles[0].failed =
             Some(result(survey()).survey.failed()[0].failure.clone());
-        let text = report(&nobody, &question(), look(80));
+        let text = report(&nobody, &question(), terminal(80));
         assert!(!text.contains("All clear") && text.contains("1 of 1 profile could not be checked"), "{text}");
     }
 
     #[test]
-    fn colours_are_for_terminals() {
+    fn colours_are_only_used_in_terminals() {
         let text = report(&result(survey()), &question(), TerminalStyle { is_styled: true, columns: 90 });
         assert!(text.contains("\u{1b}[1;31mCould not be checked\u{1b}[0m"), "{text}");
     }
 
     #[test]
-    fn each_channel_has_its_line() {
+    fn each_channel_has_a_line() {
         let mut result = result(survey());
         result.channels = vec![
-            ChannelResult { announced: 1_204, messages: 2, ..told(Outcome::Delivered) },
-            ChannelResult { error: Some("Slack answered 404 Not Found: no_service".into()), ..told(Outcome::Failed) },
-            told(Outcome::NothingDue),
+            ChannelResult { announced: 1_204, messages: 2, ..channel_result(Outcome::Delivered) },
+            ChannelResult {
+                error: Some("Slack answered 404 Not Found: no_service".into()),
+                ..channel_result(Outcome::Failed)
+            },
+            channel_result(Outcome::NothingDue),
         ];
         result.ledger_error = Some("the table is gone".into());
-        let text = sent(&result, &question(), look(80));
-        let expected = "  social-team  told of 1,204 files and posts in 2 messages\n\
+        let text = sent(&result, &question(), terminal(80));
+        let expected = "  social-team  announced 1,204 files and posts in 2 messages\n\
                         \x20 social-team  failed\n\
                         \x20              Slack answered 404 Not Found: no_service\n\
-                        \x20 social-team  nothing new to say\n\n\
+                        \x20 social-team  nothing new\n\n\
                         Could not be checked\n  Acme Coffee\n";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.contains("The ledger failed\n  the table is gone\n"), "{text}");
 
-        result.channels = vec![told(Outcome::Busy)];
-        assert!(sent(&result, &question(), look(80)).contains("Another run is under way"));
+        result.channels = vec![channel_result(Outcome::Busy)];
+        assert!(sent(&result, &question(), terminal(80)).contains("Another run is in progress"));
     }
 
     #[test]
-    fn a_check_names_everything_that_it_tried() {
+    fn a_check_lists_everything_that_was_checked() {
         let mut result = result(survey());
         result.action = Action::Check;
-        result.channels = vec![told(Outcome::Reachable)];
+        result.channels = vec![channel_result(Outcome::Reachable)];
         let profiles = ["Head office", "Acme Coffee", "Café 東京"].map(ToOwned::to_owned);
-        insta::assert_snapshot!(check(&result, &profiles, true, look(80)));
+        insta::assert_snapshot!(check(&result, &profiles, true, terminal(80)));
     }
 
     #[test]
-    fn complaints_are_few() {
+    fn the_number_of_warnings_is_limited() {
         let mut result = result(survey());
         result.status = Status::Failed;
         let failing =
             result.survey.profiles.iter().find(|profile| profile.failed.is_some()).expect("one that fails").clone();
         Arc::make_mut(&mut result.survey).profiles = vec![failing; 22];
-        let lines = complaints(&result);
+        let lines = warnings(&result);
         assert_eq!(lines.len(), 22, "{lines:?}");
         assert!(lines[0].starts_with("error: the run failed: "), "{lines:?}");
         assert_eq!(
@@ -531,10 +533,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
-        fn nothing_from_outside_leaves_its_line_or_the_window(survey in hostile_survey(), columns in 40_usize..160) {
+        fn text_from_outside_stays_within_its_line_and_the_width(survey in hostile_survey(), columns in 40_usize..160) {
             let mut result = result(survey.clone());
-            result.channels = vec![ChannelResult { payloads: vec![json!({"a": "\u{1b}[31m\u{202E}"})], ..told(Outcome::DryRun) }];
-            for text in [report(&result, &question(), look(columns)), sent(&result, &question(), look(columns))] {
+            result.channels = vec![ChannelResult { payloads: vec![json!({"a": "\u{1b}[31m\u{202E}"})], ..channel_result(Outcome::DryRun) }];
+            for text in [report(&result, &question(), terminal(columns)), sent(&result, &question(), terminal(columns))] {
                 for line in text.lines() {
                     prop_assert!(line.width() <= columns, "{} columns: {line}", line.width());
                     prop_assert_eq!(visible(line), line);

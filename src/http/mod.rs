@@ -1,7 +1,7 @@
-//! The HTTP routes: which request asks for what, and the responses in the format that API Gateway expects.
+//! The HTTP routes and responses, in the format of API Gateway.
 //!
-//! This layer decides what a request may ask for and renders the response. It neither scans nor sends: the `lambda` layer
-//! runs the command of a [`Route`] in between.
+//! This layer authorizes and parses requests, and renders the responses. It neither scans nor sends: the `lambda` layer runs
+//! the command of a [`Route`].
 
 pub mod accept;
 pub mod report;

@@ -58,7 +58,7 @@ impl Response {
         page
     }
 
-    /// Creates the response to a link that opens nothing. It says no more than that.
+    /// Creates the response to an invalid link. It contains no details.
     ///
     /// It is a page, because people follow links. Clients that do not accept HTML get a problem document; so do clients
     /// that accept anything, if the configuration has no links.

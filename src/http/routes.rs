@@ -1,4 +1,4 @@
-//! The routes: what a request asks for, and whether it may.
+//! The routes: parses and authorizes requests.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -76,7 +76,7 @@ enum Endpoint<'a> {
     Unknown,
 }
 
-/// Fewer characters than any token has.
+/// The length of the shortest possible token, rounded down.
 const MIN_TOKEN_CHARS: usize = 60;
 
 impl<'a> Endpoint<'a> {
@@ -127,7 +127,7 @@ fn report(request: &Request, config: &Config) -> Result<Route, Response> {
                 let name = one_line(name);
                 let name = shorten(&name, 60);
                 let detail = format!(
-                    "`{name}` is no parameter of a report; there are `within`, `profile`, `format` and `live`."
+                    "`{name}` is not a parameter of a report; there are `within`, `profile`, `format` and `live`."
                 );
                 return Err(Response::problem(400, &detail));
             }
@@ -185,7 +185,7 @@ fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp
 }
 
 fn alerts(request: &Request) -> Result<Command, Response> {
-    let Some(body) = &request.body else { return Err(Response::problem(400, "The body is no valid base64.")) };
+    let Some(body) = &request.body else { return Err(Response::problem(400, "The body is not valid base64.")) };
     if MAX_BODY_BYTES < body.len() {
         return Err(Response::problem(413, &format!("A command has at most {MAX_BODY_BYTES} bytes.")));
     }
@@ -194,7 +194,9 @@ fn alerts(request: &Request) -> Result<Command, Response> {
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Command::parse(&object).map_err(bad_request),
-        _ => Err(Response::problem(400, "The body is no JSON object; send a command like `{\"action\": \"alert\"}`.")),
+        _ => {
+            Err(Response::problem(400, "The body is not a JSON object; send a command like `{\"action\": \"alert\"}`."))
+        }
     }
 }
 

@@ -64,15 +64,15 @@ fn answer(request: &Request, result: &RunResult) -> Response {
     route(request, &config(), now()).expect("a route").respond(result)
 }
 
-fn refusal(request: &Request) -> Response {
+fn rejection(request: &Request) -> Response {
     let config = config();
     route(request, &config, now())
         .and_then(|route| route.command.plan(&config).map(drop).map_err(bad_request))
-        .expect_err("a refusal")
+        .expect_err("a rejection")
 }
 
 #[test]
-fn each_format_has_its_type_and_its_safe_headers() {
+fn each_format_has_its_content_type_and_safe_headers() {
     for (format, expected) in [
         ("json", "application/json"),
         ("html", "text/html; charset=utf-8"),
@@ -93,7 +93,7 @@ fn each_format_has_its_type_and_its_safe_headers() {
 }
 
 #[test]
-fn pictures_come_from_the_hosts_of_the_files_alone() {
+fn pictures_are_only_loaded_from_the_hosts_of_the_files() {
     let html = request("/report", &[("format", "html")], &[]);
     let mut found = result(survey());
     let policy = |result: &RunResult| answer(&html, result).headers["content-security-policy"].clone();
@@ -133,7 +133,7 @@ fn an_unchanged_report_is_not_sent_again() {
 }
 
 #[test]
-fn gzip_is_given_where_it_is_asked_for_and_can_pass() {
+fn gzip_is_used_if_the_client_and_the_gateway_support_it() {
     let gzip = request("/report", &[("format", "html")], &[("accept-encoding", "gzip, br")]);
     let plain = answer(&request("/report", &[("format", "html")], &[]), &result(survey()));
     let packed = answer(&gzip, &result(survey()));
@@ -143,13 +143,13 @@ fn gzip_is_given_where_it_is_asked_for_and_can_pass() {
     let bytes = STANDARD.decode(&packed.body).expect("base64");
     GzDecoder::new(bytes.as_slice()).read_to_string(&mut body).expect("gzip");
     assert_eq!(body, plain.body);
-    // Behind a REST API nobody can know whether base64 is decoded.
+    // It is unknown whether a REST API decodes base64.
     let rest = Request { accepts_base64: false, ..gzip };
     assert!(!answer(&rest, &result(survey())).is_base64_encoded);
 }
 
 #[test]
-fn an_answer_is_never_larger_than_lambda_takes() {
+fn a_response_never_exceeds_lambdas_limit() {
     let mut found = result(survey_of(4_000));
     let url = format!("https://images.ayrshare.com/{}{}.png", "\"".repeat(300), "a".repeat(900));
     for item in &mut Arc::make_mut(&mut found.survey).items {
@@ -166,19 +166,19 @@ fn an_answer_is_never_larger_than_lambda_takes() {
 }
 
 #[test]
-fn what_cannot_be_had_is_refused_with_a_reason() {
+fn invalid_requests_are_rejected_with_a_reason() {
     let check = |query: &[(&str, &str)], accept: &str, status: u16, expected: &str| {
-        let refusal = refusal(&request("/report", query, &[("accept", accept)]));
-        assert_eq!(refusal.status_code, status, "{query:?}");
-        assert_eq!(refusal.headers["content-type"], "application/problem+json");
-        assert!(refusal.body.contains(expected), "{query:?}: {}", refusal.body);
+        let rejection = rejection(&request("/report", query, &[("accept", accept)]));
+        assert_eq!(rejection.status_code, status, "{query:?}");
+        assert_eq!(rejection.headers["content-type"], "application/problem+json");
+        assert!(rejection.body.contains(expected), "{query:?}: {}", rejection.body);
     };
     check(&[("within", "0d")], "*/*", 400, "is not a duration");
     check(&[("within", "banana")], "text/html", 400, "is not a duration");
     check(&[("within", "1d"), ("within", "2d")], "*/*", 400, "given twice");
     check(&[("profile", "Nobody")], "*/*", 400, "there is no profile `Nobody`");
     check(&[("format", "xml")], "*/*", 400, "`format` takes `json`, `html`, `csv` and `ics`");
-    check(&[("since", "1d")], "*/*", 400, "`since` is no parameter");
+    check(&[("since", "1d")], "*/*", 400, "`since` is not a parameter");
     check(&[], "image/png", 406, "text/calendar");
     let route = route(&request("/report", &[("within", "36500d")], &[]), &config(), now()).expect("a route");
     assert_eq!(route.command.within.expect("a threshold").label(), "36500d");
@@ -192,7 +192,7 @@ fn link(channel: usize) -> String {
 }
 
 #[test]
-fn a_link_shows_its_channels_profiles_whatever_is_added_to_it() {
+fn parameters_of_a_link_cannot_extend_it_beyond_its_channel() {
     let all = Some(vec!["Head office".to_owned(), "Café 東京".to_owned()]);
     let one = Some(vec!["Café 東京".to_owned()]);
     for (query, profiles, within) in [
@@ -211,16 +211,16 @@ fn a_link_shows_its_channels_profiles_whatever_is_added_to_it() {
         assert_eq!(route.command.within.as_ref().map(crate::model::threshold::Threshold::label), within);
         let page = route.respond(&result(survey()));
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
-        assert!(!page.body.contains("format="), "no other format is behind a link");
+        assert!(!page.body.contains("format="), "a link has no other formats");
     }
 }
 
 #[test]
-fn a_link_that_opens_nothing_tells_nothing() {
+fn the_response_to_an_invalid_link_contains_no_details() {
     let link = link(0);
     let at = |path: &str, hours: i64| {
         let request = Request { is_authorized: false, ..request(path, &[], &[]) };
-        route(&request, &config(), now() + SignedDuration::from_hours(hours)).expect_err("a refusal")
+        route(&request, &config(), now() + SignedDuration::from_hours(hours)).expect_err("a rejection")
     };
     let check = |response: &Response, status: u16, title: &str| {
         assert_eq!(response.status_code, status);
@@ -241,11 +241,15 @@ fn a_link_that_opens_nothing_tells_nothing() {
         ("application/json", "application/problem+json"),
         ("application/problem+json", "application/problem+json"),
     ] {
-        let refusal = refusal(&request("/r/x", &[], &[("accept", accept)]));
-        assert_eq!((refusal.status_code, refusal.headers["content-type"].as_str()), (404, content_type), "{accept}");
+        let rejection = rejection(&request("/r/x", &[], &[("accept", accept)]));
+        assert_eq!(
+            (rejection.status_code, rejection.headers["content-type"].as_str()),
+            (404, content_type),
+            "{accept}"
+        );
     }
     let post = Request { method: "POST".into(), ..request(&link, &[], &[]) };
-    assert_eq!(refusal(&post).status_code, 405);
+    assert_eq!(rejection(&post).status_code, 405);
 }
 
 #[test]
@@ -261,10 +265,10 @@ fn whatever_precedes_a_route_is_ignored() {
         }
     }
     for path in ["/reports", "/xreport", "/report/x", "/r", "/r/", "report", "", "/prod%2Freport", "/Report"] {
-        assert_eq!(refusal(&request(path, &[], &[])).status_code, 404, "{path}");
+        assert_eq!(rejection(&request(path, &[], &[])).status_code, 404, "{path}");
     }
     for below in ["/report", "/../report", "/r/x", "/alerts", "/more", "/a/report"] {
-        let below = refusal(&request(&format!("/prod{link}{below}"), &[], &[("accept", "text/html")]));
+        let below = rejection(&request(&format!("/prod{link}{below}"), &[], &[("accept", "text/html")]));
         assert_eq!((below.status_code, below.headers["content-type"].as_str()), (404, "text/html; charset=utf-8"));
     }
 }

@@ -11,7 +11,7 @@ pub enum FunctionError {
     /// No profile could be checked, or a channel could not be served.
     #[error("the run failed: {0}")]
     RunFailed(String),
-    /// Another run is in progress, or took over from this one. Lambda tries again.
+    /// Another run is in progress, or has taken the lease from this one. Lambda retries later.
     #[error("another run is in progress; this one did nothing more")]
     RunBusy,
     /// The configuration is invalid.

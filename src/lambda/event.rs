@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::http::request::{self, Request};
 use crate::run::command::{Command, InvalidEvent};
 
-/// The end of every [`InvalidEvent`] that concerns the event as a whole.
+/// The end of all errors about the event as a whole.
 const ACCEPTED: &str = "accepted are: a `Scheduled Event` of EventBridge, a command object like \
                         {\"action\": \"alert\"} (also {}), and the requests of API Gateway and of function URLs";
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_told_what_is_accepted() {
+    fn the_error_for_any_other_event_says_what_is_accepted() {
         for event in [
             "null",
             "[]",

@@ -1,4 +1,4 @@
-//! Logging, as Lambda's settings say.
+//! Logging according to Lambda's settings.
 
 use std::io::{self, Write};
 
@@ -27,7 +27,7 @@ pub fn init(environment: &Environment) {
     };
     let targets = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
-        // It logs every error of the handler again, without the `run_id`.
+        // This target would log every error of the handler a second time, without its `run_id`.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
         .with_default(level.min(LevelFilter::WARN));
     let is_text = environment.var("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("text"));

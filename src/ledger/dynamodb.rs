@@ -1,7 +1,7 @@
-//! The ledger in a DynamoDB table: one item a record, all of a channel in one partition.
+//! The ledger in a DynamoDB table: one item per record, one partition per channel.
 //!
-//! A run reads a channel with one query, whatever the number of profiles, and writes what was confirmed in batches.
-//! ARCHITECTURE.md has the arithmetic.
+//! A run reads a channel with one query, whatever the number of profiles, and writes confirmed announcements in batches.
+//! ARCHITECTURE.md has the calculations.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,25 +29,25 @@ use crate::net::{self, Deadline, Retry};
 const DYNAMODB: JsonService = JsonService {
     json_version: "1.0",
     timeout: Duration::from_secs(10),
-    // A page holds 1 MB of names and values. JSON adds quotes, braces and at worst six bytes for one.
+    // A page has 1 MB of names and values. JSON adds quotes and braces, and escapes one byte as six in the worst case.
     max_answer_bytes: 16 * 1024 * 1024,
     ..JsonService::new("DynamoDB", "dynamodb", "DynamoDB_20120810")
 };
 /// The partition and sort key of the lease.
 const LEASE: (&str, &str) = ("lease", "run");
-/// The partition of the records that a check writes.
+/// The partition for the records that a check writes.
 const CHECK_PARTITION: &str = "check";
-/// How long such a record is kept when it cannot be deleted.
+/// How long the record of a check is kept if it cannot be deleted.
 const CHECK_KEPT: SignedDuration = SignedDuration::from_hours(1);
-/// What the partition key of a channel begins with.
+/// The prefix of the partition key of a channel.
 const PARTITION_PREFIX: &str = "channel#";
-/// What DynamoDB takes as a partition key.
+/// DynamoDB's limit for a partition key.
 const MAX_PARTITION_KEY_BYTES: usize = 2_048;
-/// The most items that one `BatchWriteItem` takes.
+/// DynamoDB's limit for the items of one `BatchWriteItem`.
 const MAX_BATCH: usize = 25;
 /// How many batches are written at the same time.
 const CONCURRENT_BATCHES: usize = 8;
-/// How many times a call is repeated: an on-demand table throttles while it grows.
+/// How many times a call is repeated. There are many retries because an on-demand table throttles while it scales.
 const MAX_RETRIES: usize = 6;
 
 /// A ledger in a table with the keys `pk` and `sk` (both strings) and the TTL attribute `ttl`.
@@ -59,20 +59,20 @@ pub struct DynamoDbLedger {
 }
 
 impl DynamoDbLedger {
-    /// A client for DynamoDB in the region of `config`.
+    /// Creates a client for DynamoDB in the region of `config`.
     #[must_use]
     pub fn client(http: reqwest::Client, config: &SdkConfig) -> JsonClient {
         let region = config.region().map_or(DEFAULT_REGION, AsRef::as_ref);
         JsonClient::new(DYNAMODB, http, config, region)
     }
 
-    /// A ledger in `table`.
+    /// Creates a ledger in `table`.
     #[must_use]
     pub fn new(client: JsonClient, table: String) -> Self {
         Self { client, table, redactor: Box::default() }
     }
 
-    /// Removes secrets from what DynamoDB says in its errors.
+    /// Redacts secrets in the error messages of DynamoDB.
     #[must_use]
     pub fn redacting(self, redactor: Redactor) -> Self {
         Self { redactor: Box::new(redactor), ..self }
@@ -85,8 +85,8 @@ impl DynamoDbLedger {
         deadline: Deadline,
     ) -> Result<Option<Lease>, LedgerError> {
         let mut put = self.put_lease(owner, now);
-        // An end that is no number holds nobody out, and one that is too far off neither. The owner's own lease is no
-        // obstacle: the answer to a first attempt may have been lost.
+        // An end time that is not a number or too far in the future is invalid, so the lease is free. The owner may take
+        // its own lease again, because the response to its first attempt may have been lost.
         put["ConditionExpression"] = "NOT attribute_type(ends_at_ms, :number) OR ends_at_ms <= :now \
                                       OR :latest < ends_at_ms OR #owner = :owner"
             .into();
@@ -108,7 +108,7 @@ impl DynamoDbLedger {
         self.call_if("PutItem", &put, deadline).await
     }
 
-    /// The input of a `PutItem` of the lease, but for its condition.
+    /// Returns the input of the `PutItem` that writes the lease, without its condition.
     fn put_lease(&self, owner: &str, now: Timestamp) -> Value {
         let ends_at = later(now, LEASE_TTL);
         json!({
@@ -136,8 +136,8 @@ impl DynamoDbLedger {
         Ok(())
     }
 
-    /// Reads the records of a channel that are still to be kept at `now`: DynamoDB deletes those whose time is over
-    /// within days, and until then they need not be sent.
+    /// Reads the records of a channel that have not expired at `now`. The query filters the others, because DynamoDB may
+    /// take days to delete expired items.
     pub(super) async fn read(&self, channel: &str, now: Timestamp, deadline: Deadline) -> Result<Memory, LedgerError> {
         let partition = partition(channel);
         let mut query = json!({
@@ -171,12 +171,12 @@ impl DynamoDbLedger {
     ) -> Result<(), LedgerError> {
         let partition = partition(channel);
         let request = |change: &Change| to_raw_value(&WriteRequest::new(&partition, change));
-        // DynamoDB refuses a batch with a key twice. Of two changes of a key, the later one counts.
+        // DynamoDB rejects a batch that contains a key twice. The last change of a key wins.
         let batches = std::iter::from_fn(|| {
             let batch = changes.by_ref().take(MAX_BATCH).map(|change| (change.key().clone(), change));
             Some(batch.collect::<BTreeMap<_, _>>()).filter(|batch| !batch.is_empty())
         });
-        // Every batch is tried, whatever became of another, so that as much as possible of what was confirmed is recorded.
+        // All batches are tried even if one fails, so that as many confirmed announcements as possible are recorded.
         let written: Vec<_> = stream::iter(batches)
             .map(async |batch| {
                 let requests: Result<Vec<_>, _> = batch.values().map(request).collect();
@@ -186,34 +186,34 @@ impl DynamoDbLedger {
             .buffer_unordered(CONCURRENT_BATCHES)
             .collect()
             .await;
-        let mut refused = Refused::default();
+        let mut rejected = Rejected::default();
         for written in written {
-            refused.add(written?);
+            rejected.add(written?);
         }
-        refused.into_result(&self.table)
+        rejected.into_result(&self.table)
     }
 
-    /// Writes one batch. DynamoDB refuses a whole batch for one bad record, so a refused one is written record by
-    /// record; the answer counts those that are refused by themselves.
-    async fn write_batch(&self, batch: Vec<Box<RawValue>>, deadline: Deadline) -> Result<Refused, LedgerError> {
+    /// Writes one batch. DynamoDB rejects a whole batch because of one bad record, so the records of a rejected batch are
+    /// written one by one. The result counts those that were rejected individually.
+    async fn write_batch(&self, batch: Vec<Box<RawValue>>, deadline: Deadline) -> Result<Rejected, LedgerError> {
         let singles = if 1 < batch.len() { batch.clone() } else { Vec::new() };
-        let Err(refusal) = self.write_requests(batch, deadline).await else { return Ok(Refused::default()) };
-        let error = self.error("BatchWriteItem", &refusal, deadline);
+        let Err(cause) = self.write_requests(batch, deadline).await else { return Ok(Rejected::default()) };
+        let error = self.error("BatchWriteItem", &cause, deadline);
         if !is_about_records(&error) {
             return Err(error);
         }
-        let mut refused = Refused::default();
+        let mut rejected = Rejected::default();
         if singles.is_empty() {
-            refused.add(Refused { records: 1, said: self.redactor.redact(&refusal.message) });
-            return Ok(refused);
+            rejected.add(Rejected { records: 1, message: self.redactor.redact(&cause.message) });
+            return Ok(rejected);
         }
         for request in singles {
-            refused.add(Box::pin(self.write_batch(vec![request], deadline)).await?);
+            rejected.add(Box::pin(self.write_batch(vec![request], deadline)).await?);
         }
-        Ok(refused)
+        Ok(rejected)
     }
 
-    /// Makes write requests, and again those that DynamoDB leaves unprocessed.
+    /// Sends write requests, and sends those again that DynamoDB left unprocessed.
     async fn write_requests(&self, requests: Vec<Box<RawValue>>, deadline: Deadline) -> Result<(), AwsError> {
         let left = Mutex::new(requests);
         let write = || async {
@@ -227,8 +227,8 @@ impl DynamoDbLedger {
         net::retrying_at_most(MAX_RETRIES, deadline, write, retry).await
     }
 
-    /// Writes, reads and deletes one record, by every operation that a run uses. A record that is left behind, because
-    /// deleting is not allowed, is cleared away by its TTL.
+    /// Writes, reads and deletes one record with every operation that a run uses. If deleting is not allowed, the record
+    /// is deleted by its TTL.
     pub(super) async fn check(&self, now: Timestamp, deadline: Deadline) -> Result<(), LedgerError> {
         let id = Uuid::new_v4().to_string();
         let key = || ItemKey { pk: Attribute::text(CHECK_PARTITION), sk: Attribute::text(&id) };
@@ -239,9 +239,9 @@ impl DynamoDbLedger {
         let request = to_raw_value(&request).map_err(|error| unwritable(&error));
         let written = match request {
             Ok(request) => self.write_requests(vec![request], deadline).await,
-            Err(refusal) => Err(refusal),
+            Err(error) => Err(error),
         };
-        written.map_err(|refusal| self.error("BatchWriteItem", &refusal, deadline))?;
+        written.map_err(|error| self.error("BatchWriteItem", &error, deadline))?;
 
         let query = json!({
             "TableName": self.table,
@@ -256,12 +256,12 @@ impl DynamoDbLedger {
         if found.count == 1 { Ok(()) } else { Err(LedgerError::NotKept { place: place() }) }
     }
 
-    /// Makes a call with a condition, and says whether the condition held.
+    /// Makes a call with a condition, and returns whether the condition was met.
     async fn call_if(&self, operation: &'static str, input: &Value, deadline: Deadline) -> Result<bool, LedgerError> {
         match self.try_call::<IgnoredAny>(operation, input, deadline).await {
             Ok(_) => Ok(true),
-            Err(refusal) if refusal.code.as_deref() == Some("ConditionalCheckFailedException") => Ok(false),
-            Err(refusal) => Err(self.error(operation, &refusal, deadline)),
+            Err(error) if error.code.as_deref() == Some("ConditionalCheckFailedException") => Ok(false),
+            Err(error) => Err(self.error(operation, &error, deadline)),
         }
     }
 
@@ -272,10 +272,10 @@ impl DynamoDbLedger {
         deadline: Deadline,
     ) -> Result<T, LedgerError> {
         let answer = self.try_call(operation, input, deadline).await;
-        answer.map_err(|refusal| self.error(operation, &refusal, deadline))
+        answer.map_err(|error| self.error(operation, &error, deadline))
     }
 
-    /// Makes a call, and again while it fails in a way that passes: every call here may be repeated.
+    /// Makes a call, and retries transient failures. All calls of the ledger are idempotent.
     async fn try_call<T: DeserializeOwned>(
         &self,
         operation: &str,
@@ -286,15 +286,15 @@ impl DynamoDbLedger {
         net::retrying_at_most(MAX_RETRIES, deadline, call, retry).await
     }
 
-    fn error(&self, operation: &str, refusal: &AwsError, deadline: Deadline) -> LedgerError {
+    fn error(&self, operation: &str, error: &AwsError, deadline: Deadline) -> LedgerError {
         let table = self.table.clone();
-        let said = self.redactor.redact(&refusal.message);
-        match refusal.code.as_deref() {
+        let message = self.redactor.redact(&error.message);
+        match error.code.as_deref() {
             None if deadline.remaining().is_zero() => LedgerError::OutOfTime,
-            None => LedgerError::Unreachable { table, said },
+            None => LedgerError::Unreachable { table, message },
             Some("ResourceNotFoundException") => LedgerError::NoTable { table },
-            Some("ValidationException") if names_other_keys(&said) => LedgerError::WrongKeys { table },
-            Some("AccessDeniedException") if said.contains("kms:") => {
+            Some("ValidationException") if names_other_keys(&message) => LedgerError::WrongKeys { table },
+            Some("AccessDeniedException") if message.contains("kms:") => {
                 LedgerError::Denied { table, action: "kms:Decrypt".to_owned() }
             }
             Some("AccessDeniedException") => LedgerError::Denied { table, action: format!("dynamodb:{operation}") },
@@ -308,19 +308,19 @@ impl DynamoDbLedger {
             Some("ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded") => {
                 LedgerError::Throttled { table }
             }
-            Some(code) => LedgerError::Answered { table, code: self.redactor.redact(code), said },
+            Some(code) => LedgerError::Answered { table, code: self.redactor.redact(code), message },
         }
     }
 }
 
-fn retry(refusal: &AwsError) -> Retry {
-    if refusal.is_transient { Retry::Backoff } else { Retry::Never }
+fn retry(error: &AwsError) -> Retry {
+    if error.is_transient { Retry::Backoff } else { Retry::Never }
 }
 
-/// Whether a `ValidationException` is about the keys of the table. It has many other reasons: a key that is too long, an
-/// item that is too large.
-fn names_other_keys(said: &str) -> bool {
-    let said = said.to_ascii_lowercase();
+/// Returns whether a `ValidationException` is about the keys of the table. It also reports other mistakes, such as a key
+/// that is too long or an item that is too large.
+fn names_other_keys(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
     [
         "does not match the schema",
         "does not match schema type",
@@ -330,10 +330,10 @@ fn names_other_keys(said: &str) -> bool {
         "query key condition not supported",
     ]
     .iter()
-    .any(|reason| said.contains(reason))
+    .any(|reason| message.contains(reason))
 }
 
-/// Whether a batch was refused for what is in its records.
+/// Returns whether a batch was rejected because of the content of its records.
 fn is_about_records(error: &LedgerError) -> bool {
     matches!(error, LedgerError::Answered { code, .. } if code == "ValidationException")
 }
@@ -342,35 +342,35 @@ fn unwritable(error: &serde_json::Error) -> AwsError {
     AwsError::permanent(&error.to_string())
 }
 
-/// The partition of a channel. A name that is too long for a partition key is replaced by its hash.
+/// Returns the partition key of a channel. A name that is too long is replaced by its hash.
 fn partition(channel: &str) -> String {
     let is_short = PARTITION_PREFIX.len() + channel.len() <= MAX_PARTITION_KEY_BYTES && !is_hash(channel);
     if is_short { format!("{PARTITION_PREFIX}{channel}") } else { format!("{PARTITION_PREFIX}{}", hash(channel)) }
 }
 
-/// The records that the table refused by themselves.
+/// How many records the table rejected individually.
 #[derive(Default)]
-struct Refused {
+struct Rejected {
     records: usize,
-    /// What was said of the first.
-    said: String,
+    /// The error message for the first of them.
+    message: String,
 }
 
-impl Refused {
+impl Rejected {
     fn add(&mut self, other: Self) {
         if self.records == 0 {
-            self.said = other.said;
+            self.message = other.message;
         }
         self.records += other.records;
     }
 
     fn into_result(self, table: &str) -> Result<(), LedgerError> {
-        let Self { records, said } = self;
-        if records == 0 { Ok(()) } else { Err(LedgerError::Rejected { table: table.to_owned(), records, said }) }
+        let Self { records, message } = self;
+        if records == 0 { Ok(()) } else { Err(LedgerError::Rejected { table: table.to_owned(), records, message }) }
     }
 }
 
-/// A value as DynamoDB writes it: `{"S": "text"}` or `{"N": "1"}`. Values of any other type are empty.
+/// A value in DynamoDB's notation: `{"S": "text"}` or `{"N": "1"}`. Values of other types are read as empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Attribute<'a> {
     #[serde(rename = "S", borrow, default, skip_serializing_if = "str::is_empty")]
@@ -408,7 +408,7 @@ struct ItemKey<'a> {
     sk: Attribute<'a>,
 }
 
-/// A record as an item.
+/// The item of a record.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Item<'a> {
@@ -440,8 +440,8 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Reads an item; `None` for one that is not of this version. Items come in the order of their keys, so that the
-    /// name of the profile is often that of the item before.
+    /// Converts the item to a record. Returns `None` for an item of another version. Items are sorted by key, so
+    /// neighbours often share their profile name.
     fn record(&self, profile: &mut Option<ProfileName>) -> Option<(Key, Record)> {
         let level = if self.level_s.is_empty() {
             Level::SEEN
@@ -458,7 +458,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// One element of a batch.
+/// One write of a batch.
 #[derive(Serialize)]
 enum WriteRequest<'a> {
     PutRequest {
@@ -489,7 +489,7 @@ struct BatchWrite<'a> {
     request_items: BTreeMap<&'a str, &'a [Box<RawValue>]>,
 }
 
-/// The answer of `BatchWriteItem`.
+/// The output of `BatchWriteItem`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct BatchWritten {
@@ -497,7 +497,7 @@ struct BatchWritten {
     unprocessed_items: BTreeMap<String, Vec<Box<RawValue>>>,
 }
 
-/// The answer of `Query`. Items become records while they are read.
+/// The output of `Query`. Items are converted to records while they are parsed.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Page {
@@ -530,7 +530,7 @@ fn records<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Key, Recor
     deserializer.deserialize_seq(Records)
 }
 
-/// The answer of `Query` when only the number of items counts.
+/// The output of `Query` if only the number of items is needed.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Counted {
@@ -548,10 +548,11 @@ mod tests {
     use crate::model::Part;
     use crate::net::aws::tests::config;
 
-    /// The operations that a stand-in for DynamoDB was asked for, and their input.
+    /// The operations that the stand-in for DynamoDB received, with their input.
     type Calls = Arc<StdMutex<Vec<(String, Value)>>>;
 
-    /// A ledger whose table is `answer`: an operation and its input in, a status and a body out.
+    /// Creates a ledger on a stand-in that responds with `answer`, which maps an operation and its input to a status and a
+    /// body.
     async fn ledger(answer: impl Fn(&str, &Value) -> (u16, Value) + Send + Sync + 'static) -> (DynamoDbLedger, Calls) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -581,7 +582,7 @@ mod tests {
         (DynamoDbLedger::new(client, "table".to_owned()), calls)
     }
 
-    /// Reads a request, and holds it against what DynamoDB expects of every one.
+    /// Reads a request and checks what DynamoDB requires of every request.
     async fn next_call(stream: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
         let mut headers = BTreeMap::new();
         let mut line = String::new();
@@ -601,8 +602,8 @@ mod tests {
         Some((operation.to_owned(), serde_json::from_slice(&body).expect("JSON")))
     }
 
-    fn error(code: &str, said: &str) -> (u16, Value) {
-        (400, json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": said}))
+    fn error(code: &str, message: &str) -> (u16, Value) {
+        (400, json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message}))
     }
 
     fn now() -> Timestamp {
@@ -618,7 +619,7 @@ mod tests {
         Change::Put(key, Record::new(Level::within(86_400), now(), None))
     }
 
-    /// The requests of a batch, by the sort key of their items.
+    /// The sort keys of the items in a batch.
     fn keys(input: &Value) -> Vec<String> {
         let requests = input["RequestItems"]["table"].as_array().expect("requests").iter();
         let item = |request: &Value| request["PutRequest"]["Item"]["sk"]["S"].as_str().expect("a key").to_owned();
@@ -626,7 +627,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_channel_is_read_page_by_page_and_what_is_no_record_is_skipped() {
+    async fn a_channel_is_read_page_by_page_and_items_that_are_not_records_are_skipped() {
         let (ledger, calls) = ledger(|_, input| {
             let item = |sk: &str, more: Value| {
                 let mut item =
@@ -675,7 +676,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_is_an_item_for_each_record() {
+    async fn each_record_is_written_as_one_item() {
         let (ledger, calls) = ledger(|_, _| (200, json!({"UnprocessedItems": {}}))).await;
         let failing = Key::of_failing(&ProfileName::new("B#"), Part::Posts);
         let post = Key::Post { profile: ProfileName::new("A"), id: "p".to_owned(), expires_at_ms: None };
@@ -697,7 +698,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_bad_record_stops_no_other() {
+    async fn one_bad_record_does_not_prevent_writing_the_others() {
         let written: Arc<StdMutex<Vec<String>>> = Arc::default();
         let table = Arc::clone(&written);
         let (ledger, _) = ledger(move |_, input| {
@@ -710,23 +711,23 @@ mod tests {
         })
         .await;
         let changes: Vec<_> = (0..60).map(|n| put(&if n == 30 { "bad".to_owned() } else { format!("{n}") })).collect();
-        let refused = ledger.write("team", changes.clone().into_iter(), soon()).await.expect_err("a refused record");
-        let said = "Item size has exceeded the maximum allowed size".to_owned();
-        assert_eq!(refused, LedgerError::Rejected { table: "table".to_owned(), records: 1, said });
+        let rejected = ledger.write("team", changes.clone().into_iter(), soon()).await.expect_err("a rejected record");
+        let message = "Item size has exceeded the maximum allowed size".to_owned();
+        assert_eq!(rejected, LedgerError::Rejected { table: "table".to_owned(), records: 1, message });
         assert_eq!(written.lock().expect("a table").len(), 59);
     }
 
     #[tokio::test]
     async fn a_table_with_other_keys_is_not_tried_record_by_record() {
-        let said = "The provided key element does not match the schema";
-        let (ledger, calls) = ledger(move |_, _| error("ValidationException", said)).await;
+        let message = "The provided key element does not match the schema";
+        let (ledger, calls) = ledger(move |_, _| error("ValidationException", message)).await;
         let written = ledger.write("team", [put("a"), put("b")].into_iter(), soon()).await;
         assert_eq!(written, Err(LedgerError::WrongKeys { table: "table".to_owned() }));
         assert_eq!(calls.lock().expect("calls").len(), 1);
     }
 
     #[tokio::test]
-    async fn what_is_left_unprocessed_is_written_again_and_nothing_else_is() {
+    async fn only_unprocessed_items_are_written_again() {
         let is_first = StdMutex::new(true);
         let (ledger, calls) = ledger(move |_, input| {
             let left = input["RequestItems"]["table"][1].clone();
@@ -741,7 +742,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_pause_outlasts_the_deadline_of_a_write() {
+    async fn a_retry_does_not_wait_beyond_the_deadline() {
         let (ledger, calls) =
             ledger(|_, input| (200, json!({"UnprocessedItems": input["RequestItems"].clone()}))).await;
         let began = std::time::Instant::now();
@@ -752,11 +753,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_answer_is_an_error_that_says_what_to_do() {
+    async fn each_error_response_becomes_an_error_that_says_what_to_do() {
         let (ledger, _) = ledger(|_, _| (200, json!({}))).await;
-        let error = |code: &str, said: &str| ledger.error("PutItem", &AwsError::from_response(code, said, 400), soon());
-        let check = |code: &str, said: &str, expected: &str| {
-            let text = error(code, said).to_string();
+        let error =
+            |code: &str, message: &str| ledger.error("PutItem", &AwsError::from_response(code, message, 400), soon());
+        let check = |code: &str, message: &str, expected: &str| {
+            let text = error(code, message).to_string();
             assert!(text.contains(expected), "{text}");
             assert_eq!(text.contains("other keys"), expected.contains("other keys"), "{text}");
         };
@@ -769,28 +771,28 @@ mod tests {
         }
         check("ThrottlingException", "", "is throttled");
         check("InternalServerError", "Try again", "answered InternalServerError: Try again");
-        for said in [
+        for message in [
             "The provided key element does not match the schema",
             "One or more parameter values were invalid: Missing the key id in the item",
             "One or more parameter values were invalid: Type mismatch for key pk expected: N actual: S",
             "Query condition missed key schema element: id",
             "One or more parameter values were invalid: Condition parameter type does not match schema type",
         ] {
-            check("ValidationException", said, "has other keys; it needs the partition key `pk`");
+            check("ValidationException", message, "has other keys; it needs the partition key `pk`");
         }
-        for said in [
+        for message in [
             "One or more parameter values were invalid: Size of rangekey has exceeded the maximum size limit of1024 bytes",
             "Provided list of item keys contains duplicates",
             "Item size has exceeded the maximum allowed size",
         ] {
-            check("ValidationException", said, said);
+            check("ValidationException", message, message);
         }
-        let nothing = AwsError::transient("connection refused");
+        let nothing = AwsError::transient("connection rejected");
         assert!(matches!(ledger.error("Query", &nothing, soon()), LedgerError::Unreachable { .. }));
     }
 
     #[tokio::test]
-    async fn a_deadline_that_is_over_is_said_as_such() {
+    async fn an_exceeded_deadline_is_reported_as_such() {
         let (ledger, calls) = ledger(|_, _| (200, json!({}))).await;
         let over = Deadline::after(Duration::ZERO);
         assert_eq!(ledger.read("team", now(), over).await.expect_err("no time"), LedgerError::OutOfTime);
@@ -799,7 +801,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_condition_that_does_not_hold_is_an_answer_and_no_error() {
+    async fn a_condition_that_is_not_met_is_not_an_error() {
         let (ledger, _) =
             ledger(|_, _| error("ConditionalCheckFailedException", "The conditional request failed")).await;
         assert!(ledger.lease("one", now(), soon()).await.expect("an answer").is_none());
@@ -809,7 +811,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_check_tries_every_operation_that_a_run_needs() {
+    async fn a_check_uses_every_operation_that_a_run_needs() {
         for denied in ["PutItem", "BatchWriteItem", "Query", "DeleteItem"] {
             let (ledger, _) = ledger(move |operation, _| {
                 if operation == denied { error("AccessDeniedException", "no") } else { (200, json!({"Count": 1})) }
@@ -827,7 +829,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_key_fits_into_dynamodb_and_is_that_of_one_channel() {
+    fn each_channel_has_its_own_partition_key_which_fits_into_dynamodb() {
         assert_eq!(partition("team"), "channel#team");
         let longest = "名".repeat(680);
         assert_eq!(partition(&longest), format!("channel#{longest}"));

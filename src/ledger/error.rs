@@ -1,32 +1,32 @@
-//! Why the ledger could not be used.
+//! The errors of the ledger.
 
 use std::path::PathBuf;
 
 /// Why the ledger could not be used.
 ///
-/// Each text says what to do about it. None holds a secret.
+/// Each text says how to fix the problem. No text contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// The deadline for the ledger came first.
-    #[error("there was no time left for the ledger; give the function more time or more memory")]
+    /// The deadline passed before the ledger responded.
+    #[error("there was no time left for the ledger; increase the timeout or memory of the function")]
     OutOfTime,
-    /// The table gave no answer that could be read, or could not be asked at all.
-    #[error("the ledger table {table} cannot be reached: {said}; check the network, the region and the endpoint")]
+    /// There was no response, or one that could not be read.
+    #[error("the ledger table {table} cannot be reached: {message}; check the network, the region and the endpoint")]
     Unreachable {
         /// The table.
         table: String,
-        /// What happened instead.
-        said: String,
+        /// The error of the connection.
+        message: String,
     },
-    /// The credentials were accepted, and do not allow the action.
+    /// The credentials are valid but do not allow the action.
     #[error("the function's role does not allow {action} on the ledger table {table}")]
     Denied {
         /// The table.
         table: String,
-        /// The action as policies name it.
+        /// The action's name in IAM policies.
         action: String,
     },
-    /// The credentials were not accepted. What AWS says of them is not repeated: it may quote them.
+    /// The credentials are not valid. The message of AWS is left out, because it may quote them.
     #[error("AWS does not accept the credentials for the ledger table {table} ({code}); renew them")]
     Credentials {
         /// The table.
@@ -34,13 +34,13 @@ pub enum LedgerError {
         /// The error code of AWS.
         code: String,
     },
-    /// There is no such table.
+    /// The table does not exist.
     #[error("there is no ledger table {table} in this region; create it, or correct `ledger.table`")]
     NoTable {
         /// The table.
         table: String,
     },
-    /// The table has other keys than a ledger.
+    /// The table has a different primary key.
     #[error(
         "the ledger table {table} has other keys; it needs the partition key `pk` and the sort key `sk`, both strings"
     )]
@@ -48,65 +48,65 @@ pub enum LedgerError {
         /// The table.
         table: String,
     },
-    /// The table answers, and takes less than it is given.
+    /// The table's capacity is exceeded.
     #[error("the ledger table {table} is throttled; give it more capacity, or on-demand capacity")]
     Throttled {
         /// The table.
         table: String,
     },
-    /// The table refused some records for what is in them; the others were written.
-    #[error("the ledger table {table} refused {records} of the records, which will be announced again: {said}")]
+    /// The table rejected some records because of their content. The others were written.
+    #[error("the ledger table {table} rejected {records} of the records, which will be announced again: {message}")]
     Rejected {
         /// The table.
         table: String,
-        /// How many were refused.
+        /// How many were rejected.
         records: usize,
-        /// What it said of the first.
-        said: String,
+        /// The error message for the first of them.
+        message: String,
     },
-    /// Any other answer.
-    #[error("the ledger table {table} answered {code}: {said}")]
+    /// Any other error response.
+    #[error("the ledger table {table} answered {code}: {message}")]
     Answered {
         /// The table.
         table: String,
-        /// The error code of the answer.
+        /// The error code of the response.
         code: String,
-        /// What it said.
-        said: String,
+        /// The message of the response.
+        message: String,
     },
-    /// What was written is not there afterwards.
-    #[error("{place} does not give back what was written to it")]
+    /// A record that was written cannot be read afterwards.
+    #[error("{place} does not return the record that was written to it")]
     NotKept {
-        /// The table or the file.
+        /// The table or file.
         place: String,
     },
-    /// What stands at the path is no ledger, and was not touched.
+    /// The file at the path is not a ledger. It was not changed.
     #[error("{path} is not a ledger: {reason}; it was left as it is; correct `ledger.path`", path = path.display())]
     NotALedger {
         /// The path.
         path: PathBuf,
-        /// What it is instead.
+        /// Why it is not a ledger.
         reason: String,
     },
-    /// The file is a ledger that cannot be read whole; the next run that writes puts it aside.
+    /// The file is a damaged ledger. The next alert run renames it.
     #[error(
-        "the ledger {path} cannot be read: {reason}; the next alert run keeps it aside and begins anew",
+        "the ledger {path} cannot be read: {reason}; the next alert run renames it and starts a new one",
         path = path.display()
     )]
     Corrupt {
         /// The path.
         path: PathBuf,
-        /// Where it stops being one.
+        /// Where the damage is.
         reason: String,
     },
-    /// The operating system refused.
-    #[error("the ledger's file {path} cannot {attempt}: {said}", path = path.display())]
+    /// An operation on the file failed.
+    #[error("the ledger file {path} cannot {attempt}: {message}", path = path.display())]
     Io {
         /// The path.
         path: PathBuf,
         /// What was attempted: `be opened`.
         attempt: &'static str,
-        /// What the operating system said.
-        said: String,
+        /// The error of the operating system.
+        message: String,
     },
 }

@@ -1,9 +1,9 @@
-//! The ledger in a file, for a machine: written atomically, locked by the operating system.
+//! The ledger in a local file, which is replaced atomically and locked by the operating system.
 //!
-//! Nothing that is not a ledger is read, renamed or overwritten: the path may be that of the configuration, or of a
-//! device. A file is a ledger when it begins as this module writes one.
+//! `ledger.path` may be wrong and name a configuration file or a device, for example. So nothing is read, renamed or
+//! overwritten unless it begins as this module writes a ledger.
 //!
-//! Records are read and written one by one, so that a large ledger needs no more memory than a small one.
+//! Records are read and written one at a time, so that memory use does not depend on the size of the ledger.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,41 +19,42 @@ use super::{Change, Key, Lease, LedgerError, Memory, Record};
 use crate::model::Level;
 use crate::model::{Part, ProfileName};
 
-/// What a ledger of this version begins with, white space aside.
+/// The beginning of a ledger of this version, ignoring white space.
 const BEGINNING: [&str; 3] = [r#"{"version":"#, "1", r#","channels":{"#];
 /// The largest file that is read: about two million records.
 const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
-/// The channel of the record that a check writes. No configured channel has a blank name.
+/// The channel of the record that a check writes. Configured channels never have a blank name.
 const CHECK: &str = "";
 
 /// A ledger in a file.
 #[derive(Debug)]
 pub struct FileLedger {
     path: PathBuf,
-    /// Channels are served side by side; each rewrites the whole file.
+    /// Held while the file is rewritten, because several channels may write at the same time.
     writing: Mutex<()>,
 }
 
 impl FileLedger {
-    /// A ledger at `path`; the file is made when something is remembered.
+    /// Creates a ledger at `path`. The file is created by the first write.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path, writing: Mutex::default() }
     }
 
-    /// Takes the lease: a lock of the operating system, which ends with its process at the latest. A corrupt ledger is
-    /// put aside here, because only the run that holds the lease may change anything.
+    /// Takes the lease: a lock of the operating system, which ends with its process at the latest.
+    ///
+    /// This also renames a corrupt ledger, because only the run that holds the lease may change files.
     pub(super) fn lease(&self, owner: &str, now: Timestamp) -> Result<Option<Lease>, LedgerError> {
-        // First, so that no lock is made beside a file that is no ledger.
+        // Before locking, so that no lock file is created beside a file that is not a ledger.
         self.open()?;
         let Some(lock) = self.lock()? else { return Ok(None) };
         let note = match self.for_each(|_, _, _| {}) {
             Ok(()) => None,
             Err(LedgerError::Corrupt { path, reason }) => {
                 let aside = beside(&path, &format!("corrupt-{}", now.as_millisecond()));
-                fs::rename(&path, &aside).map_err(|error| failed(&path, "be put aside", &error))?;
+                fs::rename(&path, &aside).map_err(|error| failed(&path, "be renamed", &error))?;
                 Some(format!(
-                    "the ledger could not be read ({reason}); it is kept as {} and begun anew",
+                    "the ledger could not be read ({reason}); it was renamed to {} and a new one was started",
                     aside.display()
                 ))
             }
@@ -62,8 +63,8 @@ impl FileLedger {
         Ok(Some(Lease { owner: owner.to_owned(), lock: Some(lock), note }))
     }
 
-    /// Whether the lock still keeps others out. It does not when its file was deleted and another run has made and locked
-    /// a new one.
+    /// Returns whether the lock still excludes other runs. It does not if the lock file was deleted and another run has
+    /// created and locked a new one.
     pub(super) fn renew(&self, lease: &Lease) -> Result<bool, LedgerError> {
         let path = beside(&self.path, "lock");
         let Some(lock) = &lease.lock else { return Ok(false) };
@@ -86,8 +87,8 @@ impl FileLedger {
         Ok(memory)
     }
 
-    /// Writes a new file beside the ledger, makes it durable and puts it in place: a crash leaves the old one or the new
-    /// one.
+    /// Replaces the file atomically: writes a new one beside it, syncs it and renames it. A crash leaves the old or the
+    /// new file.
     pub(super) fn write(
         &self,
         channel: &str,
@@ -104,7 +105,7 @@ impl FileLedger {
             })
             .collect();
 
-        // It is private: only its owner can read it.
+        // Temporary files are readable by their owner only, so the ledger is too.
         let new = tempfile::Builder::new().prefix(".ledger-").suffix(".new").tempfile_in(folder_of(&path));
         let mut new = new.map_err(cannot)?;
         let mut document = NewDocument::begin(BufWriter::new(new.as_file_mut())).map_err(cannot)?;
@@ -133,8 +134,8 @@ impl FileLedger {
         File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).map_err(cannot)
     }
 
-    /// Writes, reads and deletes one record. While another run holds the lease, it writes and nobody else may, so reading
-    /// has to do.
+    /// Writes, reads and deletes one record. While another run holds the lease, only that run may write, so the check only
+    /// reads.
     pub(super) fn check(&self, now: Timestamp) -> Result<(), LedgerError> {
         self.open()?;
         let Some(_lock) = self.lock()? else { return self.for_each(|_, _, _| {}) };
@@ -145,7 +146,7 @@ impl FileLedger {
         if is_kept { Ok(()) } else { Err(LedgerError::NotKept { place: self.path.display().to_string() }) }
     }
 
-    /// Takes the lock that a lease is; `None` while another process has it.
+    /// Takes the lock of the lease. Returns `None` while another process holds it.
     fn lock(&self) -> Result<Option<File>, LedgerError> {
         let path = beside(&self.path, "lock");
         regular(&path)?;
@@ -158,31 +159,31 @@ impl FileLedger {
         }
     }
 
-    /// Opens the ledger; `None` when there is none yet.
+    /// Opens the ledger. Returns `None` if it does not exist yet.
     fn open(&self) -> Result<Option<Opened>, LedgerError> {
         let Some(path) = regular(&self.path)? else { return Ok(None) };
         let cannot = |error: io::Error| failed(&path, "be read", &error);
         let file = File::open(&path).map_err(cannot)?;
         let bytes = file.metadata().map_err(cannot)?.len();
         if MAX_FILE_BYTES < bytes {
-            let reason = format!("it has {bytes} bytes, and a ledger has {MAX_FILE_BYTES} at most");
+            let reason = format!("it has {bytes} bytes, but a ledger has at most {MAX_FILE_BYTES}");
             return Err(LedgerError::NotALedger { path, reason });
         }
         let mut reader = BufReader::new(file.take(MAX_FILE_BYTES));
         match version(reader.fill_buf().map_err(cannot)?) {
             Some(version) => Ok(Some(Opened { path, version, reader })),
-            None => Err(LedgerError::NotALedger { path, reason: "it holds something else".to_owned() }),
+            None => Err(LedgerError::NotALedger { path, reason: "it has other content".to_owned() }),
         }
     }
 
-    /// Reads the ledger, and gives each record with its channel and its key.
+    /// Reads the ledger and calls `take` with the channel, key and value of each record.
     fn for_each(&self, mut take: impl FnMut(&str, &str, Record)) -> Result<(), LedgerError> {
         let Some(Opened { path, version, reader }) = self.open()? else { return Ok(()) };
         if !version.is_empty() && version != BEGINNING[1] {
-            return Err(LedgerError::Corrupt { path, reason: format!("it is of version {version}") });
+            return Err(LedgerError::Corrupt { path, reason: format!("it has version {version}") });
         }
         let mut json = serde_json::Deserializer::from_reader(reader);
-        let read = Entries { of: Of::Document, take: &mut take }.deserialize(&mut json).and_then(|()| json.end());
+        let read = Entries { scope: Scope::Document, take: &mut take }.deserialize(&mut json).and_then(|()| json.end());
         read.map_err(|error| {
             if error.is_io() {
                 return failed(&path, "be read", &error.into());
@@ -197,12 +198,13 @@ impl FileLedger {
 /// A file that begins like a ledger.
 struct Opened {
     path: PathBuf,
-    /// The digits of its version; none when it ends before them.
+    /// The digits of its version. Empty if the file ends before them.
     version: String,
     reader: BufReader<io::Take<File>>,
 }
 
-/// The digits of the version of a ledger that has this beginning, which may be cut off; `None` when it is no ledger.
+/// Returns the digits of the version from the beginning of a ledger, which may be cut off. Returns `None` if it is not a
+/// ledger.
 fn version(beginning: &[u8]) -> Option<String> {
     let [before, _, after] = BEGINNING.map(str::as_bytes);
     let is_blank = |byte: &u8| byte.is_ascii_whitespace();
@@ -216,14 +218,14 @@ fn version(beginning: &[u8]) -> Option<String> {
     is_ledger.then(|| String::from_utf8_lossy(digits).into_owned())
 }
 
-/// Reads the objects of a ledger, one within the other, without keeping anything of them.
+/// Reads the nested objects of a ledger without keeping them in memory.
 struct Entries<'a, F> {
-    of: Of<'a>,
+    scope: Scope<'a>,
     take: &'a mut F,
 }
 
-/// Which object of a ledger is read.
-enum Of<'a> {
+/// The object that is being parsed.
+enum Scope<'a> {
     Document,
     Channels,
     Channel(&'a str),
@@ -246,20 +248,22 @@ impl<'de, F: FnMut(&str, &str, Record)> Visitor<'de> for Entries<'_, F> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         while let Some(name) = entries.next_key::<String>()? {
-            match self.of {
-                Of::Document if name == "channels" => {
-                    entries.next_value_seed(Entries { of: Of::Channels, take: &mut *self.take })?;
+            match self.scope {
+                Scope::Document if name == "channels" => {
+                    entries.next_value_seed(Entries { scope: Scope::Channels, take: &mut *self.take })?;
                 }
-                Of::Document => drop(entries.next_value::<IgnoredAny>()?),
-                Of::Channels => entries.next_value_seed(Entries { of: Of::Channel(&name), take: &mut *self.take })?,
-                Of::Channel(channel) => (self.take)(channel, &name, entries.next_value()?),
+                Scope::Document => drop(entries.next_value::<IgnoredAny>()?),
+                Scope::Channels => {
+                    entries.next_value_seed(Entries { scope: Scope::Channel(&name), take: &mut *self.take })?;
+                }
+                Scope::Channel(channel) => (self.take)(channel, &name, entries.next_value()?),
             }
         }
         Ok(())
     }
 }
 
-/// A ledger while it is written. The records of one channel follow one another.
+/// Writes a ledger. The records of a channel must be written one after the other.
 struct NewDocument<W> {
     out: W,
     /// The channel whose object is open.
@@ -297,7 +301,7 @@ impl<W: Write> NewDocument<W> {
     }
 }
 
-/// Where a path leads, if that is a regular file; `None` when nothing is there.
+/// Resolves a path that must lead to a regular file. Returns `None` if nothing exists there.
 fn regular(path: &Path) -> Result<Option<PathBuf>, LedgerError> {
     let cannot = |error: io::Error| failed(path, "be read", &error);
     let no_ledger = |reason: &str| LedgerError::NotALedger { path: path.to_owned(), reason: reason.to_owned() };
@@ -307,7 +311,7 @@ fn regular(path: &Path) -> Result<Option<PathBuf>, LedgerError> {
         Err(error) => return Err(cannot(error)),
     };
     let (target, found) = if found.is_symlink() {
-        let target = fs::canonicalize(path).map_err(|_| no_ledger("it is a symbolic link that leads nowhere"))?;
+        let target = fs::canonicalize(path).map_err(|_| no_ledger("it is a broken symbolic link"))?;
         let found = fs::metadata(&target).map_err(cannot)?;
         (target, found)
     } else {
@@ -328,7 +332,7 @@ fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// A locked file cannot be deleted.
+/// Windows does not delete a file while it is locked, so the lock is still the same file.
 #[cfg(not(unix))]
 fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
     true
@@ -346,7 +350,7 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
 }
 
 fn failed(path: &Path, attempt: &'static str, error: &io::Error) -> LedgerError {
-    LedgerError::Io { path: path.to_owned(), attempt, said: error.to_string() }
+    LedgerError::Io { path: path.to_owned(), attempt, message: error.to_string() }
 }
 
 #[cfg(test)]
@@ -372,7 +376,7 @@ mod tests {
         tempfile::tempdir().expect("a folder")
     }
 
-    /// The names of what is in a folder.
+    /// The sorted names of the files in a folder.
     fn names(folder: &TempDir) -> Vec<String> {
         let entries = fs::read_dir(folder.path()).expect("a folder");
         let mut names: Vec<_> =
@@ -382,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_by_the_next_process_and_forgotten_in_time() {
+    fn records_are_read_by_the_next_process_and_expire() {
         let folder = folder();
         ledger(&folder).write("team", [put("A"), put("B")].into_iter(), now()).expect("to be written");
         ledger(&folder).write("mail", [put("A")].into_iter(), now()).expect("to be written");
@@ -395,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn one_lease_at_a_time() {
+    fn only_one_run_holds_the_lease() {
         let folder = folder();
         let (one, two) = (ledger(&folder), ledger(&folder));
         let lease = one.lease("one", now()).expect("an answer").expect("a lease");
@@ -411,13 +415,13 @@ mod tests {
         let lease = one.lease("one", now()).expect("an answer").expect("a lease");
         assert_eq!(one.renew(&lease), Ok(true));
         fs::remove_file(folder.path().join("ledger.json.lock")).expect("the lock");
-        assert_eq!(one.renew(&lease), Ok(true), "nobody has taken it");
+        assert_eq!(one.renew(&lease), Ok(true), "no other run has taken it");
         let other = two.lease("two", now()).expect("an answer").expect("a lease");
         assert_eq!((one.renew(&lease), two.renew(&other)), (Ok(false), Ok(true)));
     }
 
     #[test]
-    fn a_corrupt_ledger_is_kept_aside_and_said() {
+    fn a_corrupt_ledger_is_renamed_and_reported() {
         for corrupt in [
             "",
             r#"{"version":1"#,
@@ -429,14 +433,14 @@ mod tests {
             let folder = folder();
             let ledger = ledger(&folder);
             fs::write(&ledger.path, corrupt).expect("to be written");
-            for refused in [
+            for result in [
                 ledger.read("team", now()).err(),
                 ledger.write("team", [].into_iter(), now()).err(),
                 ledger.check(now()).err(),
             ] {
-                assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "{corrupt}: {refused:?}");
+                assert!(matches!(result, Some(LedgerError::Corrupt { .. })), "{corrupt}: {result:?}");
             }
-            assert_eq!(fs::read_to_string(&ledger.path).expect("a file"), corrupt, "only a run changes anything");
+            assert_eq!(fs::read_to_string(&ledger.path).expect("a file"), corrupt, "only a run may change it");
             let lease = ledger.lease("one", now()).expect("an answer").expect("a lease");
             assert!(lease.note.expect("a note").contains("corrupt-1795413600000"), "{corrupt}");
             let aside = fs::read_to_string(folder.path().join("ledger.json.corrupt-1795413600000")).expect("a file");
@@ -446,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ledger_is_refused_and_left_as_it_is() {
+    fn a_file_that_is_not_a_ledger_is_rejected_and_not_changed() {
         for other in [
             "[ayrshare]\napi_key = \"SECRET\"\n",
             r#"{"ayrshare":{"api_key":"SECRET"},"channels":[]}"#,
@@ -459,13 +463,13 @@ mod tests {
             let folder = folder();
             let ledger = ledger(&folder);
             fs::write(&ledger.path, other).expect("to be written");
-            for refused in [
+            for result in [
                 ledger.read("team", now()).err(),
                 ledger.write("team", [put("A")].into_iter(), now()).err(),
                 ledger.check(now()).err(),
                 ledger.lease("one", now()).err(),
             ] {
-                let Some(error @ LedgerError::NotALedger { .. }) = refused else { panic!("{other}: {refused:?}") };
+                let Some(error @ LedgerError::NotALedger { .. }) = result else { panic!("{other}: {result:?}") };
                 assert!(!error.to_string().contains("SECRET"), "{error}");
             }
             assert_eq!(fs::read_to_string(&ledger.path).expect("a file"), other);
@@ -475,7 +479,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn what_is_no_regular_file_is_refused_before_it_is_opened() {
+    fn a_path_that_is_not_a_regular_file_is_rejected_before_it_is_opened() {
         use std::os::unix::fs::symlink;
         use std::os::unix::net::UnixListener;
 
@@ -489,13 +493,13 @@ mod tests {
         let before = names(&folder);
         for name in ["folder", "socket", "to-folder", "to-socket", "to-nothing"] {
             let ledger = FileLedger::new(path(name));
-            for refused in [
+            for result in [
                 ledger.read("team", now()).err(),
                 ledger.write("team", [put("A")].into_iter(), now()).err(),
                 ledger.check(now()).err(),
                 ledger.lease("one", now()).err(),
             ] {
-                assert!(matches!(refused, Some(LedgerError::NotALedger { .. })), "{name}: {refused:?}");
+                assert!(matches!(result, Some(LedgerError::NotALedger { .. })), "{name}: {result:?}");
             }
         }
         assert_eq!(names(&folder), before);
@@ -503,7 +507,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_link_to_a_ledger_stays_a_link() {
+    fn a_symbolic_link_to_a_ledger_is_not_replaced() {
         let folder = folder();
         let link = folder.path().join("link.json");
         std::os::unix::fs::symlink(&ledger(&folder).path, &link).expect("a link");
@@ -515,22 +519,22 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+    fn a_file_that_is_too_large_is_rejected_before_it_is_read() {
         let folder = folder();
         let ledger = ledger(&folder);
-        // It takes no room: a hole has a length and no bytes.
+        // A sparse file, which uses no disk space.
         File::create(&ledger.path).and_then(|file| file.set_len(MAX_FILE_BYTES + 1)).expect("a file");
         let error = ledger.lease("one", now()).expect_err("an error").to_string();
-        assert!(error.contains("it has 536870913 bytes, and a ledger has 536870912 at most"), "{error}");
+        assert!(error.contains("it has 536870913 bytes, but a ledger has at most 536870912"), "{error}");
     }
 
     #[test]
-    fn a_ledger_that_is_cut_at_any_byte_is_begun_anew_or_refused() {
+    fn a_ledger_that_is_cut_off_at_any_byte_is_renamed_or_rejected() {
         let folder = folder();
         let ledger = ledger(&folder);
         ledger.write("team", [put("A"), put("B")].into_iter(), now()).expect("to be written");
         let whole = fs::read(&ledger.path).expect("a file");
-        // But for the line break at its end.
+        // The last byte is a line break, without which the file is still complete.
         for length in 0..whole.len() - 1 {
             fs::write(&ledger.path, &whole[..length]).expect("to be written");
             let leased = ledger.lease("one", now());
@@ -545,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_never_ended_leaves_the_old_ledger() {
+    fn an_interrupted_write_leaves_the_old_ledger() {
         let folder = folder();
         let ledger = ledger(&folder);
         ledger.write("team", [put("A")].into_iter(), now()).expect("to be written");
@@ -558,7 +562,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn only_its_owner_can_read_a_ledger() {
+    fn a_ledger_is_readable_by_its_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = folder();
         ledger(&folder).write("team", [put("A")].into_iter(), now()).expect("to be written");
@@ -567,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_one_json_document_whatever_the_names() {
+    fn hostile_names_do_not_break_the_json() {
         let folder = folder();
         let ledger = ledger(&folder);
         let hostile = ["\"", "}}", "a\nb", "#%", "名📸", ""];
@@ -588,7 +592,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_leaves_no_record_and_disturbs_no_run() {
+    fn a_check_leaves_no_record_and_does_not_write_during_a_run() {
         let folder = folder();
         ledger(&folder).check(now()).expect("a sound ledger");
         ledger(&folder).write("team", [put("A")].into_iter(), now()).expect("to be written");
@@ -600,11 +604,11 @@ mod tests {
         let _lease = ledger(&folder).lease("one", now()).expect("an answer").expect("a lease");
         ledger(&folder).check(now()).expect("a sound ledger");
         let unchanged = fs::metadata(ledger(&folder).path).and_then(|file| file.modified()).expect("a time");
-        assert_eq!(written, unchanged, "the run that holds the lease writes, and nobody else");
+        assert_eq!(written, unchanged, "only the run that holds the lease may write");
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_said() {
+    fn a_missing_folder_is_reported() {
         let ledger = FileLedger::new("/no/such/folder/ledger.json".into());
         assert!(ledger.check(now()).expect_err("an error").to_string().contains("/no/such/folder"));
         assert!(ledger.lease("one", now()).expect_err("an error").to_string().contains("cannot be opened"));

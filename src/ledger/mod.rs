@@ -1,7 +1,6 @@
-//! The ledger: remembers which announcement a channel has confirmed, and keeps a second run out.
+//! The ledger: records which announcements each channel has confirmed, and prevents two runs at the same time.
 //!
-//! What is remembered and what follows from it is pure ([`record`]); where it is kept is an edge ([`dynamodb`],
-//! [`mod@file`]).
+//! The records are pure data ([`record`]). The two implementations store them ([`dynamodb`], [`mod@file`]).
 
 mod dynamodb;
 mod error;
@@ -18,11 +17,12 @@ pub use self::record::{Change, Key, Memory, Record, stored_profile};
 pub use self::store::LedgerStore;
 use crate::net::Deadline;
 
-/// How long a lease lasts unless it is renewed. Lambda tries again a minute after a crash, and must find it free.
+/// How long a lease lasts unless it is renewed. Lambda retries a minute after a crash, and the lease must be free by then.
 pub const LEASE_TTL: SignedDuration = SignedDuration::from_secs(45);
-/// How far the clocks of two machines may be apart. A lease that ends later than this after its longest life was written
-/// in error, and is free: nobody could hold it by renewing. It also leaves alone the leases of version 0.1, which lasted as
-/// long as their run may, 15 minutes at most.
+/// The largest accepted difference between the clocks of two machines.
+///
+/// A lease with an end further away than [`LEASE_TTL`] plus this was written by mistake, so it counts as free. The value is
+/// large enough for the leases of version 0.1, which last up to 15 minutes.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 fn later(now: Timestamp, time: SignedDuration) -> Timestamp {
@@ -38,24 +38,24 @@ pub enum Ledger {
     File(FileLedger),
 }
 
-/// What keeps a second run out until it is given back, or for [`LEASE_TTL`] after it was taken or renewed.
+/// The right to be the only run, until it is released or [`LEASE_TTL`] after it was taken or last renewed.
 #[derive(Debug)]
 pub struct Lease {
     owner: String,
-    /// The lock of a file ledger: open, and so held, for as long as the lease is.
+    /// The lock of a file ledger. It is held as long as this file is open.
     lock: Option<std::fs::File>,
-    /// What happened to the ledger that people should hear of.
+    /// A problem with the ledger that the operators should know about.
     pub note: Option<String>,
 }
 
 impl Lease {
-    /// The lease of the run `owner`, for a ledger that holds nothing open for it.
+    /// Creates the lease of the run `owner`, for a ledger without a lock file.
     #[must_use]
     pub fn new(owner: &str) -> Self {
         Self { owner: owner.to_owned(), lock: None, note: None }
     }
 
-    /// The run that holds it.
+    /// The id of the run that holds the lease.
     #[must_use]
     pub fn owner(&self) -> &str {
         &self.owner
@@ -63,7 +63,7 @@ impl Lease {
 }
 
 impl Ledger {
-    /// The type as the configuration names it.
+    /// The type's name in the configuration.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

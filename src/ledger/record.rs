@@ -1,4 +1,4 @@
-//! What the ledger remembers, and when it is forgotten. Pure.
+//! The records of the ledger, their keys and how long they are kept. Pure.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 use super::later;
 use crate::model::{Level, Media, Part, PostAtRisk, ProfileName};
 
-/// What one channel has confirmed.
+/// The records of one channel: the announcements that it has confirmed.
 ///
-/// A ledger may hold hundreds of thousands of records of files. A run only looks these up, so their keys are kept as
-/// fingerprints, which takes a fifth of the memory.
+/// There may be hundreds of thousands of files. A run only looks their records up, so it keeps fingerprints of the keys,
+/// which need a fifth of the memory.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     files: HashMap<Fingerprint, FileRecord>,
@@ -23,10 +23,11 @@ pub struct Memory {
     hashers: [RandomState; 2],
 }
 
-/// Two hashes of a key under random seeds. Nobody can choose two keys that collide, and 128 bits do not collide by chance.
+/// Two hashes of a key with random seeds. The seeds prevent collisions that somebody chooses, and 128 bits prevent random
+/// ones.
 type Fingerprint = [u64; 2];
 
-/// The parts of a [`Record`] that a file has.
+/// The parts of a [`Record`] that the record of a file uses.
 #[derive(Clone, Debug)]
 struct FileRecord {
     level: Level,
@@ -35,7 +36,7 @@ struct FileRecord {
 }
 
 impl Memory {
-    /// The record with this key.
+    /// Returns the record with this key.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Record> {
         let Key::Item { .. } = key else { return self.others.get(key).cloned() };
@@ -43,18 +44,18 @@ impl Memory {
         Some(Record { level, announced_at, keep_until, label: None })
     }
 
-    /// Whether there is a record with this key.
+    /// Returns whether there is a record with this key.
     #[must_use]
     pub fn contains(&self, key: &Key) -> bool {
         self.get(key).is_some()
     }
 
-    /// The records of posts and failing profiles.
+    /// Iterates over the records of posts and of failing profiles.
     pub fn others(&self) -> impl Iterator<Item = (&Key, &Record)> {
         self.others.iter()
     }
 
-    /// Adds a record, in place of the one with the same key.
+    /// Adds a record, and replaces the one with the same key.
     pub fn insert(&mut self, key: Key, record: Record) {
         if let Key::Item { .. } = key {
             let Record { level, announced_at, keep_until, .. } = record;
@@ -73,13 +74,13 @@ impl Memory {
         }
     }
 
-    /// How many records there are.
+    /// Returns the number of records.
     #[must_use]
     pub fn len(&self) -> usize {
         self.files.len() + self.others.len()
     }
 
-    /// Whether there is no record.
+    /// Returns whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -104,39 +105,39 @@ impl FromIterator<(Key, Record)> for Memory {
     }
 }
 
-/// How long a record outlives the expiry that it is about, or its last renewal: longer than any repeat.
+/// How long a record is kept after its subject expires or after its last renewal.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// A record of something that is still there is renewed once it has less than this left.
+/// A record whose subject still exists is renewed when it has less than this time left.
 const RENEWED: SignedDuration = SignedDuration::from_hours(45 * 24);
-/// The longest key that is stored: what DynamoDB takes as a sort key.
+/// The longest key that is stored: DynamoDB's limit for a sort key.
 pub(super) const MAX_KEY_BYTES: usize = 1_024;
-/// A longer id is stored as its hash.
+/// Longer ids are replaced by their hash.
 const MAX_ID_BYTES: usize = 300;
-/// A longer name of a profile, once escaped, is stored as its hash. It leaves room for a hashed id beside it, and no name
-/// that the configuration accepts is longer: 200 characters.
+/// Profile names that are longer after escaping are replaced by their hash. Configured names are shorter, because they have
+/// at most 200 characters. The rest of the key has room for a hashed id.
 const MAX_PROFILE_BYTES: usize = 800;
 
-/// What an announcement was about.
+/// The subject of an announcement.
 ///
-/// The expiry is a part of it: a file whose expiry changes is announced anew, and one whose id comes twice with two
-/// expiries is two.
+/// The expiry is part of the key. So a file whose expiry changes is announced again, and two files with the same id but
+/// different expiries have different keys.
 ///
-/// Make it with [`Key::of_item`], [`Key::of_post`] and [`Key::of_failing`]: they replace what would make the key longer
-/// than a ledger can store by its hash. Two subjects never have the same key.
+/// Create keys with [`Key::of_item`], [`Key::of_post`] and [`Key::of_failing`]. They replace parts that are too long to be
+/// stored by their hash. Different subjects always have different keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// A file of a gallery.
+    /// A file in a gallery.
     Item {
-        /// Whose gallery it is in.
+        /// The profile that owns the gallery.
         profile: ProfileName,
-        /// Its id; its URL or its name where it has none.
+        /// Its id, or its URL or name if it has no id.
         id: String,
         /// When it expires, in milliseconds since 1970.
         expires_at_ms: Option<i64>,
     },
     /// A scheduled post that will fail.
     Post {
-        /// Whose post it is.
+        /// The profile that owns the post.
         profile: ProfileName,
         /// Its identity: see [`PostAtRisk::identity`].
         id: String,
@@ -147,13 +148,13 @@ pub enum Key {
     Failing {
         /// The profile.
         profile: ProfileName,
-        /// What of it.
+        /// The part that could not be read.
         part: Part,
     },
 }
 
 impl Key {
-    /// The key of a file.
+    /// Creates the key of a file.
     #[must_use]
     pub fn of_item(profile: &ProfileName, media: &Media) -> Self {
         let id = media.id.as_ref().or(media.url.as_ref()).or(media.file_name.as_ref());
@@ -163,7 +164,7 @@ impl Key {
         Self::Item { profile, id, expires_at_ms }
     }
 
-    /// The key of a post.
+    /// Creates the key of a post.
     #[must_use]
     pub fn of_post(post: &PostAtRisk) -> Self {
         let expiries = post.media.iter().filter_map(|media| media.expires_at);
@@ -173,14 +174,14 @@ impl Key {
         Self::Post { profile, id, expires_at_ms }
     }
 
-    /// The key of a profile that could not be checked.
+    /// Creates the key of a profile that could not be checked.
     #[must_use]
     pub fn of_failing(profile: &ProfileName, part: Part) -> Self {
         Self::Failing { profile: stored_profile(profile), part }
     }
 }
 
-/// Returns the name of a profile as keys contain it.
+/// Returns the name of a profile in keys.
 #[must_use]
 pub fn stored_profile(profile: &ProfileName) -> ProfileName {
     let name = profile.as_str();
@@ -193,20 +194,21 @@ fn stored_id(id: &str, profile: &ProfileName, expires_at_ms: Option<i64>) -> Str
         let rest = Key::Item { profile: profile.clone(), id: String::new(), expires_at_ms };
         rest.to_string().len() + escaped_len(id) <= MAX_KEY_BYTES
     };
-    // Most ids are so short that nobody needs to look.
+    // Most ids are so short that the exact length need not be computed.
     let is_tiny = 3 * (profile.as_str().len() + id.len()) <= MAX_KEY_BYTES / 2;
     let is_short = id.len() <= MAX_ID_BYTES && (is_tiny || fits());
     if is_short && !is_hash(id) { id.to_owned() } else { hash(id) }
 }
 
-/// Stands for a text in a key.
+/// Returns the text that replaces another one in a key.
 pub(super) fn hash(text: &str) -> String {
     format!("{HASH_PREFIX}{}", hex::encode(Sha256::digest(text)))
 }
 
 const HASH_PREFIX: &str = "sha256:";
 
-/// Whether a text looks like [`hash`]. Such a text is hashed itself, or it could pass for another one.
+/// Returns whether a text looks like a [`hash`]. Such a text must be hashed too, or it could be confused with the hash of
+/// another text.
 pub(super) fn is_hash(text: &str) -> bool {
     let is_hex = |digits: &str| {
         digits.len() == 2 * Sha256::output_size()
@@ -215,7 +217,7 @@ pub(super) fn is_hash(text: &str) -> bool {
     text.strip_prefix(HASH_PREFIX).is_some_and(is_hex)
 }
 
-/// The key as text: its parts with `#` between them, and escaped where one has a `#` itself.
+/// Writes the parts of the key, separated by `#`. A `#` or `%` within a part is percent-encoded.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = |ms: &Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
@@ -234,13 +236,13 @@ impl fmt::Display for Key {
 }
 
 impl Key {
-    /// Reads a key as it is written; `None` for one of another version.
+    /// Parses the text of a key. Returns `None` for a key of another version.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::parse_sharing(text, &mut None)
     }
 
-    /// As [`Key::parse`], and shares the name of the profile with the key before, where it is the same.
+    /// Like [`Key::parse`], but shares the profile name with the previous key if it is the same, to save memory.
     pub(super) fn parse_sharing(text: &str, before: &mut Option<ProfileName>) -> Option<Self> {
         let moment = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
         let mut profile = |text: &str| {
@@ -280,29 +282,29 @@ fn unescape(text: &str) -> Cow<'_, str> {
     if text.contains('%') { text.replace("%23", "#").replace("%25", "%").into() } else { text.into() }
 }
 
-/// What is remembered of an announcement.
+/// One announcement that a channel has confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The tightest level at which it was announced.
+    /// The tightest level at which the subject was announced.
     pub level: Level,
-    /// When it was announced last.
+    /// When it was last announced.
     pub announced_at: Timestamp,
-    /// When it may be forgotten.
+    /// When the record may be deleted.
     pub keep_until: Timestamp,
-    /// Of a post: what a person calls it, to say so when it was saved.
+    /// How messages name the post, for posts. It is needed to report that the post is no longer at risk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
 
 impl Record {
-    /// A record of an announcement at `now` about something that is over at `over_at`.
+    /// Creates the record of an announcement at `now`, about a subject that expires at `over_at`.
     #[must_use]
     pub fn new(level: Level, now: Timestamp, over_at: Option<Timestamp>) -> Self {
         let keep_until = later(over_at.map_or(now, |over_at| over_at.max(now)), KEPT);
         Self { level, announced_at: now, keep_until, label: None }
     }
 
-    /// This record with a longer life, when what it is about is still there and it would soon be forgotten.
+    /// Returns the record with a later end if it would soon be deleted. The caller knows that its subject still exists.
     #[must_use]
     pub fn renewed(&self, now: Timestamp) -> Option<Self> {
         let keep_until = later(now, KEPT);
@@ -311,17 +313,17 @@ impl Record {
     }
 }
 
-/// A change of a memory.
+/// A change of the records of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Remembers.
+    /// Adds or replaces a record.
     Put(Key, Record),
-    /// Forgets.
+    /// Deletes a record.
     Delete(Key),
 }
 
 impl Change {
-    /// Makes the change.
+    /// Applies the change.
     pub fn apply(self, memory: &mut Memory) {
         match self {
             Self::Put(key, record) => memory.insert(key, record),
@@ -329,7 +331,7 @@ impl Change {
         }
     }
 
-    /// The key of the record that changes.
+    /// Returns the key of the record that changes.
     #[must_use]
     pub fn key(&self) -> &Key {
         let (Self::Put(key, _) | Self::Delete(key)) = self;
@@ -349,7 +351,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn keys_survive_being_written_and_never_collide(
+        fn keys_can_be_parsed_again_and_never_collide(
             a in "[ab#%2350-]{0,6}", b in "[ab#%2350-]{0,6}", c in "[ab#%2350-]{0,6}", d in "[ab#%2350-]{0,6}",
             at in proptest::option::of(any::<i64>()),
         ) {
@@ -361,7 +363,7 @@ mod tests {
         }
     }
 
-    /// Texts as hostile as they come: long, of what is escaped, of several bytes, and hashes of others.
+    /// Hostile texts: long ones, ones that need escaping, multi-byte ones, and hashes of other texts.
     fn hostile_text() -> impl Strategy<Value = String> {
         let repeated = ("[a#%é名📸]{1,3}", 1..400_usize).prop_map(|(text, times)| text.repeat(times));
         let hashed = repeated.clone().prop_map(|text| hash(&text));
@@ -375,7 +377,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_key_fits_into_dynamodb_and_no_two_subjects_share_one(
+        fn every_key_fits_into_dynamodb_and_different_subjects_have_different_keys(
             (a, b) in (hostile_text(), hostile_text()), (c, d) in (hostile_text(), hostile_text()),
             at in proptest::option::of(any::<i64>()),
         ) {
@@ -383,7 +385,7 @@ mod tests {
             prop_assert!(one.to_string().len() <= MAX_KEY_BYTES, "{} bytes", one.to_string().len());
             prop_assert_eq!(Key::parse(&one.to_string()), Some(one.clone()));
             prop_assert_eq!(one.to_string() == two.to_string(), (&a, &b) == (&c, &d));
-            // A hash of a part is the attack that a hash invites.
+            // Somebody could try to pass off the hash of a text as that text.
             let hashed = key_of_item(&hash(&a), &hash(&b), at);
             prop_assert_ne!(one.to_string(), hashed.to_string());
             let failing = Key::of_failing(&ProfileName::new(&a), Part::Posts);
@@ -392,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_dynamodb_takes_stays_as_it_was() {
+    fn a_key_that_fits_into_dynamodb_is_not_hashed() {
         let check = |profile: &str, id: &str, expected: &str| {
             assert_eq!(key_of_item(profile, id, Some(1_795_413_600_000)).to_string(), expected);
         };
@@ -401,13 +403,13 @@ mod tests {
         check(&name, &id, &format!("item#{name}#{id}#1795413600000"));
         let longest = "#".repeat(134);
         check(&name, &longest, &format!("item#{name}#{}#1795413600000", "%23".repeat(134)));
-        // Longer than 300 bytes was a hash always.
+        // Ids of more than 300 bytes have always been hashed.
         let id = "a".repeat(301);
         check("A", &id, &format!("item#A#{}#1795413600000", hash(&id)));
     }
 
     #[test]
-    fn an_id_that_grows_by_escaping_is_stored_as_its_hash() {
+    fn an_id_that_is_too_long_after_escaping_is_hashed() {
         for character in ["#", "%"] {
             let (name, id) = ("名".repeat(200), character.repeat(300));
             let expected = format!("item#{name}#{}#1795413600000", hash(&id));
@@ -417,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_outlives_its_expiry_and_is_renewed_while_its_subject_is_there() {
+    fn a_record_is_kept_after_the_expiry_and_renewed_while_its_subject_exists() {
         let days = |days: i64| SignedDuration::from_hours(days * 24);
         let record = Record::new(Level::within(86_400), now(), Some(now() + days(1)));
         assert_eq!(record.keep_until, now() + days(91));

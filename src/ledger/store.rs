@@ -1,20 +1,22 @@
-//! What a run needs of a ledger, wherever it is kept.
+//! The operations of a ledger, independent of where it is stored.
 
 use jiff::Timestamp;
 
 use super::{Change, Lease, LedgerError, Memory};
 use crate::net::Deadline;
 
-/// What a run needs of a ledger. [`super::Ledger`] is the one that a configuration names; a test can bring its own.
+/// The operations of a ledger. [`super::Ledger`] implements them for the configured ledger; tests have their own.
 pub trait LedgerStore {
-    /// Takes the lease for the run `owner` at `now`, by the clock at this moment; `None` while another run holds it.
+    /// Takes the lease for the run `owner`. Returns `None` while another run holds it.
     ///
-    /// A lease in a table is held by its end alone: one that has no end, or none that can be read, is free. The lease of
-    /// a file is a lock of the operating system and ends with its process.
+    /// `now` must be the current time and not the start of the run.
+    ///
+    /// A lease in a table is held until its end time. One without a readable end time is free. The lease of a file is a
+    /// lock of the operating system, which ends with its process.
     ///
     /// # Errors
     ///
-    /// Says what the ledger answered, and how to correct it.
+    /// Returns an error that contains the response and says how to fix the problem.
     fn lease(
         &self,
         owner: &str,
@@ -22,14 +24,14 @@ pub trait LedgerStore {
         deadline: Deadline,
     ) -> impl Future<Output = Result<Option<Lease>, LedgerError>>;
 
-    /// Lets the lease last for another [`super::LEASE_TTL`] from `now`, by the clock at this moment. Returns false when it
-    /// is lost: another run has taken it, or it ended and was deleted, so that another run may have come and gone since.
+    /// Extends the lease to [`super::LEASE_TTL`] from `now`, which must be the current time.
     ///
-    /// A lease that ended and that nobody took is still ours.
+    /// Returns false if the lease is lost: another run has taken it, or it has expired and was deleted. In the second
+    /// case another run may have taken and released it. A lease that has expired but was not taken can still be renewed.
     ///
     /// # Errors
     ///
-    /// Says what the ledger answered. It is then unknown whether the lease is still ours.
+    /// After an error it is unknown whether the lease is still held.
     fn renew(
         &self,
         lease: &Lease,
@@ -37,18 +39,18 @@ pub trait LedgerStore {
         deadline: Deadline,
     ) -> impl Future<Output = Result<bool, LedgerError>>;
 
-    /// Releases the lease. A lease that cannot be released ends by itself.
+    /// Releases the lease.
     ///
     /// # Errors
     ///
-    /// Says what the ledger answered.
+    /// Returns an error that contains the response. The lease then ends by itself.
     fn release(&self, lease: Lease, deadline: Deadline) -> impl Future<Output = Result<(), LedgerError>>;
 
-    /// Reads everything that `channel` has confirmed and that must still be kept at `now`.
+    /// Reads the records of `channel` that have not expired at `now`.
     ///
     /// # Errors
     ///
-    /// Says what the ledger answered, and how to correct it.
+    /// Returns an error that contains the response and says how to fix the problem.
     fn read(
         &self,
         channel: &str,
@@ -56,11 +58,11 @@ pub trait LedgerStore {
         deadline: Deadline,
     ) -> impl Future<Output = Result<Memory, LedgerError>>;
 
-    /// Records what `channel` has confirmed.
+    /// Writes the changes of the records of `channel`.
     ///
     /// # Errors
     ///
-    /// Says what the ledger answered. It is then unknown which of the changes were written.
+    /// After an error it is unknown which of the changes were written.
     fn write(
         &self,
         channel: &str,
@@ -73,6 +75,6 @@ pub trait LedgerStore {
     ///
     /// # Errors
     ///
-    /// Says what is wrong, and how to correct it.
+    /// Returns an error that says how to fix the problem.
     fn check(&self, now: Timestamp, deadline: Deadline) -> impl Future<Output = Result<(), LedgerError>>;
 }

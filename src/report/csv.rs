@@ -1,4 +1,4 @@
-//! The files of a report as a table: RFC 4180, with the mark by which spreadsheets know UTF-8.
+//! The files of a report as a table: RFC 4180, with a byte order mark so that spreadsheet programs detect UTF-8.
 
 use csv::{Terminator, WriterBuilder};
 
@@ -20,7 +20,7 @@ const COLUMNS: [&str; 11] = [
     "posts_at_risk",
 ];
 
-/// Renders the files of a report, one a line. Where a size limit left some out, a last line says how many.
+/// Renders the files of a report, one per line. If a size limit left some out, the last line says how many.
 #[must_use]
 pub fn render(report: &Report<'_>) -> String {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
@@ -59,11 +59,11 @@ fn record(item: &Item, report: &Report<'_>) -> [String; COLUMNS.len()] {
     ]
 }
 
-/// Outside text that a spreadsheet shows and does not run: what begins like a formula gets an apostrophe in front, which
-/// means "text" to spreadsheets. Chinese and Japanese ones accept the wide forms, too.
+/// Prevents spreadsheet programs from running text from outside as a formula: text that begins like a formula gets an
+/// apostrophe in front, which marks it as text. Chinese and Japanese programs also accept the full-width characters.
 ///
-/// Many regional settings make `;` or a tab the separator of cells, which quotes do not change if the text has none, so
-/// what begins like a formula after one of them is treated the same way.
+/// In many regional settings `;` or a tab separates cells, and text without a quote or comma is not quoted. So the text
+/// after such a separator is treated in the same way.
 fn cell(outside: &str) -> String {
     let text = one_line(outside);
     let mut cell = String::with_capacity(text.len() + 1);
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formulas_are_text_also_after_a_semicolon() {
+    fn formulas_are_escaped_even_after_a_semicolon() {
         let check = |outside: &str, expected: &str| assert_eq!(cell(outside), expected);
         check("=1+1", "'=1+1");
         check("＝1", "'＝1");

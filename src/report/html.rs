@@ -1,4 +1,4 @@
-//! The page: made whole here, so that it can be read without a script. The one it has only filters and searches.
+//! The page. It is complete without its script, which only filters and searches.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use super::{Question, Report};
 
 const STYLE: &str = include_str!("../../templates/page.css");
 const SCRIPT: &str = include_str!("../../templates/page.js");
-/// Hosts that the policy names: with more of them it allows pictures from everywhere over `https:`.
+/// The most hosts that the policy names. If there are more, it allows pictures from every `https:` URL.
 const MAX_ORIGINS: usize = 20;
 
 #[derive(Template)]
@@ -32,7 +32,7 @@ struct MessagePage {
     text: &'static str,
 }
 
-/// Renders the page; the second value says from which origins it shows pictures.
+/// Renders the page. Returns it with the origins of its pictures.
 #[must_use]
 pub fn render(report: &Report<'_>, question: &Question) -> (String, Vec<String>) {
     let view = View::new(report, question);
@@ -42,7 +42,7 @@ pub fn render(report: &Report<'_>, question: &Question) -> (String, Vec<String>)
     (page.render().unwrap_or_default(), origins.into_iter().collect())
 }
 
-/// The page behind a link whose time is over.
+/// Renders the page for a link that has expired.
 #[must_use]
 pub fn expired_link() -> String {
     message(
@@ -52,7 +52,7 @@ pub fn expired_link() -> String {
     )
 }
 
-/// The page behind anything that is no link.
+/// Renders the page for anything else that is not a valid link.
 #[must_use]
 pub fn unknown_link() -> String {
     message(
@@ -66,7 +66,8 @@ fn message(title: &'static str, text: &'static str) -> String {
     MessagePage { style: STYLE, title, text }.render().unwrap_or_default()
 }
 
-/// The `Content-Security-Policy` of every page: nothing but its own style and script, and pictures from these origins.
+/// Returns the `Content-Security-Policy` of a page. It allows only the page's own style and script, and pictures from these
+/// origins.
 #[must_use]
 pub fn content_security_policy(picture_origins: &[String]) -> String {
     static HASHES: LazyLock<[String; 2]> =
@@ -88,7 +89,7 @@ fn origin(url: &str) -> Option<String> {
 }
 
 impl View {
-    /// The URLs of the pictures that the page shows.
+    /// Returns the URLs of the pictures on the page.
     fn pictures(&self) -> impl Iterator<Item = &String> {
         let groups = || self.sections.iter().flat_map(|section| &section.groups);
         let of_posts = groups().flat_map(|group| &group.posts).flat_map(|post| &post.files);

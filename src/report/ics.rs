@@ -1,8 +1,10 @@
-//! A report as a calendar (RFC 5545): an entry for each expiry and for each scheduled post at risk.
+//! A report as a calendar (RFC 5545) with an entry for each expiry and for each scheduled post at risk.
 //!
-//! Written by hand: the one crate that is well kept brings a second library of dates. An entry keeps its UID while its
-//! file or post is the same one, so a calendar that subscribes moves it when the date changes and does not add another;
-//! of two versions with one `SEQUENCE` the later `DTSTAMP` counts (RFC 5546, 2.1.5), so nothing has to be remembered.
+//! It is written without a crate, because the only well-maintained one depends on a second date library.
+//!
+//! The UID of an entry depends on its file or post but not on the date. So when the date changes, a subscribed calendar
+//! moves the entry instead of adding a second one. The `SEQUENCE` never changes: of two versions with the same one, the later
+//! `DTSTAMP` wins (RFC 5546, section 2.1.5).
 
 use std::collections::HashMap;
 
@@ -14,16 +16,16 @@ use crate::digest::{self, Urgency};
 use crate::model::text::{count, list, one_line, shorten, utc};
 use crate::model::{Item, MediaAtRisk, PostAtRisk, RiskReason};
 
-/// Octets of a line before it must be folded, its end not counted.
+/// The longest line in bytes, without its end (RFC 5545, section 3.1). Longer ones must be folded.
 const LINE: usize = 75;
-/// Characters of a name.
+/// The longest name, in characters.
 const MAX_NAME: usize = 150;
-/// Characters of a post's text.
+/// The longest text of a post, in characters.
 const MAX_TEXT: usize = 1_000;
-/// Profiles that are named where they could not be checked.
+/// How many unchecked profiles are named.
 const MAX_NAMES: usize = 20;
 
-/// Renders a report.
+/// Renders a report as a calendar.
 #[must_use]
 pub fn render(report: &Report<'_>) -> String {
     let mut calendar = Calendar { text: String::new(), stamp: stamp(report.survey.now), uids: HashMap::new() };
@@ -57,7 +59,7 @@ pub fn render(report: &Report<'_>) -> String {
     calendar.text
 }
 
-/// What a calendar has no entry for: files without a date, and what could not be checked.
+/// Returns what has no entry in the calendar: how many files have no date, and what could not be checked.
 fn description(report: &Report<'_>) -> String {
     let mut parts =
         vec![format!("Checked {} of {}.", report.survey.checked(), count(report.survey.configured(), "profile"))];
@@ -80,7 +82,7 @@ fn description(report: &Report<'_>) -> String {
 struct Calendar {
     text: String,
     stamp: String,
-    /// How often each UID was given out: two files that nothing tells apart are still two entries.
+    /// How often each UID was used. Indistinguishable files still need an entry each.
     uids: HashMap<String, usize>,
 }
 
@@ -126,7 +128,7 @@ impl Calendar {
         self.begin(&key);
         match post.scheduled_at {
             Some(due) => self.moment(due),
-            // Without a date of its own it stands on today, where people look.
+            // A post without a due date is shown today, where people notice it.
             None => self.day(now),
         }
         self.text("SUMMARY", &format!("Post will fail: {label} ({profile})"));
@@ -159,7 +161,7 @@ impl Calendar {
     }
 
     fn end(&mut self) {
-        // It takes nobody's time.
+        // The entry does not make anybody appear busy.
         self.line("TRANSP", "TRANSPARENT");
         self.line("END", "VEVENT");
     }
@@ -172,12 +174,12 @@ impl Calendar {
         self.line("DTSTART;VALUE=DATE", &at.strftime("%Y%m%d").to_string());
     }
 
-    /// A property whose value is text, which is escaped.
+    /// Adds a property with a text value, which is escaped.
     fn text(&mut self, name: &str, value: &str) {
         self.line(name, &escape(value));
     }
 
-    /// A line of the file, folded where it is too long: never within a character.
+    /// Adds a line. If it is too long, it is folded between two characters.
     fn line(&mut self, name: &str, value: &str) {
         let mut column = 0;
         for character in name.chars().chain([':']).chain(value.chars()) {
@@ -211,7 +213,7 @@ fn name(outside: &str) -> String {
     shorten(&one_line(outside), MAX_NAME).into_owned()
 }
 
-/// What makes an entry the same one in every report: what it is about, and not when.
+/// Returns the UID of an entry. It depends on the entry's subject but not on its date.
 fn uid(kind: &str, parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     hash.update(kind);
@@ -222,7 +224,7 @@ fn uid(kind: &str, parts: &[&str]) -> String {
     hex::encode(&hash.finalize()[..16])
 }
 
-/// A moment in UTC. The fraction of a second is cut, so nothing lasts longer here than it does.
+/// Formats a time in UTC. Fractions of a second are cut off, so that nothing appears to expire later than it does.
 fn stamp(at: Timestamp) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }

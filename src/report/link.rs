@@ -1,9 +1,9 @@
 //! Signed links to the report page: `{report_url}/r/{token}`.
 //!
-//! A token says which channel it is for, which profiles that channel had, and when it ends. It is signed with
-//! HMAC-SHA-256, so nobody can make or change one without the secret, and it holds no name: only beginnings of SHA-256
-//! hashes, which also keep it short. Two names with the same beginning cannot open anything: what a token shows is cut
-//! down to the profiles that its channel has in the configuration now.
+//! A token contains its channel, the profiles that the channel had, and its end. It is signed with HMAC-SHA-256, so nobody
+//! can create or change one without the secret. Instead of names it contains the first bytes of their SHA-256 hashes, which
+//! keeps it short and reveals no names. A collision of these bytes reveals nothing either, because a token only opens
+//! profiles that its channel still has in the configuration.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,41 +16,42 @@ use crate::config::{Channel, HttpConfig};
 use crate::digest::ReportLink;
 use crate::model::ProfileName;
 
-/// What is signed begins with this, so that the secret signs nothing else in the same words.
+/// The prefix of the signed text. It prevents a signature made with the same secret for another purpose from being valid
+/// here.
 const CONTEXT: &[u8] = b"media-expiry-alerts report link";
-/// A token that names each profile.
-const EACH: u8 = 1;
-/// A token that names the profiles as a whole; it ends when they change.
-const WHOLE: u8 = 2;
-/// Profiles that are named each. More would make a URL that does not fit into a line of an email, which has at most 998
-/// bytes.
+/// The version of a token that contains a hash of each profile.
+const LISTED: u8 = 1;
+/// The version of a token that contains one hash of all profiles. It becomes invalid when they change.
+const COMBINED: u8 = 2;
+/// The most profiles with a hash of their own. With more, the URL would not fit into a line of an email, which has at most
+/// 998 bytes.
 const MAX_NAMED: usize = 150;
-/// Bytes of a signature.
+/// The length of a signature.
 const TAG_BYTES: usize = 32;
-/// Bytes of the version, the end and the channel.
+/// The length of the version, the end time and the channel.
 const HEAD_BYTES: usize = 1 + 8 + 8;
 
 /// Why a token opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// It was good, and its time is over.
+    /// The link was valid but has expired.
     #[error("the link has expired")]
     Expired,
-    /// It was never given out, or what it opened is gone.
+    /// The link was never created by this function, or its channel or profiles no longer exist.
     #[error("there is no such link")]
     Unknown,
 }
 
-/// Makes and opens links; there is one where `report_url` and `link_secret` are set.
+/// Creates and opens links. It exists if `report_url` and `link_secret` are set.
 pub struct Links {
     base: String,
     ttl: std::time::Duration,
-    /// The first signs, and all are accepted, so that a secret can be replaced while links with the old one are about.
+    /// The first secret signs new links. All of them are accepted, so that old links still work after a rotation.
     keys: Vec<hmac::Key>,
 }
 
 impl Links {
-    /// Links as the configuration wants them; `None` where it wants none.
+    /// Returns `None` if the configuration has no links.
     #[must_use]
     pub fn of(http: &HttpConfig) -> Option<Self> {
         let (url, secret) = (http.report_url.as_ref()?, http.link_secret.as_ref()?);
@@ -61,27 +62,27 @@ impl Links {
         Some(Self { base, ttl: http.link_ttl, keys })
     }
 
-    /// The link that shows a channel's profiles from `now` on, as long as links live.
+    /// Creates a link to the report on a channel's profiles, which expires after the configured time.
     #[must_use]
     pub fn make(&self, channel: &Channel, now: Timestamp) -> Option<ReportLink> {
         let until = now.checked_add(self.ttl).unwrap_or(Timestamp::MAX);
         let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
         let mut payload = Vec::with_capacity(HEAD_BYTES + 4 * MAX_NAMED + TAG_BYTES);
         let is_named = channel.profiles.len() <= MAX_NAMED;
-        payload.push(if is_named { EACH } else { WHOLE });
+        payload.push(if is_named { LISTED } else { COMBINED });
         payload.extend(until.as_second().to_be_bytes());
-        payload.extend(channel_mark(&channel.name));
+        payload.extend(channel_hash(&channel.name));
         if is_named {
-            payload.extend(channel.profiles.iter().flat_map(profile_mark));
+            payload.extend(channel.profiles.iter().flat_map(profile_hash));
         } else {
-            payload.extend(whole_mark(&channel.profiles));
+            payload.extend(set_hash(&channel.profiles));
         }
         let tag = hmac::sign(self.keys.first()?, &self.signed(&payload));
         payload.extend(tag.as_ref());
         Some(ReportLink { url: format!("{}/r/{}", self.base, URL_SAFE_NO_PAD.encode(payload)), until })
     }
 
-    /// The channel that a token is for, and those of its profiles that the token was made for and that it still has.
+    /// Returns the channel of a token, and the profiles that the channel had when the token was created and still has.
     ///
     /// # Errors
     ///
@@ -95,30 +96,31 @@ impl Links {
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| LinkError::Unknown)?;
         let (payload, tag) = bytes.split_last_chunk::<TAG_BYTES>().ok_or(LinkError::Unknown)?;
         let signed = self.signed(payload);
-        // `verify` takes the same time wherever the signatures differ.
+        // `hmac::verify` compares in constant time.
         if !self.keys.iter().any(|key| hmac::verify(key, &signed, tag).is_ok()) {
             return Err(LinkError::Unknown);
         }
         let (version, rest) = payload.split_first().ok_or(LinkError::Unknown)?;
         let (until, rest) = rest.split_first_chunk::<8>().ok_or(LinkError::Unknown)?;
-        let (channel, marks) = rest.split_first_chunk::<8>().ok_or(LinkError::Unknown)?;
+        let (channel, hashes) = rest.split_first_chunk::<8>().ok_or(LinkError::Unknown)?;
         if i64::from_be_bytes(*until) <= now.as_second() {
             return Err(LinkError::Expired);
         }
-        let channel = channels.iter().find(|one| channel_mark(&one.name) == *channel).ok_or(LinkError::Unknown)?;
+        let channel = channels.iter().find(|one| channel_hash(&one.name) == *channel).ok_or(LinkError::Unknown)?;
         let profiles: Vec<_> = match *version {
-            EACH => {
-                let is_named = |profile: &&ProfileName| marks.chunks_exact(4).any(|mark| mark == profile_mark(profile));
+            LISTED => {
+                let is_named =
+                    |profile: &&ProfileName| hashes.chunks_exact(4).any(|hash| hash == profile_hash(profile));
                 channel.profiles.iter().filter(is_named).collect()
             }
-            WHOLE if marks == whole_mark(&channel.profiles) => channel.profiles.iter().collect(),
+            COMBINED if hashes == set_hash(&channel.profiles) => channel.profiles.iter().collect(),
             _ => return Err(LinkError::Unknown),
         };
         if profiles.is_empty() { Err(LinkError::Unknown) } else { Ok((channel, profiles)) }
     }
 
-    /// What is signed for a payload: the place as well, so that a link of another stack opens nothing here even where
-    /// both have the same secret.
+    /// Returns the text that is signed for a payload. It includes `report_url`, so that links of another stack are not
+    /// accepted here even if both stacks use the same secret.
     fn signed(&self, payload: &[u8]) -> Vec<u8> {
         [CONTEXT, b"\0", self.base.as_bytes(), b"\0", payload].concat()
     }
@@ -130,16 +132,17 @@ impl std::fmt::Debug for Links {
     }
 }
 
-fn channel_mark(name: &str) -> [u8; 8] {
+fn channel_hash(name: &str) -> [u8; 8] {
     first(Sha256::digest(["channel\0", name].concat()).as_slice())
 }
 
-fn profile_mark(name: &ProfileName) -> [u8; 4] {
+fn profile_hash(name: &ProfileName) -> [u8; 4] {
     first(Sha256::digest(["profile\0", name.as_str()].concat()).as_slice())
 }
 
-/// The mark of a set of profiles, whatever their order. No name holds a control character.
-fn whole_mark(profiles: &[ProfileName]) -> [u8; 16] {
+/// Returns the hash of a set of profiles, independent of their order. Names contain no control characters, so the separator
+/// is unambiguous.
+fn set_hash(profiles: &[ProfileName]) -> [u8; 16] {
     let mut names: Vec<_> = profiles.iter().map(ProfileName::as_str).collect();
     names.sort_unstable();
     first(Sha256::digest(["profiles", &names.join("\0")].join("\0")).as_slice())
@@ -196,14 +199,14 @@ mod tests {
         link.url.strip_prefix("https://reports.example/prod/r/").expect("a token").to_owned()
     }
 
-    /// The profiles that a token opens.
+    /// Returns the profiles that a token opens.
     fn opened(links: &Links, token: &str, channels: &[Channel], hours: i64) -> Result<Vec<String>, LinkError> {
         let (_, profiles) = links.open(token, channels, now() + SignedDuration::from_hours(hours))?;
         Ok(profiles.iter().map(ToString::to_string).collect())
     }
 
     #[test]
-    fn a_link_opens_its_own_profiles_until_its_time_is_over() {
+    fn a_link_opens_its_own_profiles_until_it_expires() {
         let (links, channels) = (links(SECRET), [channel("a", &["A", "B"]), channel("b", &["C"])]);
         let [a, b] = [0, 1].map(|index| token(&links, &channels[index]));
         assert_eq!(opened(&links, &a, &channels, 23), Ok(vec!["A".into(), "B".into()]));
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_shows_no_more_than_the_channel_had_then_and_has_now() {
+    fn a_link_opens_only_profiles_that_its_channel_had_and_still_has() {
         let (links, then) = (links(SECRET), channel("a", &["A", "B"]));
         let token = token(&links, &then);
         assert_eq!(opened(&links, &token, &[channel("a", &["B", "C"])], 0), Ok(vec!["B".into()]));
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_opens_anything() {
+    fn invalid_tokens_are_rejected() {
         let (links, channels) = (links(SECRET), [channel("a", &["A"])]);
         let good = token(&links, &channels[0]);
         let unknown = |token: &str| assert_eq!(opened(&links, token, &channels, 0), Err(LinkError::Unknown), "{token}");
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_can_be_replaced() {
+    fn links_with_the_previous_secret_still_work() {
         let channels = [channel("a", &["A"])];
         let old = token(&links(SECRET), &channels[0]);
         let both = links_of(NEW_SECRET, Some(SECRET), "https://reports.example/prod/");
@@ -253,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_secret_opens_nothing() {
+    fn a_link_signed_with_a_part_of_the_secret_is_rejected() {
         let channels = [channel("a", &["A"])];
         let part = token(&links("fedcba9876543210"), &channels[0]);
         assert_eq!(opened(&links(NEW_SECRET), &part, &channels, 0), Err(LinkError::Unknown));
     }
 
     #[test]
-    fn thousands_of_profiles_make_no_longer_link_and_are_opened_while_they_stay_the_same() {
+    fn thousands_of_profiles_fit_into_a_link_that_works_until_they_change() {
         let names: Vec<_> = (0..5_000).map(|index| format!("Client {index}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let links = links(SECRET);
@@ -272,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_shown() {
+    fn debug_output_contains_no_secret() {
         assert_eq!(format!("{:?}", links(SECRET)), "Links(https://reports.example/prod, 1 secrets)");
     }
 }

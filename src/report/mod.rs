@@ -1,6 +1,6 @@
-//! The report that a person looks at or takes along: a page, a table, a calendar. Pure.
+//! Renders a report as a page, a table or a calendar. Pure.
 //!
-//! Each format is a module of its own that makes text of a [`Report`]; this one leaves out what is too long for an answer.
+//! Each format has its own module that renders a [`Report`]. This module shortens the report until it fits into a response.
 
 pub mod csv;
 pub mod html;
@@ -20,16 +20,16 @@ use sha2::{Digest as _, Sha256};
 use crate::model::{FailedProfile, Item, PostAtRisk, Threshold};
 use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
-/// The formats of a report, the one first that is given when the caller does not care.
+/// The formats of a report. The first one is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// The result of the run.
+    /// The result of the run as JSON.
     Json,
-    /// The page.
+    /// The HTML page.
     Html,
-    /// The files as a table.
+    /// The files as a table (CSV).
     Csv,
-    /// Expiries and posts as calendar entries.
+    /// The expiries and posts at risk as a calendar (iCalendar).
     Ics,
 }
 
@@ -37,7 +37,7 @@ impl Format {
     /// All formats.
     pub const ALL: [Self; 4] = [Self::Json, Self::Html, Self::Csv, Self::Ics];
 
-    /// The name in a query.
+    /// The value of `format` in a query.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl Format {
         }
     }
 
-    /// The media type, without parameters.
+    /// The media type without parameters.
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl Format {
         }
     }
 
-    /// The `Content-Type` of an answer.
+    /// The `Content-Type` of a response.
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
@@ -71,52 +71,52 @@ impl Format {
     }
 }
 
-/// What a report was asked for, beside its format.
+/// The parameters of a report, except for its format.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// How far ahead was looked.
+    /// How far ahead the report looks.
     pub horizon: Option<Threshold>,
-    /// The `within` of the query.
+    /// The `within` parameter of the query.
     pub within: Option<Threshold>,
-    /// The `profile`s of the query.
+    /// The `profile` parameters of the query.
     pub profiles: Vec<String>,
-    /// Whether the page is behind a signed link, where there are no other formats.
+    /// Whether the report is opened by a signed link, which has only the page and no other formats.
     pub is_signed: bool,
 }
 
-/// A report, ready to be sent.
+/// A rendered report.
 #[derive(Debug)]
 pub struct Rendered {
-    /// The text.
+    /// The text of the report.
     pub body: String,
-    /// The same for the same content: it leaves out what tells one run from the next and nothing else.
+    /// A hash of the content. It is the same for two runs with the same findings.
     pub fingerprint: String,
     /// How many files and posts the size limit left out.
     pub left_out: usize,
-    /// The origins from which the page shows pictures.
+    /// The origins of the pictures on the page.
     pub picture_origins: Vec<String>,
 }
 
-/// What a report shows of a survey: all of it, or the beginnings of its lists where a size limit leaves no room for more.
+/// The part of a survey that a report shows: all of it, or the first entries of each list if a size limit applies.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// What was found.
+    /// The survey.
     pub survey: &'a Survey,
-    /// What could not be checked, as far as it is shown.
+    /// The failures that are shown.
     pub failed: Vec<FailedProfile>,
     /// The posts at risk that are shown.
     pub posts: &'a [Arc<PostAtRisk>],
     /// The files that are shown.
     pub items: &'a [Arc<Item>],
-    /// How many files there are, of what kind.
+    /// The counts of all files.
     pub media: MediaCounts,
-    /// The posts that will fail because of a file.
+    /// The posts that will fail because of each file.
     pub posts_by_media: PostsByMedia<'a>,
     all_failed: usize,
 }
 
 impl<'a> Report<'a> {
-    /// A report of everything.
+    /// Creates a report that shows everything.
     #[must_use]
     pub fn new(survey: &'a Survey) -> Self {
         let failed = survey.failed();
@@ -131,28 +131,28 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// How many files are not shown.
+    /// Returns how many files are not shown.
     #[must_use]
     pub fn items_left_out(&self) -> usize {
         self.survey.items.len() - self.items.len()
     }
 
-    /// How many posts at risk are not shown.
+    /// Returns how many posts at risk are not shown.
     #[must_use]
     pub fn posts_left_out(&self) -> usize {
         self.survey.posts_at_risk.len() - self.posts.len()
     }
 
-    /// How many profiles that could not be checked are not shown.
+    /// Returns how many failures are not shown.
     #[must_use]
     pub fn failed_left_out(&self) -> usize {
         self.all_failed - self.failed.len()
     }
 
-    /// Shows less, because this made `bytes` of text where `max_bytes` are allowed: files go first, then posts, then
-    /// what could not be checked. Returns false when nothing is left to leave out.
+    /// Shows less, because the text had `bytes` and the limit is `max_bytes`. Files are left out first, then posts, then
+    /// failures. Returns false if the report is already empty.
     fn shorten(&mut self, max_bytes: usize, bytes: usize) -> bool {
-        // A little less than the share that would fit if all entries had the same length, so that few rounds are needed.
+        // Slightly less than would fit if all entries had the same length, so that few rounds are needed.
         let keep = |length: usize| (length * (max_bytes / 20) / (bytes / 19 + 1)).min(length - 1);
         if !self.items.is_empty() {
             self.items = &self.items[..keep(self.items.len())];
@@ -167,8 +167,9 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Renders a survey so that `size` counts at most `max_bytes` of the text. `to_json` writes the JSON of what is shown,
-/// and `known` is what that JSON tells beside the survey.
+/// Renders a survey as text for which `size` returns at most `max_bytes`.
+///
+/// `to_json` renders the JSON format. `known` is the content of that JSON that is not in the survey, for the fingerprint.
 #[must_use]
 pub fn render(
     survey: &Survey,
@@ -199,7 +200,7 @@ pub fn render(
     }
 }
 
-/// A hash of a page. The words on it ("in 5 hours") count; the moment of the scan does not.
+/// Returns a hash of a page. It includes relative times such as "in 5 hours", but not the time of the scan.
 fn fingerprint_of_page(body: &str, now: Timestamp) -> String {
     let mut hash = fingerprint(Format::Html);
     let moment = crate::model::text::utc(now);
@@ -207,7 +208,7 @@ fn fingerprint_of_page(body: &str, now: Timestamp) -> String {
     hex::encode(&hash.finalize()[..16])
 }
 
-/// A hash of what is shown. It leaves out what differs between two runs that found the same.
+/// Returns a hash of the content of a report. It is the same for two runs with the same findings.
 fn fingerprint_of_content(report: &Report<'_>, format: Format, known: &str) -> String {
     struct Sink(Sha256);
     impl fmt::Write for Sink {
@@ -218,7 +219,7 @@ fn fingerprint_of_content(report: &Report<'_>, format: Format, known: &str) -> S
     }
     let mut sink = Sink(fingerprint(format));
     let Report { survey, failed, posts, items, .. } = report;
-    // Hashing cannot fail.
+    // The sink never returns an error.
     let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, &survey.unverified, known));
     hex::encode(&sink.0.finalize()[..16])
 }
@@ -227,16 +228,16 @@ fn fingerprint(format: Format) -> Sha256 {
     Sha256::new().chain_update(format.name()).chain_update(env!("CARGO_PKG_VERSION"))
 }
 
-/// Parses a URL from outside that may become a link or a picture: `https:`, with the name of a real host, and without a
-/// user, which would make it look like another host's.
+/// Parses a URL from outside that may become a link or a picture. It must use `https:`, name a real host, and have no user
+/// name, because `https://trusted.example@evil.example/` looks like a URL of another host.
 fn safe_url(url: &str) -> Option<url::Url> {
     let url = url::Url::parse(url).ok()?;
     let is_safe = url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
     (is_safe && url.host().is_some_and(|host| is_real_host(&host))).then_some(url)
 }
 
-/// Returns whether a host can exist. The URL standard accepts more, such as `*` and `;`, which have a meaning in a
-/// `Content-Security-Policy`.
+/// Returns whether a host can exist. The URL standard also accepts characters such as `*` and `;`, which have a meaning in
+/// a `Content-Security-Policy`.
 fn is_real_host(host: &url::Host<&str>) -> bool {
     match host {
         url::Host::Domain(name) => {

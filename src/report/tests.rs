@@ -10,7 +10,7 @@ fn question() -> Question {
     Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: false }
 }
 
-/// Renders without the JSON, which is not this module's.
+/// Renders with empty JSON, which this module does not produce itself.
 fn rendered(survey: &Survey, format: Format, max_bytes: usize) -> Rendered {
     render(survey, format, &question(), max_bytes, str::len, &|_| String::new(), "")
 }
@@ -19,7 +19,7 @@ fn body(survey: &Survey, format: Format) -> String {
     rendered(survey, format, usize::MAX).body
 }
 
-/// The page from its `body` on: the style before it is no news.
+/// Returns the body of the page without its style and script.
 fn page(survey: &Survey) -> String {
     let page = body(survey, Format::Html);
     let (_, main) = page.split_once("<header>").expect("a header");
@@ -42,7 +42,7 @@ fn a_calendar_of_everything() {
 }
 
 #[test]
-fn an_empty_report_is_a_friendly_one_and_never_where_something_was_not_looked_at() {
+fn an_empty_report_says_all_clear_only_if_everything_was_checked() {
     let clear = page(&survey_of(0));
     assert!(clear.contains("<h1>All clear: no file expires within 7 days</h1>"), "{clear}");
     assert!(clear.contains("There is nothing to do."));
@@ -79,7 +79,7 @@ fn only_https_becomes_a_link() {
 }
 
 #[test]
-fn a_fingerprint_tells_content_and_not_runs() {
+fn a_fingerprint_depends_on_the_content_and_not_on_the_run() {
     let first = survey();
     let fingerprint = |survey: &Survey, format: Format| rendered(survey, format, usize::MAX).fingerprint;
     let mut again = first.clone();
@@ -92,7 +92,7 @@ fn a_fingerprint_tells_content_and_not_runs() {
         let known = fingerprint(&first, format);
         assert_eq!(known, fingerprint(&again, format), "{format:?}");
         assert_ne!(known, fingerprint(&changed, format), "{format:?}");
-        // The page says how long is left; the others say when.
+        // Only the page contains relative times.
         assert_eq!(known == fingerprint(&later, format), format != Format::Html, "{format:?}");
     }
     let of_all: std::collections::BTreeSet<_> = Format::ALL.map(|format| fingerprint(&first, format)).into();
@@ -100,7 +100,7 @@ fn a_fingerprint_tells_content_and_not_runs() {
 }
 
 #[test]
-fn what_does_not_fit_is_counted() {
+fn entries_that_do_not_fit_are_counted() {
     let whole = survey_of(1_000);
     for format in [Format::Html, Format::Csv, Format::Ics] {
         let rendered = rendered(&whole, format, 120_000);
@@ -118,7 +118,7 @@ fn what_does_not_fit_is_counted() {
 }
 
 #[test]
-fn days_beyond_the_picture_are_counted() {
+fn files_that_expire_after_the_chart_are_counted() {
     let mut far = survey_of(3);
     Arc::make_mut(&mut far.items[2]).media.expires_at = Some(now() + SignedDuration::from_hours(24 * 36_500));
     let page = page(&far);
@@ -126,7 +126,7 @@ fn days_beyond_the_picture_are_counted() {
     assert_eq!(page.matches("class=\"bar\"").count(), 29);
 }
 
-/// Reads a calendar as RFC 5545 says: unfolded lines, their names and values.
+/// Parses a calendar (RFC 5545): unfolds its lines and returns their names and values.
 fn lines(calendar: &str) -> Vec<(String, String)> {
     let unfolded = calendar.strip_suffix("\r\n").expect("an end").replace("\r\n ", "");
     let split = |line: &str| {
@@ -140,11 +140,11 @@ fn lines(calendar: &str) -> Vec<(String, String)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn whatever_comes_from_outside_stays_text(survey in hostile_survey()) {
+    fn text_from_outside_cannot_add_markup(survey in hostile_survey()) {
         let whole = survey;
 
         let html = page(&whole);
-        // The only elements are the template's own, and no attribute is left by its value.
+        // The only elements are those of the template, and no value breaks out of its attribute.
         for tag in html.split('<').skip(1) {
             let name: String = tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
             let known = [
@@ -190,7 +190,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]
-    fn a_limit_is_kept(survey in hostile_survey(), max_bytes in 60_000_usize..200_000) {
+    fn a_report_never_exceeds_its_limit(survey in hostile_survey(), max_bytes in 60_000_usize..200_000) {
         for format in Format::ALL {
             let rendered = rendered(&survey, format, max_bytes);
             prop_assert!(rendered.body.len() <= max_bytes, "{:?}: {}", format, rendered.body.len());

@@ -1,4 +1,4 @@
-//! What the page says, and in which order: everything that the template needs no longer to decide on.
+//! The content of the page in the order in which the template shows it. The template makes no decisions of its own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -13,26 +13,26 @@ use crate::digest::{self, Urgency};
 use crate::model::text::{self, count, distance, list, one_line, shorten, thousands, utc};
 use crate::model::{Item, MediaAtRisk, MediaKind, Part, PostAtRisk, ProfileName, RiskReason, State};
 
-/// Characters of a name.
+/// The longest name, in characters.
 const MAX_NAME: usize = 160;
-/// Characters of a post's text.
+/// The longest text of a post, in characters.
 const MAX_TEXT: usize = 500;
-/// Characters of a URL that is linked or shown: what browsers and servers take without trouble.
+/// The longest URL that is linked or shown, in characters. All browsers and servers accept this length.
 const MAX_URL: usize = 2_000;
-/// Files of one post that are shown.
+/// How many files of a post are shown.
 const MAX_POST_FILES: usize = 8;
-/// Files and posts that a browser lays out all at once.
+/// The largest number of files and posts for which the browser lays out the whole page at once.
 const MAX_AT_ONCE: usize = 200;
-/// Profiles that are named in a sentence.
+/// How many profiles are named in a sentence.
 const MAX_NAMES: usize = 5;
 /// The maximum number of URLs that could not be checked.
 const MAX_UNVERIFIED: usize = 100;
 /// The maximum length of such a URL.
 const MAX_UNVERIFIED_URL: usize = 300;
-/// Days that the picture of the coming weeks shows at least, and at most.
+/// The smallest and largest number of days in the chart of the coming weeks.
 const DAYS: std::ops::RangeInclusive<usize> = 7..=28;
 
-/// A moment, for the machine and for people.
+/// A time for the `datetime` attribute and for people.
 pub struct Moment {
     pub iso: String,
     pub utc: String,
@@ -49,7 +49,7 @@ pub struct View {
     pub headline: String,
     pub checked: Moment,
     pub coverage: String,
-    /// The profiles that the caller asked for, in words; empty for all.
+    /// The names of the profiles that the caller asked for, as text. Empty for all profiles.
     pub narrowed_to: String,
     pub all_clear: Option<String>,
     pub unchecked: Vec<Unchecked>,
@@ -61,13 +61,13 @@ pub struct View {
     /// The URLs of posts that Ayrshare could not open.
     pub unverified: Vec<Unverified>,
     pub left_out: Option<String>,
-    /// Whether a browser should lay out only what is in sight.
+    /// Whether the browser should lay out only the visible part of the page.
     pub is_long: bool,
-    /// Other formats: a label and a relative URL.
+    /// The links to the other formats: a label and a relative URL.
     pub formats: Vec<(&'static str, String)>,
 }
 
-/// A profile, or its posts, that could not be checked.
+/// A profile of which some part could not be checked.
 pub struct Unchecked {
     pub profile: String,
     pub reason: String,
@@ -80,19 +80,19 @@ pub struct Unverified {
     pub urls: Vec<(String, String)>,
 }
 
-/// A number at the top.
+/// A number at the top of the page.
 pub struct Total {
     pub number: String,
     pub label: String,
     pub tone: &'static str,
-    /// The section that it counts; empty when there is none.
+    /// The id of the section that it counts. Empty if there is none.
     pub section: String,
 }
 
-/// What is found of one profile.
+/// The counts of one profile.
 pub struct ProfileLine {
     pub name: String,
-    /// The page of this profile alone.
+    /// The URL of the page that shows only this profile.
     pub href: String,
     pub posts: usize,
     pub expired: usize,
@@ -114,7 +114,7 @@ pub struct Section {
 /// The part of a section that is about one profile.
 pub struct Group {
     pub profile: String,
-    /// Which profile it is, for the filter.
+    /// The index of the profile, for the filter.
     pub index: usize,
     pub posts: Vec<PostCard>,
     pub files: Vec<FileCard>,
@@ -130,13 +130,13 @@ pub struct PostCard {
     pub more_files: Option<String>,
 }
 
-/// A file that a post will lack.
+/// A file that will be missing from a post.
 pub struct PostFile {
     pub name: String,
     pub url: Option<String>,
     pub picture: Option<String>,
-    pub sign: &'static str,
-    /// How far off its expiry is; `None` when it is gone already, or nobody knows.
+    pub icon: &'static str,
+    /// When it expires, and how far off that is. `None` if it is already gone or the time is unknown.
     pub expires: Option<(String, Moment)>,
     pub is_gone: bool,
     /// Whether `expires` is the end of the link and not of the file.
@@ -149,18 +149,18 @@ pub struct FileCard {
     pub url: Option<String>,
     pub picture: Option<String>,
     pub kind: &'static str,
-    pub sign: &'static str,
+    pub icon: &'static str,
     pub size: Option<String>,
     pub verb: &'static str,
     pub expires: Option<(String, Moment)>,
-    /// How many posts need it, in words, and where the first one stands on the page.
+    /// How many posts need it, as text, and the id of the first of them on the page.
     pub needed_by: Option<(String, Option<String>)>,
 }
 
-/// How many files expire on which day.
+/// The chart of how many files expire on each day.
 pub struct Days {
     pub all: Vec<Day>,
-    /// What lies beyond, in words.
+    /// How many files expire after the last day, as text.
     pub later: Option<String>,
     pub has_posts: bool,
 }
@@ -169,25 +169,25 @@ pub struct Days {
 pub struct Day {
     pub weekday: String,
     pub number: String,
-    /// The month's name where it begins, or the picture does.
+    /// The name of the month on its first day and on the first day of the chart; otherwise empty.
     pub month: String,
-    pub words: String,
+    pub description: String,
     pub files: usize,
     pub posts: usize,
-    /// The height of its bar, of 100.
+    /// The height of its bar, in percent.
     pub height: usize,
     pub tone: &'static str,
 }
 
 impl Group {
-    /// How wide it is: a post takes the whole row, files as many places as they are.
+    /// Returns how many columns it needs: all three for posts, or one per file.
     pub fn size(&self) -> usize {
         if self.posts.is_empty() { self.files.len().min(3) } else { 3 }
     }
 }
 
 impl View {
-    /// What is said of a result.
+    /// Creates the content of the page.
     pub fn new(report: &Report<'_>, question: &Question) -> Self {
         let now = report.survey.now;
         let profiles = Profiles::of(report);
@@ -226,7 +226,7 @@ impl View {
     }
 }
 
-/// The profiles that a result names, in the order in which they come up.
+/// The profiles that a report names, in the order of their first appearance.
 struct Profiles<'a> {
     order: Vec<&'a ProfileName>,
     index: HashMap<&'a ProfileName, usize>,
@@ -282,7 +282,7 @@ impl<'a> Profiles<'a> {
     }
 }
 
-/// A result in one line.
+/// Returns a summary of the report in one line.
 pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
     let unread = report.survey.configured().saturating_sub(report.survey.checked());
     let posts = report.posts.len() + report.posts_left_out();
@@ -322,7 +322,7 @@ pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
     format!("All clear: no file expires{}", within(question.horizon.as_ref()))
 }
 
-/// How much was looked at.
+/// Returns how many profiles and files were checked.
 pub(crate) fn coverage(report: &Report<'_>) -> String {
     let (checked, all) = (report.survey.checked(), report.survey.configured());
     let profiles = match (checked, all) {
@@ -406,7 +406,7 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec
     }
     let mut last_advice = "";
     let section = |(urgency, groups): (Urgency, Vec<Group>)| {
-        // All thresholds have the same advice, which the tightest gives.
+        // All thresholds have the same advice, so only the first section shows it.
         let advice = urgency.advice().1;
         let is_news = std::mem::replace(&mut last_advice, advice) != advice;
         let all: usize = groups.iter().map(|group| group.posts.len() + group.files.len()).sum();
@@ -446,7 +446,7 @@ fn post_file(media: &MediaAtRisk, now: Timestamp) -> PostFile {
         name: if label.is_empty() { "a file without a name".to_owned() } else { label },
         picture: url.clone().filter(|url| is_picture(file.kind(), url)),
         url,
-        sign: sign(file.kind()).0,
+        icon: icon(file.kind()).0,
         expires: media.expires_at.filter(|_| !is_gone).map(|at| (distance(at.duration_since(now)), Moment::new(at))),
         is_gone,
         is_link: media.reason == RiskReason::LinkExpiresBeforePost,
@@ -456,14 +456,14 @@ fn post_file(media: &MediaAtRisk, now: Timestamp) -> PostFile {
 fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, now: Timestamp) -> FileCard {
     let media = &item.media;
     let url = link(media.url.as_deref());
-    let (sign, kind) = sign(media.kind());
+    let (icon, kind) = icon(media.kind());
     let needed = needed_by.len();
     FileCard {
         name: shorten(&item.label(), MAX_NAME).into_owned(),
         picture: url.clone().filter(|url| item.state != State::Expired && is_picture(media.kind(), url)),
         url,
         kind,
-        sign,
+        icon,
         size: media.size_bytes.map(bytes),
         verb: if item.state == State::Expired { "Expired" } else { "Expires" },
         expires: media.expires_at.map(|at| (distance(at.duration_since(now)), Moment::new(at))),
@@ -493,7 +493,7 @@ fn unverified(report: &Report<'_>) -> Vec<Unverified> {
     groups
 }
 
-/// Where a post stands on the page.
+/// Returns the id of a post's element on the page.
 fn post_id(number: usize) -> String {
     format!("post-{number}")
 }
@@ -503,14 +503,14 @@ fn link(url: Option<&str>) -> Option<String> {
     (url.len() <= MAX_URL).then_some(url)
 }
 
-/// Whether it is a picture of a kind that browsers show.
+/// Returns whether it is a picture in a format that browsers show.
 fn is_picture(kind: MediaKind, url: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     kind == MediaKind::Image && ![".heic", ".heif", ".tif", ".tiff"].iter().any(|end| path.ends_with(end))
 }
 
-/// The picture that stands for a kind, and its name.
-fn sign(kind: MediaKind) -> (&'static str, &'static str) {
+/// Returns the icon of a kind and its name.
+fn icon(kind: MediaKind) -> (&'static str, &'static str) {
     match kind {
         MediaKind::Image => ("image", "Image"),
         MediaKind::Video => ("video", "Video"),
@@ -576,14 +576,14 @@ fn days(report: &Report<'_>, question: &Question) -> Option<Days> {
     }
     let most = days.iter().map(|day| day.files).max().unwrap_or_default().max(1);
     for (day, threshold) in days.iter_mut().zip(thresholds) {
-        // A single file is still to be seen beside a day of hundreds.
+        // A single file must still be visible next to a day with hundreds.
         day.height = if day.files == 0 { 0 } else { (day.files * 100 / most).max(4) };
         day.tone = threshold.flatten().map_or("later", |threshold| tone(&Urgency::Within(threshold)));
         let files =
             if day.files == 1 { "1 file expires".to_owned() } else { format!("{} expire", count(day.files, "file")) };
-        day.words += &if day.files == 0 { "no file expires".to_owned() } else { files };
+        day.description += &if day.files == 0 { "no file expires".to_owned() } else { files };
         if 0 < day.posts {
-            day.words += &format!(", {} will fail", count(day.posts, "post"));
+            day.description += &format!(", {} will fail", count(day.posts, "post"));
         }
     }
     let verb = if later == 1 { "expires" } else { "expire" };
@@ -598,7 +598,7 @@ fn day(today: Date, offset: usize) -> Option<Day> {
         weekday: date.strftime("%a").to_string(),
         number: date.day().to_string(),
         month: if begins { date.strftime("%b").to_string() } else { String::new() },
-        words: date.strftime("%A %-d %B: ").to_string(),
+        description: date.strftime("%A %-d %B: ").to_string(),
         files: 0,
         posts: 0,
         height: 0,
@@ -617,13 +617,13 @@ fn formats(question: &Question) -> Vec<(&'static str, String)> {
         .into()
 }
 
-/// A relative URL of this page, or of one of its formats, for these profiles.
+/// Returns a relative URL of this page, or of another format of it, for these profiles.
 fn query(profiles: &[&str], question: &Question, format: Option<&str>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::from("?"));
     if let Some(format) = format {
         query.append_pair("format", format);
     } else if !question.is_signed {
-        // A caller that is no browser may have asked for the page by its name.
+        // The caller may have asked for the page by `format`, with an `Accept` header that prefers another format.
         query.append_pair("format", "html");
     }
     if let Some(within) = &question.within {
@@ -643,13 +643,13 @@ fn name(outside: &str) -> String {
     shorten(&one_line(outside), MAX_NAME).into_owned()
 }
 
-/// The text with a capital at its beginning.
+/// Returns the text with its first letter in upper case.
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-/// A size in the unit that people use: `820 kB`, `1.4 MB`.
+/// Returns a size in a suitable unit: `820 kB`, `1.4 MB`.
 fn bytes(size: u64) -> String {
     let mut scaled = size;
     let mut unit = "bytes";

@@ -23,7 +23,7 @@ pub async fn beat(http: &Client, url: &SecretUrl, is_alive: bool, deadline: Dead
         let answer = net::send(http.get(url.clone()), TIMEOUT, deadline, 64 * 1024).await;
         match answer {
             Ok(answer) if answer.status.is_success() => Ok(()),
-            Ok(answer) => Err(SendError::refused("the heartbeat", &answer)),
+            Ok(answer) => Err(SendError::rejected("the heartbeat", &answer)),
             // A repeated heartbeat does no harm.
             Err(error @ (NetError::TimedOut(_) | NetError::Broken(_))) => {
                 Err(SendError { retry: Retry::Backoff, ..error.into() })

@@ -1,4 +1,4 @@
-// Starts the browser for the tests and for the pictures of the README, and serves pictures in place of a real gallery.
+// Starts the browser for the tests and for the pictures of the README, and serves pictures instead of a real gallery.
 import { chromium } from 'playwright-core';
 
 export const PICTURES = 'https://images.ayrshare.com';

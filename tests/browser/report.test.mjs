@@ -45,7 +45,7 @@ async function open(name, { size = [1360, 900], colorScheme = 'light', script = 
     viewport: { width: size[0], height: size[1] }, colorScheme, javaScriptEnabled: script, reducedMotion: 'reduce',
   });
   const asked = [];
-  const said = [];
+  const messages = [];
   context.on('request', (request) => asked.push(request));
   await context.route((url) => url.origin !== base, (route) => {
     const url = route.request().url();
@@ -54,12 +54,12 @@ async function open(name, { size = [1360, 900], colorScheme = 'light', script = 
     return route.fulfill({ contentType: 'image/svg+xml', body: picture(url) });
   });
   const page = await context.newPage();
-  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) said.push(message.text()); });
-  page.on('pageerror', (error) => said.push(String(error)));
-  page.on('dialog', (dialog) => { said.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) messages.push(message.text()); });
+  page.on('pageerror', (error) => messages.push(String(error)));
+  page.on('dialog', (dialog) => { messages.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
   const response = await page.goto(`${base}/${name}.html${hash}`);
   await page.waitForLoadState('networkidle');
-  return { page, context, asked, said, response };
+  return { page, context, asked, messages, response };
 }
 
 /** Scrolls through the page, so that every picture is asked for. */
@@ -78,7 +78,7 @@ async function violations(page) {
   // Evaluated through the debugger, because the policy of the page blocks injected scripts.
   await page.evaluate(axe);
   const found = await page.evaluate(() => window.axe.run(document));
-  assert.ok(found.passes.length > 10, 'axe looked at the page');
+  assert.ok(found.passes.length > 10, 'axe has checked the page');
   return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).slice(0, 3).join(' | ')}`);
 }
 
@@ -96,7 +96,7 @@ for (const name of PAGES.filter((page) => page !== 'many')) {
   });
 }
 
-test('axe finds nothing where the filter finds nothing, and in a card that a link leads to', async () => {
+test('axe finds nothing if the filter finds nothing, or in a card that a link points to', async () => {
   const { page, context } = await open('usual', { hash: '#post-0' });
   assert.deepEqual(await violations(page), []);
   await page.fill('#q', 'no file is called that');
@@ -106,9 +106,9 @@ test('axe finds nothing where the filter finds nothing, and in a card that a lin
   await context.close();
 });
 
-test('nothing of the data runs, and nothing but pictures is asked for', async () => {
+test('no script in the data runs, and only pictures are requested', async () => {
   for (const name of PAGES.filter((page) => page !== 'many')) {
-    const { page, context, asked, said } = await open(name);
+    const { page, context, asked, messages } = await open(name);
     await look(page);
     await page.mouse.move(400, 400);
     assert.equal(await page.evaluate(() => window.broken), undefined);
@@ -123,7 +123,7 @@ test('nothing of the data runs, and nothing but pictures is asked for', async ()
     for (const link of links) assert.match(link, /^(https:\/\/|#|\?)/, link);
     // A linked page gets no referrer and no access to this window.
     assert.equal(await page.locator('main a[href^="https:"]:not([rel="noopener noreferrer"])').count(), 0);
-    assert.deepEqual(said.filter((text) => !/status of (404|410|502)/.test(text)), []);
+    assert.deepEqual(messages.filter((text) => !/status of (404|410|502)/.test(text)), []);
     assert.equal(await page.locator('script').count(), name.endsWith('-link') ? 0 : 1);
     assert.equal(await page.locator('main :is(iframe, object, embed, form, base, meta, link, style)').count(), 0);
     const handlers = await page.locator('*').evaluateAll((nodes) => nodes.flatMap((node) => node.getAttributeNames())
@@ -133,7 +133,7 @@ test('nothing of the data runs, and nothing but pictures is asked for', async ()
   }
 });
 
-test('hostile text stays text, on one line and in its direction', async () => {
+test('hostile text is shown as text, on one line and in its direction', async () => {
   const { page, context } = await open('hostile');
   const text = await page.locator('main').textContent();
   assert.ok(text.includes('<script>window.broken = 1</script>'));
@@ -148,7 +148,7 @@ test('hostile text stays text, on one line and in its direction', async () => {
   await context.close();
 });
 
-test('the policy allows nothing but the page itself', async () => {
+test('the policy allows only the page itself', async () => {
   const { page, context, response } = await open('usual');
   const headers = response.headers();
   const policy = headers['content-security-policy'];
@@ -169,7 +169,7 @@ test('the policy allows nothing but the page itself', async () => {
   await context.close();
 });
 
-test('the filter finds by text, profile and kind, and with the keyboard', async () => {
+test('the filter searches by text, profile and kind, and works with the keyboard', async () => {
   const { page, context } = await open('usual');
   const all = await visible(page);
   assert.equal(all, 24);
@@ -191,7 +191,7 @@ test('the filter finds by text, profile and kind, and with the keyboard', async 
   assert.equal(await visible(page), 3);
   await page.locator('.needed a').first().evaluate((node) => node.click());
   await page.waitForTimeout(100);
-  assert.equal(await page.locator('#post-0').isVisible(), true, 'a link to what is hidden shows it again');
+  assert.equal(await page.locator('#post-0').isVisible(), true, 'a link to a hidden card shows it again');
   await context.close();
 });
 
@@ -208,7 +208,7 @@ test('the page can be read without a script', async () => {
   await context.close();
 });
 
-test('two thousand files are quick', async () => {
+test('two thousand files are shown quickly', async () => {
   const { page, context } = await open('many');
   assert.equal(await page.locator('.card').count(), 2000);
   const took = await page.evaluate(() => {
@@ -228,7 +228,7 @@ test('two thousand files are quick', async () => {
   await context.close();
 });
 
-test('what does not fit is counted', async () => {
+test('entries that do not fit are counted', async () => {
   const { page, context, response } = await open('endless');
   const shown = await page.locator('.card').count();
   const notice = await page.locator('#left-out + p').textContent();
@@ -238,7 +238,7 @@ test('what does not fit is counted', async () => {
   await context.close();
 });
 
-test('every page fits into every size', async () => {
+test('every page fits every screen size', async () => {
   for (const name of PAGES) {
     const { page, context } = await open(name);
     // 320 pixels are the width of a desktop at 400 % zoom.

@@ -10,10 +10,10 @@ async fn an_alert_is_sent_once_and_each_run_calls_the_heartbeat() {
     let mut world = World::with_gallery(&[file("today.png", 5), file("tomorrow.png", 20)]).await;
     world.add_ledger();
     let first = ends(&world, 0, &["alert"]).await.stdout;
-    assert!(first.contains("  social-team  told of 2 files and posts in 1 message\n"), "{first}");
+    assert!(first.contains("  social-team  announced 2 files and posts in 1 message\n"), "{first}");
     assert!(first.contains("2 files expire within 1 day."), "{first}");
     let second = ends(&world, 0, &["alert"]).await.stdout;
-    assert!(second.contains("  ops-email    nothing new to say\n"), "{second}");
+    assert!(second.contains("  ops-email    nothing new\n"), "{second}");
     assert_eq!((world.slack.messages().len(), world.sns.publications().len()), (1, 1));
     assert_eq!(world.heartbeat.beats(), ["", ""]);
 }

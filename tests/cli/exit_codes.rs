@@ -86,8 +86,8 @@ async fn a_concurrent_run_is_3() {
     let other = File::create(world.path("ledger.json.lock")).expect("a file");
     other.lock().expect("nobody else has it");
     let ended = ends(&world, 3, &["alert"]).await;
-    assert!(ended.stdout.contains("Another run is under way, so this one did nothing."), "{}", ended.stdout);
-    assert!(ends(&world, 3, &["alert", "--format", "json"]).await.stderr.contains("another run is under way"));
+    assert!(ended.stdout.contains("Another run is in progress, so this one did nothing."), "{}", ended.stdout);
+    assert!(ends(&world, 3, &["alert", "--format", "json"]).await.stderr.contains("another run is in progress"));
     assert_eq!((world.sent_texts().len(), world.heartbeat.beats().len()), (0, 0));
 
     drop(other);

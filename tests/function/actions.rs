@@ -68,7 +68,7 @@ async fn a_check_tests_everything_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_check_names_each_problem() {
+async fn a_check_reports_each_problem() {
     let mut world = world().await;
     let gone = world.slack.url().replace("/services/T00STANDIN/", "/services/T00GONE/");
     world.config["channels"][0]["webhook_url"] = gone.into();

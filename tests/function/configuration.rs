@@ -79,7 +79,7 @@ async fn configuration_errors_are_shown_only_to_authorized_callers() {
     let answer: HttpAnswer = function.answer(&request("GET /report").v2()).await.into();
     assert_eq!((answer.status, answer.content_type.as_str()), (500, "application/problem+json"));
     assert_eq!(answer.body["errors"][0]["path"], "channels[0].type");
-    let answer: HttpAnswer = function.answer(&request("GET /report").of_nobody().v2()).await.into();
+    let answer: HttpAnswer = function.answer(&request("GET /report").unauthorized().v2()).await.into();
     assert_eq!((answer.status, &answer.body["errors"]), (500, &json!(null)));
     function.end().await;
 }

@@ -16,7 +16,7 @@ fn post(id: &str, due: &Value, file: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_spelling_of_an_expiry_is_read() {
+async fn every_format_of_an_expiry_is_parsed() {
     let expiry = in_hours(20);
     let second = expiry.as_second();
     let world = World::with_gallery(&[
@@ -33,7 +33,7 @@ async fn every_spelling_of_an_expiry_is_read() {
 }
 
 #[tokio::test]
-async fn a_placeholder_is_no_date() {
+async fn a_placeholder_is_not_a_date() {
     let placeholders = ["1970-01-01T00:00:00.000Z", "0001-01-01T00:00:00Z", "0000-00-00 00:00:00", ""];
     let files: Vec<_> = placeholders.iter().map(|date| with_expiry(&format!("{date}.png"), (*date).into())).collect();
     let world = World::with_gallery(&files).await;
@@ -46,7 +46,7 @@ async fn a_placeholder_is_no_date() {
 }
 
 #[tokio::test]
-async fn dates_that_cannot_be_read_are_told_and_make_the_run_partial() {
+async fn unreadable_dates_are_reported_and_make_the_run_partial() {
     let mut world = World::with_gallery(&[
         with_expiry("soon.png", "soon".into()),
         with_expiry("flag.png", true.into()),
@@ -80,7 +80,7 @@ async fn dates_that_cannot_be_read_are_told_and_make_the_run_partial() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_costs_neither_gallery_nor_posts() {
+async fn a_byte_order_mark_is_skipped_in_galleries_and_posts() {
     let listed = file("today.png", 5);
     let world = World::new().await;
     world.ayrshare.media(None, Reply::text(200, &format!("\u{feff}{}", json!([listed]))));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::TcpListener;
 
-use crate::support::{ACME_KEY, API_KEY, CAFE_KEY, Ends, World, file, in_hours, scheduled, slack_text};
+use crate::support::{ACME_KEY, API_KEY, CAFE_KEY, InvocationDeadline, World, file, in_hours, scheduled, slack_text};
 
 fn ayrshare_error(http_status: u16, code: i64, message: &str) -> Reply {
     Reply::json(http_status, &json!({"action": "test", "status": "error", "code": code, "message": message}))
@@ -247,7 +247,7 @@ async fn a_retried_webhook_keeps_its_id() {
     assert_eq!(deliveries[0], deliveries[1]);
 
     function.answer(&scheduled()).await;
-    assert_ne!(function.webhook.deliveries()[2].id, deliveries[0].id, "another run has another id");
+    assert_ne!(function.webhook.deliveries()[2].id, deliveries[0].id, "each run has its own ids");
     function.end().await;
 }
 
@@ -412,7 +412,8 @@ async fn a_hanging_profile_times_out_and_the_others_are_announced() {
     let world = World::with_gallery(&[file("today.png", 5)]).await;
     world.ayrshare.media(Some(ACME_KEY), Reply::json(200, &json!([])).after(Duration::from_mins(1)));
     let function = world.start().await;
-    let result = function.invoke_until(&scheduled(), Ends::In(Duration::from_secs(4))).await.expect_answer();
+    let result =
+        function.invoke_until(&scheduled(), InvocationDeadline::In(Duration::from_secs(4))).await.expect_answer();
     assert_eq!(result["status"], "partial");
     let failed = &result["profiles"]["failed"][0];
     assert_eq!((&failed["profile"], &failed["kind"]), (&json!("Acme Coffee"), &json!("out-of-time")));
@@ -431,7 +432,8 @@ async fn profiles_that_were_not_started_in_time_are_reported() {
         json!({"concurrency": 1, "scheduled_posts": false, "api_key": API_KEY, "base_url": world.ayrshare.base_url()});
     world.ayrshare.media(Some(ACME_KEY), Reply::json(200, &json!([])).after(Duration::from_mins(1)));
     let function = world.start().await;
-    let result = function.invoke_until(&scheduled(), Ends::In(Duration::from_secs(4))).await.expect_answer();
+    let result =
+        function.invoke_until(&scheduled(), InvocationDeadline::In(Duration::from_secs(4))).await.expect_answer();
     let failed: Vec<_> = result["profiles"]["failed"]
         .as_array()
         .expect("failures")
@@ -449,7 +451,7 @@ async fn a_deadline_in_the_past_is_ignored() {
     for constant in [0, 600_000, 1_500_000_000_000] {
         let world = World::with_gallery(&[file("today.png", 5)]).await;
         let function = world.start().await;
-        let result = function.invoke_until(&scheduled(), Ends::Constant(constant)).await.expect_answer();
+        let result = function.invoke_until(&scheduled(), InvocationDeadline::Constant(constant)).await.expect_answer();
         assert_eq!((&result["status"], &result["media"]["expiring"]), (&json!("ok"), &json!(1)));
         function.end().await;
     }
@@ -477,7 +479,7 @@ async fn concurrent_runs_do_not_both_send() {
         (second.error(&scheduled).await, second.answer(&report).await)
     });
     assert_eq!(one["channels"][0]["outcome"], "delivered");
-    assert_eq!(two.0, "RunBusy", "an error, so that Lambda tries again");
+    assert_eq!(two.0, "RunBusy", "an error, so that Lambda retries");
     assert_eq!(http["statusCode"], 409);
     assert_eq!((first.slack.messages().len(), first.sns.publications().len()), (1, 1));
     second.end().await;

@@ -68,19 +68,19 @@ async fn a_rejected_request_gets_a_problem_document() {
         (request("GET /report?within=banana").v2(), 400, "within: `banana` is not a duration"),
         (request("GET /report?within=1d&within=2d").v2(), 400, "`within` is given twice"),
         (request("GET /report?profile=Nobody").v1(), 400, "there is no profile `Nobody`"),
-        (request("GET /report?foo=1").v2(), 400, "`foo` is no parameter"),
+        (request("GET /report?foo=1").v2(), 400, "`foo` is not a parameter"),
         (request("GET /report?format=xls").v2(), 400, "`format` takes"),
-        (request("POST /alerts").body("[]").v2(), 400, "no JSON object"),
-        (request("POST /alerts").body("{\"a\":").v1(), 400, "no JSON object"),
+        (request("POST /alerts").body("[]").v2(), 400, "not a JSON object"),
+        (request("POST /alerts").body("{\"a\":").v1(), 400, "not a JSON object"),
         (request("POST /alerts").body(r#"{"action":"delete"}"#).v2(), 400, "action: expected"),
         (request("POST /alerts").body(r#"{"channels":["pager"]}"#).v2(), 400, "there is no channel `pager`"),
         (broken, 400, "base64"),
-        (request("GET /report").of_nobody().v2(), 401, "authorizer"),
-        (request("GET /report").of_nobody().v1(), 401, "authorizer"),
-        (request("POST /alerts").of_nobody().function_url(), 401, "authorizer"),
+        (request("GET /report").unauthorized().v2(), 401, "authorizer"),
+        (request("GET /report").unauthorized().v1(), 401, "authorizer"),
+        (request("POST /alerts").unauthorized().function_url(), 401, "authorizer"),
         (request("GET /").v2(), 404, "`GET /report`"),
         (request("GET /reports").v1(), 404, "`GET /report`"),
-        (request("GET /r/some-token").of_nobody().v2(), 404, ""),
+        (request("GET /r/some-token").unauthorized().v2(), 404, ""),
         (request("POST /report").v2(), 405, "GET"),
         (request("DELETE /alerts").v1(), 405, "POST"),
         (request("GET /report").accept("image/png").v2(), 406, ""),
@@ -116,7 +116,7 @@ async fn requests_need_no_authorizer_if_none_is_required() {
     let mut world = world().await;
     world.config["http"] = json!({"require_authorizer": false});
     let function = world.start().await;
-    assert_eq!(ask(&function, &request("GET /report").of_nobody().v2()).await.status, 200);
+    assert_eq!(ask(&function, &request("GET /report").unauthorized().v2()).await.status, 200);
     function.end().await;
 }
 

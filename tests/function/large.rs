@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{FIFO_TOPIC, World, file, in_hours, scheduled, slack_text};
 
-/// The first number after the words: `… and 1,204 more`.
+/// The first number after this text: `… and 1,204 more`.
 fn number_after(text: &str, words: &str) -> usize {
     let Some((_, rest)) = text.split_once(words) else { return 0 };
     rest.chars()
@@ -59,7 +59,7 @@ async fn items_that_are_not_shown_are_counted() {
 async fn a_gallery_of_a_hundred_thousand_files_fits_into_the_smallest_function() {
     let mut world = gallery_of(20, 99_980).await;
     let used = file("used.png", 24 * 40);
-    world.ayrshare.posts(None, &[scheduled_post("post", "It lasts.", &["instagram"], &[&used], in_hours(24 * 50))]);
+    world.ayrshare.posts(None, &[scheduled_post("post", "Not due yet.", &["instagram"], &[&used], in_hours(24 * 50))]);
     world.ayrshare.url_status(used["url"].as_str().expect("a URL"), 404);
     world.config["ayrshare"]["timeout"] = json!("50s");
     let function = world.start().await;
@@ -68,15 +68,15 @@ async fn a_gallery_of_a_hundred_thousand_files_fits_into_the_smallest_function()
     assert_eq!(result["items"].as_array().map(Vec::len), Some(20));
     assert_eq!(result["posts_at_risk"][0]["media"][0]["reason"], "already-gone", "the post's file is in no gallery");
     // The limit is less than half the memory of the smallest function, and too little to buffer the whole body.
-    let (most, body) = (function.peak_memory().await, 100_000 * used.to_string().len());
-    assert!(most < 60 * 1024 * 1024 && 25_000_000 < body, "{most} bytes for a body of {body}");
+    let (peak, body) = (function.peak_memory().await, 100_000 * used.to_string().len());
+    assert!(peak < 60 * 1024 * 1024 && 25_000_000 < body, "{peak} bytes for a body of {body}");
     function.end().await;
 }
 
-/// The largest run that the documentation promises for a function with 256 MB.
+/// The largest run that is documented for a function with 256 MB.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn two_hundred_thousand_files_that_matter_fit_into_256_mb_with_three_channels_and_a_ledger() {
+async fn two_hundred_thousand_expiring_files_three_channels_and_a_ledger_fit_into_256_mb() {
     const FILES: usize = 200_000;
     let mut world = gallery_of(FILES.try_into().expect("a number"), 0).await;
     world.add_webhook();
@@ -93,7 +93,7 @@ async fn two_hundred_thousand_files_that_matter_fit_into_256_mb_with_three_chann
     assert_eq!(
         outcomes().await,
         vec![(json!("nothing-due"), json!(0)); 3],
-        "the ledger has 200,000 records of each channel"
+        "the ledger has 200,000 records for each channel"
     );
     let peak = function.peak_memory().await;
     assert!(peak < 256_000_000, "{peak} bytes");

@@ -45,7 +45,7 @@ async fn only_a_file_that_enters_a_tighter_threshold_is_announced_again() {
         assert_ne!(records[&crossing]["level"], earlier_level);
         records[&crossing]["level"] = earlier_level;
     }
-    // A ledger begins with its version.
+    // The version must come first in a ledger.
     let ledger = format!(r#"{{"version":{},"channels":{}}}"#, ledger["version"], ledger["channels"]);
     std::fs::write(&path, ledger).expect("the ledger is written");
 
@@ -131,7 +131,7 @@ async fn a_failing_profile_is_announced_when_it_fails_and_when_it_recovers() {
 }
 
 #[tokio::test]
-async fn a_corrupt_ledger_is_set_aside_reported_and_replaced() {
+async fn a_corrupt_ledger_is_renamed_reported_and_replaced() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     world.add_ledger();
     let half = r#"{"version":1,"channels":{"ops-em"#;
@@ -156,8 +156,8 @@ async fn a_corrupt_ledger_is_set_aside_reported_and_replaced() {
     assert_eq!(metrics.iter().map(|line| &line["LedgerFailures"]).collect::<Vec<_>>(), [1, 0]);
 }
 
-/// Runs twice with an unusable ledger. Both runs must announce the file, and be answers: Lambda repeats a run that fails,
-/// and each repetition would announce everything again.
+/// Runs twice with an unusable ledger. Both runs must announce the file and succeed, because Lambda retries failed runs, and
+/// every retry would announce everything again.
 async fn check_that_run_is_partial_and_announces(function: Function, reason: &str) {
     for run in 1..=2 {
         let result = function.answer(&scheduled()).await;

@@ -1,4 +1,4 @@
-//! What is shown over HTTP costs Ayrshare little: reports and links share one look at the profiles.
+//! Reports and links share one scan of the profiles (a look), so that HTTP requests cause few requests to Ayrshare.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use media_expiry_alerts::demo::stand_ins::{Call, Reply};
 use serde_json::{Value, json};
 
 use crate::support::http::{HttpAnswer, request};
-use crate::support::{ACME_KEY, CAFE_KEY, Ends, Function, World, file, scheduled, slack_text};
+use crate::support::{ACME_KEY, CAFE_KEY, Function, InvocationDeadline, World, file, scheduled, slack_text};
 
 const REPORT_URL: &str = "https://reports.example";
 const KEYS: [Option<&str>; 3] = [None, Some(ACME_KEY), Some(CAFE_KEY)];
@@ -36,13 +36,13 @@ async fn ask(function: &Function, method_and_target: &str) -> HttpAnswer {
     function.answer(&request(method_and_target).v2()).await.into()
 }
 
-/// How often the gallery of each profile was asked for.
+/// How often the gallery of each profile was requested.
 fn looks(world: &World) -> [usize; 3] {
     KEYS.map(|key| world.ayrshare.requests(key, Call::Media))
 }
 
 #[tokio::test]
-async fn twenty_views_of_a_link_are_one_look() {
+async fn twenty_views_of_a_link_share_one_look() {
     let link = link().await;
     let function = world().await.start().await;
     for index in 0..20 {
@@ -52,7 +52,7 @@ async fn twenty_views_of_a_link_are_one_look() {
     ask(&function, "GET /report").await;
     ask(&function, "GET /report?profile=Head%20office&within=7d&format=csv").await;
     assert_eq!(looks(&function), [1; 3]);
-    assert_eq!(KEYS.map(|key| function.ayrshare.requests(key, Call::History)).iter().max(), Some(&3), "one a status");
+    assert_eq!(KEYS.map(|key| function.ayrshare.requests(key, Call::History)).iter().max(), Some(&3), "one per status");
     function.end().await;
 }
 
@@ -63,7 +63,7 @@ async fn a_report_shows_the_last_alert_run_and_says_when_it_was() {
     let report = ask(&function, "GET /report").await.body;
     assert_eq!((&report["started_at"], &report["items"]), (&alert["started_at"], &alert["items"]));
     assert_ne!(report["run_id"], alert["run_id"]);
-    // A run over some profiles is no look at all of them, and does not drop the one that is kept.
+    // A run over some of the profiles does not replace the look at all of them.
     function.answer(&json!({"action": "report", "profiles": ["Acme Coffee"]})).await;
     assert_eq!(ask(&function, "GET /report").await.body["started_at"], alert["started_at"]);
     assert_eq!(looks(&function), [1, 2, 1]);
@@ -146,7 +146,7 @@ async fn a_look_for_a_link_retries_nothing_and_is_not_kept_if_it_read_nothing() 
         assert_eq!(function.answer(&request(&format!("GET {link}")).v2()).await["statusCode"], 502);
         assert_eq!(looks(&function), [looked; 3]);
     }
-    // One profile that can be read makes a look, which says that the others could not be.
+    // A look with one readable profile is kept. It reports that the others could not be read.
     function.ayrshare.gallery(None, &[]);
     for _ in 0..2 {
         assert_eq!(function.answer(&request(&format!("GET {link}")).v2()).await["statusCode"], 502);
@@ -156,7 +156,7 @@ async fn a_look_for_a_link_retries_nothing_and_is_not_kept_if_it_read_nothing() 
 }
 
 #[tokio::test]
-async fn a_deadline_cuts_off_other_profiles_and_not_those_of_the_link() {
+async fn the_profiles_of_the_link_are_read_first_if_time_is_short() {
     let link = link().await;
     let mut world = world().await;
     world.config["ayrshare"]["concurrency"] = json!(1);
@@ -164,11 +164,11 @@ async fn a_deadline_cuts_off_other_profiles_and_not_those_of_the_link() {
     world.ayrshare.media(None, Reply::json(200, &json!([])).after(Duration::from_secs(30)));
     let function = world.start().await;
     let event = request(&format!("GET {link}")).v2();
-    let answer = function.invoke_until(&event, Ends::In(Duration::from_secs(4))).await.expect_answer();
+    let answer = function.invoke_until(&event, InvocationDeadline::In(Duration::from_secs(4))).await.expect_answer();
     assert_eq!(answer["statusCode"], 200);
     assert!(answer["body"].as_str().is_some_and(|page| page.contains("acme.png")));
 
-    // The look answers for the profile that it read, and not for the one that was cut off.
+    // The look is used for the profile that was read, but not for the one that the deadline cut off.
     function.ayrshare.gallery(None, &[file("office.png", 5)]);
     ask(&function, &format!("GET {link}")).await;
     let office = "GET /report?profile=Head%20office";

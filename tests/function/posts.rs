@@ -1,4 +1,4 @@
-//! Scheduled posts that will fail: each reason, and what claims nothing.
+//! Scheduled posts that will fail: each reason, and the cases that are not reported as a failure.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -25,7 +25,7 @@ fn reasons(result: &Value) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn each_reason_is_told_and_what_proves_nothing_claims_nothing() {
+async fn each_reason_is_reported_and_inconclusive_answers_are_not() {
     let (soon, expired, later) = (file("soon.png", 50), file("old.png", -5), file("later.png", 500));
     let world = World::with_gallery(&[soon.clone(), expired.clone(), later.clone()]).await;
     // Nobody but Ayrshare may open the URL of a post, so this server must see no connection.
@@ -70,7 +70,7 @@ async fn each_reason_is_told_and_what_proves_nothing_claims_nothing() {
         json!({"scheduled": 9, "at_risk": 5, "urls_unverified": 2,
             "unverified": [unverified("7 denied", "denied", 403), unverified("8 broken", "broken", 500)]})
     );
-    // Each URL that no gallery explains was checked once, with the key of its profile; the presigned one never.
+    // Each URL that is in no gallery was checked once, with the key of its profile. The presigned URL was not checked.
     assert_eq!(function.ayrshare.requests(Some(ACME_KEY), Call::UrlExists), 5);
     let connection = server.accept().map_err(|error| error.kind());
     assert_eq!(connection.expect_err("no connection"), ErrorKind::WouldBlock);
@@ -78,7 +78,7 @@ async fn each_reason_is_told_and_what_proves_nothing_claims_nothing() {
 }
 
 #[tokio::test]
-async fn a_gallery_that_fails_makes_no_file_gone() {
+async fn a_file_in_an_unreadable_gallery_is_not_reported_as_gone() {
     let world = World::new().await;
     let elsewhere = file("elsewhere.png", 500);
     world.ayrshare.media(None, Reply::text(403, "no"));
@@ -90,7 +90,7 @@ async fn a_gallery_that_fails_makes_no_file_gone() {
 }
 
 #[tokio::test]
-async fn nothing_is_said_of_urls_that_may_not_be_checked() {
+async fn urls_are_not_reported_if_checking_them_is_disabled() {
     let mut world = World::new().await;
     world.config["ayrshare"]["check_media_urls"] = false.into();
     world.ayrshare.url_status("https://cdn.example.com/a.png", 404);
@@ -103,7 +103,7 @@ async fn nothing_is_said_of_urls_that_may_not_be_checked() {
 }
 
 #[tokio::test]
-async fn an_unknown_shape_of_media_is_a_failure_and_not_silence() {
+async fn an_unknown_shape_of_media_is_reported_as_a_failure() {
     let world = World::new().await;
     let odd = json!({"id": "1", "post": "odd", "status": "pending", "mediaUrls": 7});
     world.ayrshare.history(None, Reply::json(200, &json!({"history": [odd]})));

@@ -83,17 +83,17 @@ async fn a_digest_links_to_a_page_with_only_the_profiles_of_its_channel() {
 
     for query in ["", "?profile=Head%20office", "?profile=Acme%20Coffee&within=30d&format=json", "?channels=ops-email"]
     {
-        let mut event = request(&format!("GET {link}{query}")).of_nobody().v2();
+        let mut event = request(&format!("GET {link}{query}")).unauthorized().v2();
         event["headers"]["accept"] = BROWSER.into();
         let answer = function.answer(&event).await;
         assert_eq!(answer["statusCode"], 200, "{answer}");
         assert!(text(&answer).contains("acme.png"), "{query}");
-        shows_nothing_of_others(&answer, query);
+        check_that_other_profiles_are_hidden(&answer, query);
     }
     function.end().await;
 }
 
-fn shows_nothing_of_others(answer: &Value, asked: &str) {
+fn check_that_other_profiles_are_hidden(answer: &Value, asked: &str) {
     for foreign in ["office.png", "Head office", "office-post", "cafe", "Café", "ops-email"] {
         assert!(!answer.to_string().contains(foreign), "{foreign} is shown for {asked}: {answer}");
     }
@@ -132,21 +132,21 @@ async fn a_changed_link_never_shows_more() {
     // The targets take turns with the gateways. All combinations would exceed Ayrshare's rate limit.
     for (index, (target, is_link)) in targets.enumerate() {
         for accept in [BROWSER, ["application/json", "text/csv", "text/calendar"][index % 3]] {
-            let asked = request(&format!("GET {target}")).accept(accept).of_nobody();
+            let asked = request(&format!("GET {target}")).accept(accept).unauthorized();
             let answer = function.answer(&[asked.v2(), asked.function_url(), asked.v1()][index % 3]).await;
-            shows_nothing_of_others(&answer, &target);
+            check_that_other_profiles_are_hidden(&answer, &target);
             assert_eq!(answer["statusCode"], if is_link { 200 } else { 404 }, "{target}: {answer}");
             assert_eq!(text(&answer).contains("acme.png"), is_link, "{target}");
         }
     }
     // A link accepts no command in the body, and no method that changes anything.
     for method in ["POST", "PUT", "DELETE"] {
-        let asked = request(&format!("{method} {link}")).body(r#"{"profiles": ["Head office"]}"#).of_nobody();
+        let asked = request(&format!("{method} {link}")).body(r#"{"profiles": ["Head office"]}"#).unauthorized();
         let answer = function.answer(&asked.v2()).await;
-        shows_nothing_of_others(&answer, method);
+        check_that_other_profiles_are_hidden(&answer, method);
         assert_eq!(answer["statusCode"], 405, "{answer}");
     }
-    assert_eq!(function.slack.messages().len(), 1, "the digest with the link, and none since");
+    assert_eq!(function.slack.messages().len(), 1, "only the digest with the link was sent");
     function.end().await;
 }
 
@@ -155,7 +155,7 @@ async fn the_page_names_what_could_not_be_checked() {
     let before = world().await.start().await;
     let link = link(&before).await;
     before.end().await;
-    // Another process, which has not looked yet.
+    // A new process, which has no earlier scan to answer from.
     let function = world().await.start().await;
     function.ayrshare.media(Some(ACME_KEY), Reply::json(403, &json!({"status": "error", "code": 31})));
     let answer = get(&function, &link, &[]).await;
@@ -179,7 +179,7 @@ async fn an_invalid_link_gets_a_page_without_details() {
             (&json!(404), &json!("text/html; charset=utf-8"))
         );
         for name in ["acme", "Acme", "office", "team", "reports.example"] {
-            assert!(!text(&answer).contains(name), "{name} is said for {target}");
+            assert!(!text(&answer).contains(name), "{name} is in the answer to {target}");
         }
     }
     function.end().await;

@@ -64,7 +64,7 @@ async fn an_alert_writes_one_line_of_metrics() {
 }
 
 #[tokio::test]
-async fn a_failing_run_has_metrics_too() {
+async fn a_failed_run_writes_metrics_too() {
     let log = log_of_an_eventful_run("INFO").await;
     let completed: Vec<_> = log.metrics().iter().map(|line| line["RunsCompleted"].clone()).collect();
     assert_eq!(completed, [0, 1]);

@@ -1,4 +1,4 @@
-//! A ledger in the memory of the test.
+//! A ledger in memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use media_expiry_alerts::net::Deadline;
 
 use crate::simulator::SimulatedLedger;
 
-/// A ledger in the memory of the test.
+/// A ledger in memory.
 #[derive(Debug, Default)]
 pub struct InMemoryLedger(Mutex<Contents>);
 

@@ -1,11 +1,11 @@
-//! Simulates months of runs, and proves that no alert is lost and none is repeated.
+//! Simulates months of runs, and checks that no alert is lost or repeated.
 //!
-//! Each seed is a random world: files are uploaded, extended and deleted; posts are scheduled, moved and deleted; profiles,
-//! channels and the ledger fail; thresholds change; runs crash at any step, and overlap. After every run an oracle, which
-//! shares no code with the crate, checks what was sent and what was recorded.
+//! Each seed gives a random world. Files are uploaded, extended and deleted. Posts are scheduled, moved and deleted.
+//! Profiles, channels and the ledger fail, and thresholds change. Runs overlap, and crash at any step. After every run, an
+//! oracle that shares no code with the crate checks what was sent and what was recorded.
 //!
-//! `SIMULATION_SEEDS=10000 cargo test --test simulation` simulates that many worlds, and `SIMULATION_SEED=7` one of them.
-//! `tests/tools/ledger.rs` runs the same simulation on the DynamoDB of moto.
+//! `SIMULATION_SEEDS=10000 cargo test --test simulation` simulates that many worlds. `SIMULATION_SEED=7` simulates one world.
+//! `tests/tools/ledger.rs` runs the same simulation with moto's DynamoDB.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -19,17 +19,17 @@ use media_expiry_alerts::net::environment::Environment;
 use self::in_memory::InMemoryLedger;
 use self::simulator::simulate;
 
-/// How many worlds are simulated unless `SIMULATION_SEEDS` says otherwise.
+/// How many worlds are simulated if `SIMULATION_SEEDS` is not set.
 const DEFAULT_SEEDS: u64 = 8;
-/// How long a world is simulated.
+/// How many days of a world are simulated.
 const DAYS: i64 = 130;
-/// How long each sixteenth world is simulated: long enough to see a record that is never deleted.
+/// How many days of every sixteenth world are simulated. This is long enough to detect records that are never deleted.
 const MANY_DAYS: i64 = 320;
 /// How many worlds are simulated at the same time.
 const THREADS: u64 = 2;
 
 #[test]
-fn no_alert_is_lost_and_none_is_repeated() {
+fn no_alert_is_lost_or_repeated() {
     let failed: Vec<u64> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
@@ -37,14 +37,14 @@ fn no_alert_is_lost_and_none_is_repeated() {
                 scope.spawn(|| seeds.filter(|seed| !succeeds(*seed)).collect::<Vec<_>>())
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("no panic leaves the thread")).collect()
+        threads.into_iter().flat_map(|thread| thread.join().expect("panics are caught within the thread")).collect()
     });
     if let Some(first) = failed.first() {
         panic!("seeds that failed: {failed:?}; replay one with `SIMULATION_SEED={first} cargo test --test simulation`");
     }
 }
 
-/// Whether the simulation of a seed succeeds. The panic message says why it does not.
+/// Returns whether the simulation of a seed succeeds. If it fails, a panic message says why.
 fn succeeds(seed: u64) -> bool {
     let days = if seed.is_multiple_of(16) { MANY_DAYS } else { DAYS };
     // With a paused clock, waiting takes no time.

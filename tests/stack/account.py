@@ -68,7 +68,7 @@ class Passive:
             return f"https://{self.physical_resource_id}.execute-api.{REGION}.amazonaws.com"
         if (self.type_, attribute) == ("AWS::CloudWatch::Alarm", "Arn"):
             return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{self.physical_resource_id}"
-        raise AssertionError(f"say what {attribute} of {self.type_} is")
+        raise AssertionError(f"not implemented: {attribute} of {self.type_}")
 
     @classmethod
     def has_cfn_attr(cls, attribute):
@@ -94,26 +94,26 @@ class Passive:
         return True
 
 
-def _teach(type_, reference=Passive.reference):
-    """Tells moto of a type. It finds the subclasses of its model by itself, and wants each in a module of a service."""
+def _register(type_, reference=Passive.reference):
+    """Registers a type with moto, which finds all subclasses of its model. Each must be in the module of a service."""
     members = {"type_": type_, "reference": staticmethod(reference), "__module__": "moto.passive.models"}
     return type(type_.replace("::", ""), (Passive, CloudFormationModel), members)
 
 
 # Referenced here, because moto finds only types that are not garbage collected.
-TAUGHT = [
-    _teach("AWS::ApiGatewayV2::Api", lambda name, properties: "a1b2c3d4e5"),
-    _teach("AWS::ApiGatewayV2::Integration", lambda name, properties: "i1"),
-    _teach("AWS::ApiGatewayV2::Route"),
-    _teach("AWS::ApiGatewayV2::Stage", lambda name, properties: properties["StageName"]),
-    _teach("AWS::CloudWatch::Alarm", lambda name, properties: properties["AlarmName"]),
-    _teach("AWS::Lambda::EventInvokeConfig"),
-    _teach("AWS::SNS::Subscription"),
-    _teach("AWS::SNS::TopicPolicy"),
-    _teach("AWS::Scheduler::Schedule", lambda name, properties: properties["Name"]),
+REGISTERED = [
+    _register("AWS::ApiGatewayV2::Api", lambda name, properties: "a1b2c3d4e5"),
+    _register("AWS::ApiGatewayV2::Integration", lambda name, properties: "i1"),
+    _register("AWS::ApiGatewayV2::Route"),
+    _register("AWS::ApiGatewayV2::Stage", lambda name, properties: properties["StageName"]),
+    _register("AWS::CloudWatch::Alarm", lambda name, properties: properties["AlarmName"]),
+    _register("AWS::Lambda::EventInvokeConfig"),
+    _register("AWS::SNS::Subscription"),
+    _register("AWS::SNS::TopicPolicy"),
+    _register("AWS::Scheduler::Schedule", lambda name, properties: properties["Name"]),
 ]
 
-# ------------------------------------------------------------------------------------------------ the boundary
+# ------------------------------------------------------------------------------------------------ permissions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Boundary:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
         environ["wsgi.input"] = io.BytesIO(body)
-        action, wanted = _takes_apart(environ, body, service, region)
+        action, wanted = _action_and_resources(environ, body, service, region)
         for resource in wanted:
             allowed = policy.allows(action, resource)
             with self.lock:
@@ -153,14 +153,14 @@ class Boundary:
 
 
 def _scope(authorization):
-    """Access key, region and service out of a signature of version 4."""
+    """The access key, region and service in a signature of version 4."""
     _, _, rest = authorization.partition("Credential=")
     parts = rest.partition(",")[0].split("/")
     return (parts[0], parts[2], parts[3]) if len(parts) == 5 else ("", "", "")
 
 
-def _takes_apart(environ, body, service, region):
-    """The action of a request, and the ARNs that it is about. A request of an unknown kind is a fault of the test."""
+def _action_and_resources(environ, body, service, region):
+    """The action of a request and the ARNs of its resources. An unknown kind of request fails the test."""
     operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     if service == "ssm":
         request = json.loads(body)
@@ -170,7 +170,7 @@ def _takes_apart(environ, body, service, region):
     if service == "secretsmanager":
         secret = json.loads(body)["SecretId"]
         if not secret.startswith("arn:"):
-            # IAM decides on the whole ARN, which ends in six random characters.
+            # IAM evaluates the complete ARN, which ends with six random characters.
             admin = boto3.client("secretsmanager", region, endpoint_url=_endpoint(environ), **ADMIN)
             secret = admin.describe_secret(SecretId=secret)["ARN"]
         return f"secretsmanager:{operation}", [secret]
@@ -178,7 +178,7 @@ def _takes_apart(environ, body, service, region):
         request = json.loads(body)
         prefix = f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/"
         if operation in ("TransactWriteItems", "TransactGetItems"):
-            # IAM has no action for a transaction: each of its items wants the action that it is.
+            # IAM has no action for transactions. Each item needs the permission for its own action.
             (kind,) = {kind for item in request["TransactItems"] for kind in item}
             names = {
                 "Put": "PutItem",
@@ -197,9 +197,9 @@ def _takes_apart(environ, body, service, region):
         queue = json.loads(body)["QueueUrl"].rpartition("/")[2]
         return f"sqs:{operation}", [f"arn:aws:sqs:{region}:{ACCOUNT}:{queue}"]
     if service == "s3" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-        # An endpoint that is an address and no name has the bucket in the path.
+        # If the endpoint is an IP address, the bucket is in the path.
         return "s3:GetObject", ["arn:aws:s3:::" + urllib.parse.unquote(environ["PATH_INFO"]).lstrip("/")]
-    raise AssertionError(f"teach {__file__} what a request to {service} is about")
+    raise AssertionError(f"not implemented: requests to {service}")
 
 
 def _endpoint(environ):
@@ -248,19 +248,19 @@ class Account:
         self.thread.join()
 
     def reset(self):
-        """Empties the account."""
+        """Deletes everything in the account."""
         requests.post(f"{self.endpoint}/moto-api/reset", timeout=10).raise_for_status()
         self.boundary.policies.clear()
         self.boundary.calls.clear()
         KEPT.clear()
 
     def client(self, service, **credentials):
-        """A client of boto3; of the account's administrator, unless other credentials are given."""
+        """A boto3 client, with the administrator's credentials by default."""
         config = botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
         return boto3.client(service, REGION, endpoint_url=self.endpoint, config=config, **(credentials or ADMIN))
 
     def deploy(self, template=None, stack=STACK, **parameters):
-        """Deploys the transformed template, and gives the stack."""
+        """Deploys the transformed template and returns the stack."""
         s3 = self.client("s3")
         s3.create_bucket(Bucket=templates.CODE["Bucket"], CreateBucketConfiguration={"LocationConstraint": REGION})
         code = io.BytesIO()
@@ -268,7 +268,7 @@ class Account:
             archive.writestr("bootstrap", "")
         s3.put_object(**templates.CODE, Body=code.getvalue())
         template = template or templates.transformed()
-        # moto does not take the default of a list apart.
+        # moto does not split the default of a list parameter.
         defaults = {
             name: parameter["Default"]
             for name, parameter in template["Parameters"].items()
@@ -284,7 +284,7 @@ class Account:
         return Stack(self, stack)
 
     def assume(self, role_arn):
-        """Credentials of a role, whose policies hold from now on for whoever uses them."""
+        """Returns credentials of a role. Calls with them are subject to the policies of the role."""
         credentials = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="session")["Credentials"]
         self.boundary.policies[credentials["AccessKeyId"]] = self.policy(role_arn)
         return {
@@ -315,13 +315,13 @@ class Stack:
         self.status = stack["StackStatus"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         found = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
-        # A resource whose condition does not hold is there too, without a name.
+        # Resources whose condition is false are listed too, but without a logical id.
         self.physical_ids = {
             each["LogicalResourceId"]: each.get("PhysicalResourceId") for each in found if "LogicalResourceId" in each
         }
 
     def properties(self, logical_id):
-        """A resource's properties as they would have been deployed, references resolved."""
+        """A resource's properties with resolved references."""
         return KEPT[self.id, logical_id]
 
     def __contains__(self, logical_id):
@@ -332,7 +332,7 @@ class Stack:
         return self.account.client("lambda").get_function(FunctionName=self.outputs["FunctionName"])["Configuration"]
 
     def function_environment(self):
-        """The whole environment that Lambda would start the function with, credentials of its role included."""
+        """The environment in which Lambda would start the function, including the credentials of its role."""
         function = self.function()
         credentials = self.account.assume(function["Role"])
         logging = self.properties("Function")["LoggingConfig"]
@@ -357,7 +357,7 @@ class Stack:
 
 
 class QuietHandler(MotoRequestHandler):
-    """Answers, and does not tell everybody."""
+    """Does not log requests."""
 
     def log_request(self, *_):
         pass

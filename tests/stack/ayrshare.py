@@ -1,4 +1,4 @@
-"""A stand-in for Ayrshare on loopback: one primary profile, whose gallery and key a test sets."""
+"""A stand-in for Ayrshare on loopback, with one primary profile whose gallery and key are set by the tests."""
 
 import datetime
 import http.server
@@ -10,7 +10,7 @@ from lambda_runtime import QuietServer
 
 
 def media(name, expires_in):
-    """An item of a gallery as Ayrshare lists it."""
+    """A file in Ayrshare's format."""
     now = datetime.datetime.now(datetime.UTC)
 
     def time(instant):
@@ -28,13 +28,13 @@ def media(name, expires_in):
 
 
 class Ayrshare:
-    """Answers as Ayrshare does. Use it as a context manager."""
+    """The stand-in. Use it as a context manager."""
 
     def __init__(self, key):
         self.key = key
         self.gallery = []
         self.requests = []
-        # Set it to let every request wait for an answer until `resume` is set.
+        # If true, requests are not answered until `resume` is set.
         self.hangs = False
         self.asked, self.resume = threading.Event(), threading.Event()
 

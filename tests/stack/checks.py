@@ -1,6 +1,6 @@
 """Checks of the template. Each takes a template and returns the problems that it finds as texts.
 
-They are functions and not tests, so that `test_faults.py` can show of each that it finds what it is there for.
+They are functions instead of tests, so that `test_faults.py` can test that each of them finds its problems.
 """
 
 import json
@@ -24,7 +24,7 @@ def arn_of(name):
     return {"Fn::GetAtt": [name, "Arn"]}
 
 
-def _only(condition, text):
+def _require(condition, text):
     return [] if condition else [text]
 
 
@@ -34,34 +34,34 @@ def _list(value):
 
 # ------------------------------------------------------------------------------------------------ permissions
 
-# The function's own: each with what it is for, so that a new one has to be put here with its reason.
+# All permissions of the function, by Sid. A new permission must be added here.
 FUNCTION_MAY = {
-    "WriteItsLog": {"logs:CreateLogStream", "logs:PutLogEvents"},
+    "WriteLog": {"logs:CreateLogStream", "logs:PutLogEvents"},
     "ReadConfigurationAndSecrets": {"ssm:GetParameters"},
     "PublishAlerts": {"sns:Publish"},
-    "ProveThatTheTopicIsThere": {"sns:GetTopicAttributes"},
-    "RememberWhatWasAnnounced": {
+    "CheckTopic": {"sns:GetTopicAttributes"},
+    "RecordAnnouncements": {
         "dynamodb:BatchWriteItem",
         "dynamodb:DeleteItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
     },
-    "KeepEventsThatFailed": {"sqs:SendMessage"},
-    "ReadTheSecret": {"secretsmanager:GetSecretValue"},
-    "DecryptSecretsWhereTheyAreKept": {"kms:Decrypt"},
-    "ReadTheConfigurationDocument": {"s3:GetObject"},
-    "PublishAlertsElsewhere": {"sns:Publish", "sns:GetTopicAttributes"},
+    "SendFailedEventsToQueue": {"sqs:SendMessage"},
+    "ReadSecret": {"secretsmanager:GetSecretValue"},
+    "DecryptSecrets": {"kms:Decrypt"},
+    "ReadConfigurationDocument": {"s3:GetObject"},
+    "PublishToExtraTopics": {"sns:Publish", "sns:GetTopicAttributes"},
 }
 SCHEDULE_MAY = {
-    "WakeTheFunction": {"lambda:InvokeFunction"},
-    "KeepEventsThatCouldNotBeDelivered": {"sqs:SendMessage"},
+    "InvokeFunction": {"lambda:InvokeFunction"},
+    "SendUndeliveredEventsToQueue": {"sqs:SendMessage"},
 }
-# The one resource of a policy that may end in a wildcard: what the user puts under the stack's own path.
+# The only resource in a policy that may contain a wildcard: the parameters that the user creates under the stack's path.
 OWN_PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/*"
 
 
 def statements_of(template, role):
-    """The statements of a role's policies, wherever they stand."""
+    """The statements of all policies of a role."""
     found = []
     for policy in properties(template, role).get("Policies", []):
         found += policy["PolicyDocument"]["Statement"]
@@ -76,22 +76,22 @@ def permissions_are_least(template):
     template = transformed(template)
     faults = []
     for name, role in resources(template, "AWS::IAM::Role").items():
-        faults += _only("ManagedPolicyArns" not in role["Properties"], f"{name}: managed policies have wildcards")
+        faults += _require("ManagedPolicyArns" not in role["Properties"], f"{name}: has managed policies, which contain wildcards")
         known = {"FunctionRole": FUNCTION_MAY, "ScheduleRole": SCHEDULE_MAY}.get(name)
         if known is None:
-            faults.append(f"{name}: a role that nobody has asked for")
+            faults.append(f"{name}: is an unexpected role")
             continue
         found = statements_of(template, name)
         sids = [statement.get("Sid") for statement in found]
-        faults += _only(len(sids) == len(set(sids)), f"{name}: a Sid twice")
+        faults += _require(len(sids) == len(set(sids)), f"{name}: has a duplicate Sid")
         faults += [f"{name}: {sid} is missing" for sid in known if sid not in sids]
         for statement in found:
             where = f"{name}.{statement.get('Sid')}"
             actions = set(_list(statement.get("Action", [])))
-            faults += _only(
-                statement["Effect"] == "Allow" and "Resource" in statement, f"{where}: not of a kind that can be judged"
+            faults += _require(
+                statement["Effect"] == "Allow" and "Resource" in statement, f"{where}: is not a simple Allow statement"
             )
-            faults += _only(actions == known.get(statement.get("Sid")), f"{where}: allows {sorted(actions)}")
+            faults += _require(actions == known.get(statement.get("Sid")), f"{where}: allows {sorted(actions)}")
             faults += [
                 f"{where}: {fault}" for resource in _list(statement.get("Resource")) for fault in _wildcards(resource)
             ]
@@ -109,12 +109,12 @@ def _wildcards(resource):
 @check
 def keys_decrypt_only_where_secrets_are_kept(template):
     statements = {each["Sid"]: each for each in statements_of(transformed(template), "FunctionRole")}
-    condition = statements.get("DecryptSecretsWhereTheyAreKept", {}).get("Condition", {})
+    condition = statements.get("DecryptSecrets", {}).get("Condition", {})
     services = condition.get("StringEquals", {}).get("kms:ViaService", [])
     wanted = [
         {"Fn::Sub": f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"} for service in ("ssm", "secretsmanager", "s3")
     ]
-    return _only(services == wanted, "FunctionRole: kms:Decrypt is not bound to the services that keep secrets")
+    return _require(services == wanted, "FunctionRole: kms:Decrypt is not limited to the services that store secrets")
 
 
 @check
@@ -124,14 +124,14 @@ def roles_are_assumed_by_their_service_only(template):
     for role, service in {"FunctionRole": "lambda.amazonaws.com", "ScheduleRole": "scheduler.amazonaws.com"}.items():
         document = properties(template, role).get("AssumeRolePolicyDocument", {"Statement": []})
         trusted = [each.get("Principal") for each in document["Statement"]]
-        faults += _only(trusted == [{"Service": service}], f"{role}: is assumed by {trusted}")
+        faults += _require(trusted == [{"Service": service}], f"{role}: can be assumed by {trusted}")
     (statement,) = properties(template, "ScheduleRole")["AssumeRolePolicyDocument"]["Statement"]
     guards = statement.get("Condition", {}).get("StringEquals", {})
-    faults += _only(
-        guards.get("aws:SourceAccount") == ref("AWS::AccountId"), "ScheduleRole: may be assumed for other accounts"
+    faults += _require(
+        guards.get("aws:SourceAccount") == ref("AWS::AccountId"), "ScheduleRole: can be assumed for other accounts"
     )
     group = {"Fn::Sub": "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule-group/default"}
-    faults += _only(guards.get("aws:SourceArn") == group, "ScheduleRole: may be assumed for other schedule groups")
+    faults += _require(guards.get("aws:SourceArn") == group, "ScheduleRole: can be assumed for other schedule groups")
     return faults
 
 
@@ -147,30 +147,30 @@ def no_event_is_lost(template):
     destinations = [
         config["Properties"].get("DestinationConfig", {}).get("OnFailure", {}).get("Destination") for config in configs
     ]
-    faults += _only(destinations == [queue], "the function: failed events do not go to the dead-letter queue")
-    faults += _only(
+    faults += _require(destinations == [queue], "the function: failed events do not go to the dead-letter queue")
+    faults += _require(
         [config["Properties"].get("MaximumRetryAttempts") for config in configs] == [2],
-        "the function: failed events are not tried again",
+        "the function: failed events are not retried twice",
     )
     schedules = resources(template, "AWS::Scheduler::Schedule")
-    faults += _only(len(schedules) == 1, "there is no schedule")
+    faults += _require(len(schedules) == 1, "there is no schedule")
     for name, schedule in schedules.items():
         target = schedule["Properties"]["Target"]
-        faults += _only(target.get("DeadLetterConfig", {}).get("Arn") == queue, f"{name}: has no dead-letter queue")
-        faults += _only(0 < target.get("RetryPolicy", {}).get("MaximumRetryAttempts", 0), f"{name}: does not try again")
+        faults += _require(target.get("DeadLetterConfig", {}).get("Arn") == queue, f"{name}: has no dead-letter queue")
+        faults += _require(0 < target.get("RetryPolicy", {}).get("MaximumRetryAttempts", 0), f"{name}: has no retries")
     for role, sid in {
-        "FunctionRole": "KeepEventsThatFailed",
-        "ScheduleRole": "KeepEventsThatCouldNotBeDelivered",
+        "FunctionRole": "SendFailedEventsToQueue",
+        "ScheduleRole": "SendUndeliveredEventsToQueue",
     }.items():
         granted = [
             each["Resource"] for each in statements_of(template, role) if "sqs:SendMessage" in _list(each["Action"])
         ]
-        faults += _only(granted == [queue], f"{role}: {sid} does not reach the dead-letter queue")
+        faults += _require(granted == [queue], f"{role}: {sid} does not reach the dead-letter queue")
     keep = properties(template, "DeadLetterQueue")
-    faults += _only(
-        keep.get("MessageRetentionPeriod") == 14 * 86_400, "DeadLetterQueue: keeps events for less than SQS can"
+    faults += _require(
+        keep.get("MessageRetentionPeriod") == 14 * 86_400, "DeadLetterQueue: does not keep events for the maximum of 14 days"
     )
-    faults += _only(keep.get("SqsManagedSseEnabled") is True, "DeadLetterQueue: is not encrypted")
+    faults += _require(keep.get("SqsManagedSseEnabled") is True, "DeadLetterQueue: is not encrypted")
     return faults
 
 
@@ -178,23 +178,23 @@ def no_event_is_lost(template):
 
 
 @check
-def the_schedule_wakes_the_function(template):
+def the_schedule_invokes_the_function(template):
     template = transformed(template)
     schedule = properties(template, "Schedule")
     target = schedule.get("Target", {})
     command = json.loads(target.get("Input", "null"))
     return [
-        *_only(
-            schedule.get("ScheduleExpression") == ref("ScheduleExpression"), "Schedule: the expression is no parameter"
+        *_require(
+            schedule.get("ScheduleExpression") == ref("ScheduleExpression"), "Schedule: the expression is not a parameter"
         ),
-        *_only(
+        *_require(
             schedule.get("ScheduleExpressionTimezone") == ref("ScheduleTimezone"),
-            "Schedule: the time zone is no parameter",
+            "Schedule: the time zone is not a parameter",
         ),
-        *_only(schedule.get("State") == ref("ScheduleState"), "Schedule: cannot be paused"),
-        *_only(target.get("Arn") == arn_of("Function"), "Schedule: wakes something else"),
-        *_only(target.get("RoleArn") == arn_of("ScheduleRole"), "Schedule: has another role"),
-        *_only(command == {"action": "alert"}, f"Schedule: sends {command}"),
+        *_require(schedule.get("State") == ref("ScheduleState"), "Schedule: cannot be paused"),
+        *_require(target.get("Arn") == arn_of("Function"), "Schedule: does not invoke the function"),
+        *_require(target.get("RoleArn") == arn_of("ScheduleRole"), "Schedule: has another role"),
+        *_require(command == {"action": "alert"}, f"Schedule: sends {command}"),
     ]
 
 
@@ -211,7 +211,7 @@ ALARMS = {
 
 
 @check
-def every_trouble_has_its_alarm(template):
+def every_problem_has_an_alarm(template):
     template = transformed(template)
     found = resources(template, "AWS::CloudWatch::Alarm")
     faults = [f"{name} is missing" for name in ALARMS if name not in found]
@@ -220,51 +220,51 @@ def every_trouble_has_its_alarm(template):
     for name, alarm in found.items():
         alarm = alarm["Properties"]
         metric = (alarm.get("Namespace"), alarm.get("MetricName"))
-        faults += _only(metric == ALARMS.get(name), f"{name}: watches {metric}")
+        faults += _require(metric == ALARMS.get(name), f"{name}: watches {metric}")
         dimensions = of_queue if name == "DeadLetterAlarm" else of_function
-        faults += _only(alarm.get("Dimensions") == dimensions, f"{name}: watches the metric of something else")
-        faults += _only(alarm.get("AlarmActions") == [ref("AlarmTopic")], f"{name}: nobody hears of it")
-        faults += _only(alarm.get("OKActions") == [ref("AlarmTopic")], f"{name}: nobody hears that it is over")
-        # The topic's policy lets alarms of these names through.
+        faults += _require(alarm.get("Dimensions") == dimensions, f"{name}: watches the metric of another resource")
+        faults += _require(alarm.get("AlarmActions") == [ref("AlarmTopic")], f"{name}: does not notify the alarm topic")
+        faults += _require(alarm.get("OKActions") == [ref("AlarmTopic")], f"{name}: does not notify the alarm topic when it ends")
+        # The policy of the topic accepts only alarms with this prefix.
         alarm_name = alarm.get("AlarmName", {}).get("Fn::Sub", "")
-        faults += _only(alarm_name.startswith("${AWS::StackName}-"), f"{name}: its name is not one of the stack's")
-        faults += _only(alarm.get("AlarmDescription"), f"{name}: does not say what to do")
+        faults += _require(alarm_name.startswith("${AWS::StackName}-"), f"{name}: its name does not begin with the stack's")
+        faults += _require(alarm.get("AlarmDescription"), f"{name}: has no description")
         if name != "NoRunAlarm":
-            # There is no data between two runs, and that does not mean that the problem is over.
+            # There is no data between two runs, which does not mean that the problem is solved.
             missing = "notBreaching" if name == "DeadLetterAlarm" else "ignore"
-            faults += _only(alarm.get("TreatMissingData") == missing, f"{name}: does not treat missing data as {missing}")
+            faults += _require(alarm.get("TreatMissingData") == missing, f"{name}: does not treat missing data as {missing}")
             rises = (alarm.get("ComparisonOperator"), alarm.get("Threshold")) == ("GreaterThanThreshold", 0)
-            faults += _only(rises and alarm.get("EvaluationPeriods") == 1, f"{name}: does not go off at the first sign")
+            faults += _require(rises and alarm.get("EvaluationPeriods") == 1, f"{name}: does not go off at the first data point above 0")
     return faults
 
 
 @check
-def silence_sets_off_the_alarm(template):
+def missing_runs_set_off_an_alarm(template):
     template = transformed(template)
     alarm = properties(template, "NoRunAlarm")
     hours = template["Parameters"]["DeadManHours"]
     period = alarm.get("Period", 0)
     return [
-        *_only(
+        *_require(
             alarm.get("TreatMissingData") == "breaching",
-            "NoRunAlarm: missing data is not breaching, so it never goes off",
+            "NoRunAlarm: does not treat missing data as breaching",
         ),
-        *_only(
+        *_require(
             (alarm.get("Statistic"), alarm.get("ComparisonOperator"), alarm.get("Threshold"))
             == ("Sum", "LessThanThreshold", 1),
-            "NoRunAlarm: does not want one completed run",
+            "NoRunAlarm: does not require one completed run",
         ),
-        *_only(period == 3600, "NoRunAlarm: the window is not counted in hours"),
-        *_only(
+        *_require(period == 3600, "NoRunAlarm: the period is not an hour"),
+        *_require(
             alarm.get("EvaluationPeriods") == alarm.get("DatapointsToAlarm") == ref("DeadManHours"),
-            "NoRunAlarm: its window is not the parameter",
+            "NoRunAlarm: the window is not the parameter",
         ),
-        # CloudWatch looks back seven days at most.
-        *_only(
-            int(hours.get("MaxValue", 10**9)) * period <= 604_800, "DeadManHours: more than CloudWatch can look back"
+        # CloudWatch evaluates at most seven days.
+        *_require(
+            int(hours.get("MaxValue", 10**9)) * period <= 604_800, "DeadManHours: allows more than CloudWatch can evaluate"
         ),
-        # The schedule's default is every day.
-        *_only(24 < int(hours["Default"]), "DeadManHours: shorter than the pause of the default schedule"),
+        # The default schedule runs once a day.
+        *_require(24 < int(hours["Default"]), "DeadManHours: is shorter than the interval of the default schedule"),
     ]
 
 
@@ -272,34 +272,34 @@ def silence_sets_off_the_alarm(template):
 def alarms_reach_their_topic(template):
     template = transformed(template)
     topic = properties(template, "AlarmTopic")
-    faults = _only(
-        "KmsMasterKeyId" not in topic, "AlarmTopic: CloudWatch cannot publish to a topic with the key aws/sns"
+    faults = _require(
+        "KmsMasterKeyId" not in topic, "AlarmTopic: is encrypted with a key that CloudWatch cannot use"
     )
     policy = properties(template, "AlarmTopicPolicy")
     statements = policy.get("PolicyDocument", {}).get("Statement", [])
-    faults += _only(
+    faults += _require(
         policy.get("Topics") == [ref("AlarmTopic")] and len(statements) == 1, "AlarmTopic: has no policy of its own"
     )
     for statement in statements:
-        faults += _only(
+        faults += _require(
             statement.get("Principal") == {"Service": "cloudwatch.amazonaws.com"}, "AlarmTopic: others may publish"
         )
-        faults += _only(
+        faults += _require(
             (statement.get("Action"), statement.get("Resource")) == ("sns:Publish", ref("AlarmTopic")),
-            "AlarmTopic: grants more",
+            "AlarmTopic: its policy grants something else",
         )
         conditions = statement.get("Condition", {})
         account = conditions.get("StringEquals", {}).get("aws:SourceAccount")
-        faults += _only(account == ref("AWS::AccountId"), "AlarmTopic: alarms of other accounts may publish")
+        faults += _require(account == ref("AWS::AccountId"), "AlarmTopic: alarms of other accounts may publish")
         source = json.dumps(conditions.get("ArnLike", {}).get("aws:SourceArn"))
-        faults += _only(":alarm:${AWS::StackName}-*" in source, "AlarmTopic: other alarms may publish")
+        faults += _require(":alarm:${AWS::StackName}-*" in source, "AlarmTopic: other alarms may publish")
     subscription = template["Resources"].get("AlarmSubscription", {})
-    faults += _only(
-        subscription.get("Condition") == "HearsAlarms", "AlarmSubscription: is not made with either address"
+    faults += _require(
+        subscription.get("Condition") == "HasAlarmRecipient", "AlarmSubscription: does not exist with either address"
     )
     endpoint = subscription.get("Properties", {}).get("Endpoint")
     wanted = {"Fn::If": ["HasAlarmEmail", ref("AlarmEmail"), ref("AlertEmail")]}
-    return faults + _only(endpoint == wanted, "AlarmSubscription: goes to somebody else")
+    return faults + _require(endpoint == wanted, "AlarmSubscription: has another endpoint")
 
 
 # ------------------------------------------------------------------------------------------------ what is kept
@@ -311,56 +311,56 @@ def alerts_are_encrypted_and_reach_people(template):
     topic = properties(template, "AlertTopic")
     subscription = template["Resources"].get("AlertSubscription", {})
     return [
-        *_only(topic.get("KmsMasterKeyId") == "alias/aws/sns", "AlertTopic: is not encrypted"),
-        *_only(subscription.get("Condition") == "HasAlertEmail", "AlertSubscription: is not optional"),
-        *_only(
+        *_require(topic.get("KmsMasterKeyId") == "alias/aws/sns", "AlertTopic: is not encrypted"),
+        *_require(subscription.get("Condition") == "HasAlertEmail", "AlertSubscription: is not optional"),
+        *_require(
             subscription.get("Properties")
             == {"TopicArn": ref("AlertTopic"), "Protocol": "email", "Endpoint": ref("AlertEmail")},
-            "AlertSubscription: goes to somebody else",
+            "AlertSubscription: is another subscription",
         ),
     ]
 
 
 @check
-def the_ledger_is_as_the_function_wants_it(template):
+def the_ledger_fits_the_function(template):
     table = properties(transformed(template), "Ledger")
     keys = [(key["AttributeName"], key["KeyType"]) for key in table.get("KeySchema", [])]
     types = {each["AttributeName"]: each["AttributeType"] for each in table.get("AttributeDefinitions", [])}
     recovery = table.get("PointInTimeRecoverySpecification", {})
     return [
-        *_only(
+        *_require(
             keys == [("pk", "HASH"), ("sk", "RANGE")] and types == {"pk": "S", "sk": "S"},
             f"Ledger: has the keys {keys} {types}",
         ),
-        *_only(
-            table.get("TimeToLiveSpecification") == {"AttributeName": "ttl", "Enabled": True}, "Ledger: never forgets"
+        *_require(
+            table.get("TimeToLiveSpecification") == {"AttributeName": "ttl", "Enabled": True}, "Ledger: has no time to live"
         ),
-        *_only(recovery.get("PointInTimeRecoveryEnabled") is True, "Ledger: cannot be recovered"),
-        *_only(table.get("BillingMode") == "PAY_PER_REQUEST", "Ledger: is paid for while nothing happens"),
-        *_only(
+        *_require(recovery.get("PointInTimeRecoveryEnabled") is True, "Ledger: has no point-in-time recovery"),
+        *_require(table.get("BillingMode") == "PAY_PER_REQUEST", "Ledger: is not billed per request"),
+        *_require(
             table.get("SSESpecification", {}).get("SSEEnabled") is True,
-            "Ledger: is not encrypted with a key of the account",
+            "Ledger: is not encrypted with a KMS key",
         ),
     ]
 
 
 @check
-def logs_end(template):
+def logs_have_a_retention(template):
     template = transformed(template)
     faults = []
     for name, group in resources(template, "AWS::Logs::LogGroup").items():
-        faults += _only(
-            group["Properties"].get("RetentionInDays") == ref("LogRetentionDays"), f"{name}: is kept for ever"
+        faults += _require(
+            group["Properties"].get("RetentionInDays") == ref("LogRetentionDays"), f"{name}: its retention is not the parameter"
         )
     return faults
 
 
 @check
-def a_removed_stack_leaves_nothing(template):
+def a_deleted_stack_leaves_nothing(template):
     faults = []
     for name, resource in transformed(template)["Resources"].items():
         kept = [key for key in ("DeletionPolicy", "UpdateReplacePolicy") if resource.get(key, "Delete") != "Delete"]
-        faults += [f"{name}: {key} leaves it behind" for key in kept]
+        faults += [f"{name}: {key} keeps it" for key in kept]
     return faults
 
 
@@ -368,7 +368,7 @@ def a_removed_stack_leaves_nothing(template):
 
 
 @check
-def the_function_is_as_it_is_built(template):
+def the_function_fits_its_build(template):
     given = template["Resources"]["Function"]
     build = given.get("Metadata", {})
     function = properties(transformed(template), "Function")
@@ -378,55 +378,55 @@ def the_function_is_as_it_is_built(template):
     config = {"Fn::If": ["HasOwnConfig", ref("ConfigSource"), {"Fn::Sub": "ssm:${DefaultConfig}"}]}
     architectures = template["Parameters"]["Architecture"]
     return [
-        *_only(build.get("BuildMethod") == "rust-cargolambda", "Function: is not built by cargo-lambda"),
-        *_only(build.get("BuildProperties", {}).get("Binary") == "media-expiry-alerts", "Function: is another binary"),
-        *_only(function.get("Runtime") == "provided.al2023", "Function: has another runtime"),
-        *_only(function.get("Architectures") == [ref("Architecture")], "Function: the architecture is no parameter"),
-        *_only(
+        *_require(build.get("BuildMethod") == "rust-cargolambda", "Function: is not built by cargo-lambda"),
+        *_require(build.get("BuildProperties", {}).get("Binary") == "media-expiry-alerts", "Function: is built from another binary"),
+        *_require(function.get("Runtime") == "provided.al2023", "Function: has another runtime"),
+        *_require(function.get("Architectures") == [ref("Architecture")], "Function: the architecture is not a parameter"),
+        *_require(
             (architectures["Default"], architectures["AllowedValues"]) == ("arm64", ["arm64", "x86_64"]),
-            "Architecture: is not arm64 by default and x86_64 by choice",
+            "Architecture: does not allow arm64 (the default) and x86_64",
         ),
-        *_only(function.get("MemorySize") == ref("MemorySize"), "Function: the memory is no parameter"),
-        *_only(function.get("Timeout") == ref("Timeout"), "Function: the timeout is no parameter"),
-        *_only(
+        *_require(function.get("MemorySize") == ref("MemorySize"), "Function: the memory is not a parameter"),
+        *_require(function.get("Timeout") == ref("Timeout"), "Function: the timeout is not a parameter"),
+        *_require(
             function.get("ReservedConcurrentExecutions")
             == {"Fn::If": ["HasReservedConcurrency", ref("ReservedConcurrency"), ref("AWS::NoValue")]},
             "Function: the reserved concurrency cannot be left unset",
         ),
-        *_only(
+        *_require(
             template["Parameters"]["ReservedConcurrency"]["Default"] == "",
-            "ReservedConcurrency: new accounts cannot deploy it",
+            "ReservedConcurrency: has a default, which new accounts cannot deploy",
         ),
-        *_only(function.get("Role") == arn_of("FunctionRole"), "Function: has another role"),
-        *_only(
+        *_require(function.get("Role") == arn_of("FunctionRole"), "Function: has another role"),
+        *_require(
             (logging.get("LogFormat"), logging.get("LogGroup")) == ("JSON", ref("FunctionLog")),
             "Function: does not log JSON to its log group",
         ),
-        *_only(
+        *_require(
             group.get("LogGroupName") == {"Fn::Sub": "/aws/lambda/${AWS::StackName}"},
-            "FunctionLog: is not where people look",
+            "FunctionLog: does not have the usual name",
         ),
-        *_only(variables.get("MEDIA_ALERTS_CONFIG") == config, "Function: reads another configuration"),
-        *_only(variables.get("ALERT_TOPIC_ARN") == ref("AlertTopic"), "Function: does not know the topic"),
-        *_only(variables.get("LEDGER_TABLE") == ref("Ledger"), "Function: does not know the ledger"),
-        *_only(
+        *_require(variables.get("MEDIA_ALERTS_CONFIG") == config, "Function: has another configuration"),
+        *_require(variables.get("ALERT_TOPIC_ARN") == ref("AlertTopic"), "Function: ALERT_TOPIC_ARN is not the topic"),
+        *_require(variables.get("LEDGER_TABLE") == ref("Ledger"), "Function: LEDGER_TABLE is not the ledger"),
+        *_require(
             set(variables) == {"MEDIA_ALERTS_CONFIG", "ALERT_TOPIC_ARN", "LEDGER_TABLE", "REPORT_URL"},
-            f"Function: has the variables {sorted(variables)}; a secret has no place there",
+            f"Function: has the variables {sorted(variables)}; secrets must not be among them",
         ),
     ]
 
 
 @check
-def the_log_level_is_one_of_lambdas(template):
-    # The function writes its metrics with this level, so that Lambda keeps them; one that Lambda does not know drops them.
+def the_log_level_is_known_to_lambda(template):
+    # The function writes its metrics with this level, and Lambda drops lines with an unknown level.
     function = properties(transformed(template), "Function")
     level = function.get("LoggingConfig", {}).get("ApplicationLogLevel")
     allowed = set(template["Parameters"]["LogLevel"]["AllowedValues"])
     return [
-        *_only(level == ref("LogLevel"), "Function: the log level is no parameter"),
-        *_only(
+        *_require(level == ref("LogLevel"), "Function: the log level is not a parameter"),
+        *_require(
             allowed <= {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"},
-            f"LogLevel: {sorted(allowed)} has one that Lambda does not know",
+            f"LogLevel: {sorted(allowed)} contains a level that Lambda does not know",
         ),
     ]
 
@@ -449,27 +449,27 @@ def only_signed_links_are_public(template):
         route["Properties"]["RouteKey"]: route["Properties"].get("AuthorizationType")
         for route in resources(template, "AWS::ApiGatewayV2::Route").values()
     }
-    faults = _only(routes == ROUTES, f"Api: has the routes {routes}")
+    faults = _require(routes == ROUTES, f"Api: has the routes {routes}")
     for name, stage in resources(template, "AWS::ApiGatewayV2::Stage").items():
         stage = stage["Properties"]
         throttle = stage.get("DefaultRouteSettings", {})
         rate, burst = throttle.get("ThrottlingRateLimit"), throttle.get("ThrottlingBurstLimit")
-        faults += _only(rate and rate <= 10 and burst and burst <= 50, f"{name}: is not throttled")
+        faults += _require(rate and rate <= 10 and burst and burst <= 50, f"{name}: is not throttled")
         log = stage.get("AccessLogSettings", {})
-        faults += _only(log.get("DestinationArn") == arn_of("ApiLog"), f"{name}: has no access log")
+        faults += _require(log.get("DestinationArn") == arn_of("ApiLog"), f"{name}: has no access log")
         written = log.get("Format", "")
-        # In a path there is the token.
-        faults += _only(
+        # The path contains the token of a link.
+        faults += _require(
             "$context.routeKey" in written and not re.search(r"\$context\.(path|rawPath)", written),
             f"{name}: logs tokens",
         )
     for name, permission in resources(template, "AWS::Lambda::Permission").items():
         source = json.dumps(permission["Properties"].get("SourceArn"))
-        faults += _only("${Api}/*" in source, f"{name}: other APIs may call the function")
+        faults += _require("${Api}/*" in source, f"{name}: other APIs may call the function")
     for name, resource in template["Resources"].items():
         if resource["Type"].startswith("AWS::ApiGatewayV2::") or name in ("ApiLog", "ApiPermission"):
-            faults += _only(resource.get("Condition") == "HasHttpApi", f"{name}: is made without being asked for")
-    faults += _only(not resources(template, "AWS::Lambda::Url"), "a function URL goes past the API")
+            faults += _require(resource.get("Condition") == "HasHttpApi", f"{name}: is not conditional on HasHttpApi")
+    faults += _require(not resources(template, "AWS::Lambda::Url"), "a function URL bypasses the API")
     return faults
 
 
@@ -477,60 +477,60 @@ def only_signed_links_are_public(template):
 
 
 @check
-def parameters_explain_themselves(template):
+def parameters_are_documented_and_validated(template):
     interface = template.get("Metadata", {}).get("AWS::CloudFormation::Interface", {})
     grouped = [name for group in interface.get("ParameterGroups", []) for name in group["Parameters"]]
     labels = interface.get("ParameterLabels", {})
     text = json.dumps({key: template[key] for key in ("Conditions", "Resources", "Outputs")})
     faults = []
     for name, parameter in template["Parameters"].items():
-        faults += _only(20 <= len(parameter.get("Description", "")), f"{name}: has no description")
-        faults += _only(grouped.count(name) == 1, f"{name}: is not in one group of the interface")
-        faults += _only(labels.get(name, {}).get("default"), f"{name}: has no label")
-        faults += _only("Default" in parameter, f"{name}: has no default")
+        faults += _require(20 <= len(parameter.get("Description", "")), f"{name}: has no description")
+        faults += _require(grouped.count(name) == 1, f"{name}: is not in one group of the interface")
+        faults += _require(labels.get(name, {}).get("default"), f"{name}: has no label")
+        faults += _require("Default" in parameter, f"{name}: has no default")
         checked = {"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter)
-        faults += _only(checked, f"{name}: takes anything")
+        faults += _require(checked, f"{name}: is not validated")
         if {"AllowedPattern", "MinValue"} & set(parameter):
-            faults += _only("ConstraintDescription" in parameter, f"{name}: does not say what is wrong with a value")
+            faults += _require("ConstraintDescription" in parameter, f"{name}: has no message for an invalid value")
         used = f'"Ref": "{name}"' in text or f"${{{name}}}" in text
-        faults += _only(used, f"{name}: is used nowhere")
+        faults += _require(used, f"{name}: is unused")
     faults += [
-        f"{name}: is in the interface and is no parameter" for name in {*grouped, *labels} - set(template["Parameters"])
+        f"{name}: is in the interface but is not a parameter" for name in {*grouped, *labels} - set(template["Parameters"])
     ]
     return faults
 
 
 @check
-def outputs_say_what_comes_next(template):
+def outputs_are_complete_and_described(template):
     outputs = template.get("Outputs", {})
     wanted = {
         "FunctionName", "PutApiKeyCommand", "CheckCommand", "TestCommand", "RunCommand", "LogsCommand", "ConfigLocation",
         "AlertTopicArn", "AlarmTopicArn", "LedgerTableName", "DeadLetterQueueUrl", "ReportUrl", "ReportInvokeArn", "DashboardUrl",
     }  # fmt: skip
-    faults = _only(set(outputs) == wanted, f"Outputs: {sorted(set(outputs) ^ wanted)} is new or missing")
+    faults = _require(set(outputs) == wanted, f"Outputs: {sorted(set(outputs) ^ wanted)} is new or missing")
     return faults + [f"{name}: has no description" for name, output in outputs.items() if not output.get("Description")]
 
 
 @check
 def names_do_not_collide(template):
-    """Dashboards are global: two regions share their names."""
+    """Checks the name of the dashboard, because names of dashboards are global and not per region."""
     name = template["Resources"]["OverviewDashboard"]["Properties"].get("DashboardName")
-    return _only("${AWS::Region}" in str(name), "OverviewDashboard: its name is the same in every region")
+    return _require("${AWS::Region}" in str(name), "OverviewDashboard: its name is the same in every region")
 
 
 @check
-def it_fits_every_partition(template):
-    return _only(
+def arns_use_the_partition_of_the_stack(template):
+    return _require(
         "arn:aws:" not in str({part: template[part] for part in ("Resources", "Outputs")}),
-        "an ARN is of the partition aws only",
+        "an ARN contains the partition `aws`",
     )
 
 
 @check
-def exceptions_are_explained(template):
+def linter_exceptions_have_reasons(template):
     faults = []
     for name, resource in template["Resources"].items():
         for exception in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
             reason = exception.get("comment", "")
-            faults += _only(40 <= len(reason), f"{name}: the exception {exception.get('id')} has no reason")
+            faults += _require(40 <= len(reason), f"{name}: the exception {exception.get('id')} has no reason")
     return faults

@@ -1,4 +1,4 @@
-"""One account for all tests, emptied before each."""
+"""Fixtures: one account for all tests, which is reset before each test."""
 
 import os
 

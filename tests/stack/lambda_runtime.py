@@ -1,4 +1,4 @@
-"""Lambda's Runtime API on loopback, and the function as a process under it: warm from one event to the next."""
+"""A Lambda Runtime API on loopback, and a process of the function that handles several events, like a warm instance."""
 
 import http.server
 import json
@@ -12,7 +12,7 @@ from template import ROOT
 
 
 class QuietServer(http.server.ThreadingHTTPServer):
-    """A server on a free port of loopback that does not complain of those who hang up."""
+    """A server on a free port of loopback. It ignores clients that disconnect."""
 
     daemon_threads = True
 
@@ -25,7 +25,7 @@ class QuietServer(http.server.ThreadingHTTPServer):
 
 
 class Answer:
-    """What the function said to one event."""
+    """The function's answer to an event."""
 
     def __init__(self, is_error, body):
         self.is_error = is_error
@@ -33,7 +33,7 @@ class Answer:
 
 
 class RuntimeApi:
-    """Hands out events one by one, as Lambda does."""
+    """Passes events to the function one at a time, like Lambda."""
 
     def __init__(self, timeout_s):
         self.timeout_s = timeout_s
@@ -82,7 +82,7 @@ class RuntimeApi:
 
 
 class Function:
-    """The function's process, with exactly the environment that it is given. Use it as a context manager."""
+    """A process of the function with exactly the given environment. Use it as a context manager."""
 
     def __init__(self, command, environment, timeout_s=300):
         self.command = command
@@ -109,9 +109,9 @@ class Function:
             self.lines.append(line)
 
     def crash_in(self, event, moment):
-        """Sends an event, and kills the process at the moment that an event of `threading` tells of."""
+        """Sends an event, and kills the process when `moment` (a `threading.Event`) is set."""
         self.api.events.put(event)
-        assert moment.wait(30), "the moment never came; the function said:\n" + self.log
+        assert moment.wait(30), "the moment did not come; the log is:\n" + self.log
         self.process.kill()
         self.process.wait()
 
@@ -122,22 +122,22 @@ class Function:
         self.reader.join()
         self.api.server.shutdown()
 
-    def invoke(self, event, patience_s=30):
-        """Sends an event and gives the answer."""
+    def invoke(self, event, timeout_s=30):
+        """Sends an event and returns the answer."""
         self.api.events.put(event)
         try:
-            return self.api.answers.get(timeout=patience_s)
+            return self.api.answers.get(timeout=timeout_s)
         except queue.Empty:
-            raise AssertionError("the function did not answer; it said:\n" + self.log) from None
+            raise AssertionError("the function did not answer; the log is:\n" + self.log) from None
 
     @property
     def log(self):
-        """All that it has said so far."""
+        """The log so far."""
         time.sleep(0.05)
         return "".join(self.lines)
 
     @property
     def metrics(self):
-        """The embedded metrics that it has written so far, one dictionary a run."""
+        """The embedded metrics so far, one dictionary per run."""
         lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
         return [line for line in lines if "_aws" in line]

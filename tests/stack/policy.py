@@ -1,7 +1,7 @@
-"""What a role may do: its policies read from the account, and decided as IAM decides for one account's principals.
+"""The permissions of a role: reads its policies from the account, and evaluates them as IAM does within one account.
 
-Enough of IAM for this stack and no more: what it does not know (NotAction, Deny, other condition operators) it refuses to
-judge, so that a policy that uses it cannot pass unseen.
+It implements only what this stack needs. A policy with anything else (NotAction, Deny, other condition operators) fails the
+test, so that it cannot be misjudged.
 """
 
 import ast
@@ -22,10 +22,10 @@ class Statement:
     @classmethod
     def parse(cls, statement):
         known = {"Sid", "Effect", "Action", "Resource", "Condition"}
-        assert set(statement) <= known, f"cannot judge {set(statement) - known} in {statement}"
-        assert statement["Effect"] == "Allow", f"cannot judge {statement}"
+        assert set(statement) <= known, f"not implemented: {set(statement) - known} in {statement}"
+        assert statement["Effect"] == "Allow", f"not implemented: {statement}"
         conditions = statement.get("Condition", {})
-        assert set(conditions) <= {"StringEquals"}, f"cannot judge {conditions}"
+        assert set(conditions) <= {"StringEquals"}, f"not implemented: {conditions}"
         wanted = conditions.get("StringEquals", {})
         return cls(
             sid=statement.get("Sid", ""),
@@ -43,7 +43,7 @@ class Statement:
 
 
 class Policy:
-    """All that a role is allowed."""
+    """The permissions of a role."""
 
     def __init__(self, statements):
         self.statements = [Statement.parse(statement) for statement in statements]
@@ -51,12 +51,12 @@ class Policy:
     @classmethod
     def of_role(cls, iam, role_name):
         attached = iam.list_attached_role_policies(RoleName=role_name)["AttachedPolicies"]
-        assert not attached, f"{role_name} has policies that are not its own: {attached}"
+        assert not attached, f"{role_name} has managed policies: {attached}"
         statements = []
         for name in iam.list_role_policies(RoleName=role_name)["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role_name, PolicyName=name)["PolicyDocument"]
             if isinstance(document, str):
-                # moto keeps what CloudFormation gives it as Python writes it.
+                # moto stores the policies of CloudFormation in Python syntax.
                 document = ast.literal_eval(urllib.parse.unquote(document))
             statements += document["Statement"]
         return cls(statements)
@@ -67,7 +67,7 @@ class Policy:
         return any(statement.allows(action, resource, context) for statement in self.statements)
 
     def actions(self):
-        """Every action that is granted."""
+        """All actions that are granted."""
         return {action for statement in self.statements for action in statement.actions}
 
 
@@ -76,5 +76,5 @@ def _tuple(value):
 
 
 def _arn_matches(arn, pattern):
-    # `*` and `?` are IAM's only wildcards; brackets mean themselves.
+    # IAM's only wildcards are `*` and `?`, so brackets must be escaped.
     return fnmatch.fnmatchcase(arn, pattern.replace("[", "[[]"))

@@ -11,18 +11,18 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
 
-# The transform asks boto3 for a region, though it calls nothing.
+# The transform makes no calls, but needs a region for boto3.
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 
-# Where the code would be after `sam deploy` has uploaded it.
+# Where `sam deploy` would have uploaded the code.
 CODE = {"Bucket": "code", "Key": "function.zip"}
 
 
 class NoManagedPolicies:
-    """Stands for the list of AWS's managed policies, which the transform reads when a template names one."""
+    """Replaces the list of AWS's managed policies, which the transform reads if the template names one."""
 
     def load(self):
-        raise AssertionError("the template names a managed policy; those have wildcards")
+        raise AssertionError("the template names a managed policy, and those contain wildcards")
 
 
 @functools.cache
@@ -31,12 +31,12 @@ def _source():
 
 
 def source():
-    """The template, with short intrinsics spelt out. A copy: do with it what you like."""
+    """A copy of the template, with the short intrinsic functions expanded."""
     return copy.deepcopy(_source())
 
 
 def transformed(template=None):
-    """What CloudFormation deploys: `template` (by default the one that stands) after the SAM transform."""
+    """What CloudFormation deploys: `template` (by default `template.yaml`) after the SAM transform."""
     template = source() if template is None else copy.deepcopy(template)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -45,10 +45,10 @@ def transformed(template=None):
 
 
 def resources(template, type_):
-    """The resources of a type, by their logical ids."""
+    """The resources of a type by their logical ids."""
     return {name: each for name, each in template["Resources"].items() if each["Type"] == type_}
 
 
 def properties(template, name):
-    """A resource's properties; empty when it is not there."""
+    """A resource's properties. Empty if the resource does not exist."""
     return template["Resources"].get(name, {}).get("Properties", {})

@@ -182,7 +182,7 @@ def test_without_http_api(account):
 
 def document(account):
     value = account.client("ssm").get_parameter(Name=f"/{STACK}/default-config")["Parameter"]["Value"]
-    # What Parameter Store takes without a fee.
+    # The limit of a standard parameter, which is free.
     assert len(value.encode()) <= 4096
     return tomllib.loads(value)
 
@@ -231,7 +231,7 @@ def test_the_dashboard(account):
         previous = None
         for metric in widget["properties"].get("metrics", []):
             if isinstance(metric[0], str):
-                # A dot repeats what the line above has in this place.
+                # A dot repeats the value of the line above.
                 previous = [
                     before if part == "." else part for before, part in zip(previous or metric, metric, strict=False)
                 ]
@@ -241,7 +241,7 @@ def test_the_dashboard(account):
     assert {("MediaExpiryAlerts", name, STACK) for name in ours} <= shown
     assert ("AWS/DynamoDB", "ConsumedWriteCapacityUnits", stack.outputs["LedgerTableName"]) in shown
     assert "0.0000166667" in body and "/ 1000 * 256 / 1024" in body
-    # Widgets lie beside each other and not on each other, 24 columns wide.
+    # Widgets must not overlap, and the dashboard has 24 columns.
     cells = [
         (x, y)
         for each in dashboard["widgets"]

@@ -9,7 +9,7 @@ FAULTS = []
 
 
 def fault(check, says):
-    """A fault that `check` must find, saying `says`."""
+    """Registers a fault that `check` must report with the text `says`."""
 
     def register(function):
         FAULTS.append((check, says, function))
@@ -45,7 +45,7 @@ def a_wildcard_for_a_resource(template):
 
 @fault(checks.permissions_are_least, "has a wildcard")
 def a_wildcard_within_an_arn(template):
-    statement(template, "RememberWhatWasAnnounced")["Resource"] = {
+    statement(template, "RecordAnnouncements")["Resource"] = {
         "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*"
     }
 
@@ -59,7 +59,7 @@ def every_parameter_of_the_account(template):
 
 @fault(checks.permissions_are_least, "allows ['dynamodb:*']")
 def a_wildcard_for_an_action(template):
-    statement(template, "RememberWhatWasAnnounced")["Action"] = "dynamodb:*"
+    statement(template, "RecordAnnouncements")["Action"] = "dynamodb:*"
 
 
 @fault(checks.permissions_are_least, "allows ['ssm:GetParameters', 'ssm:GetParametersByPath']")
@@ -67,35 +67,35 @@ def one_action_more(template):
     statement(template, "ReadConfigurationAndSecrets")["Action"] = ["ssm:GetParameters", "ssm:GetParametersByPath"]
 
 
-@fault(checks.permissions_are_least, "managed policies have wildcards")
+@fault(checks.permissions_are_least, "has managed policies")
 def a_managed_policy(template):
     of(template, "FunctionRole")["ManagedPolicyArns"] = [
         {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
     ]
 
 
-@fault(checks.permissions_are_least, "a role that nobody has asked for")
+@fault(checks.permissions_are_least, "is an unexpected role")
 def a_further_role(template):
     template["Resources"]["OtherRole"] = template["Resources"]["FunctionRole"]
 
 
-@fault(checks.permissions_are_least, "KeepEventsThatFailed is missing")
-def a_statement_missing(template):
-    statement(template, "KeepEventsThatFailed")["Sid"] = "Other"
+@fault(checks.permissions_are_least, "SendFailedEventsToQueue is missing")
+def a_missing_statement(template):
+    statement(template, "SendFailedEventsToQueue")["Sid"] = "Other"
 
 
-@fault(checks.permissions_are_least, "not of a kind that can be judged")
-def a_statement_turned_round(template):
+@fault(checks.permissions_are_least, "is not a simple Allow statement")
+def a_deny_statement(template):
     each = statement(template, "PublishAlerts")
     each["NotResource"] = each.pop("Resource")
 
 
-@fault(checks.keys_decrypt_only_where_secrets_are_kept, "not bound")
-def decrypting_anywhere(template):
-    del statement(template, "DecryptSecretsWhereTheyAreKept")["Condition"]
+@fault(checks.keys_decrypt_only_where_secrets_are_kept, "is not limited")
+def decrypting_for_any_service(template):
+    del statement(template, "DecryptSecrets")["Condition"]
 
 
-@fault(checks.roles_are_assumed_by_their_service_only, "is assumed by")
+@fault(checks.roles_are_assumed_by_their_service_only, "can be assumed by")
 def a_role_for_anybody(template):
     of(template, "FunctionRole")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] = {"AWS": "*"}
 
@@ -114,11 +114,11 @@ def no_on_failure_destination(template):
 
 
 @fault(checks.no_event_is_lost, "failed events do not go to the dead-letter queue")
-def no_configuration_of_asynchronous_events(template):
+def no_configuration_for_asynchronous_events(template):
     del of(template, "Function")["EventInvokeConfig"]
 
 
-@fault(checks.no_event_is_lost, "failed events are not tried again")
+@fault(checks.no_event_is_lost, "failed events are not retried twice")
 def no_retry_of_the_function(template):
     of(template, "Function")["EventInvokeConfig"]["MaximumRetryAttempts"] = 0
 
@@ -128,14 +128,14 @@ def no_dead_letter_queue_of_the_schedule(template):
     del of(template, "Schedule")["Target"]["DeadLetterConfig"]
 
 
-@fault(checks.no_event_is_lost, "Schedule: does not try again")
+@fault(checks.no_event_is_lost, "Schedule: has no retries")
 def no_retry_of_the_schedule(template):
     del of(template, "Schedule")["Target"]["RetryPolicy"]
 
 
 @fault(checks.no_event_is_lost, "does not reach the dead-letter queue")
 def the_schedule_may_not_write_to_the_queue(template):
-    statement(template, "KeepEventsThatCouldNotBeDelivered")["Resource"] = {"Fn::GetAtt": ["AlertTopic", "TopicArn"]}
+    statement(template, "SendUndeliveredEventsToQueue")["Resource"] = {"Fn::GetAtt": ["AlertTopic", "TopicArn"]}
 
 
 @fault(checks.no_event_is_lost, "is not encrypted")
@@ -143,17 +143,17 @@ def an_open_queue(template):
     of(template, "DeadLetterQueue")["SqsManagedSseEnabled"] = False
 
 
-@fault(checks.no_event_is_lost, "keeps events for less")
-def a_short_memory(template):
+@fault(checks.no_event_is_lost, "does not keep events for the maximum")
+def a_short_retention_of_failed_events(template):
     del of(template, "DeadLetterQueue")["MessageRetentionPeriod"]
 
 
-@fault(checks.the_schedule_wakes_the_function, "sends {'action': 'report'}")
+@fault(checks.the_schedule_invokes_the_function, "sends {'action': 'report'}")
 def a_schedule_that_only_reports(template):
     of(template, "Schedule")["Target"]["Input"] = '{"action": "report"}'
 
 
-@fault(checks.the_schedule_wakes_the_function, "the time zone is no parameter")
+@fault(checks.the_schedule_invokes_the_function, "the time zone is not a parameter")
 def a_schedule_without_time_zone(template):
     del of(template, "Schedule")["ScheduleExpressionTimezone"]
 
@@ -161,78 +161,78 @@ def a_schedule_without_time_zone(template):
 # ------------------------------------------------------------------------------------------------ alarms
 
 
-@fault(checks.silence_sets_off_the_alarm, "missing data is not breaching")
-def a_dead_mans_alarm_that_sleeps(template):
+@fault(checks.missing_runs_set_off_an_alarm, "does not treat missing data as breaching")
+def a_no_run_alarm_that_ignores_missing_data(template):
     of(template, "NoRunAlarm")["TreatMissingData"] = "missing"
 
 
-@fault(checks.silence_sets_off_the_alarm, "missing data is not breaching")
-def a_dead_mans_alarm_by_default(template):
+@fault(checks.missing_runs_set_off_an_alarm, "does not treat missing data as breaching")
+def a_no_run_alarm_with_the_default_for_missing_data(template):
     del of(template, "NoRunAlarm")["TreatMissingData"]
 
 
-@fault(checks.silence_sets_off_the_alarm, "more than CloudWatch can look back")
-def a_window_that_cloudwatch_refuses(template):
+@fault(checks.missing_runs_set_off_an_alarm, "allows more than CloudWatch can evaluate")
+def a_window_that_cloudwatch_rejects(template):
     template["Parameters"]["DeadManHours"]["MaxValue"] = 336
 
 
-@fault(checks.silence_sets_off_the_alarm, "shorter than the pause of the default schedule")
-def a_window_that_cries_wolf(template):
+@fault(checks.missing_runs_set_off_an_alarm, "shorter than the interval of the default schedule")
+def a_window_shorter_than_the_schedule(template):
     template["Parameters"]["DeadManHours"]["Default"] = 24
 
 
-@fault(checks.silence_sets_off_the_alarm, "its window is not the parameter")
-def an_alarm_at_one_silent_hour(template):
+@fault(checks.missing_runs_set_off_an_alarm, "the window is not the parameter")
+def an_alarm_after_one_hour_without_a_run(template):
     of(template, "NoRunAlarm")["DatapointsToAlarm"] = 1
 
 
-@fault(checks.silence_sets_off_the_alarm, "does not want one completed run")
+@fault(checks.missing_runs_set_off_an_alarm, "does not require one completed run")
 def an_alarm_on_success(template):
     of(template, "NoRunAlarm")["ComparisonOperator"] = "GreaterThanThreshold"
 
 
-@fault(checks.every_trouble_has_its_alarm, "DeadLetterAlarm is missing")
+@fault(checks.every_problem_has_an_alarm, "DeadLetterAlarm is missing")
 def no_alarm_on_the_queue(template):
     del template["Resources"]["DeadLetterAlarm"]
     del template["Resources"]["OverviewDashboard"]
 
 
-@fault(checks.every_trouble_has_its_alarm, "ErrorsAlarm: nobody hears of it")
-def an_alarm_that_nobody_hears(template):
+@fault(checks.every_problem_has_an_alarm, "ErrorsAlarm: does not notify the alarm topic")
+def an_alarm_without_actions(template):
     del of(template, "ErrorsAlarm")["AlarmActions"]
 
 
-@fault(checks.every_trouble_has_its_alarm, "watches the metric of something else")
+@fault(checks.every_problem_has_an_alarm, "watches the metric of another resource")
 def an_alarm_on_all_functions(template):
     of(template, "ProfilesAlarm")["Dimensions"] = []
 
 
-@fault(checks.every_trouble_has_its_alarm, "watches ('MediaExpiryAlerts', 'DeliveriesFailed')")
-def an_alarm_on_a_metric_that_is_not_there(template):
+@fault(checks.every_problem_has_an_alarm, "watches ('MediaExpiryAlerts', 'DeliveriesFailed')")
+def an_alarm_on_a_missing_metric(template):
     of(template, "DeliveriesAlarm")["MetricName"] = "DeliveriesFailed"
 
 
-@fault(checks.every_trouble_has_its_alarm, "ProfilesAlarm: does not treat missing data as ignore")
+@fault(checks.every_problem_has_an_alarm, "ProfilesAlarm: does not treat missing data as ignore")
 def an_alarm_that_is_over_after_five_minutes(template):
     of(template, "ProfilesAlarm")["TreatMissingData"] = "notBreaching"
 
 
 @fault(checks.names_do_not_collide, "the same in every region")
-def a_dashboard_of_two_regions(template):
+def a_dashboard_name_without_region(template):
     of(template, "OverviewDashboard")["DashboardName"] = {"Ref": "AWS::StackName"}
 
 
-@fault(checks.it_fits_every_partition, "of the partition aws only")
-def an_output_of_one_partition(template):
+@fault(checks.arns_use_the_partition_of_the_stack, "contains the partition `aws`")
+def an_output_for_one_partition(template):
     template["Outputs"]["ReportInvokeArn"]["Value"] = {"Fn::Sub": "arn:aws:execute-api:${AWS::Region}:*"}
 
 
-@fault(checks.every_trouble_has_its_alarm, "its name is not one of the stack's")
-def an_alarm_that_the_topic_refuses(template):
+@fault(checks.every_problem_has_an_alarm, "its name does not begin with the stack's")
+def an_alarm_that_the_topic_rejects(template):
     of(template, "ErrorsAlarm")["AlarmName"] = {"Fn::Sub": "errors-of-${AWS::StackName}"}
 
 
-@fault(checks.alarms_reach_their_topic, "cannot publish to a topic with the key aws/sns")
+@fault(checks.alarms_reach_their_topic, "is encrypted with a key that CloudWatch cannot use")
 def alarms_to_a_topic_that_cloudwatch_cannot_use(template):
     of(template, "AlarmTopic")["KmsMasterKeyId"] = "alias/aws/sns"
 
@@ -247,7 +247,7 @@ def an_alarm_topic_for_every_account(template):
     del of(template, "AlarmTopicPolicy")["PolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]
 
 
-@fault(checks.alarms_reach_their_topic, "is not made with either address")
+@fault(checks.alarms_reach_their_topic, "does not exist with either address")
 def alarms_only_where_alarms_have_an_address(template):
     template["Resources"]["AlarmSubscription"]["Condition"] = "HasAlarmEmail"
 
@@ -261,65 +261,65 @@ def an_open_topic(template):
 
 
 @fault(checks.alerts_are_encrypted_and_reach_people, "is not optional")
-def a_subscription_of_nobody(template):
+def a_subscription_without_condition(template):
     del template["Resources"]["AlertSubscription"]["Condition"]
 
 
-@fault(checks.the_ledger_is_as_the_function_wants_it, "has the keys")
+@fault(checks.the_ledger_fits_the_function, "has the keys")
 def another_key(template):
     of(template, "Ledger")["KeySchema"][1]["AttributeName"] = "sort"
 
 
-@fault(checks.the_ledger_is_as_the_function_wants_it, "never forgets")
+@fault(checks.the_ledger_fits_the_function, "has no time to live")
 def no_time_to_live(template):
     del of(template, "Ledger")["TimeToLiveSpecification"]
 
 
-@fault(checks.the_ledger_is_as_the_function_wants_it, "cannot be recovered")
+@fault(checks.the_ledger_fits_the_function, "has no point-in-time recovery")
 def no_recovery(template):
     of(template, "Ledger")["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] = False
 
 
-@fault(checks.the_ledger_is_as_the_function_wants_it, "is paid for while nothing happens")
+@fault(checks.the_ledger_fits_the_function, "is not billed per request")
 def provisioned_capacity(template):
     of(template, "Ledger")["BillingMode"] = "PROVISIONED"
 
 
-@fault(checks.logs_end, "FunctionLog: is kept for ever")
-def a_log_without_end(template):
+@fault(checks.logs_have_a_retention, "FunctionLog: its retention is not the parameter")
+def a_log_with_another_retention(template):
     del of(template, "FunctionLog")["RetentionInDays"]
 
 
-@fault(checks.a_removed_stack_leaves_nothing, "DeletionPolicy leaves it behind")
-def a_table_that_stays(template):
+@fault(checks.a_deleted_stack_leaves_nothing, "DeletionPolicy keeps it")
+def a_table_that_is_retained(template):
     template["Resources"]["Ledger"]["DeletionPolicy"] = "Retain"
 
 
 # ------------------------------------------------------------------------------------------------ the function
 
 
-@fault(checks.the_function_is_as_it_is_built, "is not built by cargo-lambda")
-def another_builder(template):
+@fault(checks.the_function_fits_its_build, "is not built by cargo-lambda")
+def another_build_method(template):
     template["Resources"]["Function"]["Metadata"]["BuildMethod"] = "makefile"
 
 
-@fault(checks.the_function_is_as_it_is_built, "a secret has no place there")
+@fault(checks.the_function_fits_its_build, "secrets must not be among them")
 def a_secret_in_the_environment(template):
     of(template, "Function")["Environment"]["Variables"]["AYRSHARE_API_KEY"] = "key"
 
 
-@fault(checks.the_function_is_as_it_is_built, "new accounts cannot deploy it")
+@fault(checks.the_function_fits_its_build, "which new accounts cannot deploy")
 def a_reservation_by_default(template):
     template["Parameters"]["ReservedConcurrency"]["Default"] = "2"
 
 
-@fault(checks.the_function_is_as_it_is_built, "does not log JSON to its log group")
+@fault(checks.the_function_fits_its_build, "does not log JSON to its log group")
 def plain_text_logs(template):
     of(template, "Function")["LoggingConfig"]["LogFormat"] = "Text"
 
 
-@fault(checks.the_log_level_is_one_of_lambdas, "Lambda does not know")
-def a_log_level_of_another_logger(template):
+@fault(checks.the_log_level_is_known_to_lambda, "Lambda does not know")
+def a_log_level_unknown_to_lambda(template):
     template["Parameters"]["LogLevel"]["AllowedValues"].append("CRITICAL")
 
 
@@ -356,7 +356,7 @@ def a_permission_for_every_api(template):
     del of(template, "ApiPermission")["SourceArn"]
 
 
-@fault(checks.only_signed_links_are_public, "goes past the API")
+@fault(checks.only_signed_links_are_public, "bypasses the API")
 def a_function_url(template):
     of(template, "Function")["FunctionUrlConfig"] = {"AuthType": "NONE"}
 
@@ -364,33 +364,33 @@ def a_function_url(template):
 # ------------------------------------------------------------------------------------------------ for people
 
 
-@fault(checks.parameters_explain_themselves, "Other: is not in one group of the interface")
+@fault(checks.parameters_are_documented_and_validated, "Other: is not in one group of the interface")
 def a_parameter_outside_the_interface(template):
     template["Parameters"]["Other"] = {"Type": "String", "Default": ""}
 
 
-@fault(checks.parameters_explain_themselves, "Timeout: has no description")
+@fault(checks.parameters_are_documented_and_validated, "Timeout: has no description")
 def a_parameter_without_description(template):
     del template["Parameters"]["Timeout"]["Description"]
 
 
-@fault(checks.parameters_explain_themselves, "MemorySize: takes anything")
-def a_parameter_that_takes_anything(template):
+@fault(checks.parameters_are_documented_and_validated, "MemorySize: is not validated")
+def a_parameter_without_validation(template):
     del template["Parameters"]["MemorySize"]["AllowedValues"]
 
 
-@fault(checks.parameters_explain_themselves, "Timeout: is used nowhere")
+@fault(checks.parameters_are_documented_and_validated, "Timeout: is unused")
 def a_parameter_without_effect(template):
     of(template, "Function")["Timeout"] = 300
     del template["Resources"]["OverviewDashboard"]
 
 
-@fault(checks.outputs_say_what_comes_next, "['CheckCommand'] is new or missing")
-def an_output_missing(template):
+@fault(checks.outputs_are_complete_and_described, "['CheckCommand'] is new or missing")
+def a_missing_output(template):
     del template["Outputs"]["CheckCommand"]
 
 
-@fault(checks.exceptions_are_explained, "Ledger: the exception CKV_AWS_119 has no reason")
+@fault(checks.linter_exceptions_have_reasons, "Ledger: the exception CKV_AWS_119 has no reason")
 def an_exception_without_reason(template):
     template["Resources"]["Ledger"]["Metadata"]["checkov"]["skip"][0]["comment"] = "no"
 

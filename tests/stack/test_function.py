@@ -1,7 +1,8 @@
-"""The function itself in the deployed stack: its environment and role as the stack gives them, every call made against moto.
+"""Runs the function with the environment and role of the deployed stack, against moto.
 
-FUNCTION_BINARY names the binary, from the root of the repository: target/debug/media-expiry-alerts after `cargo build`. What
-runs it may stand in front, as in "qemu-aarch64-static -L /usr/aarch64-linux-gnu target/lambda/media-expiry-alerts/bootstrap".
+FUNCTION_BINARY is the path of the binary, relative to the root of the repository, for example
+target/debug/media-expiry-alerts after `cargo build`. It may begin with the command of an emulator, for example
+"qemu-aarch64-static -L /usr/aarch64-linux-gnu target/lambda/media-expiry-alerts/bootstrap".
 """
 
 import datetime
@@ -17,12 +18,12 @@ from checks import FUNCTION_MAY
 from lambda_runtime import Function
 
 COMMAND = shlex.split(os.environ.get("FUNCTION_BINARY", ""))
-pytestmark = pytest.mark.skipif(not COMMAND, reason="FUNCTION_BINARY names no binary of the function")
+pytestmark = pytest.mark.skipif(not COMMAND, reason="FUNCTION_BINARY is not set")
 
 KEY_NAME = f"/{STACK}/ayrshare-api-key"
 FIRST_KEY, SECOND_KEY = "first-key-7TVRLEZ", "second-key-24A43C0"
-# What the role allows and Lambda uses, not the function.
-USED_BY_LAMBDA = {"WriteItsLog", "KeepEventsThatFailed"}
+# Permissions of the role that Lambda uses instead of the function.
+USED_BY_LAMBDA = {"WriteLog", "SendFailedEventsToQueue"}
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def ayrshare():
 
 
 class World:
-    """The stack with its key put in, and a queue that is subscribed to its topic."""
+    """The stack with an API key, and a queue that is subscribed to its topic."""
 
     def __init__(self, account, ayrshare, **parameters):
         self.account = account
@@ -52,23 +53,23 @@ class World:
         self.ssm.put_parameter(Name=KEY_NAME, Value=key, Type="SecureString", Overwrite=True)
 
     def edit(self, change):
-        """Changes the configuration document where the function reads it."""
+        """Changes the configuration document in Parameter Store."""
         name = self.stack.outputs["ConfigLocation"].removeprefix("ssm:")
         text = self.ssm.get_parameter(Name=name)["Parameter"]["Value"]
         self.ssm.put_parameter(Name=name, Value=change(text), Type="String", Overwrite=True)
 
     def function(self):
-        """The function. The one thing that is not as in AWS: where Ayrshare is."""
+        """Starts the function. Only the URL of Ayrshare differs from a real deployment."""
         self.edit(lambda text: text.replace("[ayrshare]\n", f'[ayrshare]\nbase_url = "{self.ayrshare.url}"\n', 1))
         return Function(COMMAND, self.stack.function_environment())
 
     @property
     def scheduled(self):
-        """The event as the schedule sends it."""
+        """The event of the schedule."""
         return json.loads(self.stack.properties("Schedule")["Target"]["Input"])
 
     def messages(self):
-        """Takes from the queue what SNS put there."""
+        """Receives and deletes the messages that SNS sent to the queue."""
         found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
         for message in found:
             self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
@@ -80,7 +81,7 @@ class World:
 
 
     def age_lease(self, seconds):
-        """Lets the lease end earlier, as if time had passed."""
+        """Moves the end of the lease, as if this much time had passed."""
         dynamodb, table = self.account.client("dynamodb"), self.stack.outputs["LedgerTableName"]
         (lease,) = [item for item in self.ledger() if item["pk"]["S"] == "lease"]
         lease["ends_at_ms"] = {"N": str(int(lease["ends_at_ms"]["N"]) - 1000 * seconds)}
@@ -92,7 +93,7 @@ def world(account, ayrshare):
     return World(account, ayrshare)
 
 
-def test_a_scheduled_event_ends_with_a_message(account, world):
+def test_a_scheduled_event_sends_a_message(account, world):
     with world.function() as function:
         answer = function.invoke(world.scheduled)
         assert not answer.is_error, answer.body
@@ -119,11 +120,11 @@ def test_an_event_whose_run_was_killed_is_delivered_once_by_a_retry(world):
     world.ayrshare.hangs = False
     world.ayrshare.resume.set()
     with function:
-        # The lease of the run that was killed still holds: this is an error to Lambda, so that it tries again.
+        # The killed run still holds the lease. This is an error for Lambda, so that it retries.
         early = function.invoke(world.scheduled)
         assert (early.is_error, early.body["errorType"]) == (True, "RunBusy"), early.body
         assert world.messages() == []
-        # Lambda waits for a minute. Instead, the lease gets older by one.
+        # Lambda waits for a minute. The test moves the end of the lease instead.
         world.age_lease(seconds=60)
         retried = function.invoke(world.scheduled)
         assert not retried.is_error and retried.body["status"] == "ok", retried.body
@@ -160,18 +161,18 @@ def test_a_rotated_key_is_picked_up(world):
         assert FIRST_KEY not in function.log and SECOND_KEY not in function.log
 
 
-def test_a_key_that_is_missing(account, world):
+def test_a_missing_key(account, world):
     world.ssm.delete_parameter(Name=KEY_NAME)
     with world.function() as function:
         answer = function.invoke({"action": "check"})
         assert (answer.is_error, answer.body["errorType"]) == (True, "InvalidConfiguration")
         assert f"ssm:{KEY_NAME}" in answer.body["errorMessage"]
-        # It is put in, and nothing has to be deployed.
+        # No deployment is needed after the key is created.
         world.put_key(FIRST_KEY)
         assert not function.invoke({"action": "check"}).is_error
 
 
-def test_a_call_that_is_denied(account, world):
+def test_a_denied_call(account, world):
     world.ssm.put_parameter(Name="/elsewhere/key", Value=FIRST_KEY, Type="SecureString")
     world.edit(lambda text: text.replace(f"ssm:{KEY_NAME}", "ssm:/elsewhere/key"))
     with world.function() as function:
@@ -184,7 +185,7 @@ def test_a_call_that_is_denied(account, world):
 
 
 def test_every_permission_is_used(account, ayrshare):
-    """What the role allows beyond what the function ever calls is too much."""
+    """The role must not allow anything that the function never calls."""
     secret = account.client("secretsmanager").create_secret(Name="media", SecretString=json.dumps({"key": FIRST_KEY}))[
         "ARN"
     ]
@@ -225,7 +226,7 @@ def test_every_permission_is_used(account, ayrshare):
     called |= {call.action for call in account.calls}
     assert [call for call in account.calls if not call.allowed] == []
 
-    # Moto has the keys of SecureStrings, and asks nobody whether they may be used.
+    # moto does not check permissions for the keys of SecureStrings.
     not_seen = {"kms:Decrypt"}
     unused = {
         (sid, action)

@@ -16,7 +16,7 @@ def test_every_parameter_is_listed_with_its_default():
     assert listed == {name: str(parameter["Default"]) for name, parameter in source()["Parameters"].items()}
 
 
-def test_what_it_names_is_there():
+def test_everything_that_it_names_exists():
     template = source()
     for name in re.findall(r"`Parameter (\w+)`|Parameter (\w+)$|ConfigSource:|SecretArn:", GUIDE, re.MULTILINE):
         name = "".join(name)
@@ -35,14 +35,14 @@ def test_its_commands_are_those_of_the_outputs(account):
         assert command in GUIDE or command.replace(" --cli-read-timeout 0", "") in GUIDE, command
 
 
-def test_its_sums():
+def test_the_costs_add_up():
     block = GUIDE.partition("| | 1 profile |")[2].partition("\n\n")[0]
     rows = {
         cells[0].strip(): cells[1:4] for line in block.splitlines()[2:] if len(cells := line.strip("|").split("|")) == 4
     }
 
     def amounts(name):
-        # The price follows the last comma.
+        # The price is after the last comma.
         (cells,) = [cells for title, cells in rows.items() if title.startswith(name)]
         return [float(cell.strip(" *").rsplit(", ", 1)[-1]) for cell in cells]
 

@@ -11,12 +11,12 @@ import pytest
 from template import ROOT, TEMPLATE, source, transformed
 
 BIN = pathlib.Path(sys.prefix, "bin")
-# Apart from the others: it pins the libraries that they need newer.
+# It has its own environment, because it pins libraries that the other tools need in newer versions.
 CHECKOV = pathlib.Path(os.environ.get("CHECKOV", BIN.parents[1] / "checkov/bin/checkov"))
 
 
 def run(*command, **variables):
-    """Runs a tool that must not look beyond this machine."""
+    """Runs a tool without network access."""
     offline = {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}
     return subprocess.run(
         [str(part) for part in command],
@@ -41,7 +41,7 @@ def test_sam_validate():
 
 
 def lint(path):
-    """Every finding of cfn-lint, hints included."""
+    """Returns all findings of cfn-lint, including hints."""
     return run(BIN / "cfn-lint", "--include-checks", "I", "--format", "parseable", "--", path)
 
 
@@ -66,7 +66,7 @@ def test_cfn_lint_finds(fault, tmp_path):
 
 
 def scan(path):
-    """What checkov fails, as (check, resource)."""
+    """Returns the failed checks of checkov as (check, resource)."""
     found = run(
         CHECKOV,
         "--file",
@@ -80,7 +80,7 @@ def scan(path):
     )
     report = json.loads(found.stdout)
     assert report["summary"]["parsing_errors"] == 0
-    # A scanner that understood nothing would find nothing.
+    # If checkov did not understand the template, it would find nothing.
     assert 50 <= report["summary"]["passed"], report["summary"]
     failed = {(each["check_id"], each["resource"].rpartition(".")[2]) for each in report["results"]["failed_checks"]}
     assert (found.returncode == 0) == (not failed)

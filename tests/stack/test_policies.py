@@ -14,12 +14,12 @@ def stack(account):
 
 @pytest.fixture
 def as_function(account, stack):
-    """A maker of clients with the function's role."""
+    """Returns a function that creates clients with the function's role."""
     credentials = account.assume(stack.function()["Role"])
     return lambda service: account.client(service, **credentials)
 
 
-def refused(call, **arguments):
+def error_code(call, **arguments):
     with pytest.raises(botocore.exceptions.ClientError) as raised:
         call(**arguments)
     error = raised.value.response["Error"]
@@ -33,11 +33,11 @@ def test_secrets(account, as_function):
     ssm = as_function("ssm")
     read = ssm.get_parameters(Names=[f"/{STACK}/ayrshare-api-key", f"/{STACK}/profiles/acme"], WithDecryption=True)
     assert len(read["Parameters"]) == 2
-    assert refused(ssm.get_parameter, Name="/other/key") == "AccessDeniedException"
-    assert refused(ssm.get_parameters, Names=[f"/{STACK}/ayrshare-api-key", "/other/key"]) == "AccessDeniedException"
-    assert refused(ssm.get_parameter, Name=f"/{STACK}2/key") == "AccessDeniedException"
+    assert error_code(ssm.get_parameter, Name="/other/key") == "AccessDeniedException"
+    assert error_code(ssm.get_parameters, Names=[f"/{STACK}/ayrshare-api-key", "/other/key"]) == "AccessDeniedException"
+    assert error_code(ssm.get_parameter, Name=f"/{STACK}2/key") == "AccessDeniedException"
     assert (
-        refused(ssm.put_parameter, Name=f"/{STACK}/ayrshare-api-key", Value="x", Type="String")
+        error_code(ssm.put_parameter, Name=f"/{STACK}/ayrshare-api-key", Value="x", Type="String")
         == "AccessDeniedException"
     )
     assert account.calls[0] == Call(
@@ -50,10 +50,10 @@ def test_alerts(account, stack, as_function):
     sns.publish(TopicArn=stack.outputs["AlertTopicArn"], Subject="s", Message="m")
     sns.get_topic_attributes(TopicArn=stack.outputs["AlertTopicArn"])
     other = account.client("sns").create_topic(Name="other")["TopicArn"]
-    assert refused(sns.publish, TopicArn=other, Message="m") == "AuthorizationError"
-    assert refused(sns.publish, TopicArn=stack.outputs["AlarmTopicArn"], Message="m") == "AuthorizationError"
+    assert error_code(sns.publish, TopicArn=other, Message="m") == "AuthorizationError"
+    assert error_code(sns.publish, TopicArn=stack.outputs["AlarmTopicArn"], Message="m") == "AuthorizationError"
     subscribe = {"TopicArn": stack.outputs["AlertTopicArn"], "Protocol": "email", "Endpoint": "a@example.com"}
-    assert refused(sns.subscribe, **subscribe) == "AuthorizationError"
+    assert error_code(sns.subscribe, **subscribe) == "AuthorizationError"
 
 
 def test_the_ledger(account, stack, as_function):
@@ -64,14 +64,14 @@ def test_the_ledger(account, stack, as_function):
     query = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
     assert dynamodb.query(TableName=table, **query)["Count"] == 1
     dynamodb.delete_item(TableName=table, Key=entry)
-    assert refused(dynamodb.describe_table, TableName=table) == "AccessDeniedException"
-    assert refused(dynamodb.scan, TableName=table) == "AccessDeniedException"
-    assert refused(dynamodb.delete_table, TableName=table) == "AccessDeniedException"
-    assert refused(dynamodb.put_item, TableName="other", Item=entry) == "AccessDeniedException"
+    assert error_code(dynamodb.describe_table, TableName=table) == "AccessDeniedException"
+    assert error_code(dynamodb.scan, TableName=table) == "AccessDeniedException"
+    assert error_code(dynamodb.delete_table, TableName=table) == "AccessDeniedException"
+    assert error_code(dynamodb.put_item, TableName="other", Item=entry) == "AccessDeniedException"
 
 
 def test_optional_permissions(account):
-    """Secrets Manager, S3, KMS and other topics are closed until a parameter names what is meant."""
+    """Secrets Manager, S3, KMS and other topics are denied unless a parameter names the resource."""
     secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]
     topic = account.client("sns").create_topic(Name="amazon-q")["TopicArn"]
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"

@@ -1,4 +1,4 @@
-"""Checks the workflows of .github: what they run is pinned, and nothing is released that was not tested."""
+"""Checks the workflows in .github: all actions are pinned, and a release requires that the tests pass."""
 
 import re
 

@@ -38,7 +38,7 @@ impl HttpRequest {
         self
     }
 
-    pub fn of_nobody(mut self) -> Self {
+    pub fn unauthorized(mut self) -> Self {
         self.is_authorized = false;
         self
     }

@@ -4,7 +4,7 @@
 //! A test creates a [`World`], changes it, starts the [`Function`], invokes it and ends it. [`Function::end`] checks what
 //! must hold in every test: no service rejected a request, no secret was leaked, and every log line has a `run_id`.
 
-#![expect(clippy::print_stderr, reason = "a failed test says what its stand-ins objected to")]
+#![expect(clippy::print_stderr, reason = "a failed test prints the violations of its stand-ins")]
 
 pub mod binary;
 pub mod http;
@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use runtime_api::RuntimeApiStandIn;
-pub use runtime_api::{Ends, Outcome};
+pub use runtime_api::{InvocationDeadline, Outcome};
 
 pub const API_KEY: &str = "4C1Q7ZB-9TAM8GE-NV2KX05-WD61LHS";
 pub const ACME_KEY: &str = "7TVRLEZ-24A43C0-NJW0Z82-F11984N";
@@ -238,12 +238,12 @@ impl Function {
 
     /// Invokes the function and waits for the outcome.
     pub async fn invoke(&self, event: &Value) -> Outcome {
-        self.invoke_until(event, Ends::In(Duration::from_mins(1))).await
+        self.invoke_until(event, InvocationDeadline::In(Duration::from_mins(1))).await
     }
 
     /// Invokes the function with a deadline.
-    pub async fn invoke_until(&self, event: &Value, ends: Ends) -> Outcome {
-        let outcome = self.runtime_api.invoke(event, ends);
+    pub async fn invoke_until(&self, event: &Value, deadline: InvocationDeadline) -> Outcome {
+        let outcome = self.runtime_api.invoke(event, deadline);
         tokio::select! {
             outcome = outcome => outcome,
             status = async { self.child.lock().await.wait().await } => panic!("the function died: {status:?}"),
@@ -297,9 +297,9 @@ impl Function {
         let violations = [self.world.violations(), self.runtime_api.violations()].concat();
         assert!(violations.is_empty(), "{}", violations.join("\n"));
 
-        let said = [vec![stdout.clone()], self.runtime_api.said(), self.world.sent_texts()].concat();
+        let texts = [vec![stdout.clone()], self.runtime_api.answers(), self.world.sent_texts()].concat();
         for secret in self.world.secrets() {
-            for text in &said {
+            for text in &texts {
                 assert!(!text.contains(&secret), "`{secret}` is leaked in {text}");
             }
         }
@@ -344,7 +344,7 @@ fn process(world: &World, runtime_api: &RuntimeApiStandIn) -> Child {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .expect("the function starts")
+        .expect("a process")
 }
 
 fn collect(mut pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static) -> JoinHandle<String> {

@@ -15,7 +15,7 @@ const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
 /// The deadline of an invocation.
 #[derive(Clone, Copy, Debug)]
-pub enum Ends {
+pub enum InvocationDeadline {
     In(Duration),
     /// The header contains this constant instead of a time, as with some local runtimes.
     Constant(u64),
@@ -47,7 +47,7 @@ impl Outcome {
 pub struct RuntimeApi {
     events: Arc<Mutex<mpsc::UnboundedReceiver<Reply>>>,
     waiting: HashMap<String, oneshot::Sender<Outcome>>,
-    said: Vec<String>,
+    answers: Vec<String>,
 }
 
 pub struct RuntimeApiStandIn {
@@ -59,7 +59,7 @@ pub struct RuntimeApiStandIn {
 impl RuntimeApiStandIn {
     pub async fn start() -> Self {
         let (events, receiver) = mpsc::unbounded_channel();
-        let api = RuntimeApi { events: Arc::new(Mutex::new(receiver)), waiting: HashMap::new(), said: Vec::new() };
+        let api = RuntimeApi { events: Arc::new(Mutex::new(receiver)), waiting: HashMap::new(), answers: Vec::new() };
         Self { server: Server::serve(api).await.expect("a port"), events, invocations: AtomicU32::new(1) }
     }
 
@@ -73,15 +73,15 @@ impl RuntimeApiStandIn {
     }
 
     /// The body of every answer and error.
-    pub fn said(&self) -> Vec<String> {
-        self.server.service().said.clone()
+    pub fn answers(&self) -> Vec<String> {
+        self.server.service().answers.clone()
     }
 
-    pub fn invoke(&self, event: &Value, ends: Ends) -> impl Future<Output = Outcome> + use<> {
+    pub fn invoke(&self, event: &Value, deadline: InvocationDeadline) -> impl Future<Output = Outcome> + use<> {
         let id = format!("8476a536-e9f4-11e8-9739-{:012}", self.invocations.fetch_add(1, Ordering::Relaxed));
-        let deadline_ms = match ends {
-            Ends::In(time) => (Timestamp::now() + time).as_millisecond().to_string(),
-            Ends::Constant(constant) => constant.to_string(),
+        let deadline_ms = match deadline {
+            InvocationDeadline::In(time) => (Timestamp::now() + time).as_millisecond().to_string(),
+            InvocationDeadline::Constant(constant) => constant.to_string(),
         };
         let (sender, receiver) = oneshot::channel();
         self.server.service().waiting.insert(id.clone(), sender);
@@ -133,7 +133,7 @@ impl RuntimeApi {
         violations: &mut Violations,
         outcome: impl Fn(Value) -> Outcome,
     ) -> Answer {
-        self.said.push(String::from_utf8_lossy(&request.body).into_owned());
+        self.answers.push(String::from_utf8_lossy(&request.body).into_owned());
         if MAX_ANSWER_BYTES < request.body.len() {
             violations.add(request, "it exceeds the size limit of Lambda");
         }

@@ -124,7 +124,7 @@ fn check(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String>
         (Expected::Run { action, messages }, Ok(result)) => check_run(action, *messages, result, sent),
         (Expected::Page { action, messages }, Ok(page)) => {
             require(page["statusCode"] == 200, "the status is not 200")?;
-            require(page["headers"]["content-type"] == "application/json", "the body is no JSON")?;
+            require(page["headers"]["content-type"] == "application/json", "the body is not JSON")?;
             let body = page["body"].as_str().ok_or("there is no body")?;
             let result = serde_json::from_str(body).map_err(|error| format!("the body cannot be read: {error}"))?;
             check_run(action, *messages, &result, sent)
@@ -132,18 +132,18 @@ fn check(expected: &Expected, answer: &Answer, sent: Sent) -> Result<(), String>
         (Expected::Problem(status), Ok(page)) => check_error(*status, "application/problem+json", page, sent),
         (Expected::ErrorPage(status), Ok(page)) => check_error(*status, "text/html; charset=utf-8", page, sent),
         (Expected::Error(error_type, text), Err(error)) => {
-            require(error.error_type == *error_type, &format!("the error is no {error_type}"))?;
-            require(error.message.contains(text), &format!("the error does not say {text}"))?;
+            require(error.error_type == *error_type, &format!("the error is not {error_type}"))?;
+            require(error.message.contains(text), &format!("the error does not contain {text}"))?;
             require(sent == NOTHING, "something was sent")
         }
-        (_, Ok(_)) => Err("it is no error".to_owned()),
+        (_, Ok(_)) => Err("it is not an error".to_owned()),
         (_, Err(_)) => Err("it is an error".to_owned()),
     }
 }
 
 fn check_error(status: u16, content_type: &str, page: &Value, sent: Sent) -> Result<(), String> {
     require(page["statusCode"] == json!(status), &format!("the status is not {status}"))?;
-    require(page["headers"]["content-type"] == content_type, &format!("the body is no {content_type}"))?;
+    require(page["headers"]["content-type"] == content_type, &format!("the body is not {content_type}"))?;
     require(sent == NOTHING, "something was sent")
 }
 
@@ -151,8 +151,8 @@ fn check_run(action: &str, messages: usize, result: &Value, sent: Sent) -> Resul
     require(result["action"] == action, &format!("the action is not {action}"))?;
     require(result["status"] == "ok", "the status is not ok")?;
     let channels = result["channels"].as_array().ok_or("there are no channels")?;
-    let told: usize = if action == "report" { 0 } else { 2 };
-    require(channels.len() == told, &format!("there are not {told} channels"))?;
+    let expected: usize = if action == "report" { 0 } else { 2 };
+    require(channels.len() == expected, &format!("there are not {expected} channels"))?;
     let outcome = match action {
         "check" => "reachable",
         _ if messages == 0 => "dry-run",

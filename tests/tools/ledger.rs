@@ -76,7 +76,7 @@ async fn with_an_unusable_ledger_alerts_are_sent_and_a_check_fails() {
         ("other-keys", "the ledger table other-keys has other keys; it needs the partition key `pk`"),
     ] {
         let lambda = function(&moto, &stand_ins, &topic, table).await;
-        let result = lambda.invoke(&event("scheduled")).await.expect("an answer, or Lambda would repeat the run");
+        let result = lambda.invoke(&event("scheduled")).await.expect("an answer, because Lambda would retry an error");
         assert_eq!(result["status"], "partial");
         assert!(result["ledger_error"].as_str().is_some_and(|error| error.contains(reason)), "{result}");
         let error = lambda.invoke(&event("check")).await.expect_err("an error of the function");
@@ -115,11 +115,11 @@ async fn concurrent_runs_send_one_message() {
     assert_eq!(second["statusCode"], 409, "{second}");
     assert_eq!(stand_ins.sent().slack, 1);
     let third = two.invoke(&scheduled).await;
-    assert_eq!(announced(&third)[0], ("team", "nothing-due", 0), "the lease was given back");
+    assert_eq!(announced(&third)[0], ("team", "nothing-due", 0), "the lease was released");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_simulation_holds_in_dynamodb() {
+async fn the_simulation_succeeds_with_dynamodb() {
     let moto = Moto::start().await;
     for seed in 0..3 {
         let table = format!("simulation-{seed}");
@@ -131,7 +131,7 @@ async fn the_simulation_holds_in_dynamodb() {
     }
 }
 
-/// The ledger in a table of moto.
+/// A ledger in a table of moto.
 struct MotoLedger<'a> {
     moto: &'a Moto,
     table: String,
@@ -139,7 +139,7 @@ struct MotoLedger<'a> {
 }
 
 impl SimulatedLedger for MotoLedger<'_> {
-    /// What DynamoDB takes in one call.
+    /// DynamoDB's limit for one call.
     const WRITE_BATCH: usize = 25;
 
     fn store(&self) -> &impl LedgerStore {
@@ -157,7 +157,7 @@ impl SimulatedLedger for MotoLedger<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_is_held_by_its_owner_until_its_end() {
+async fn a_lease_is_held_until_it_ends_or_is_released() {
     let moto = Moto::start().await;
     moto.create_table("ledger", ["pk", "sk"]).await;
     let ledger = ledger(&moto, "ledger").await;
@@ -168,21 +168,24 @@ async fn a_lease_is_held_by_its_owner_until_its_end() {
 
     let one = lease("one", now).await.expect("a lease");
     assert!(lease("two", now + LEASE_TTL - second).await.is_none());
-    assert!(lease("one", now).await.is_some(), "its own lease is no obstacle: the first answer may have been lost");
+    assert!(
+        lease("one", now).await.is_some(),
+        "the owner may take its lease again, because the first answer may have been lost"
+    );
     assert!(renew(&one, now + LEASE_TTL - second).await);
     assert!(lease("two", now + LEASE_TTL).await.is_none(), "it was renewed");
-    assert!(renew(&one, now + LEASE_TTL * 3).await, "it was over, and nobody took it");
+    assert!(renew(&one, now + LEASE_TTL * 3).await, "it had ended, but no other run had taken it");
 
-    let two = lease("two", now + LEASE_TTL * 4).await.expect("a lease that was over");
-    assert!(!renew(&one, now + LEASE_TTL * 4).await, "another run has it");
-    ledger.release(one, soon()).await.expect("to be of no effect");
-    assert!(renew(&two, now + LEASE_TTL * 4).await, "whoever lost a lease cannot give it back");
-    ledger.release(two, soon()).await.expect("to be given back");
+    let two = lease("two", now + LEASE_TTL * 4).await.expect("a lease that had ended");
+    assert!(!renew(&one, now + LEASE_TTL * 4).await, "another run holds it");
+    ledger.release(one, soon()).await.expect("an answer");
+    assert!(renew(&two, now + LEASE_TTL * 4).await, "a run that has lost the lease cannot release it");
+    ledger.release(two, soon()).await.expect("an answer");
     assert!(lease("three", now).await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_without_an_end_that_can_be_is_free() {
+async fn a_lease_with_an_invalid_end_is_free() {
     let moto = Moto::start().await;
     moto.create_table("ledger", ["pk", "sk"]).await;
     let ledger = ledger(&moto, "ledger").await;
@@ -193,7 +196,7 @@ async fn a_lease_without_an_end_that_can_be_is_free() {
         (json!({"N": "0"}), true),
         (at(now), true),
         (at(now + SignedDuration::from_secs(1)), false),
-        // A run of version 0.1, which takes its lease for as long as it may last.
+        // A run of version 0.1, whose lease lasts as long as its timeout.
         (at(now + SignedDuration::from_mins(15)), false),
         (at(now + hours(1)), true),
         (json!({"N": "1e60"}), true),
@@ -212,7 +215,7 @@ async fn a_lease_without_an_end_that_can_be_is_free() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_gives_back_what_was_written_to_it_until_it_is_over() {
+async fn records_can_be_read_until_they_expire() {
     let moto = Moto::start().await;
     moto.create_table("ledger", ["pk", "sk"]).await;
     let ledger = ledger(&moto, "ledger").await;
@@ -232,9 +235,9 @@ async fn a_ledger_gives_back_what_was_written_to_it_until_it_is_over() {
         let post = Key::Post { profile: ProfileName::new("A"), id: n.to_string(), expires_at_ms: None };
         Change::Put(post, Record { label: label.clone(), ..Record::new(Level::SEEN, now, None) })
     }));
-    ledger.write("team", changes.iter().cloned(), now, soon()).await.expect("to be written");
+    ledger.write("team", changes.iter().cloned(), now, soon()).await.expect("an answer");
 
-    let memory = ledger.read("team", now, soon()).await.expect("a memory");
+    let memory = ledger.read("team", now, soon()).await.expect("records");
     assert_eq!(memory.len(), changes.len());
     for change in &changes {
         let Change::Put(key, record) = change else { panic!("only records are added") };
@@ -246,7 +249,7 @@ async fn a_ledger_gives_back_what_was_written_to_it_until_it_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_the_table_refuses_stops_no_other() {
+async fn a_rejected_record_does_not_prevent_writing_the_others() {
     let moto = Moto::start().await;
     moto.create_table("ledger", ["pk", "sk"]).await;
     let ledger = ledger(&moto, "ledger").await;
@@ -264,7 +267,7 @@ async fn a_record_that_the_table_refuses_stops_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_needs_what_a_run_needs_and_leaves_nothing() {
+async fn a_check_needs_the_permissions_of_a_run_and_leaves_no_record() {
     let moto = Moto::start().await;
     moto.create_table("ledger", ["pk", "sk"]).await;
     moto.create_table("other-keys", ["id", "range"]).await;

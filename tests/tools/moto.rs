@@ -33,8 +33,8 @@ async fn a_digest_reaches_the_queues_with_a_matching_filter() {
     assert_eq!(body["Type"], "Notification");
     assert!(body["Subject"].as_str().is_some_and(|subject| subject.contains("expire")), "{body}");
     let message = body["Message"].as_str().expect("a message");
-    for said in ["spring 🌱.mp4", "東京.png"] {
-        assert!(message.contains(said), "{said}: {message}");
+    for expected in ["spring 🌱.mp4", "東京.png"] {
+        assert!(message.contains(expected), "{expected}: {message}");
     }
     assert_eq!(
         body["MessageAttributes"],
@@ -112,8 +112,8 @@ async fn check_reports_a_missing_topic() {
     moto.reset().await;
     let error = lambda.invoke(&event("check")).await.expect_err("an error of the function");
     assert_eq!(error.error_type, "RunFailed");
-    for said in ["ops-email", "NotFound"] {
-        assert!(error.message.contains(said), "{said}: {}", error.message);
+    for expected in ["ops-email", "NotFound"] {
+        assert!(error.message.contains(expected), "{expected}: {}", error.message);
     }
     let topic = moto.create_topic("media-expiry").await;
     let queue = moto.create_queue("mail").await;

@@ -15,7 +15,7 @@ async function call(url, options) {
   return response;
 }
 
-async function lookAt({ name, key }, now) {
+async function readGallery({ name, key }, now) {
   const headers = { authorization: `Bearer ${ayrshare.api_key}` };
   if (key) headers["profile-key"] = key;
   const gallery = await (await call(`${ayrshare.base_url}/media`, { headers })).json();
@@ -32,7 +32,7 @@ async function scan(now) {
   const worker = async () => {
     for (const profile of queue) {
       try {
-        due.push(...(await lookAt(profile, now)));
+        due.push(...(await readGallery(profile, now)));
       } catch (error) {
         failed.push({ name: profile.name, error });
       }

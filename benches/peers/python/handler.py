@@ -21,11 +21,11 @@ HTTP = httpx.AsyncClient(timeout=10)
 SNS = boto3.client("sns")
 
 
-async def look_at(profile, side_by_side):
+async def read_gallery(profile, slots):
     headers = {"Authorization": f"Bearer {AYRSHARE['api_key']}"}
     if "key" in profile:
         headers["Profile-Key"] = profile["key"]
-    async with side_by_side:
+    async with slots:
         response = await HTTP.get(f"{AYRSHARE['base_url']}/media", headers=headers)
     response.raise_for_status()
     return response.json()
@@ -38,8 +38,8 @@ def select(profile, gallery, now):
             yield expires_at, profile["name"], item
 
 
-async def scan(profile, side_by_side, now):
-    return list(select(profile, await look_at(profile, side_by_side), now))
+async def scan(profile, slots, now):
+    return list(select(profile, await read_gallery(profile, slots), now))
 
 
 def text_of(due, failed, now):
@@ -51,11 +51,11 @@ def text_of(due, failed, now):
     return "\n".join(lines)
 
 
-async def tell_slack(text):
+async def send_to_slack(text):
     (await HTTP.post(CHANNELS["slack"]["webhook_url"], json={"text": text})).raise_for_status()
 
 
-async def tell_sns(text):
+async def send_to_sns(text):
     message = {"TopicArn": CHANNELS["sns"]["topic_arn"], "Subject": "Media expires soon", "Message": text}
     await asyncio.to_thread(SNS.publish, **message)
 
@@ -63,13 +63,13 @@ async def tell_sns(text):
 async def run():
     now = datetime.now(timezone.utc)
     profiles = CONFIG["profiles"]
-    side_by_side = asyncio.Semaphore(AYRSHARE["concurrency"])
-    looks = await asyncio.gather(*(scan(profile, side_by_side, now) for profile in profiles), return_exceptions=True)
-    failed = [(profile["name"], look) for profile, look in zip(profiles, looks) if isinstance(look, Exception)]
-    due = sorted((one for look in looks if isinstance(look, list) for one in look), key=lambda one: one[0])
+    slots = asyncio.Semaphore(AYRSHARE["concurrency"])
+    results = await asyncio.gather(*(scan(profile, slots, now) for profile in profiles), return_exceptions=True)
+    failed = [(profile["name"], result) for profile, result in zip(profiles, results) if isinstance(result, Exception)]
+    due = sorted((one for result in results if isinstance(result, list) for one in result), key=lambda one: one[0])
     if due or failed:
         text = text_of(due, failed, now)
-        await asyncio.gather(tell_slack(text), tell_sns(text))
+        await asyncio.gather(send_to_slack(text), send_to_sns(text))
     return {"checked": len(profiles) - len(failed), "due": len(due)}
 
 

@@ -179,10 +179,10 @@ impl Bench {
             ("MEDIA_ALERTS_CONFIG", document.to_string_lossy().into_owned()),
         ];
         let life = product.live(&self.runtime, &surroundings, invocations, share, &log);
-        let told = |error: Error| format!("{}: {error}; what it printed is in {}", product.name, log.display());
-        let life = life.map_err(told)?;
+        let with_log = |error: Error| format!("{}: {error}; its output is in {}", product.name, log.display());
+        let life = life.map_err(with_log)?;
         if product.does_the_job {
-            self.stand_ins.check(invocations).map_err(|error| told(error.into()))?;
+            self.stand_ins.check(invocations).map_err(|error| with_log(error.into()))?;
         }
         Ok(life)
     }

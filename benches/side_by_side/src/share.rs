@@ -30,13 +30,13 @@ impl Share {
         // In version 2, the parent must enable the controller. An error is ignored, because it may be enabled already.
         let _ = fs::write(root.join("cgroup.subtree_control"), "+cpu");
         let directory = root.join(name);
-        let told = |error: io::Error| format!("a cgroup with a CPU quota cannot be made: {error}");
-        fs::create_dir(&directory).map_err(told)?;
+        let failed = |error: io::Error| format!("a cgroup with a CPU quota cannot be created: {error}");
+        fs::create_dir(&directory).map_err(failed)?;
         let share = Self { directory };
         for (name, value) in settings {
-            fs::write(share.directory.join(name), value).map_err(told)?;
+            fs::write(share.directory.join(name), value).map_err(failed)?;
         }
-        share.try_out().map_err(told)?;
+        share.try_out().map_err(failed)?;
         Ok(share)
     }
 

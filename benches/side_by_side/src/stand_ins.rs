@@ -118,7 +118,7 @@ impl StandIns {
                 return Err(format!("{channel} got {} messages from {invocations} invocations", messages.len()));
             }
             if let Some(message) = messages.iter().find(|message| named_in(message) != due_names()) {
-                return Err(format!("{channel} was not told of exactly what is due: {message}"));
+                return Err(format!("the message to {channel} does not contain exactly the due files: {message}"));
             }
         }
         let expected = invocations * scene.galleries.profiles();

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::lambda::{Function, FunctionError, Invocation};
 use crate::net::environment::Environment;
 
-use crate::cli::run::{self, NoRun};
+use crate::cli::run::{self, StartError};
 use crate::cli::terminal::{self, TerminalStyle};
 use crate::report::Format;
 use crate::run::command::{Action, Command};
@@ -53,7 +53,7 @@ pub enum DemoError {
     Function(#[from] FunctionError),
     /// The report could not be created.
     #[error(transparent)]
-    Report(#[from] NoRun),
+    Report(#[from] StartError),
     /// The function sent a request that the real service would reject.
     #[error("a stand-in rejected a request: {0}")]
     Violation(String),
@@ -89,7 +89,7 @@ pub async fn run(
     let (messages, publications) = (services.slack.messages(), services.sns.publications());
     let second = invoke(&function, EVENT.1).await?;
     let command = Command { action: Action::Report, ..Command::default() };
-    let report = run::carry_out(&command, &environment, &()).await?;
+    let report = run::execute(&command, &environment, &()).await?;
     services.check()?;
 
     output.write("result.json", &pretty(&first))?;
@@ -104,7 +104,7 @@ pub async fn run(
         );
     }
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // The reader, for example `head`, wants no more.
+        // The reader, for example `head`, needs no more output.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         written => written.map_err(|error| DemoError::Io("cannot write standard output".into(), error))?,
     }

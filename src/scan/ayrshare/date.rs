@@ -1,4 +1,4 @@
-//! The dates of Ayrshare's answers, which come in many spellings.
+//! Parses the dates in Ayrshare's responses, which have many formats.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,19 +7,19 @@ use jiff::fmt::{rfc2822, temporal::Pieces};
 use jiff::{SignedDuration, Timestamp, tz};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A date as an answer states it.
+/// A date in a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Date {
-    /// A moment that was understood.
+    /// A valid date.
     At(Timestamp),
     /// No date: the field is missing, null or empty, or holds a placeholder like `1970-01-01`.
     #[default]
     Absent,
-    /// A value that is present but not understood. It must never pass for a missing one.
+    /// A value that cannot be interpreted as a date. It must never be treated as a missing one.
     Unreadable,
 }
 
-/// Numbers from here on are milliseconds: as seconds they would lie in the year 5138.
+/// Numbers from here on are milliseconds. As seconds, they would be in the year 5138 or later.
 const FIRST_IN_MILLISECONDS: f64 = 1e11;
 /// The longest text that is parsed. The longest documented form has 31 characters.
 const MAX_TEXT_BYTES: usize = 100;
@@ -27,9 +27,8 @@ const MAX_TEXT_BYTES: usize = 100;
 const FIRST_SECOND: i64 = 946_684_800;
 
 impl Date {
-    /// Parses a date that is written as text: RFC 3339 with or without a zone, a date alone, RFC 2822, or digits.
-    ///
-    /// Without a zone it is UTC.
+    /// Parses a date in text: RFC 3339 with or without a zone, a date without a time, RFC 2822, or digits. Without a zone,
+    /// it is in UTC.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
@@ -73,13 +72,13 @@ impl Date {
         match Timestamp::from_duration(since_epoch) {
             Ok(moment) => Self::At(moment).or_placeholder(),
             Err(_) if since_epoch.is_negative() => Self::Absent,
-            // The last hours of the year 9999 lie beyond the last `Timestamp`, and stand for "never".
+            // The last hours of the year 9999 are beyond `Timestamp::MAX`. They are used to mean "never".
             Err(_) if since_epoch.as_secs() <= 253_402_300_799 => Self::At(Timestamp::MAX),
             Err(_) => Self::Unreadable,
         }
     }
 
-    /// Takes a date before the year 2000 for what it is: a placeholder for no date.
+    /// Treats a date before the year 2000 as a placeholder for no date.
     fn or_placeholder(self) -> Self {
         match self {
             Self::At(moment) if moment.as_second() < FIRST_SECOND => Self::Absent,
@@ -87,7 +86,7 @@ impl Date {
         }
     }
 
-    /// Returns the moment, if there is one.
+    /// Returns the date if it is valid.
     #[must_use]
     pub fn moment(self) -> Option<Timestamp> {
         match self {
@@ -110,10 +109,10 @@ fn without_excess_digits(text: &str) -> Cow<'_, str> {
     format!("{whole}.{}{}", &fraction[..MAX_DIGITS], &fraction[digits..]).into()
 }
 
-/// Parses a date without a zone as UTC, and the last hours of the year 9999 as the last [`Timestamp`].
+/// Parses a date without a zone as UTC. The last hours of the year 9999 become [`Timestamp::MAX`].
 fn parse_without_zone(text: &str) -> Option<Timestamp> {
     let pieces = Pieces::parse(text).ok()?;
-    // A zone in brackets is no part of RFC 3339. To drop it would be to guess.
+    // A zone in brackets is not part of RFC 3339, and ignoring it would be a guess.
     if pieces.time_zone_annotation().is_some() {
         return None;
     }
@@ -122,7 +121,7 @@ fn parse_without_zone(text: &str) -> Option<Timestamp> {
         None => tz::Offset::UTC.to_timestamp(date.to_datetime(time.unwrap_or_default())).ok(),
         Some(_) => None,
     };
-    // The end of the year 9999, which means "never", is beyond the last `Timestamp`.
+    // The end of the year 9999, which means "never", is beyond `Timestamp::MAX`.
     moment.or_else(|| (date.year() == 9999 && date.month() == 12).then_some(Timestamp::MAX))
 }
 
@@ -192,7 +191,7 @@ impl<'de> Visitor<'de> for DateVisitor {
     }
 }
 
-/// The members of a date that is an object, as Firestore writes it.
+/// The members of a Firestore timestamp.
 #[derive(Default)]
 struct Parts {
     seconds: Whole,
@@ -222,7 +221,7 @@ impl Parts {
     }
 }
 
-/// A whole number, written as a number or as digits.
+/// A whole number, as a JSON number or as digits in a string.
 #[derive(Clone, Copy, Debug, Default)]
 enum Whole {
     Number(i64),
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_spelling_is_read() {
+    fn every_documented_format_is_parsed() {
         let noon = at("2026-11-25T12:00:00Z");
         for spelling in [
             r#""2026-11-25T12:00:00Z""#,
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_field_or_a_placeholder_is_no_date() {
+    fn an_empty_field_or_a_placeholder_is_absent() {
         for nothing in [
             "null",
             r#""""#,
@@ -365,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn never_is_later_than_every_threshold() {
+    fn the_end_of_the_year_9999_is_later_than_every_threshold() {
         for never in [
             r#""9999-12-31T23:59:59.999Z""#,
             r#""9999-12-31T23:59:59+00:00""#,
@@ -379,12 +378,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}", digits in "-?[0-9]{0,25}") {
+        fn the_parser_never_panics(text in "\\PC{0,40}", digits in "-?[0-9]{0,25}") {
             let _ = (Date::parse(&text), Date::parse(&digits));
         }
 
         #[test]
-        fn every_spelling_of_a_moment_gives_that_moment(second in FIRST_SECOND..99_999_999_999) {
+        fn every_format_gives_the_same_time(second in FIRST_SECOND..99_999_999_999) {
             let moment = Timestamp::from_second(second).expect("a time");
             let expected = Date::At(moment);
             prop_assert_eq!(Date::parse(&moment.to_string()), expected);

@@ -1,4 +1,4 @@
-//! The shape of `GET /history`: scheduled posts.
+//! Parses the response of `GET /history`: scheduled posts.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use super::date::Date;
 use crate::model::ScheduledPost;
 use crate::model::text::shorten;
 
-/// The posts that Ayrshare returns at most.
+/// The most posts that Ayrshare returns.
 pub const MAX_POSTS: usize = 1_000;
 
 /// The statuses of posts that will still need their media.
 pub const STATUSES: [&str; 3] = ["pending", "paused", "awaiting approval"];
 
-/// A span of due times that one request asks for.
+/// The range of due dates of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The beginning, included.
@@ -25,8 +25,8 @@ pub struct Range {
 }
 
 impl Range {
-    /// Everything that may still be published: what is overdue because it is paused or waits for approval, and whatever
-    /// is planned. Posts are planned months ahead, and media lives for months.
+    /// Returns the range of all posts that may still be published: a year ahead, because posts are planned months ahead,
+    /// and a year back, because a post that is paused or waits for approval may be overdue.
     #[must_use]
     pub fn around(now: Timestamp) -> Self {
         const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -36,8 +36,8 @@ impl Range {
         }
     }
 
-    /// Splits the span where the posts of a full answer lie half on one side and half on the other; in its middle where
-    /// they do not say. `None` when it is too short to be split.
+    /// Splits the range at the median due date of the posts of a full response, or in the middle if they have no due
+    /// dates. Returns `None` if the range is too short to be split.
     #[must_use]
     pub fn split(self, mut due: Vec<Timestamp>) -> Option<(Self, Self)> {
         due.sort_unstable();
@@ -48,19 +48,20 @@ impl Range {
             .and_then(|median| second(*median))
             .filter(|at| self.start < *at && *at < self.end)
             .or_else(|| Timestamp::from_second(middle_s).ok().filter(|at| self.start < *at && *at < self.end))?;
-        // The borders overlap, because whether Ayrshare includes them is not documented; posts are told apart by id.
+        // The two ranges share their border, because Ayrshare does not document whether borders are included. Posts that
+        // are returned twice are recognized by their id.
         Some((Self { start: self.start, end: at }, Self { start: at, end: self.end }))
     }
 }
 
-/// A post of the history, with what tells whether a run needs it.
+/// A post of the history.
 #[derive(Debug)]
 pub struct HistoryPost {
     /// The post.
     pub post: ScheduledPost,
-    /// Whether it has a due date that cannot be read.
+    /// Whether its due date cannot be parsed.
     pub has_unreadable_due_date: bool,
-    /// Whether its media or its text has a shape that is not known.
+    /// Whether its media or text has an unknown shape.
     pub has_unknown_shape: bool,
     /// Its status, if it has one.
     status: Option<String>,
@@ -80,11 +81,11 @@ impl HistoryPost {
     }
 }
 
-/// Reads the post that `json` begins with, and returns how long it is; `None` when it is not whole.
+/// Parses the post at the beginning of `json`, and returns its length. Returns `None` if the post is incomplete.
 ///
 /// # Errors
 ///
-/// Fails when the text begins with no object.
+/// Fails if the text does not begin with an object.
 pub fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_post = match raw.next() {
@@ -93,8 +94,8 @@ pub fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result
         Some(Err(_)) | None => return Ok(None),
     };
     let fields = serde_json::from_str::<Fields>(raw_post).or_else(|error| {
-        let mended = super::mend_surrogates(raw_post.as_bytes()).ok_or(error)?;
-        serde_json::from_slice(&mended)
+        let replaced = super::replace_unpaired_surrogates(raw_post.as_bytes()).ok_or(error)?;
+        serde_json::from_slice(&replaced)
     })?;
     each(post_of(&fields));
     Ok(Some(raw.byte_offset()))
@@ -134,14 +135,14 @@ fn post_of(fields: &Fields) -> HistoryPost {
     }
 }
 
-/// How deep the media of a post are nested at most: by platform, in lists, in objects.
+/// The maximum nesting of a post's media: by platform, in lists, in objects.
 const MAX_DEPTH: usize = 4;
 /// The longest text of a post that is kept. Messages show less.
 const MAX_TEXT_CHARS: usize = 500;
 
-/// Adds the URLs of a text, of a list, of an object with `url`, or of an object by platform.
+/// Adds the URLs from a string, a list, an object with `url`, or an object with one value per platform.
 ///
-/// Returns false when some part of it has another shape.
+/// Returns false if some part has another shape.
 fn add_urls(value: &Value, depth: usize, urls: &mut Vec<String>) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     match value {
@@ -164,15 +165,15 @@ fn add_urls(value: &Value, depth: usize, urls: &mut Vec<String>) -> bool {
 fn add_all_urls<'a>(values: impl Iterator<Item = &'a Value>, depth: usize, urls: &mut Vec<String>) -> bool {
     let mut are_known = true;
     for value in values {
-        // One odd value must not hide the URLs after it.
+        // One invalid value must not hide the URLs after it.
         are_known &= add_urls(value, depth, urls);
     }
     are_known
 }
 
-/// Reads a text, or the default or first one of an object by platform.
+/// Returns a string, or the default or first string of an object with one text per platform.
 ///
-/// Fails when it has another shape.
+/// Fails if the value has another shape.
 fn text_of(value: &Value) -> Result<Option<String>, ()> {
     let text = match value {
         Value::Null => "",
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_fields_are_read() {
+    fn the_documented_fields_are_parsed() {
         let post = one(r#"{"id":"p1","post":"text","mediaUrls":["https://a/b.png"],"platforms":["tiktok"],
             "scheduleDate":"2025-04-26T12:20:49Z","status":"pending","refId":"x","profileTitle":"C39","type":"now"}"#);
         let expected = ScheduledPost {
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn older_and_odd_records_are_read_as_far_as_they_go() {
+    fn invalid_fields_of_a_post_are_ignored() {
         let due = |date: &str| {
             let post = one(&format!(r#"{{"scheduleDate":{date}}}"#));
             (post.post.scheduled_at, post.has_unreadable_due_date)
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_the_media_is_read() {
+    fn every_shape_of_the_media_is_parsed() {
         for shape in [
             r#""mediaUrls":["u","v"]"#,
             r#""urls":["u","v"]"#,
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_may_be_given_by_platform() {
+    fn a_post_may_have_one_text_per_platform() {
         let text = |post: &str| {
             let post = one(&format!(r#"{{"urls":["u"],"post":{post}}}"#));
             (post.post.text, post.has_unknown_shape)
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_object_is_a_post() {
+    fn a_post_must_be_an_object() {
         for wrong in ["[]", "1", "null", "<", r#""a""#] {
             assert!(post(wrong, |_| {}).is_err(), "{wrong}");
         }
@@ -293,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn a_span_is_split_where_its_posts_are() {
+    fn a_range_is_split_at_the_median_of_its_posts() {
         let at = |second: i64| Timestamp::from_second(second).expect("a time");
         let span = Range { start: at(0), end: at(1_000) };
         let due = |seconds: &[i64]| -> Vec<Timestamp> { seconds.iter().map(|second| at(*second)).collect() };
         let split = |due: Vec<Timestamp>| span.split(due).map(|(first, _)| first.end.as_second());
         assert_eq!(split(due(&[10, 20, 30])), Some(20));
         assert_eq!(split(due(&[])), Some(500));
-        assert_eq!(split(due(&[0, 0, 0])), Some(500), "the border itself splits nothing off");
+        assert_eq!(split(due(&[0, 0, 0])), Some(500), "splitting at the border would not shorten the range");
         assert_eq!(Range { start: at(5), end: at(6) }.split(Vec::new()), None);
     }
 }

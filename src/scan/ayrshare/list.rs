@@ -1,28 +1,28 @@
-//! Reads a JSON list as it arrives: an array, or an object with the array in one of its members.
+//! Parses a JSON list as it arrives: an array, or an object with the array in one of its members.
 //!
-//! Answers reach tens of megabytes. Only one element of the list is in memory at any time.
+//! Responses can have tens of megabytes. Only one element of the list is in memory at a time.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// The largest element that is waited for. A longer one is no file and no post, and must not fill the memory.
+/// The largest element. Files and posts are much smaller, and a larger element must not fill the memory.
 const MAX_ELEMENT_BYTES: usize = 1024 * 1024;
-/// How much of the members beside the list is kept: enough for an error object.
+/// How much of the other members is kept. It is enough for an error object.
 const MAX_OTHER_BYTES: usize = 16 * 1024;
 
-/// Reads the elements of one list.
+/// Parses the elements of one list.
 #[derive(Debug)]
 pub struct ListReader {
-    /// The member that holds the array; `None` when the whole body is the array.
+    /// The name of the member with the array. `None` if the body itself is the array.
     member: Option<&'static str>,
-    /// The name of one element, for errors.
+    /// What an element is called in errors.
     element: &'static str,
     next: Next,
-    /// How many elements were read.
+    /// How many elements were parsed.
     elements: usize,
-    /// What has arrived of the next element.
+    /// The part of the next element that has arrived.
     rest: Vec<u8>,
-    /// How many bytes `rest` must have before it is worth another look.
+    /// The length that `rest` must reach before it is parsed again.
     enough: usize,
     /// The other members of the object.
     others: Map<String, Value>,
@@ -31,7 +31,7 @@ pub struct ListReader {
     error: Option<String>,
 }
 
-/// What must come next.
+/// The expected next part of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Start,
@@ -44,17 +44,17 @@ enum Next {
     Nothing,
 }
 
-/// Reads the element that a text begins with, and returns its length; `None` while it is incomplete.
+/// Parses the element at the beginning of a text and returns its length, or `None` if it is incomplete.
 pub trait ReadElement: FnMut(&str) -> serde_json::Result<Option<usize>> {}
 
 impl<F: FnMut(&str) -> serde_json::Result<Option<usize>>> ReadElement for F {}
 
-/// The end of a body.
+/// The result of a complete body.
 #[derive(Debug, PartialEq)]
 pub enum End {
-    /// The list was complete. The other members of its object are given.
+    /// The list was complete. Contains the other members of its object.
     List(Map<String, Value>),
-    /// The body was an object without the list: probably an error.
+    /// The body was an object without the list, which is probably an error.
     Other(Map<String, Value>),
 }
 
@@ -86,9 +86,9 @@ impl ListReader {
         }
     }
 
-    /// Takes the next piece of the body and reads the elements that are complete.
+    /// Takes the next chunk of the body and parses the elements that are complete.
     ///
-    /// Returns false when the body does not begin as it should. Then nothing was taken.
+    /// Returns false if the body does not begin with the expected character. Then the chunk is ignored.
     pub fn take(&mut self, piece: &[u8], read: impl ReadElement) -> bool {
         let opening = if self.member.is_some() { b'{' } else { b'[' };
         if self.next == Next::Start
@@ -99,7 +99,7 @@ impl ListReader {
         }
         if self.error.is_none() {
             self.rest.extend_from_slice(piece);
-            // An element of many pieces is not read again with each of them.
+            // The length is doubled, so that an element in many chunks is not parsed again after each of them.
             if self.enough <= self.rest.len() {
                 self.error = self.read(read).err();
             }
@@ -111,7 +111,7 @@ impl ListReader {
     ///
     /// # Errors
     ///
-    /// Returns an error when the body was no JSON of the expected shape, or only a part of it.
+    /// Returns an error if the body is incomplete, or is not JSON of the expected shape.
     pub fn end(mut self, read: impl ReadElement) -> Result<End, String> {
         if self.error.is_none() {
             self.error = self.read(read).err();
@@ -119,7 +119,7 @@ impl ListReader {
         match self.error {
             Some(error) => Err(error),
             None if self.next != Next::Nothing || !self.rest.is_empty() => {
-                Err(format!("it ends after {} {}s, and before the list does", self.elements, self.element))
+                Err(format!("it ends after {} {}s, before the end of the list", self.elements, self.element))
             }
             None if self.has_list => Ok(End::List(self.others)),
             None => Ok(End::Other(self.others)),
@@ -128,7 +128,7 @@ impl ListReader {
 
     fn read(&mut self, mut read: impl ReadElement) -> Result<(), String> {
         let rest = std::mem::take(&mut self.rest);
-        // Validated once, and not once for each text in it. A character may be complete only with the next piece.
+        // The whole chunk is validated once. A character at its end may be completed by the next chunk.
         let (text, is_text) = match std::str::from_utf8(&rest) {
             Ok(text) => (text, true),
             Err(error) => {
@@ -138,7 +138,7 @@ impl ListReader {
         };
         let read = self.read_text(text, &mut read)?;
         if !is_text {
-            return Err(format!("what follows after {} {}s is no UTF-8", self.elements, self.element));
+            return Err(format!("it is not UTF-8 after {} {}s", self.elements, self.element));
         }
         self.rest = rest;
         self.rest.drain(..read);
@@ -146,7 +146,7 @@ impl ListReader {
         Ok(())
     }
 
-    /// Reads as much of `text` as is complete, and returns how much that is.
+    /// Parses the complete part of `text` and returns its length.
     fn read_text(&mut self, text: &str, read: &mut impl ReadElement) -> Result<usize, String> {
         let mut at = 0;
         loop {
@@ -179,10 +179,10 @@ impl ListReader {
         }
     }
 
-    /// What comes after a punctuation character.
+    /// Returns the expected next part after a punctuation character.
     fn after(&mut self, next: Next, byte: u8, text: &str) -> Result<Next, String> {
         Ok(match (next, byte) {
-            // A byte order mark is no JSON, but some servers send one.
+            // A byte order mark is not allowed in JSON, but some servers send one.
             (Next::Start, _) if text.starts_with('\u{feff}') => Next::Start,
             (Next::Start, b'[') if self.member.is_none() => {
                 self.has_list = true;
@@ -205,7 +205,7 @@ impl ListReader {
         })
     }
 
-    /// Reads the name of a member and, unless it is the list, its value. Returns how long they are together.
+    /// Parses the name of a member and, unless it is the list, its value. Returns their length.
     fn read_member(&mut self, text: &str) -> Result<Option<usize>, String> {
         let Some((name, after_name)) = prefix::<String>(text)? else { return Ok(None) };
         let colon = after_name + blanks(&text[after_name..]);
@@ -226,7 +226,7 @@ impl ListReader {
             }
             Some(_) => {}
         }
-        // A number at the end of what has arrived may go on.
+        // A number at the end of a chunk may continue in the next one.
         let Some((raw, length)) =
             prefix::<&RawValue>(&text[value..])?.filter(|(_, length)| value + length < text.len())
         else {
@@ -243,7 +243,7 @@ impl ListReader {
     }
 }
 
-/// Parses the value that a text begins with, and returns its length; `None` while it is incomplete.
+/// Parses the value at the beginning of a text and returns it with its length. Returns `None` if it is incomplete.
 fn prefix<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<Option<(T, usize)>, String> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
     match values.next() {
@@ -257,7 +257,7 @@ fn blanks(text: &str) -> usize {
     text.bytes().take_while(u8::is_ascii_whitespace).count()
 }
 
-/// Whether a byte may stand before the JSON: white space, or a part of a byte order mark.
+/// Returns whether a byte may precede the JSON: white space, or part of a byte order mark.
 pub fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, 0xEF | 0xBB | 0xBF)
 }
@@ -286,7 +286,7 @@ mod tests {
         Ok((elements, end))
     }
 
-    /// Reads a body as the member `history`; the result is the same in whatever pieces it arrives.
+    /// Parses a body with the member `history`, and checks that the result does not depend on the size of its chunks.
     fn of_member(body: &str) -> Result<(Vec<String>, End), String> {
         let whole = read_all(ListReader::of_member("history", "post"), body.as_bytes(), usize::MAX);
         for size in [1, 2, 3, 7, 100] {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_found_among_other_members() {
+    fn the_list_is_found_between_other_members() {
         for body in [
             r#"{"history":[{"id":1},{"id":2}]}"#,
             r#" { "refId" : "x" , "history" : [ {"id":1} , {"id":2} ] , "count" : 2 } "#,
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_the_list_is_given_back() {
+    fn an_object_without_the_list_is_returned() {
         for body in [r#"{"code":221}"#, r#"{"history":{"code":221}}"#, "{}"] {
             let (elements, end) = of_member(body).expect(body);
             let End::Other(others) = end else { panic!("{body}") };
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_body_or_another_shape_is_an_error() {
+    fn an_incomplete_body_or_another_shape_is_an_error() {
         for wrong in [
             "",
             "[]",
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_kept_than_one_element() {
+    fn only_one_element_is_kept_in_memory() {
         let element = format!(r#"{{"id":"{}"}},"#, "a".repeat(90));
         for (mut reader, start) in
             [(ListReader::of_array("file"), "["), (ListReader::of_member("history", "post"), r#"{"history":["#)]
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_without_an_end_is_not_waited_for() {
+    fn an_element_that_is_too_large_is_an_error() {
         let endless = "a".repeat(3 * MAX_ELEMENT_BYTES);
         let error = |reader: ListReader, body: &str| read_all(reader, body.as_bytes(), 16 * 1024).unwrap_err();
         let of_array = error(ListReader::of_array("file"), &format!(r#"[{{}},{{"id":"{endless}"#));

@@ -1,4 +1,4 @@
-//! The shape of `GET /media`: a bare array of objects, of which every field may be missing or null.
+//! Parses the response of `GET /media`: an array of objects, whose fields may all be missing or null.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,10 +13,10 @@ use super::date::Date;
 use super::list::ListReader;
 use crate::model::{File, Media};
 
-/// The longest text that a field may hold; a longer one counts as missing, so that one file never fills a message.
+/// The longest text of a field. A longer one counts as missing, so that a single file cannot fill a message.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
 
-/// Reads a gallery as it arrives, and keeps no more of it than one file.
+/// Parses a gallery as it arrives. Only one file is in memory at a time.
 #[derive(Debug)]
 pub struct Reader(ListReader);
 
@@ -27,9 +27,9 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Takes the next piece of the body, and hands each file that is complete to `each`.
+    /// Takes the next chunk of the body and passes each complete file to `each`.
     ///
-    /// Returns false when the body is no array. Then nothing was taken.
+    /// Returns false if the body is not an array. Then the chunk is ignored.
     pub fn take(&mut self, piece: &[u8], mut each: impl FnMut(ListedFile<'_>)) -> bool {
         self.0.take(piece, |json: &str| file(json, &mut each))
     }
@@ -38,15 +38,15 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// Returns an error when the body was no JSON array of objects, or only a part of one.
+    /// Returns an error if the body is incomplete or is not a JSON array of objects.
     pub fn end(self, mut each: impl FnMut(ListedFile<'_>)) -> Result<(), String> {
         self.0.end(|json: &str| file(json, &mut each)).map(drop)
     }
 }
 
-/// Reads the file that `json` begins with, and returns how long it is; `None` when it is not whole.
+/// Parses the file at the beginning of `json`, and returns its length. Returns `None` if the file is incomplete.
 ///
-/// A field of another type than the documented one counts as missing, so that one odd field never costs the gallery.
+/// A field with an undocumented type counts as missing, so that one invalid field does not make the gallery unreadable.
 fn file(json: &str, mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result<Option<usize>> {
     let mut files = serde_json::Deserializer::from_str(json).into_iter::<WireMedia<'_>>();
     let error = match files.next() {
@@ -60,7 +60,7 @@ fn file(json: &str, mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result<
     if error.is_eof() {
         return Ok(None);
     }
-    // Something in it is nothing that the parser takes, half a surrogate pair perhaps. That costs no other field.
+    // One of its values is invalid, for example half of a surrogate pair. The other fields can still be parsed.
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     match raw.next() {
         Some(Ok(raw)) => each(field_by_field(raw.get()).ok_or(error)?.into()),
@@ -70,10 +70,10 @@ fn file(json: &str, mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result<
     Ok(Some(raw.byte_offset()))
 }
 
-/// Reads the fields of a file one by one; what cannot be read is missing. `None` when it is no object.
+/// Parses the fields of a file one by one. Invalid ones count as missing. Returns `None` if it is not an object.
 fn field_by_field(json: &str) -> Option<WireMedia<'static>> {
-    let mended = super::mend_surrogates(json.as_bytes());
-    let json = mended.as_deref().unwrap_or(json.as_bytes());
+    let replaced = super::replace_unpaired_surrogates(json.as_bytes());
+    let json = replaced.as_deref().unwrap_or(json.as_bytes());
     let fields: HashMap<String, &RawValue> = serde_json::from_slice(json).ok()?;
     let text = |name: &str| {
         let text = serde_json::from_str::<Text<'_>>(fields.get(name)?.get()).ok()?;
@@ -116,7 +116,7 @@ enum Field {
     Unknown,
 }
 
-// Not derived: a derived struct would also be read from an array, and would refuse a field that comes twice.
+// Not derived, because a derived implementation also accepts arrays, and rejects duplicate fields.
 impl<'de: 'a, 'a> Deserialize<'de> for WireMedia<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(WireMediaVisitor)
@@ -159,7 +159,7 @@ impl<'de> Visitor<'de> for WireMediaVisitor {
     }
 }
 
-/// A file as it is listed. Its size is not parsed before somebody wants to know.
+/// A file in a gallery. Its size is parsed only when it is needed.
 #[derive(Debug)]
 pub struct ListedFile<'a> {
     id: Text<'a>,
@@ -174,7 +174,7 @@ impl<'a> From<WireMedia<'a>> for ListedFile<'a> {
     fn from(wire: WireMedia<'a>) -> Self {
         let WireMedia { id, time_created, size, url, file_name, expires_at } = wire;
         let created_at = time_created.moment();
-        // A file cannot expire before it was uploaded, so such a date is a placeholder.
+        // A file cannot expire before it is uploaded, so such a date is a placeholder.
         let expires_at = match expires_at {
             Date::At(expiry) if created_at.is_some_and(|created_at| expiry < created_at) => Date::Absent,
             date => date,
@@ -216,7 +216,7 @@ impl File for ListedFile<'_> {
     }
 }
 
-/// A string or a number as text; whatever is empty, null or of another type is missing.
+/// A string or number as text. Empty strings, null and values of other types count as missing.
 #[derive(Debug, Default)]
 struct Text<'a>(Option<Cow<'a, str>>);
 
@@ -295,7 +295,7 @@ mod tests {
         Ok(gallery)
     }
 
-    /// The files of a body; the same in whatever pieces it arrives.
+    /// Parses the files of a body, and checks that the result does not depend on the size of its chunks.
     fn all(body: &str) -> Result<Vec<Media>, String> {
         let whole = in_pieces(body, usize::MAX);
         for size in [1, 2, 7, 100] {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_fields_are_read() {
+    fn the_documented_fields_are_parsed() {
         let body = r#"[{"id":"5553a26a-cffb-4a31-bd89-dee296d35648-jpeg","timeCreated":"2025-07-30T20:23:49.774Z",
             "size":"223340","url":"https://images.ayrshare.com/a/5553a26a.jpeg","fileName":"test1.jpeg",
             "description":"Test1","expiresAt":"2025-09-05T22:00:48.000Z","new":{"a":[1]}}]"#;
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_empty_or_of_another_type_is_missing() {
+    fn empty_fields_and_fields_of_another_type_count_as_missing() {
         for odd in [
             "{}",
             r#"{"id":null,"fileName":"","url":" ","size":null,"expiresAt":null}"#,
@@ -334,13 +334,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_instant_in_another_spelling_is_the_same() {
+    fn different_formats_of_the_same_expiry_are_equal() {
         let expires_at = |text: &str| all(&format!(r#"[{{"expiresAt":"{text}"}}]"#)).map(|all| all[0].expires_at);
         assert_eq!(expires_at("2026-11-25T08:00:00+02:00"), expires_at("2026-11-25T06:00:00.000Z"));
     }
 
     #[test]
-    fn half_a_body_or_another_shape_is_an_error() {
+    fn an_incomplete_body_or_another_shape_is_an_error() {
         for wrong in [
             "",
             " ",
@@ -372,21 +372,21 @@ mod tests {
         assert_eq!(all("[]"), Ok(vec![]));
         assert_eq!(all(" [ { } , {} ]\n").map(|files| files.len()), Ok(2));
         let error = |body: &str| in_pieces(body, usize::MAX).unwrap_err();
-        assert_eq!(error("[{},{}"), "it ends after 2 files, and before the list does");
+        assert_eq!(error("[{},{}"), "it ends after 2 files, before the end of the list");
         assert_eq!(error("[{} {}]"), "`{` is unexpected after 1 files");
         assert!(error("[{},3]").starts_with("file 2: invalid type: integer `3`, expected an object of one file"));
     }
 
     #[test]
-    fn characters_may_arrive_in_pieces_and_must_be_whole() {
+    fn characters_may_be_split_between_chunks_but_must_be_complete() {
         let name = |files: Vec<Media>| files[0].file_name.clone();
         assert_eq!(all(r#"[{"fileName":"Größe 🎉.png"}]"#).map(name), Ok(Some("Größe 🎉.png".to_owned())));
         for (body, error) in [
-            (&b"[{},{\"fileName\":\"a\xffb\"}]"[..], "what follows after 1 files is no UTF-8"),
-            (b"[{},\xc3{}]", "what follows after 1 files is no UTF-8"),
-            (b"[{}]\xff", "what follows after 1 files is no UTF-8"),
-            (b"[{},{\"fileName\":\"a\xc3", "it ends after 1 files, and before the list does"),
-            (b"[{}]\xc3", "it ends after 1 files, and before the list does"),
+            (&b"[{},{\"fileName\":\"a\xffb\"}]"[..], "it is not UTF-8 after 1 files"),
+            (b"[{},\xc3{}]", "it is not UTF-8 after 1 files"),
+            (b"[{}]\xff", "it is not UTF-8 after 1 files"),
+            (b"[{},{\"fileName\":\"a\xc3", "it ends after 1 files, before the end of the list"),
+            (b"[{}]\xc3", "it ends after 1 files, before the end of the list"),
         ] {
             for size in [1, 3, 100] {
                 assert_eq!(in_pieces(body, size).unwrap_err(), error, "{} in pieces of {size}", body.escape_ascii());
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_parser_takes_costs_one_field() {
+    fn an_invalid_value_only_affects_its_own_field() {
         let odd = r#"[{"id":"1","fileName":"a\ud83d.png","size":1e999,"other":"\udcf8","expiresAt":"2026-11-25T06:00:00Z"},{"id":"2"}]"#;
         let files = all(odd).expect("files");
         assert_eq!((files[0].file_name.as_deref(), files[0].size_bytes), (Some("a\u{fffd}.png"), None));

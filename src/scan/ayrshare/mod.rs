@@ -1,8 +1,8 @@
-//! The Ayrshare client: what this crate asks of Ayrshare, and what it makes of the answers.
+//! The client of the Ayrshare API.
 //!
-//! The API's shapes are in [`media`] and [`history`]. An error is an HTTP status other than 200 *or* a JSON object
-//! where a list was expected; which code goes with which fault is mostly undocumented, so the HTTP status decides and
-//! the code and message are shown.
+//! [`media`] and [`history`] parse the responses. A response is an error if its HTTP status is not 200 *or* if it is a JSON
+//! object instead of a list. Most of Ayrshare's error codes are undocumented, so errors are classified by their HTTP status,
+//! and the code and message are only shown.
 
 mod date;
 mod history;
@@ -29,67 +29,67 @@ use history::HistoryPost;
 use list::{End, ListReader};
 use media::ListedFile;
 
-/// The most of one answer that is read: a gallery of 150,000 files.
+/// The largest response. It is enough for a gallery of 150,000 files.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
-/// is enough for 30,000 posts.
+/// The most requests for the scheduled posts of one profile and status. They are enough for 30,000 posts. Ayrshare accepts
+/// 300 requests per profile in five minutes.
 const MAX_HISTORY_REQUESTS: usize = 60;
 
-/// The most of a body that is kept when it is not the list that was asked for.
+/// How much of a body is kept if it is not the expected list.
 const MAX_OTHER_BODY: usize = 256 * 1024;
 
-/// Characters of Ayrshare's own words in a message.
+/// The longest quotation of Ayrshare's error message, in characters.
 const MAX_QUOTED: usize = 300;
 
 /// Ayrshare's code for "the API key is not valid", with any HTTP status.
 const CODE_UNAUTHORIZED: i64 = 102;
-/// Ayrshare's code for "there is none", which comes with HTTP 400.
+/// Ayrshare's code for an empty list, which comes with HTTP 400.
 const CODE_EMPTY: i64 = 221;
 
-/// Asks Ayrshare about one account.
+/// A client for one Ayrshare account.
 #[derive(Debug)]
 pub struct Ayrshare<'a> {
     /// The process's HTTP client.
     pub http: &'a Client,
-    /// Where the API lives, without a slash at the end.
+    /// The base URL of the API, without a trailing slash.
     pub base_url: &'a Url,
     /// The account's API key.
     pub api_key: &'a SecretString,
-    /// The time that one request may take.
+    /// The timeout of one request.
     pub timeout: Duration,
     /// How often a failed request is repeated.
     pub max_retries: usize,
-    /// Takes secrets out of Ayrshare's messages.
+    /// Redacts secrets in Ayrshare's messages.
     pub redactor: &'a Redactor,
     /// Limits how many requests are in flight.
     pub slots: &'a Slots,
 }
 
-/// The scheduled posts of a profile that will still need their media.
+/// The scheduled posts of a profile that have media and have not been published yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScheduledPosts {
     /// The posts with media.
     pub posts: Vec<ScheduledPost>,
     /// The identities of the posts without media, which cannot fail for lack of them.
     pub without_media: Vec<String>,
-    /// How many of them have a due date that cannot be read.
+    /// How many of them have a due date that cannot be parsed.
     pub unreadable_dates: usize,
-    /// How many of them have media or a text of an unknown shape.
+    /// How many of them have media or text of an unknown shape.
     pub unknown_shapes: usize,
 }
 
-/// One answer of the history.
+/// The posts in one response of `GET /history`.
 #[derive(Default)]
-struct PostsInSpan {
+struct PostsInRange {
     /// How many posts it lists, of whatever status.
     listed: usize,
-    /// When these posts are due.
+    /// When the listed posts are due.
     due: Vec<Timestamp>,
     scheduled: Vec<HistoryPost>,
 }
 
-impl PostsInSpan {
+impl PostsInRange {
     fn add(&mut self, post: HistoryPost) {
         self.listed += 1;
         self.due.extend(post.post.scheduled_at);
@@ -100,15 +100,15 @@ impl PostsInSpan {
 }
 
 impl Ayrshare<'_> {
-    /// Reads a gallery: hands each file of it to `add` as it arrives, on a value that `start` makes anew for each
-    /// attempt.
+    /// Reads a gallery and passes each file to `add` as it arrives. Each attempt begins with a new value from `start`,
+    /// to which `add` adds the files.
     ///
-    /// `profile_key` selects a user profile's gallery; without it, it is the primary profile's. The first attempt uses
-    /// `slot`.
+    /// `profile_key` selects the gallery of a user profile. Without it, the gallery of the primary profile is read. The
+    /// first attempt uses `slot`.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] when no attempt gave a whole list.
+    /// Returns a [`Failure`] if no attempt returned a complete list.
     pub async fn media<T>(
         &self,
         profile_key: Option<&SecretString>,
@@ -125,7 +125,7 @@ impl Ayrshare<'_> {
             let answer = self.get("media", &[], profile_key, deadline, &mut take).await?;
             drop(take);
             if !is_empty_list(&answer) {
-                self.refuse_error(&answer)?;
+                self.reject_error(&answer)?;
                 let end = if answer.body.is_empty() { reader.end(add) } else { Err(answer.text()) };
                 end.map_err(|reason| self.unreadable(&answer, "list of media", &reason))?;
             }
@@ -138,11 +138,12 @@ impl Ayrshare<'_> {
             .map_err(|attempt| attempt.failure)
     }
 
-    /// Reads every scheduled post that will still need its media, of all statuses side by side.
+    /// Reads all scheduled posts that have media and have not been published yet. The statuses are requested
+    /// concurrently.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] when any of the requests failed: a part of the posts would pass for all of them.
+    /// Returns a [`Failure`] if any of the requests failed, because an incomplete list must not be used as a complete one.
     pub async fn scheduled_posts(
         &self,
         profile_key: Option<&SecretString>,
@@ -158,7 +159,7 @@ impl Ayrshare<'_> {
         for found_post in try_join_all(of_status).await?.into_iter().flatten() {
             let has_media = found_post.has_media();
             let HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } = found_post;
-            // The spans of a split overlap. A post without an id is recognized by all its fields.
+            // The ranges of a split overlap. A post without an id is recognized by its content.
             if !seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
                 continue;
             }
@@ -173,7 +174,8 @@ impl Ayrshare<'_> {
         Ok(found)
     }
 
-    /// Reads the posts of one status. There is no cursor: a full answer is asked for again in two spans.
+    /// Reads the posts of one status. Ayrshare has no pagination, so if a response is full, its range is split in two and
+    /// both parts are requested.
     async fn posts_of_status(
         &self,
         status: &str,
@@ -183,15 +185,15 @@ impl Ayrshare<'_> {
         deadline: Deadline,
     ) -> Result<Vec<HistoryPost>, Failure> {
         let mut posts = Vec::new();
-        let mut spans = vec![history::Range::around(now)];
+        let mut ranges = vec![history::Range::around(now)];
         let mut requests = 0;
-        while let Some(span) = spans.pop() {
+        while let Some(range) = ranges.pop() {
             requests += 1;
-            let answer = self.posts_in_span(status, span, profile_key, slot.take(), deadline).await?;
+            let answer = self.posts_in_range(status, range, profile_key, slot.take(), deadline).await?;
             if answer.listed < history::MAX_POSTS {
                 posts.extend(answer.scheduled);
-            } else if let Some((first, second)) = span.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
-                spans.extend([second, first]);
+            } else if let Some((first, second)) = range.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
+                ranges.extend([second, first]);
             } else {
                 let message = format!("there are more scheduled posts than {requests} requests can list");
                 return Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message });
@@ -200,20 +202,20 @@ impl Ayrshare<'_> {
         Ok(posts)
     }
 
-    async fn posts_in_span(
+    async fn posts_in_range(
         &self,
         status: &str,
-        span: history::Range,
+        range: history::Range,
         profile_key: Option<&SecretString>,
         slot: Option<Slot<'_>>,
         deadline: Deadline,
-    ) -> Result<PostsInSpan, Failure> {
-        let (start, end) = (whole_second(span.start), whole_second(span.end));
+    ) -> Result<PostsInRange, Failure> {
+        let (start, end) = (whole_second(range.start), whole_second(range.end));
         let limit = history::MAX_POSTS.to_string();
         let query =
             [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
         let attempt = || async {
-            let mut found = PostsInSpan::default();
+            let mut found = PostsInRange::default();
             let mut reader = ListReader::of_member("history", "post");
             let mut add = |json: &str| history::post(json, |post| found.add(post));
             let mut take = error_bodies(|piece: &[u8]| reader.take(piece, &mut add));
@@ -223,7 +225,7 @@ impl Ayrshare<'_> {
                 return Ok(found);
             }
             if answer.status != StatusCode::OK || !answer.body.is_empty() {
-                self.refuse_error(&answer)?;
+                self.reject_error(&answer)?;
                 return Err(self.unreadable(&answer, "history of posts", &answer.text()));
             }
             let end = reader.end(add).map_err(|reason| self.unreadable(&answer, "history of posts", &reason))?;
@@ -232,14 +234,15 @@ impl Ayrshare<'_> {
                 End::List(others) | End::Other(others) => others,
             };
             answer.body = Value::Object(others).to_string().into_bytes();
-            self.refuse_error(&answer)?;
+            self.reject_error(&answer)?;
             Err(self.unreadable(&answer, "history of posts", "it lists none"))
         };
         let retry = |attempt: &Attempt| attempt.retry;
         self.slots.retrying(slot, self.max_retries, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
     }
 
-    /// Lets Ayrshare open a URL, and returns the HTTP status that it got; `None` if it does not say.
+    /// Lets Ayrshare request a URL, and returns the HTTP status of that request. Returns `None` if Ayrshare does not report
+    /// one.
     pub async fn url_status(
         &self,
         profile_key: Option<&SecretString>,
@@ -254,12 +257,12 @@ impl Ayrshare<'_> {
             let answer = net::send(request, self.timeout, deadline, MAX_OTHER_BODY)
                 .await
                 .map_err(|error| Attempt::unanswered(&error, "POST /media/urlExists"))?;
-            // What Ayrshare found is a `statusCode`, also in an answer that says it is an error; but not in one that
-            // refuses to look, or that failed to.
+            // Ayrshare reports the status of the URL as `statusCode`, sometimes in an error response. If Ayrshare rejects the
+            // request or fails, there is no status of the URL.
             let refuses = matches!(answer.status.as_u16(), 401 | 403 | 429) || answer.status.is_server_error();
             match json_of(&answer).as_ref().and_then(status_code) {
                 Some(status) if !refuses => Ok(Some(status)),
-                _ => self.refuse_error(&answer).map(|()| None),
+                _ => self.reject_error(&answer).map(|()| None),
             }
         };
         let retry = |attempt: &Attempt| attempt.retry;
@@ -301,8 +304,8 @@ impl Ayrshare<'_> {
         }
     }
 
-    /// Fails when the answer is an error by its status or by its shape.
-    fn refuse_error(&self, answer: &Answer) -> Result<(), Attempt> {
+    /// Returns an error if the response is one by its status or shape.
+    fn reject_error(&self, answer: &Answer) -> Result<(), Attempt> {
         let object = json_of(answer).filter(Value::is_object);
         if answer.status == StatusCode::OK && object.is_none() {
             return Ok(());
@@ -334,7 +337,7 @@ impl Ayrshare<'_> {
     }
 
     fn unreadable(&self, answer: &Answer, expected: &str, reason: &str) -> Attempt {
-        let message = format!("Ayrshare's answer is no {expected}: {}", self.outside_text(reason));
+        let message = format!("Ayrshare's answer is not a {expected}: {}", self.outside_text(reason));
         let http_status = Some(answer.status.as_u16());
         let failure = Failure { kind: FailureKind::BadResponse, http_status, code: None, message };
         Attempt { failure, retry: Retry::Never }
@@ -345,9 +348,9 @@ impl Ayrshare<'_> {
     }
 }
 
-/// The body with `\ufffd` in the place of each half of a surrogate pair, which an emoji that was cut in half leaves and
-/// no JSON parser takes; `None` when there is none.
-fn mend_surrogates(body: &[u8]) -> Option<Vec<u8>> {
+/// Replaces unpaired surrogates by `\ufffd`. They come from emoji that were cut in half, and JSON parsers reject them.
+/// Returns `None` if there are none.
+fn replace_unpaired_surrogates(body: &[u8]) -> Option<Vec<u8>> {
     let unit = |at: usize| -> Option<u16> {
         let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
         u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
@@ -373,7 +376,7 @@ fn mend_surrogates(body: &[u8]) -> Option<Vec<u8>> {
     is_mended.then_some(mended)
 }
 
-/// A failed attempt: why, and whether another may do better.
+/// A failed attempt, and whether it may be retried.
 struct Attempt {
     failure: Failure,
     retry: Retry,
@@ -393,24 +396,24 @@ impl Attempt {
     }
 }
 
-/// A moment as Ayrshare's queries take it.
+/// Formats a time for Ayrshare's queries, which accept whole seconds.
 fn whole_second(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Whether the answer is Ayrshare's way of saying that there is none.
+/// Returns whether the response means that the list is empty.
 fn is_empty_list(answer: &Answer) -> bool {
     answer.status == StatusCode::BAD_REQUEST
         && json_of(answer).is_some_and(|body| error_code(&body) == Some(CODE_EMPTY))
 }
 
-/// The body as JSON. A byte order mark before it is skipped.
+/// Parses the body as JSON, and skips a byte order mark.
 fn json_of(answer: &Answer) -> Option<Value> {
     let start = answer.body.iter().position(|byte| !list::is_blank(*byte))?;
     serde_json::from_slice(&answer.body[start..]).ok()
 }
 
-/// The HTTP status that Ayrshare got when it opened a URL.
+/// Returns the HTTP status that Ayrshare reports for a URL.
 fn status_code(body: &Value) -> Option<u16> {
     let status = match body.get("statusCode")? {
         Value::String(text) => text.trim().parse().ok()?,
@@ -419,7 +422,7 @@ fn status_code(body: &Value) -> Option<u16> {
     u16::try_from(status).ok()
 }
 
-/// The error code of an answer, as a number or as text.
+/// Returns the error code of a response, which may be a number or text.
 fn error_code(body: &Value) -> Option<i64> {
     find(body, MAX_ERROR_DEPTH, &|object| match object.get("code")? {
         Value::String(text) => text.trim().parse().ok(),
@@ -431,10 +434,10 @@ fn error_message(body: &Value) -> Option<String> {
     find(body, MAX_ERROR_DEPTH, &|object| Some(object.get("message")?.as_str()?.to_owned()))
 }
 
-/// How deep an error is looked for: `{"history":{"errors":[{"code":221}]}}`.
+/// The maximum nesting of an error: `{"history":{"errors":[{"code":221}]}}`.
 const MAX_ERROR_DEPTH: usize = 3;
 
-/// Looks for a value at the top of an answer, then in its `errors` array, and then in its other members.
+/// Searches for a value at the top level of a response, then in its `errors` array, then in its other members.
 fn find<T>(value: &Value, depth: usize, get: &impl Fn(&Value) -> Option<T>) -> Option<T> {
     if let Some(found) = get(value) {
         return Some(found);
@@ -450,7 +453,7 @@ fn find<T>(value: &Value, depth: usize, get: &impl Fn(&Value) -> Option<T>) -> O
     }
 }
 
-/// Takes the pieces of a list, and those of any other body only up to [`MAX_OTHER_BODY`].
+/// Accepts all chunks of a list, and up to [`MAX_OTHER_BODY`] of any other body.
 fn error_bodies(mut take: impl FnMut(&[u8]) -> bool) -> impl FnMut(StatusCode, &[u8]) -> bool {
     let mut kept = 0_usize;
     move |status, piece| {
@@ -485,13 +488,13 @@ mod tests {
             redactor: &Redactor::new(["KEY-1".to_owned()]),
             slots: &Slots::new(1),
         };
-        let Attempt { failure, retry } = ayrshare.refuse_error(&answer(status, body)).err()?;
+        let Attempt { failure, retry } = ayrshare.reject_error(&answer(status, body)).err()?;
         assert_eq!(failure.http_status, Some(status));
         Some((failure.kind, failure.code, retry != Retry::Never, failure.message))
     }
 
     #[test]
-    fn answers_are_judged_by_status_then_shape() {
+    fn responses_are_classified_by_status_then_by_shape() {
         let check = |status, body: &str, kind, code, transient| {
             let (found, found_code, found_transient, message) = judged(status, body).expect("an error");
             assert_eq!((found, found_code, found_transient), (kind, code, transient), "{status} {body}: {message}");
@@ -512,8 +515,10 @@ mod tests {
     }
 
     #[test]
-    fn half_an_emoji_costs_no_gallery() {
-        let mend = |text: &str| mend_surrogates(text.as_bytes()).map(|body| String::from_utf8(body).expect("text"));
+    fn half_an_emoji_does_not_make_a_gallery_unreadable() {
+        let mend = |text: &str| {
+            replace_unpaired_surrogates(text.as_bytes()).map(|body| String::from_utf8(body).expect("text"))
+        };
         assert_eq!(mend(r#""a\ud83d""#).as_deref(), Some(r#""a\ufffd""#));
         assert_eq!(mend(r#""\udcf8 \ud83d\udcf8 \ud83d\n""#).as_deref(), Some(r#""\ufffd \ud83d\udcf8 \ufffd\n""#));
         assert_eq!(mend(r#""\ud83d\udcf8 \\ud83d \u00e9""#), None);
@@ -521,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_gallery_is_no_error() {
+    fn an_empty_gallery_is_not_an_error() {
         assert!(is_empty_list(&answer(400, r#"{"status":"error","code":221,"message":"none"}"#)));
         assert!(is_empty_list(&answer(400, r#"{"history":{"code":221,"status":"error"}}"#)));
         assert!(is_empty_list(&answer(400, r#"{"code":" 221 "}"#)));
@@ -534,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_ayrshare_repeats_is_not_passed_on() {
+    fn secrets_that_ayrshare_repeats_are_redacted() {
         let (.., message) = judged(403, r#"{"message":"key KEY-1\nis not valid"}"#).expect("an error");
         assert_eq!(message, "Ayrshare answered 403 Forbidden: key [redacted] is not valid");
     }

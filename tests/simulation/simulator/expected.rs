@@ -1,13 +1,13 @@
-//! What a channel must be told at this moment, by definition.
+//! Computes what a channel must be sent now.
 //!
-//! This computes it from the world alone, and shares no code with the selection and the digest of the crate.
+//! It uses only the state of the world, and shares no code with the selection and the digest of the crate.
 
 use media_expiry_alerts::model::Part;
 
 use super::news::{Delivery, NO_EXPIRY, News};
 use super::world::{Account, DAY_MS, File, HOUR_MS, Post, Receiver, UsedFile, World, profile_name};
 
-/// The level at which `news` must be told to a channel now. `None` when it must not be told.
+/// Returns the level at which `news` must be sent to a channel now, or `None` if it must not be sent.
 pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option<u64> {
     let index = world.account_index(news.profile());
     if !receiver.accounts.contains(&index) || !world.covers(index) {
@@ -23,10 +23,10 @@ pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option
             let post = account.posts.iter().find(|post| post.id == *id).filter(|_| !account.posts_fail)?;
             level_of_post(world, receiver, post).filter(|_| expiry_of_post(world, post) == *expires_ms)
         }
-        // One message about a profile is enough: when its files cannot be read, its posts are not mentioned.
+        // If the files of a profile cannot be read, only that is reported and not its posts too.
         News::Failing { part, .. } => {
-            let is_told = account.fails(*part) && (*part == Part::Media || !account.media_fail);
-            is_told.then_some(NO_EXPIRY)
+            let is_reported = account.fails(*part) && (*part == Part::Media || !account.media_fail);
+            is_reported.then_some(NO_EXPIRY)
         }
         News::Recovered { part, .. } => (!account.fails(*part)).then_some(NO_EXPIRY),
         News::Resolved { id, .. } => is_seen_to_be_safe(world, account, id).then_some(NO_EXPIRY),
@@ -49,7 +49,7 @@ pub fn expected_all_clear(world: &World, warning: &Delivery) -> Option<News> {
     }
 }
 
-/// Everything in the world that a channel could be warned about.
+/// Returns everything in the world that a channel could be warned about.
 pub fn possible_warnings(world: &World, receiver: &Receiver) -> Vec<News> {
     let of_account = |index: &usize| warnings_about(world, *index);
     receiver.accounts.iter().flat_map(of_account).collect()
@@ -71,7 +71,7 @@ fn warnings_about(world: &World, index: usize) -> Vec<News> {
     failing.into_iter().chain(files).chain(posts).collect()
 }
 
-/// The level at which a file must be announced. `None` while it is not close to its expiry.
+/// Returns the level at which a file must be announced, or `None` if it is outside of all thresholds.
 fn level_of_file(file: &File, now_ms: i64, receiver: &Receiver) -> Option<u64> {
     match file.expires_ms {
         None => Some(NO_EXPIRY),
@@ -144,7 +144,7 @@ fn is_seen_to_be_safe(world: &World, account: &Account, id: &str) -> bool {
     post.is_some_and(|post| post.files.iter().all(|used| is_safe(used, post)))
 }
 
-/// The tightest threshold of the channel that the remaining time has reached, in seconds.
+/// Returns the tightest threshold of the channel that covers the remaining time, in seconds.
 fn tightest_threshold(remaining_ms: i64, receiver: &Receiver) -> Option<u64> {
     let reached = receiver.thresholds_d.iter().filter(|days| remaining_ms <= *days * DAY_MS);
     reached.min().map(|days| days.unsigned_abs() * 86_400)

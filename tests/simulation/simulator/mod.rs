@@ -1,10 +1,13 @@
-//! Simulates months of runs in a random world, and checks each one against an oracle.
+//! Simulates months of runs in a random world, and checks each run with an oracle.
 //!
-//! Everything between the services and the ledger is the code of the crate: the configuration, selection, digest,
-//! announcements, the run and its lease. The services are simulated ([`services`]), and so is what goes wrong: files and
-//! posts change, and services fail ([`world`]); runs crash, freeze and overlap, and ledger calls fail
-//! ([`steps`], [`unreliable`]), for days at times. Lambda tries again what failed. After each invocation the [`oracle`] compares what the channels were told ([`news`]) with what they
-//! had to be told ([`expected`]).
+//! The configuration, selection, digest, announcements, run and lease are the real code of the crate. The rest is simulated:
+//!
+//! - [`services`]: Ayrshare and the channels.
+//! - [`world`]: files and posts change, and services fail.
+//! - [`steps`] and [`unreliable`]: runs crash, freeze and overlap, and ledger calls fail, sometimes for days.
+//!
+//! Failed invocations are retried as in Lambda. After each invocation, the [`oracle`] compares the messages that the channels
+//! received ([`news`]) with those that they should have received ([`expected`]).
 
 mod expected;
 mod news;
@@ -36,23 +39,23 @@ use self::steps::{Faults, Steps};
 use self::unreliable::UnreliableLedger;
 use self::world::{DAY_MS, World, profile_name};
 
-/// A ledger for the simulation to use, which outlives its runs.
+/// The ledger that all runs of a simulation use.
 pub trait SimulatedLedger {
-    /// How many changes are written at once. Between two writes a run may fail or crash.
+    /// How many changes are written together. A run may fail or crash between two writes.
     const WRITE_BATCH: usize;
 
-    /// The ledger itself, which never fails.
+    /// Returns the ledger itself, which never fails.
     fn store(&self) -> &impl LedgerStore;
 
-    /// Whether no run holds the lease at `now`.
+    /// Returns whether no run holds the lease at `now`.
     async fn is_lease_free(&self, now: Timestamp) -> bool;
 }
 
-/// Simulates `days` days of the world of a seed.
+/// Simulates this many days of the world of a seed.
 ///
 /// # Panics
 ///
-/// Panics with a reason when a run does what the oracle does not allow.
+/// Panics if the oracle finds an error. The message gives the reason.
 pub async fn simulate(seed: u64, days: i64, ledger: &impl SimulatedLedger) {
     let simulation = Simulation {
         ledger,
@@ -74,7 +77,7 @@ pub async fn simulate(seed: u64, days: i64, ledger: &impl SimulatedLedger) {
         simulation.handle_event(&configuration.config, &lifetimes).await;
     }
     let deliveries = simulation.deliveries().count();
-    assert!(10 < deliveries, "the simulation proves nothing: only {deliveries} deliveries in {days} days");
+    assert!(10 < deliveries, "too few deliveries for a meaningful simulation: {deliveries} in {days} days");
 }
 
 struct Simulation<'a, L> {
@@ -85,28 +88,28 @@ struct Simulation<'a, L> {
     lease_request: tokio::sync::Mutex<()>,
 }
 
-/// When Lambda tries an event again that failed: after one minute, and after two more.
+/// How long Lambda waits before it retries a failed event.
 const RETRIES_AFTER_MS: [i64; 2] = [60_000, 120_000];
 
-/// How another run meets the first one.
+/// Whether a second run overlaps with the first one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Other {
-    /// There is none.
-    No,
-    /// The event is delivered twice, so that both run at the same time.
-    AtTheSameTime,
-    /// It runs while the first one is frozen, after the lease of that has ended.
+enum Overlap {
+    /// There is no second run.
+    None,
+    /// The event is delivered twice, so both runs start at the same time.
+    Concurrent,
+    /// The second run starts while the first one is frozen and its lease has ended.
     WhileFrozen,
 }
 
-/// A run that has ended or crashed.
+/// A run that has completed or crashed.
 struct EndedRun {
     number: u32,
     /// When it started.
     now_ms: i64,
-    /// `None` when it crashed.
+    /// `None` if it crashed.
     result: Option<RunResult>,
-    /// Whether every call of its ledger succeeded.
+    /// Whether all its calls of the ledger succeeded.
     is_ledger_sound: bool,
 }
 
@@ -115,12 +118,12 @@ impl EndedRun {
         self.result.as_ref().is_some_and(RunResult::is_busy)
     }
 
-    /// Whether it came to its end, and nothing was wrong with its ledger.
+    /// Returns whether it completed without an error of its ledger.
     fn is_clean(&self) -> bool {
         self.result.is_some() && self.is_ledger_sound && !self.is_busy()
     }
 
-    /// Whether Lambda takes the invocation for a success.
+    /// Returns whether Lambda counts the invocation as a success.
     fn is_success(&self) -> bool {
         self.result.as_ref().is_some_and(|result| !result.is_busy() && result.status != Status::Failed)
     }
@@ -134,11 +137,11 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         lifetimes.extend(&world);
     }
 
-    /// Invokes the function for one event, and again as Lambda does when it fails.
+    /// Invokes the function for one event, and retries it like Lambda if it fails.
     async fn handle_event(&self, config: &Config, lifetimes: &RecordLifetimes) {
         for retry_after_ms in RETRIES_AFTER_MS.map(Some).into_iter().chain([None]) {
-            let (faults, other) = self.next_faults();
-            let ended = self.invoke(faults, other, config).await;
+            let (faults, overlap) = self.next_faults();
+            let ended = self.invoke(faults, overlap, config).await;
             self.check(&ended, lifetimes).await;
             if ended[0].is_success() {
                 break;
@@ -147,36 +150,36 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         }
     }
 
-    /// Decides what goes wrong in an invocation.
-    fn next_faults(&self) -> (Faults, Other) {
+    /// Chooses at random what goes wrong in an invocation.
+    fn next_faults(&self) -> (Faults, Overlap) {
         let mut world = self.world();
         let crash_at = world.chance(15).then(|| world.rng.u32(1..40));
         let ledger_percent = match world.chance(8) {
-            _ if world.is_ledger_away() => 100,
+            _ if world.is_ledger_failing() => 100,
             true => 20,
             false => 0,
         };
-        let other = match world.rng.u8(0..100) {
-            0..15 => Other::AtTheSameTime,
-            15..25 => Other::WhileFrozen,
-            _ => Other::No,
+        let overlap = match world.rng.u8(0..100) {
+            0..15 => Overlap::Concurrent,
+            15..25 => Overlap::WhileFrozen,
+            _ => Overlap::None,
         };
-        let freeze_at = (other == Other::WhileFrozen).then(|| world.rng.u32(1..40));
-        (Faults { crash_at, freeze_at, ledger_percent }, other)
+        let freeze_at = (overlap == Overlap::WhileFrozen).then(|| world.rng.u32(1..40));
+        (Faults { crash_at, freeze_at, ledger_percent }, overlap)
     }
 
-    async fn invoke(&self, faults: Faults, other: Other, config: &Config) -> Vec<EndedRun> {
+    async fn invoke(&self, faults: Faults, overlap: Overlap, config: &Config) -> Vec<EndedRun> {
         let steps = self.steps(faults);
         let first = self.run(config, &steps);
-        // Of two runs only one crashes or freezes.
+        // Only the first run crashes or freezes.
         let others = self.steps(Faults { ledger_percent: faults.ledger_percent, ..Faults::default() });
-        match other {
-            Other::No => vec![first.await],
-            Other::AtTheSameTime => {
+        match overlap {
+            Overlap::None => vec![first.await],
+            Overlap::Concurrent => {
                 let (first, second) = tokio::join!(first, self.run(config, &others));
                 vec![first, second]
             }
-            Other::WhileFrozen => {
+            Overlap::WhileFrozen => {
                 let mut first = pin!(first);
                 tokio::select! {
                     biased;
@@ -195,7 +198,7 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         Arc::new(Steps::new(self.world().rng.fork(), faults))
     }
 
-    /// Executes one run until it ends or crashes.
+    /// Executes one run until it completes or crashes.
     async fn run(&self, config: &Config, steps: &Arc<Steps>) -> EndedRun {
         let number = {
             let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,7 +219,7 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         let plan = command.plan(config).expect("the command fits every configuration");
         let deadline = Deadline::after(Duration::from_mins(5));
         let run = Run::new(format!("run-{number}"), now, plan, config, Some(&ledger), services, deadline);
-        // Biased, because the random order of `select!` would make a seed impossible to replay.
+        // `biased`, because `select!` otherwise polls in random order, and a seed could not be replayed.
         let result = tokio::select! {
             biased;
             result = steps.unless_frozen(run.execute()) => Some(result),
@@ -227,8 +230,8 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
 
     /// Checks everything that can be checked after an invocation.
     async fn check(&self, runs: &[EndedRun], lifetimes: &RecordLifetimes) {
-        // The lease of an earlier run has ended, even if that run crashed. Of two overlapping runs, one gets the lease.
-        assert!(!runs.iter().all(EndedRun::is_busy), "every run found another one under way");
+        // Leases of earlier runs have ended, even if those crashed. So at least one of these runs must get the lease.
+        assert!(!runs.iter().all(EndedRun::is_busy), "no run got the lease");
         let now = self.world().now();
         if runs.iter().all(EndedRun::is_clean) {
             assert!(self.ledger.is_lease_free(now).await, "a run has ended without releasing its lease");
@@ -274,18 +277,18 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
     }
 }
 
-/// Checks that a run does not fail because of its ledger: Lambda would repeat it, and each repetition would send everything.
+/// Checks that a run does not fail because of its ledger. Lambda would retry it, and every retry would send all alerts again.
 fn check_status(run: &EndedRun) {
     let Some(result) = run.result.as_ref().filter(|result| !result.is_busy()) else { return };
     let has_failed = result.channels.iter().any(|channel| channel.outcome == Outcome::Failed);
     if !has_failed && 0 < result.survey.checked() {
-        assert_ne!(result.status, Status::Failed, "the run failed, although every channel was served");
+        assert_ne!(result.status, Status::Failed, "the run failed although all channels got their messages");
         let is_sound = result.ledger_error.is_none();
-        assert!(is_sound || result.status == Status::Partial, "the ledger failed, and the run does not say so");
+        assert!(is_sound || result.status == Status::Partial, "the run does not report the failure of its ledger");
     }
 }
 
-/// A configuration, and the document that it was read from.
+/// A configuration and the document that it was read from.
 struct Configuration {
     document: String,
     config: Config,

@@ -1,4 +1,4 @@
-//! What the channels were told: every message, split into the single pieces of news that it holds.
+//! What the channels have received: the messages, split into individual pieces of news.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use media_expiry_alerts::digest::{Digest, Entry, Subject, Urgency};
 use media_expiry_alerts::model::{Item, Part, PostAtRisk};
 use media_expiry_alerts::run::Outgoing;
 
-/// The level of news that has no expiry: a file without one, a part of a profile that fails, and every all-clear.
+/// The level of news without an expiry: files without an expiry date, failing profiles, and all-clears.
 pub const NO_EXPIRY: u64 = u64::MAX;
 
-/// One thing that a channel is told, without how urgent it is.
+/// One piece of news, without its urgency.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum News {
     /// A file expires or has expired.
@@ -36,18 +36,18 @@ impl News {
         }
     }
 
-    /// Whether this warns about the post `id`, whatever the expiry of its file.
+    /// Returns whether this is a warning about the post `id`, with any expiry of its file.
     pub fn is_about_post(&self, of_profile: &str, of_id: &str) -> bool {
         matches!(self, Self::Post { profile, id, .. } if profile == of_profile && id == of_id)
     }
 }
 
-/// A piece of news as one message states it.
+/// A piece of news in a message.
 #[derive(Debug)]
 pub struct Statement {
     pub news: News,
-    /// How urgent it is, smaller is more urgent: 0 when it has expired or is gone, the threshold in seconds before that,
-    /// and [`NO_EXPIRY`].
+    /// The urgency: 0 if the file has expired or is gone, otherwise the threshold in seconds, or [`NO_EXPIRY`]. Smaller is
+    /// more urgent.
     pub level: u64,
 }
 
@@ -73,7 +73,7 @@ impl Statement {
             Urgency::Expired => 0,
             Urgency::Within(threshold) => threshold.span().as_secs(),
             Urgency::Undated => NO_EXPIRY,
-            Urgency::PostAtRisk => panic!("a file stands in the section for posts: {item:?}"),
+            Urgency::PostAtRisk => panic!("a file is in the section for posts: {item:?}"),
         };
         Self { news, level }
     }
@@ -88,17 +88,17 @@ impl Statement {
     }
 }
 
-/// Everything that a message states.
+/// Returns all pieces of news in a message.
 pub fn statements(message: &Outgoing<'_>) -> Vec<Statement> {
     let Digest { entries, unchecked, recovered, resolved, .. } = message.digest;
     let mut statements: Vec<_> = entries[message.entries.clone()].iter().map(Statement::of_entry).collect();
-    // The first message of a digest also states everything that is not an entry.
+    // Everything that is not an entry is in the first message of a digest.
     if message.index == 0 {
         let failing =
             unchecked.iter().map(|failed| News::Failing { profile: failed.profile.to_string(), part: failed.what });
         let recovered =
             recovered.iter().map(|(profile, part)| News::Recovered { profile: profile.to_string(), part: *part });
-        // The text of a simulated post is its id, so the digest names the post by it, in quotation marks.
+        // The text of a simulated post is its id, so the digest shows the id in quotation marks.
         let resolved = resolved.iter().map(|(profile, label)| News::Resolved {
             profile: profile.to_string(),
             id: label.trim_matches(['“', '”']).to_owned(),
@@ -108,7 +108,7 @@ pub fn statements(message: &Outgoing<'_>) -> Vec<Statement> {
     statements
 }
 
-/// A piece of news that has arrived at a channel.
+/// A piece of news that a channel has received.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// The number of the run that sent it.
@@ -119,8 +119,7 @@ pub struct Delivery {
     pub level: u64,
     /// Whether the run got the confirmation of the channel.
     pub is_confirmed: bool,
-    /// Whether the ledger must hold it: it was confirmed, its run ended normally, and the ledger of that run never
-    /// failed.
+    /// Whether the ledger must contain it: it was confirmed, and its run completed without an error of the ledger.
     pub is_recorded: bool,
 }
 
@@ -137,7 +136,7 @@ impl Deliveries {
         self.by_receiver.entry(receiver).or_default().push(delivery);
     }
 
-    /// What has arrived at one channel.
+    /// Returns what one channel has received.
     pub fn of(&self, receiver: &str) -> &[Delivery] {
         self.by_receiver.get(receiver).map_or(&[], Vec::as_slice)
     }
@@ -156,7 +155,7 @@ impl Deliveries {
         self.without_loss.get(&(profile.to_owned(), id.to_owned())).copied().unwrap_or_default()
     }
 
-    /// Notes that the ledger must hold everything that this run has sent and that was confirmed.
+    /// Marks all confirmed deliveries of this run: the ledger must contain them.
     pub fn mark_recorded(&mut self, run: u32) {
         let of_run =
             self.by_receiver.values_mut().flatten().filter(|delivery| delivery.run == run && delivery.is_confirmed);

@@ -1,4 +1,4 @@
-//! The oracle: compares what the channels were told, and what the ledger holds, with what must be.
+//! The oracle: checks what the channels have received and what the ledger contains.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,21 @@ use super::expected::{expected_all_clear, expected_level, possible_warnings};
 use super::news::{Deliveries, Delivery, News};
 use super::world::{DAY_MS, HOUR_MS, Receiver, World, profile_name};
 
-/// How long a record may outlive its subject. The ledger keeps it for 90 days; the rest is a margin.
+/// How long a record may exist after the end of its subject. The ledger keeps it for 90 days; the rest is a margin.
 const MAX_RECORD_LIFE_MS: i64 = 140 * DAY_MS;
-/// Longer than any simulated post is scheduled ahead: at most 45 days when it is created, and a little more when it is moved.
+/// An upper bound for how far ahead a post is scheduled: at most 45 days when it is created, and slightly more when it is
+/// moved.
 const MAX_POST_AHEAD_MS: i64 = 60 * DAY_MS;
 
-/// The world and everything that was said in it, after one invocation.
+/// The world and everything that the channels have received, after one invocation.
 pub struct Oracle<'a> {
     pub world: &'a World,
     pub deliveries: &'a Deliveries,
 }
 
 impl Oracle<'_> {
-    /// Checks that a run told each channel only what is true and new. `is_ledger_sound` says that no call of its ledger
-    /// failed: without the ledger, repeating is correct.
+    /// Checks that a run sent only what is true and new. `is_ledger_sound` is true if no call of its ledger failed. Without
+    /// a working ledger, the run is allowed to repeat alerts.
     pub fn check_messages(&self, run: u32, is_ledger_sound: bool) {
         for receiver in &self.world.receivers {
             let deliveries = self.deliveries.of(receiver.name);
@@ -39,7 +40,7 @@ impl Oracle<'_> {
         }
     }
 
-    /// Checks one delivery. `before` are the earlier ones of the same run, and `earlier` those of the runs before it.
+    /// Checks one delivery. `before` are the earlier deliveries of the same run, and `earlier` those of earlier runs.
     fn check_delivery(
         &self,
         receiver: &Receiver,
@@ -50,18 +51,18 @@ impl Oracle<'_> {
     ) {
         let name = receiver.name;
         let is_double = before.iter().any(|other| other.news == delivery.news);
-        assert!(!is_double, "one run told {name} the same thing twice: {delivery:?}");
+        assert!(!is_double, "one run sent {name} the same news twice: {delivery:?}");
         assert_eq!(
             Some(delivery.level),
             expected_level(self.world, receiver, &delivery.news),
-            "{name} was told something untrue, or at the wrong level: {delivery:?}"
+            "{name} received something untrue, or at the wrong level: {delivery:?}"
         );
         assert!(follows_a_warning(delivery, earlier), "{name} got an all-clear without a warning: {delivery:?}");
         let is_repeated = is_ledger_sound && is_repeated(delivery, earlier, self.deliveries);
         assert!(!is_repeated, "{name} was told again what the ledger must hold: {delivery:?}");
     }
 
-    /// Checks that a run told each channel that it served everything that is due, and that the channel confirmed it.
+    /// Checks that everything that is due was sent to each channel without an error, and that the channel confirmed it.
     pub fn check_completeness(&self, result: &RunResult, is_ledger_sound: bool) {
         for (receiver, channel) in self.world.receivers.iter().zip(&result.channels) {
             if !matches!(channel.outcome, Outcome::Delivered | Outcome::NothingDue) {
@@ -69,8 +70,8 @@ impl Oracle<'_> {
             }
             for warning in possible_warnings(self.world, receiver) {
                 let Some(level) = expected_level(self.world, receiver, &warning) else { continue };
-                let is_told = self.is_told(receiver, &warning, level);
-                assert!(is_told, "{} was never told at level {level}: {warning:?}", receiver.name);
+                let is_confirmed = self.is_confirmed(receiver, &warning, level);
+                assert!(is_confirmed, "{} has not confirmed at level {level}: {warning:?}", receiver.name);
             }
             if is_ledger_sound {
                 self.check_all_clears(receiver);
@@ -78,22 +79,22 @@ impl Oracle<'_> {
         }
     }
 
-    /// Whether a channel has confirmed a warning at this level or a more urgent one.
-    fn is_told(&self, receiver: &Receiver, warning: &News, level: u64) -> bool {
+    /// Returns whether a channel has confirmed a warning at this level or a more urgent one.
+    fn is_confirmed(&self, receiver: &Receiver, warning: &News, level: u64) -> bool {
         let mut confirmed = self.deliveries.of(receiver.name).iter().filter(|delivery| delivery.is_confirmed);
         match warning {
             News::Failing { .. } => {
-                confirmed.any(|told| told.news == *warning && self.world.now_ms - told.at_ms < DAY_MS)
+                confirmed.any(|delivery| delivery.news == *warning && self.world.now_ms - delivery.at_ms < DAY_MS)
             }
-            // Once its file is gone or expired, a post is the same news whatever the expiry of the file was.
+            // Once the file of a post has expired or is gone, its former expiry no longer makes a difference.
             News::Post { profile, id, .. } if level == 0 => {
-                confirmed.any(|told| told.news.is_about_post(profile, id) && told.level == 0)
+                confirmed.any(|delivery| delivery.news.is_about_post(profile, id) && delivery.level == 0)
             }
-            _ => confirmed.any(|told| told.news == *warning && told.level <= level),
+            _ => confirmed.any(|delivery| delivery.news == *warning && delivery.level <= level),
         }
     }
 
-    /// Checks that a channel got an all-clear after each recorded warning that does not hold any more.
+    /// Checks that a channel got an all-clear after each recorded warning that no longer holds.
     fn check_all_clears(&self, receiver: &Receiver) {
         let deliveries = self.deliveries.of(receiver.name);
         let mut last = BTreeMap::new();
@@ -128,11 +129,11 @@ fn follows_a_warning(delivery: &Delivery, earlier: &[Delivery]) -> bool {
 /// Whether a delivery repeats an earlier one that the ledger must hold.
 fn is_repeated(delivery: &Delivery, earlier: &[Delivery], deliveries: &Deliveries) -> bool {
     match &delivery.news {
-        // A profile that still fails is mentioned in every message: see `check_message_about_failures`.
+        // Every message mentions all failing profiles; see `check_message_about_failures`.
         News::Failing { .. } => false,
         News::File { .. } => is_recorded(delivery, earlier),
         News::Post { profile, id, .. } => {
-            // After an all-clear, the same risk is new again.
+            // After an all-clear, the same warning is news again.
             let resolved = News::Resolved { profile: profile.clone(), id: id.clone() };
             let since = after_last(earlier, |news| *news == resolved);
             if delivery.level == 0 {
@@ -143,7 +144,7 @@ fn is_repeated(delivery: &Delivery, earlier: &[Delivery], deliveries: &Deliverie
                 since.iter().any(|other| other.level != 0 && has_recorded(other, delivery))
             }
         }
-        // An all-clear is new again after a new warning.
+        // After a new warning, the same all-clear is news again.
         News::Recovered { profile, part } => {
             let failing = News::Failing { profile: profile.clone(), part: *part };
             is_recorded(delivery, after_last(earlier, |news| *news == failing))
@@ -154,7 +155,7 @@ fn is_repeated(delivery: &Delivery, earlier: &[Delivery], deliveries: &Deliverie
     }
 }
 
-/// Whether the ledger must hold the same news at this level or a more urgent one.
+/// Returns whether the ledger must contain the same news at this level or a more urgent one.
 fn is_recorded(delivery: &Delivery, earlier: &[Delivery]) -> bool {
     earlier.iter().any(|other| has_recorded(other, delivery))
 }
@@ -168,13 +169,13 @@ fn is_known_loss(delivery: &Delivery, profile: &str, id: &str) -> bool {
     delivery.news.is_about_post(profile, id) && delivery.level == 0 && delivery.is_recorded
 }
 
-/// The deliveries after the last one with such news; all of them when there is none.
+/// Returns the deliveries after the last one with such news, or all of them if there is none.
 fn after_last(deliveries: &[Delivery], is_such: impl Fn(&News) -> bool) -> &[Delivery] {
     let start = deliveries.iter().rposition(|delivery| is_such(&delivery.news)).map_or(0, |index| index + 1);
     &deliveries[start..]
 }
 
-/// Checks that messages that state nothing but failing profiles come at most once a day.
+/// Checks that messages about nothing but failing profiles are sent at most once a day.
 fn check_message_about_failures(receiver: &Receiver, earlier: &[Delivery], of_run: &[&Delivery]) {
     if !of_run.iter().all(|delivery| matches!(delivery.news, News::Failing { .. })) {
         return;
@@ -183,7 +184,11 @@ fn check_message_about_failures(receiver: &Receiver, earlier: &[Delivery], of_ru
         let last = earlier.iter().rev().find(|other| other.news == delivery.news && other.is_recorded);
         last.is_none_or(|last| 23 * HOUR_MS <= delivery.at_ms - last.at_ms || has_recovered_since(last, earlier))
     };
-    assert!(of_run.iter().any(is_due), "{} is told of failing profiles too often: {of_run:?}", receiver.name);
+    assert!(
+        of_run.iter().any(is_due),
+        "{} receives messages about failing profiles too often: {of_run:?}",
+        receiver.name
+    );
 }
 
 fn has_recovered_since(failing: &Delivery, deliveries: &[Delivery]) -> bool {
@@ -192,7 +197,7 @@ fn has_recovered_since(failing: &Delivery, deliveries: &[Delivery]) -> bool {
     deliveries.iter().any(|other| other.news == recovered && failing.run <= other.run)
 }
 
-/// Until when the ledger may hold a record of each thing that has ever existed.
+/// When the ledger must have deleted the record of each subject that has ever existed.
 #[derive(Debug, Default)]
 pub struct RecordLifetimes(BTreeMap<News, i64>);
 
@@ -223,8 +228,7 @@ impl RecordLifetimes {
         }
     }
 
-    /// Checks that the ledger holds no record longer than that. A record whose time is over counts as deleted: DynamoDB
-    /// may take days to delete it.
+    /// Checks that the ledger contains no records that should have been deleted.
     pub fn check(&self, world: &World, memory: &Memory) {
         let is_alive = |until_ms: &i64| world.now_ms < *until_ms;
         let is_held = |warning: &News| key_of(warning).is_some_and(|key| memory.contains(&key));
@@ -232,7 +236,7 @@ impl RecordLifetimes {
         if memory.len() != held {
             let dead = self.0.iter().filter(|(warning, until_ms)| !is_alive(until_ms) && is_held(warning));
             panic!(
-                "the ledger has {} records more than it should; some are of {:?}",
+                "the ledger has {} records too many; some are about {:?}",
                 memory.len() - held,
                 dead.collect::<Vec<_>>()
             );
@@ -240,7 +244,7 @@ impl RecordLifetimes {
     }
 }
 
-/// The key of the record of a warning.
+/// Returns the key of the record of a warning.
 fn key_of(warning: &News) -> Option<Key> {
     let name = |profile: &String| ProfileName::new(profile);
     match warning {

@@ -1,4 +1,4 @@
-//! Ayrshare and the channels, as one simulated run meets them.
+//! Ayrshare and the channels of one simulated run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -55,7 +55,7 @@ impl RunServices for Services<'_> {
     async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), String> {
         self.steps.take_before_effect().await;
         let is_confirmed = self.receive(channel, message)?;
-        // The message has arrived. The run may still crash before it learns of that.
+        // The message has arrived, but the run may still crash before it gets the confirmation.
         self.steps.take().await;
         if is_confirmed { Ok(()) } else { Err("no answer within 10 s".to_owned()) }
     }
@@ -66,7 +66,7 @@ impl RunServices for Services<'_> {
 }
 
 impl Services<'_> {
-    /// Takes a message for a channel. Returns whether the confirmation reaches the run.
+    /// Receives a message for a channel. Returns whether the confirmation reaches the run.
     fn receive(&self, channel: &Channel, message: &Outgoing<'_>) -> Result<bool, String> {
         let world = self.world();
         let receiver = world.receivers.iter().find(|receiver| receiver.name == channel.name);
@@ -89,7 +89,7 @@ impl Services<'_> {
     }
 }
 
-/// What Ayrshare answers about the posts of one profile.
+/// Returns Ayrshare's answer about the posts of a profile.
 fn posts(account: &Account) -> Result<ScheduledPosts, Failure> {
     if account.posts_fail {
         return Err(failure());

@@ -1,4 +1,4 @@
-//! The steps of one simulated run, at which it may crash, fail, freeze or be overtaken by another run.
+//! The steps of one simulated run. At each of them it may crash, fail, freeze, or let another run continue first.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,11 +16,11 @@ pub struct Faults {
     pub crash_at: Option<u32>,
     /// The step at which the process freezes.
     pub freeze_at: Option<u32>,
-    /// How many of a hundred calls of the ledger fail.
+    /// The percentage of ledger calls that fail.
     pub ledger_percent: u8,
 }
 
-/// The steps of one run. A step is taken before and after each effect outside of the process.
+/// The steps of one run. There is one before and one after each effect outside of the process.
 #[derive(Debug)]
 pub struct Steps {
     faults: Faults,
@@ -35,7 +35,7 @@ struct State {
     taken: u32,
     has_ledger_failed: bool,
     is_frozen: bool,
-    /// Wakes the process once it is thawed.
+    /// Wakes the process when it thaws.
     waker: Option<Waker>,
 }
 
@@ -45,12 +45,12 @@ impl Steps {
         Self { faults, crashed: Notify::new(), frozen: Notify::new(), state: Mutex::new(state) }
     }
 
-    /// Takes a step. An overlapping run may go first. If this is the step at which the run crashes, this never returns.
+    /// Takes a step. An overlapping run may continue first. If the run crashes at this step, this never returns.
     pub async fn take(&self) {
         if Some(self.count()) == self.faults.freeze_at {
             self.state().is_frozen = true;
             self.frozen.notify_one();
-            // Nothing else of the process runs either.
+            // The rest of the process must freeze too.
             tokio::task::yield_now().await;
         }
         self.crash_if_due().await;
@@ -60,14 +60,14 @@ impl Steps {
         }
     }
 
-    /// Takes the step between the check of the lease and what others see: a message or a record. The process does not freeze
-    /// here, and nothing else goes first: nothing could find out that time has passed.
+    /// Takes the step between the check of the lease and an effect: a message or a record. The process does not freeze here
+    /// and no other run continues first, because no implementation could detect that its lease is lost after the check.
     pub async fn take_before_effect(&self) {
         self.count();
         self.crash_if_due().await;
     }
 
-    /// Counts a step, and returns its number.
+    /// Counts a step and returns its number.
     fn count(&self) -> u32 {
         let mut state = self.state();
         state.taken += 1;
@@ -85,17 +85,17 @@ impl Steps {
     ///
     /// # Errors
     ///
-    /// Fails at random, as a ledger may.
+    /// Fails at random.
     pub async fn before_ledger_call(&self) -> Result<(), LedgerError> {
         self.take().await;
         self.fail_at_random()
     }
 
-    /// Takes the step before a write into the ledger.
+    /// Takes the step before a write to the ledger.
     ///
     /// # Errors
     ///
-    /// Fails at random, as a ledger may.
+    /// Fails at random.
     pub async fn before_ledger_write(&self) -> Result<(), LedgerError> {
         self.take_before_effect().await;
         self.fail_at_random()
@@ -119,7 +119,7 @@ impl Steps {
         self.crashed.notified().await;
     }
 
-    /// Runs a process, nothing of which goes on while it is frozen: no timer, and no request.
+    /// Runs a process. While it is frozen, none of its tasks and timers make progress.
     pub async fn unless_frozen<T>(&self, process: impl Future<Output = T>) -> T {
         let mut process = pin!(process);
         poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! A ledger that fails at random, around one that works.
+//! Wraps a ledger so that it fails at random.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use tokio::sync::Mutex;
 
 use super::steps::Steps;
 
-/// The ledger as one run sees it: any call may fail, and the run may crash before and after it.
+/// The ledger of one run. Any call may fail, and the run may crash before and after it.
 pub struct UnreliableLedger<'a, L> {
     pub ledger: &'a L,
     pub steps: Arc<Steps>,
-    /// How many changes are written between two steps. A fault or a crash in between leaves a part of them written.
+    /// How many changes are written between two steps. After a failure or crash, only some of the batches are written.
     pub batch: usize,
-    /// Lets one run at a time change the lease. DynamoDB checks a condition and writes in one step. moto does not, so two
-    /// requests at the same moment could both get the lease.
+    /// Held while a run changes the lease. Unlike DynamoDB, moto does not check a condition and write atomically, so two
+    /// concurrent requests could both get the lease.
     pub lease_request: &'a Mutex<()>,
 }
 

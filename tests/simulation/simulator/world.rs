@@ -1,6 +1,6 @@
-//! The simulated world: the accounts at Ayrshare, the channels, and how both change at random from run to run.
+//! The simulated world: the Ayrshare accounts, the channels, and their random changes between runs.
 //!
-//! Everything here is decided by the seed alone, so a seed always gives the same world.
+//! The world depends only on its seed.
 
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -9,10 +9,10 @@ use media_expiry_alerts::model::Part;
 pub const HOUR_MS: i64 = 3_600_000;
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// When every world begins: 2026-11-23, 06:00 UTC.
+/// The start of every simulation: 2026-11-23, 06:00 UTC.
 const START_MS: i64 = 1_795_413_600_000;
 
-/// The accounts and the channels at one moment.
+/// The state of the accounts and channels at one time.
 #[derive(Clone)]
 pub struct World {
     pub rng: Rng,
@@ -22,10 +22,10 @@ pub struct World {
     /// The only account of which the current run reads the profile; `None` when it reads all profiles.
     pub narrowed_to: Option<usize>,
     /// Until when no call of the ledger succeeds.
-    ledger_is_away_until_ms: i64,
+    ledger_fails_until_ms: i64,
     last_id: u32,
-    /// Whether a hundred files are uploaded at once now and then: more than one message can hold.
-    has_floods: bool,
+    /// Whether sometimes a hundred files are uploaded together, which is more than one message can contain.
+    has_bulk_uploads: bool,
 }
 
 /// The Ayrshare account behind one profile.
@@ -33,9 +33,9 @@ pub struct World {
 pub struct Account {
     pub files: Vec<File>,
     pub posts: Vec<Post>,
-    /// Whether the list of files cannot be read at the moment.
+    /// Whether the list of files currently cannot be read.
     pub media_fail: bool,
-    /// Whether the list of scheduled posts cannot be read at the moment.
+    /// Whether the list of scheduled posts currently cannot be read.
     pub posts_fail: bool,
 }
 
@@ -68,11 +68,11 @@ pub struct Receiver {
     pub name: &'static str,
     kind: &'static str,
     pub thresholds_d: Vec<i64>,
-    /// The indices of the accounts that this channel is told about.
+    /// The indices of the accounts that this channel receives alerts about.
     pub accounts: Vec<usize>,
     /// Whether the service rejects every message.
     pub is_down: bool,
-    /// How many of a hundred messages arrive without the run getting the confirmation.
+    /// The percentage of messages that arrive without a confirmation reaching the run.
     pub lost_confirmations_percent: u8,
 }
 
@@ -88,9 +88,9 @@ impl World {
             accounts: vec![Account::default(); accounts],
             receivers,
             narrowed_to: None,
-            ledger_is_away_until_ms: 0,
+            ledger_fails_until_ms: 0,
             last_id: 0,
-            has_floods: seed % 16 == 1,
+            has_bulk_uploads: seed % 16 == 1,
         };
         for index in 0..8 {
             world.upload(index * 5 * DAY_MS);
@@ -107,11 +107,11 @@ impl World {
         chance(&mut self.rng, percent)
     }
 
-    pub fn is_ledger_away(&self) -> bool {
-        self.now_ms < self.ledger_is_away_until_ms
+    pub fn is_ledger_failing(&self) -> bool {
+        self.now_ms < self.ledger_fails_until_ms
     }
 
-    /// This world at another moment, before anything in it has changed.
+    /// Returns the same world at another time.
     pub fn at(&self, now_ms: i64) -> Self {
         Self { now_ms, ..self.clone() }
     }
@@ -150,10 +150,10 @@ impl World {
         }
         self.upload_new_files();
         if self.chance(2) {
-            self.ledger_is_away_until_ms = self.now_ms + self.rng.i64(0..5 * DAY_MS);
+            self.ledger_fails_until_ms = self.now_ms + self.rng.i64(0..5 * DAY_MS);
         }
         for receiver in &mut self.receivers {
-            receiver.advance(&mut self.rng, self.has_floods);
+            receiver.advance(&mut self.rng, self.has_bulk_uploads);
         }
     }
 
@@ -162,8 +162,8 @@ impl World {
             let lifetime_ms = self.rng.i64(0..40 * DAY_MS);
             self.upload(lifetime_ms);
         }
-        if self.has_floods && self.chance(3) {
-            // The files of a flood expire together, so they also enter each threshold together.
+        if self.has_bulk_uploads && self.chance(3) {
+            // The files expire together, so they also enter each threshold together.
             let lifetime_ms = self.rng.i64(0..20 * DAY_MS);
             for _ in 0..100 {
                 self.upload(lifetime_ms);
@@ -239,7 +239,7 @@ impl Account {
     fn advance(&mut self, rng: &mut Rng, now_ms: i64) {
         self.posts.retain(|post| now_ms < post.due_ms && !chance(rng, 1));
         self.files.retain(|file| {
-            // Ayrshare does not document whether an expired file stays in the list. Here some stay for months.
+            // Ayrshare does not document whether expired files stay in the list. Here some stay for months.
             let is_expired = file.expires_ms.is_some_and(|expires_ms| expires_ms < now_ms);
             !chance(rng, if is_expired { 2 } else { 1 })
         });
@@ -272,13 +272,13 @@ impl Receiver {
         Self { name, kind, thresholds_d, accounts: chosen, is_down: false, lost_confirmations_percent: 0 }
     }
 
-    /// The service may go down or come up again, and somebody may change the thresholds.
-    fn advance(&mut self, rng: &mut Rng, has_floods: bool) {
+    /// The service may go down or recover, and the thresholds may change.
+    fn advance(&mut self, rng: &mut Rng, has_bulk_uploads: bool) {
         let (goes_down, comes_up, changes) = (chance(rng, 4), chance(rng, 50), chance(rng, 2));
         let thresholds_d = random_thresholds(rng);
         self.is_down = if self.is_down { !comes_up } else { goes_down };
-        // A flood needs several messages: that is where a lost confirmation matters most.
-        self.lost_confirmations_percent = if has_floods { 25 } else { 4 };
+        // Bulk uploads need several messages, where a lost confirmation matters most.
+        self.lost_confirmations_percent = if has_bulk_uploads { 25 } else { 4 };
         if changes {
             self.thresholds_d = thresholds_d;
         }
@@ -306,7 +306,7 @@ pub fn profile_name(index: usize) -> String {
     format!("Profile {index}")
 }
 
-/// Where a file is served.
+/// Returns the URL of a file.
 pub fn file_url(id: &str) -> String {
     format!("https://images.ayrshare.com/a/{id}.png")
 }

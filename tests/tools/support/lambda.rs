@@ -78,15 +78,15 @@ impl Lambda {
             .await
             .unwrap_or_else(|_| panic!("{} has no answer after {MAX_TO_ANSWER:?}:\n{}", event.display(), self.log()))
             .expect("cargo lambda invoke to start");
-        let (said, complained) = (text(&output.stdout), text(&output.stderr));
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         if output.status.success() {
-            let json = serde_json::from_str(&said);
-            return Ok(json.unwrap_or_else(|error| panic!("{} is no JSON ({error}): {said}", event.display())));
+            let json = serde_json::from_str(&stdout);
+            return Ok(json.unwrap_or_else(|error| panic!("{} is not JSON ({error}): {stdout}", event.display())));
         }
         // It prints `Error: TYPE`, followed by the wrapped message.
-        let report = complained.split_once("Error: ").and_then(|(_, report)| report.split_once('\n'));
+        let report = stderr.split_once("Error: ").and_then(|(_, report)| report.split_once('\n'));
         let Some((error_type, message)) = report else {
-            panic!("{} failed with no error of the function: {complained}\n{}", event.display(), self.log());
+            panic!("{} failed without an error of the function: {stderr}\n{}", event.display(), self.log());
         };
         let message = message.split_whitespace().filter(|word| !matches!(*word, "×" | "│")).collect::<Vec<_>>();
         Err(FunctionError { error_type: error_type.to_owned(), message: message.join(" ") })

@@ -96,7 +96,7 @@ pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command.env("PATH", path());
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| is_of_the_function(name) || binary::is_of_the_test(name)) {
+        if name.to_str().is_some_and(|name| is_of_the_function(name) || binary::is_set_for_tests(name)) {
             command.env_remove(&name);
         }
     }
