@@ -154,11 +154,11 @@ fn restored_post(entry: &Entry, survey: &Survey, memory: &Memory, lost: &LostPos
     }
     let records = lost.get(&(stored_profile(&post.profile), identity));
     let current = key(entry);
-    let change = |key: &Key| match memory.get(key).filter(|_| *key == current) {
-        Some(record) => Change::Put(key.clone(), Record { level: entry.level, ..record }),
-        None => Change::Delete(key.clone()),
+    let change = |key: &Key| {
+        let level = if *key == current { entry.level } else { Level::SEEN };
+        Some(Change::Put(key.clone(), Record { level, ..memory.get(key)? }))
     };
-    records.into_iter().flatten().map(change).collect()
+    records.into_iter().flatten().filter_map(change).collect()
 }
 
 fn key(entry: &Entry) -> Key {
@@ -457,7 +457,7 @@ mod tests {
         found.seen_posts = no_longer_at_risk(Some(true)).seen_posts;
         assert_snapshot!(announce(&announced, &found), @"
         announced before: 1
-        silent: delete post#Acme#post-1#-
+        silent: put post#Acme#post-1#- seen, keep 92 days
         silent: put post#Acme#post-1#1795593600000 3d, keep 92 days
         ");
     }

@@ -190,7 +190,7 @@ impl DynamoDbLedger {
         for written in written {
             rejected.add(written?);
         }
-        rejected.into_result(&self.table)
+        rejected.into_result()
     }
 
     /// Writes one batch. DynamoDB rejects a whole batch because of one bad record, so the records of a rejected batch are
@@ -252,8 +252,7 @@ impl DynamoDbLedger {
         let found: Counted = self.call("Query", &query, deadline).await?;
         let delete = json!({"TableName": self.table, "Key": key()});
         self.call::<IgnoredAny>("DeleteItem", &delete, deadline).await?;
-        let place = || format!("the ledger table {}", self.table);
-        if found.count == 1 { Ok(()) } else { Err(LedgerError::NotKept { place: place() }) }
+        if found.count == 1 { Ok(()) } else { Err(LedgerError::NotKept) }
     }
 
     /// Makes a call with a condition, and returns whether the condition was met.
@@ -287,28 +286,27 @@ impl DynamoDbLedger {
     }
 
     fn error(&self, operation: &str, error: &AwsError, deadline: Deadline) -> LedgerError {
-        let table = self.table.clone();
         let message = self.redactor.redact(&error.message);
         match error.code.as_deref() {
             None if deadline.remaining().is_zero() => LedgerError::OutOfTime,
-            None => LedgerError::Unreachable { table, message },
-            Some("ResourceNotFoundException") => LedgerError::NoTable { table },
-            Some("ValidationException") if names_other_keys(&message) => LedgerError::WrongKeys { table },
+            None => LedgerError::Unreachable { message },
+            Some("ResourceNotFoundException") => LedgerError::NoTable,
+            Some("ValidationException") if names_other_keys(&message) => LedgerError::WrongKeys,
             Some("AccessDeniedException") if message.contains("kms:") => {
-                LedgerError::Denied { table, action: "kms:Decrypt".to_owned() }
+                LedgerError::Denied { action: "kms:Decrypt".to_owned() }
             }
-            Some("AccessDeniedException") => LedgerError::Denied { table, action: format!("dynamodb:{operation}") },
+            Some("AccessDeniedException") => LedgerError::Denied { action: format!("dynamodb:{operation}") },
             Some(
                 code @ ("UnrecognizedClientException"
                 | "InvalidSignatureException"
                 | "IncompleteSignatureException"
                 | "MissingAuthenticationTokenException"
                 | "ExpiredTokenException"),
-            ) => LedgerError::Credentials { table, code: code.to_owned() },
+            ) => LedgerError::Credentials { code: code.to_owned() },
             Some("ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded") => {
-                LedgerError::Throttled { table }
+                LedgerError::Throttled
             }
-            Some(code) => LedgerError::Answered { table, code: self.redactor.redact(code), message },
+            Some(code) => LedgerError::Answered { code: self.redactor.redact(code), message },
         }
     }
 }
@@ -364,9 +362,9 @@ impl Rejected {
         self.records += other.records;
     }
 
-    fn into_result(self, table: &str) -> Result<(), LedgerError> {
+    fn into_result(self) -> Result<(), LedgerError> {
         let Self { records, message } = self;
-        if records == 0 { Ok(()) } else { Err(LedgerError::Rejected { table: table.to_owned(), records, message }) }
+        if records == 0 { Ok(()) } else { Err(LedgerError::Rejected { records, message }) }
     }
 }
 
@@ -713,7 +711,7 @@ mod tests {
         let changes: Vec<_> = (0..60).map(|n| put(&if n == 30 { "bad".to_owned() } else { format!("{n}") })).collect();
         let rejected = ledger.write("team", changes.clone().into_iter(), soon()).await.expect_err("a rejected record");
         let message = "Item size has exceeded the maximum allowed size".to_owned();
-        assert_eq!(rejected, LedgerError::Rejected { table: "table".to_owned(), records: 1, message });
+        assert_eq!(rejected, LedgerError::Rejected { records: 1, message });
         assert_eq!(written.lock().expect("a table").len(), 59);
     }
 
@@ -722,7 +720,7 @@ mod tests {
         let message = "The provided key element does not match the schema";
         let (ledger, calls) = ledger(move |_, _| error("ValidationException", message)).await;
         let written = ledger.write("team", [put("a"), put("b")].into_iter(), soon()).await;
-        assert_eq!(written, Err(LedgerError::WrongKeys { table: "table".to_owned() }));
+        assert_eq!(written, Err(LedgerError::WrongKeys));
         assert_eq!(calls.lock().expect("calls").len(), 1);
     }
 
@@ -747,7 +745,7 @@ mod tests {
             ledger(|_, input| (200, json!({"UnprocessedItems": input["RequestItems"].clone()}))).await;
         let began = std::time::Instant::now();
         let written = ledger.write("team", [put("a")].into_iter(), Deadline::after(Duration::from_millis(900))).await;
-        assert_eq!(written, Err(LedgerError::Throttled { table: "table".to_owned() }));
+        assert_eq!(written, Err(LedgerError::Throttled));
         assert!(began.elapsed() < Duration::from_millis(900), "it slept after its last attempt");
         assert!(1 < calls.lock().expect("calls").len());
     }
@@ -762,7 +760,7 @@ mod tests {
             assert!(text.contains(expected), "{text}");
             assert_eq!(text.contains("other keys"), expected.contains("other keys"), "{text}");
         };
-        check("ResourceNotFoundException", "Requested resource not found", "there is no ledger table table");
+        check("ResourceNotFoundException", "Requested resource not found", "the ledger table does not exist in this region");
         check("AccessDeniedException", "User: arn:aws:sts::1:assumed-role/x", "does not allow dynamodb:PutItem");
         check("AccessDeniedException", "not authorized to perform: kms:Decrypt", "does not allow kms:Decrypt");
         for code in ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException"] {
@@ -818,14 +816,10 @@ mod tests {
             })
             .await;
             let action = format!("dynamodb:{denied}");
-            assert_eq!(
-                ledger.check(now(), soon()).await,
-                Err(LedgerError::Denied { table: "table".to_owned(), action })
-            );
+            assert_eq!(ledger.check(now(), soon()).await, Err(LedgerError::Denied { action }));
         }
         let (forgetful, _) = ledger(|_, _| (200, json!({"Count": 0}))).await;
-        let place = "the ledger table table".to_owned();
-        assert_eq!(forgetful.check(now(), soon()).await, Err(LedgerError::NotKept { place }));
+        assert_eq!(forgetful.check(now(), soon()).await, Err(LedgerError::NotKept));
     }
 
     #[test]

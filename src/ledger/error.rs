@@ -11,88 +11,59 @@ pub enum LedgerError {
     #[error("there was no time left for the ledger; increase the timeout or memory of the function")]
     OutOfTime,
     /// There was no response, or one that could not be read.
-    #[error("the ledger table {table} cannot be reached: {message}; check the network, the region and the endpoint")]
+    #[error("the ledger table cannot be reached: {message}; check the network, the region and the endpoint")]
     Unreachable {
-        /// The table.
-        table: String,
         /// The error of the connection.
         message: String,
     },
     /// The credentials are valid but do not allow the action.
-    #[error("the function's role does not allow {action} on the ledger table {table}")]
+    #[error("the function's role does not allow {action} on the ledger table")]
     Denied {
-        /// The table.
-        table: String,
         /// The action's name in IAM policies.
         action: String,
     },
     /// The credentials are not valid. The message of AWS is left out, because it may quote them.
-    #[error("AWS does not accept the credentials for the ledger table {table} ({code}); renew them")]
+    #[error("AWS does not accept the credentials for the ledger table ({code}); renew them")]
     Credentials {
-        /// The table.
-        table: String,
         /// The error code of AWS.
         code: String,
     },
     /// The table does not exist.
-    #[error("there is no ledger table {table} in this region; create it, or correct `ledger.table`")]
-    NoTable {
-        /// The table.
-        table: String,
-    },
+    #[error("the ledger table does not exist in this region; create it, or correct `ledger.table`")]
+    NoTable,
     /// The table has a different primary key.
-    #[error(
-        "the ledger table {table} has other keys; it needs the partition key `pk` and the sort key `sk`, both strings"
-    )]
-    WrongKeys {
-        /// The table.
-        table: String,
-    },
+    #[error("the ledger table has other keys; it needs the partition key `pk` and the sort key `sk`, both strings")]
+    WrongKeys,
     /// The table's capacity is exceeded.
-    #[error("the ledger table {table} is throttled; give it more capacity, or on-demand capacity")]
-    Throttled {
-        /// The table.
-        table: String,
-    },
+    #[error("the ledger table is throttled; give it more capacity, or on-demand capacity")]
+    Throttled,
     /// The table rejected some records because of their content. The others were written.
-    #[error("the ledger table {table} rejected {records} of the records, which will be announced again: {message}")]
+    #[error("the ledger table rejected {records} of the records, which will be announced again: {message}")]
     Rejected {
-        /// The table.
-        table: String,
         /// How many were rejected.
         records: usize,
         /// The error message for the first of them.
         message: String,
     },
     /// Any other error response.
-    #[error("the ledger table {table} answered {code}: {message}")]
+    #[error("the ledger table answered {code}: {message}")]
     Answered {
-        /// The table.
-        table: String,
         /// The error code of the response.
         code: String,
         /// The message of the response.
         message: String,
     },
     /// A record that was written cannot be read afterwards.
-    #[error("{place} does not return the record that was written to it")]
-    NotKept {
-        /// The table or file.
-        place: String,
-    },
+    #[error("the ledger does not return the record that was written to it")]
+    NotKept,
     /// The file at the path is not a ledger. It was not changed.
-    #[error("{path} is not a ledger: {reason}; it was left as it is; correct `ledger.path`", path = path.display())]
+    #[error("the file at `ledger.path` is not a ledger: {reason}; it was left as it is; correct `ledger.path`")]
     NotALedger {
-        /// The path.
-        path: PathBuf,
         /// Why it is not a ledger.
         reason: String,
     },
     /// The file is a damaged ledger. The next alert run renames it.
-    #[error(
-        "the ledger {path} cannot be read: {reason}; the next alert run renames it and starts a new one",
-        path = path.display()
-    )]
+    #[error("the ledger file cannot be read: {reason}; the next alert run renames it and starts a new one")]
     Corrupt {
         /// The path.
         path: PathBuf,
@@ -100,10 +71,8 @@ pub enum LedgerError {
         reason: String,
     },
     /// An operation on the file failed.
-    #[error("the ledger file {path} cannot {attempt}: {message}", path = path.display())]
+    #[error("the ledger file cannot {attempt}: {message}")]
     Io {
-        /// The path.
-        path: PathBuf,
         /// What was attempted: `be opened`.
         attempt: &'static str,
         /// The error of the operating system.

@@ -52,7 +52,7 @@ impl FileLedger {
             Ok(()) => None,
             Err(LedgerError::Corrupt { path, reason }) => {
                 let aside = beside(&path, &format!("corrupt-{}", now.as_millisecond()));
-                fs::rename(&path, &aside).map_err(|error| failed(&path, "be renamed", &error))?;
+                fs::rename(&path, &aside).map_err(|error| failed("be renamed", &error))?;
                 Some(format!(
                     "the ledger could not be read ({reason}); it was renamed to {} and a new one was started",
                     aside.display()
@@ -68,11 +68,11 @@ impl FileLedger {
     pub(super) fn renew(&self, lease: &Lease) -> Result<bool, LedgerError> {
         let path = beside(&self.path, "lock");
         let Some(lock) = &lease.lock else { return Ok(false) };
-        let held = lock.metadata().map_err(|error| failed(&path, "be read", &error))?;
+        let held = lock.metadata().map_err(|error| failed("be read", &error))?;
         match fs::metadata(&path) {
             Ok(found) => Ok(is_same_file(&held, &found)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(failed(&path, "be read", &error)),
+            Err(error) => Err(failed("be read", &error)),
         }
     }
 
@@ -97,7 +97,7 @@ impl FileLedger {
     ) -> Result<(), LedgerError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = regular(&self.path)?.unwrap_or_else(|| self.path.clone());
-        let cannot = |error: io::Error| failed(&path, "be written", &error);
+        let cannot = |error: io::Error| failed("be written", &error);
         let changes: BTreeMap<_, _> = changes
             .map(|change| match change {
                 Change::Put(key, record) => (key.to_string(), Some(record)),
@@ -143,7 +143,7 @@ impl FileLedger {
         self.write(CHECK, [Change::Put(key.clone(), Record::new(Level::SEEN, now, None))].into_iter(), now)?;
         let is_kept = self.read(CHECK, now)?.contains(&key);
         self.write(CHECK, [Change::Delete(key)].into_iter(), now)?;
-        if is_kept { Ok(()) } else { Err(LedgerError::NotKept { place: self.path.display().to_string() }) }
+        if is_kept { Ok(()) } else { Err(LedgerError::NotKept) }
     }
 
     /// Takes the lock of the lease. Returns `None` while another process holds it.
@@ -151,28 +151,28 @@ impl FileLedger {
         let path = beside(&self.path, "lock");
         regular(&path)?;
         let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| failed(&path, "be opened", &error))?;
+        let file = file.map_err(|error| failed("be opened", &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(&path, "be locked", &error)),
+            Err(TryLockError::Error(error)) => Err(failed("be locked", &error)),
         }
     }
 
     /// Opens the ledger. Returns `None` if it does not exist yet.
     fn open(&self) -> Result<Option<Opened>, LedgerError> {
         let Some(path) = regular(&self.path)? else { return Ok(None) };
-        let cannot = |error: io::Error| failed(&path, "be read", &error);
+        let cannot = |error: io::Error| failed("be read", &error);
         let file = File::open(&path).map_err(cannot)?;
         let bytes = file.metadata().map_err(cannot)?.len();
         if MAX_FILE_BYTES < bytes {
             let reason = format!("it has {bytes} bytes, but a ledger has at most {MAX_FILE_BYTES}");
-            return Err(LedgerError::NotALedger { path, reason });
+            return Err(LedgerError::NotALedger { reason });
         }
         let mut reader = BufReader::new(file.take(MAX_FILE_BYTES));
         match version(reader.fill_buf().map_err(cannot)?) {
             Some(version) => Ok(Some(Opened { path, version, reader })),
-            None => Err(LedgerError::NotALedger { path, reason: "it has other content".to_owned() }),
+            None => Err(LedgerError::NotALedger { reason: "it has other content".to_owned() }),
         }
     }
 
@@ -186,7 +186,7 @@ impl FileLedger {
         let read = Entries { scope: Scope::Document, take: &mut take }.deserialize(&mut json).and_then(|()| json.end());
         read.map_err(|error| {
             if error.is_io() {
-                return failed(&path, "be read", &error.into());
+                return failed("be read", &error.into());
             }
             let ends = if error.is_eof() { "it ends too early, at " } else { "" };
             let reason = format!("{ends}line {}, column {}", error.line(), error.column());
@@ -303,8 +303,8 @@ impl<W: Write> NewDocument<W> {
 
 /// Resolves a path that must lead to a regular file. Returns `None` if nothing exists there.
 fn regular(path: &Path) -> Result<Option<PathBuf>, LedgerError> {
-    let cannot = |error: io::Error| failed(path, "be read", &error);
-    let no_ledger = |reason: &str| LedgerError::NotALedger { path: path.to_owned(), reason: reason.to_owned() };
+    let cannot = |error: io::Error| failed("be read", &error);
+    let no_ledger = |reason: &str| LedgerError::NotALedger { reason: reason.to_owned() };
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -349,8 +349,8 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn failed(path: &Path, attempt: &'static str, error: &io::Error) -> LedgerError {
-    LedgerError::Io { path: path.to_owned(), attempt, message: error.to_string() }
+fn failed(attempt: &'static str, error: &io::Error) -> LedgerError {
+    LedgerError::Io { attempt, message: error.to_string() }
 }
 
 #[cfg(test)]
@@ -610,7 +610,7 @@ mod tests {
     #[test]
     fn a_missing_folder_is_reported() {
         let ledger = FileLedger::new("/no/such/folder/ledger.json".into());
-        assert!(ledger.check(now()).expect_err("an error").to_string().contains("/no/such/folder"));
+        assert!(ledger.check(now()).expect_err("an error").to_string().contains("cannot be opened"));
         assert!(ledger.lease("one", now()).expect_err("an error").to_string().contains("cannot be opened"));
     }
 }

@@ -194,7 +194,7 @@ async fn with_a_denied_ledger_table_alerts_are_sent_and_the_run_is_partial() {
     world.variables.insert("AWS_ENDPOINT_URL".to_owned(), server_that_answers(400, denied).await);
     check_that_run_is_partial_and_announces(
         world.start().await,
-        "the function's role does not allow dynamodb:PutItem on the ledger table alerts-ledger",
+        "the function's role does not allow dynamodb:PutItem on the ledger table",
     )
     .await;
 }

@@ -72,8 +72,8 @@ async fn with_an_unusable_ledger_alerts_are_sent_and_a_check_fails() {
     moto.subscribe(&topic, &queue, "").await;
     let stand_ins = StandIns::start().await;
     for (table, reason) in [
-        ("not-there", "there is no ledger table not-there in this region"),
-        ("other-keys", "the ledger table other-keys has other keys; it needs the partition key `pk`"),
+        ("not-there", "the ledger table does not exist in this region"),
+        ("other-keys", "the ledger table has other keys; it needs the partition key `pk`"),
     ] {
         let lambda = function(&moto, &stand_ins, &topic, table).await;
         let result = lambda.invoke(&event("scheduled")).await.expect("an answer, because Lambda would retry an error");
