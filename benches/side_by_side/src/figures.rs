@@ -22,6 +22,8 @@ pub struct Figures {
     pub cold: Vec<Cold>,
     /// The scans.
     pub scans: Vec<Scan>,
+    /// The scans with scheduled posts, by the function only.
+    pub scans_with_posts: Vec<Scan>,
     /// The reason if nothing could be measured at the CPU share of a small function.
     pub no_share: Option<String>,
 }
@@ -141,6 +143,10 @@ impl Figures {
         let of = |profiles: usize, product: usize, figure: fn(&Life) -> f64| {
             small(profiles).map_or(f64::NAN, |scan| scan.of(product, figure).median())
         };
+        let with_posts = |profiles: usize, figure: fn(&Life) -> f64| {
+            let scan = self.scans_with_posts.iter().find(move |scan| scan.profiles == profiles);
+            scan.map_or(f64::NAN, |scan| scan.of(OURS, figure).median())
+        };
         let parts = |product: usize, figure: fn(&Life) -> f64| of(200, product, figure) / of(200, OURS, figure);
         let ideal = small(1_000).map_or(f64::NAN, |scan| ms(scan.ideal));
         #[expect(clippy::cast_precision_loss, reason = "an artifact is far below 2^52 bytes")]
@@ -188,6 +194,12 @@ impl Figures {
                 of(1_000, OURS, peak_mb) / of(1, OURS, peak_mb),
                 Bound::AtMostTimes(2.0),
             ),
+            goal(
+                "wall of 1,000 profiles with posts, of the ideal",
+                with_posts(1_000, run_wall) / ideal,
+                Bound::AtMostTimes(1.05),
+            ),
+            goal("peak memory at 10,000 profiles with posts", with_posts(10_000, peak_mb), Bound::BelowMb(64.0)),
             goal("peak memory at 1,000 profiles", of(1_000, OURS, peak_mb), Bound::BelowMb(20.0)),
             goal("zip with every feature in", zip_mb, Bound::AtMostMb(3.5)),
         ]

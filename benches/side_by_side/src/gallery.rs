@@ -40,6 +40,22 @@ impl Galleries {
     }
 }
 
+/// The number of scheduled posts of each profile, when posts are checked.
+pub const POSTS: usize = 20;
+
+/// The history of every profile: posts that use files of its gallery, which are still there when the posts are due.
+pub fn history(now: Timestamp) -> Bytes {
+    let post = |index: usize| {
+        format!(
+            r#"{{"id":"post-{index:04}","post":"Ten stamps, one coffee on us. Pick up the new card at any counter.","platforms":["instagram","facebook"],"mediaUrls":["{}"],"scheduleDate":"{}","status":"pending"}}"#,
+            url(index * 7),
+            at(now + SignedDuration::from_hours(2)),
+        )
+    };
+    let posts: Vec<_> = (0..POSTS).map(post).collect();
+    Bytes::from(format!(r#"{{"count":{POSTS},"history":[{}]}}"#, posts.join(",")))
+}
+
 /// The key of a profile.
 pub fn key_of(profile: usize) -> String {
     format!("PROFILE-{profile:04}")
@@ -74,16 +90,24 @@ fn body(items: usize, due: &[usize], now: Timestamp) -> Bytes {
         let hours = SignedDuration::from_hours(i64::try_from(hours).unwrap_or_default());
         let created = at(now - SignedDuration::from_hours(24));
         let expires = at(now + hours);
-        let uuid = format!("{:08x}-cffb-4a31-bd89-dee296d35648", 0x5553_0000 + index);
+        let (uuid, url) = (uuid(index), url(index));
         if index != 0 {
             body.push(',');
         }
         body += &format!(r#"{{"id":"{uuid}-jpeg","timeCreated":"{created}","size":"{}","#, 200_000 + index * 37);
-        body += &format!(r#""url":"https://images.ayrshare.com/8FXK2PQ/{uuid}.jpeg","fileName":"{name}.jpeg","#);
+        body += &format!(r#""url":"{url}","fileName":"{name}.jpeg","#);
         body += &format!(r#""description":"A picture of the autumn campaign","expiresAt":"{expires}"}}"#);
     }
     body.push(']');
     Bytes::from(body)
+}
+
+fn uuid(index: usize) -> String {
+    format!("{:08x}-cffb-4a31-bd89-dee296d35648", 0x5553_0000 + index)
+}
+
+fn url(index: usize) -> String {
+    format!("https://images.ayrshare.com/8FXK2PQ/{}.jpeg", uuid(index))
 }
 
 fn at(moment: Timestamp) -> String {

@@ -64,6 +64,9 @@ const SCANS: [(usize, usize, usize); 8] = [
     (1_000, MANY_ITEMS, 1),
 ];
 
+/// The profiles of the scans with scheduled posts, which only this function can do.
+const SCANS_WITH_POSTS: [(usize, usize); 3] = [(200, 3), (1_000, 3), (10_000, 1)];
+
 fn main() -> ExitCode {
     let is_quick = std::env::args().skip(1).any(|argument| argument == "--quick");
     match bench(is_quick) {
@@ -84,7 +87,11 @@ fn bench(is_quick: bool) -> Result<bool, Error> {
     let cold = bench.cold_starts(share.as_ref().ok())?;
     let scans =
         SCANS.iter().map(|&(profiles, items, times)| bench.scan(profiles, items, times)).collect::<Result<_, _>>()?;
-    let figures = Figures { products: bench.products, cold, scans, no_share: share.err() };
+    let scans_with_posts = SCANS_WITH_POSTS
+        .iter()
+        .map(|&(profiles, times)| bench.scan_with_posts(profiles, times))
+        .collect::<Result<_, _>>()?;
+    let figures = Figures { products: bench.products, cold, scans, scans_with_posts, no_share: share.err() };
     let goals = figures.goals();
     let text = table::render(&figures, &goals, &load, began.elapsed());
     fs::write("target/bench/table.md", &text)?;
@@ -120,9 +127,9 @@ impl Bench {
         for time in 0..self.times(COLD_STARTS) {
             eprintln!("cold starts, {} of {}", time + 1, self.times(COLD_STARTS));
             for (product, cold) in self.products.iter().zip(&mut cold) {
-                cold.unlimited.push(self.live(product, &galleries, Duration::ZERO, 2, None)?);
+                cold.unlimited.push(self.live(product, &galleries, Duration::ZERO, false, 2, None)?);
                 if share.is_some() {
-                    cold.limited.push(self.live(product, &galleries, Duration::ZERO, 2, share)?);
+                    cold.limited.push(self.live(product, &galleries, Duration::ZERO, false, 2, share)?);
                 }
             }
         }
@@ -136,12 +143,25 @@ impl Bench {
             eprintln!("scan of {profiles} profiles of {items} items, {} of {}", time + 1, self.times(times));
             for (product, lives) in self.products.iter().zip(&mut lives) {
                 if product.does_the_job {
-                    lives.push(self.live(product, &galleries, LATENCY, 1, None)?);
+                    lives.push(self.live(product, &galleries, LATENCY, false, 1, None)?);
                 }
             }
         }
         let rounds = profiles.div_ceil(stand_ins::CONCURRENCY);
         Ok(Scan { profiles, items, ideal: LATENCY * u32::try_from(rounds)?, lives })
+    }
+
+    /// Measures the function with scheduled posts. Of its requests, [`stand_ins::REQUESTS_WITH_POSTS`] are in flight for each
+    /// profile, so the latency alone takes as long as without posts.
+    fn scan_with_posts(&self, profiles: usize, times: usize) -> Result<Scan, Error> {
+        let galleries = Galleries::new(profiles, ITEMS, Timestamp::now());
+        let mut lives = Vec::new();
+        for time in 0..self.times(times) {
+            eprintln!("scan of {profiles} profiles with posts, {} of {}", time + 1, self.times(times));
+            lives.push(self.live(&self.products[0], &galleries, LATENCY, true, 1, None)?);
+        }
+        let rounds = profiles.div_ceil(stand_ins::CONCURRENCY);
+        Ok(Scan { profiles, items: ITEMS, ideal: LATENCY * u32::try_from(rounds)?, lives: vec![lives] })
     }
 
     fn times(&self, times: usize) -> usize {
@@ -154,12 +174,13 @@ impl Bench {
         product: &Product,
         galleries: &Galleries,
         latency: Duration,
+        with_posts: bool,
         invocations: usize,
         share: Option<&Share>,
     ) -> Result<Life, Error> {
         let document = self.directory.join("document.json");
-        fs::write(&document, self.stand_ins.document(galleries.profiles()).to_string())?;
-        self.stand_ins.set(galleries, latency);
+        fs::write(&document, self.stand_ins.document(galleries.profiles(), with_posts).to_string())?;
+        self.stand_ins.set(galleries, latency, with_posts);
         let log = self.directory.join("product.log");
         let surroundings = [
             ("PATH", std::env::join_paths(["/usr/local/bin", "/usr/bin", "/bin"])?.to_string_lossy().into_owned()),

@@ -28,6 +28,8 @@ pub struct Request {
     pub method: Method,
     /// The path.
     pub path: String,
+    /// The query, which is empty if there is none.
+    pub query: String,
     /// The headers.
     pub headers: HeaderMap,
     /// The body.
@@ -109,7 +111,8 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, service: impl Servic
     let answer = service_fn(|request: hyper::Request<Incoming>| async {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
-        let request = Request { method: head.method, path: head.uri.path().to_owned(), headers: head.headers, body };
+        let (path, query) = (head.uri.path().to_owned(), head.uri.query().unwrap_or_default().to_owned());
+        let request = Request { method: head.method, path, query, headers: head.headers, body };
         Ok::<_, hyper::Error>(service.answer(request).await)
     });
     let http = http1::Builder::new();

@@ -5,17 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::gallery::{API_KEY, Galleries, due_names, key_of, named_in};
+use crate::gallery::{API_KEY, Galleries, due_names, history, key_of, named_in};
 use crate::server::{Reply, Request, Server, Service, Tls, reply};
 
 /// The number of profiles that are read at the same time.
 pub const CONCURRENCY: usize = 8;
+
+/// How many requests the function makes for each profile when it checks posts: one for the gallery, and one for each status
+/// of a post. As many may be in flight for each of the profiles.
+const REQUESTS_WITH_POSTS: usize = 4;
 
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:media-expiry-alerts";
 const WEBHOOK_PATH: &str = "/services/T00BENCH/B00BENCH/yX3kq0VtMPb7sLr2hGdN9wZc";
@@ -32,6 +37,8 @@ pub struct StandIns {
 struct Scene {
     galleries: Galleries,
     latency: Duration,
+    /// The answer to `GET /history` for pending posts; `None` when posts are not checked.
+    history: Option<Bytes>,
     requests: usize,
     at_once: usize,
     most_at_once: usize,
@@ -41,10 +48,11 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(galleries: Galleries, latency: Duration) -> Self {
+    fn new(galleries: Galleries, latency: Duration, history: Option<Bytes>) -> Self {
         Self {
             galleries,
             latency,
+            history,
             requests: 0,
             at_once: 0,
             most_at_once: 0,
@@ -63,7 +71,7 @@ impl Scene {
 impl StandIns {
     /// Starts the stand-ins.
     pub fn start(runtime: &Handle, tls: &Tls) -> io::Result<Self> {
-        let scene = Scene::new(Galleries::new(1, 0, Timestamp::now()), Duration::ZERO);
+        let scene = Scene::new(Galleries::new(1, 0, Timestamp::now()), Duration::ZERO, None);
         let scene = Arc::new(Mutex::new(scene));
         let start = |place| {
             let service = StandIn { place, scene: Arc::clone(&scene) };
@@ -74,8 +82,9 @@ impl StandIns {
     }
 
     /// Prepares the next run and clears the recorded requests.
-    pub fn set(&self, galleries: &Galleries, latency: Duration) {
-        *lock(&self.scene) = Scene::new(galleries.clone(), latency);
+    pub fn set(&self, galleries: &Galleries, latency: Duration, with_posts: bool) {
+        let history = with_posts.then(|| history(Timestamp::now()));
+        *lock(&self.scene) = Scene::new(galleries.clone(), latency, history);
     }
 
     /// The base URL of SNS.
@@ -84,14 +93,14 @@ impl StandIns {
     }
 
     /// The configuration of every product: the given number of profiles, Slack and SNS, and no ledger.
-    pub fn document(&self, profiles: usize) -> Value {
+    pub fn document(&self, profiles: usize, with_posts: bool) -> Value {
         let profile = |index| json!({"name": format!("Client {index:04}"), "key": key_of(index)});
         json!({
             "ayrshare": {
                 "api_key": API_KEY,
                 "base_url": format!("https://localhost:{}/api", self.ayrshare.port()),
                 "concurrency": CONCURRENCY,
-                "scheduled_posts": false,
+                "scheduled_posts": with_posts,
             },
             "profiles": (0..profiles).map(profile).collect::<Vec<_>>(),
             "alerts": {"thresholds": ["7d", "3d", "1d"]},
@@ -121,8 +130,9 @@ impl StandIns {
                 return Err(format!("the message to {channel} does not contain exactly the due files: {message}"));
             }
         }
-        let expected = invocations * scene.galleries.profiles();
-        if scene.requests != expected || CONCURRENCY < scene.most_at_once {
+        let for_each = if scene.history.is_some() { REQUESTS_WITH_POSTS } else { 1 };
+        let expected = invocations * scene.galleries.profiles() * for_each;
+        if scene.requests != expected || CONCURRENCY * for_each < scene.most_at_once {
             let (requests, at_once) = (scene.requests, scene.most_at_once);
             return Err(format!("Ayrshare got {requests} requests instead of {expected}, {at_once} at once"));
         }
@@ -155,18 +165,25 @@ impl Service for StandIn {
 
 impl StandIn {
     async fn list(&self, request: Request) -> Reply {
-        let (gallery, latency) = {
+        let (answer, latency) = {
             let mut scene = lock(&self.scene);
-            let is_known = (&request.method, request.path.as_str()) == (&Method::GET, "/api/media")
+            let is_authorized = request.method == Method::GET
                 && request.header("authorization").strip_prefix("Bearer ") == Some(API_KEY);
-            match scene.galleries.of(request.header("profile-key")).filter(|_| is_known) {
-                Some(gallery) => {
+            let gallery = scene.galleries.of(request.header("profile-key")).filter(|_| is_authorized);
+            let answer = match request.path.as_str() {
+                "/api/media" => gallery,
+                "/api/history" if request.query.contains("status=pending") => gallery.and(scene.history.clone()),
+                "/api/history" => gallery.and(scene.history.as_ref()).map(|_| Bytes::from_static(b"{\"history\":[]}")),
+                _ => None,
+            };
+            match answer {
+                Some(answer) => {
                     scene.requests += 1;
                     scene.at_once += 1;
                     scene.most_at_once = scene.most_at_once.max(scene.at_once);
-                    (gallery, scene.latency)
+                    (answer, scene.latency)
                 }
-                None => return scene.refuse(&request, "no such gallery"),
+                None => return scene.refuse(&request, "no such gallery or history"),
             }
         };
         if !latency.is_zero() {
@@ -174,7 +191,7 @@ impl StandIn {
             let _ = spawn_blocking(move || thread::sleep(latency)).await;
         }
         lock(&self.scene).at_once -= 1;
-        let mut reply = reply(200, gallery);
+        let mut reply = reply(200, answer);
         reply.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
         reply
     }

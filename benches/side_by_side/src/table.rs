@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use crate::figures::{
     Bound, Cold, Figures, Goal, MB, Scan, init_cpu, invocation, peak_mb, run_cpu, run_wall, whole_cpu,
 };
-use crate::gallery::DUE;
-use crate::product::{Cost, Life};
+use crate::gallery::{DUE, POSTS};
+use crate::product::{Cost, Life, Product};
 use crate::samples::Samples;
 
 /// A table. Its first row is the heading.
@@ -35,6 +35,10 @@ pub fn render(figures: &Figures, goals: &[Goal], load: &str, took: Duration) -> 
         let scans: Vec<_> = figures.scans.iter().filter(|scan| scan.items == items).collect();
         text += &layout(&scan_rows(figures, &scans));
     }
+    text += &format!(
+        "## Scans with scheduled posts: galleries of 200 items, {POSTS} posts a profile, 50 ms of latency\n\n"
+    );
+    text += &layout(&scan_rows(figures, &figures.scans_with_posts.iter().collect::<Vec<_>>()));
     text += "## Figures to reach\n\n";
     text += &layout(&goal_rows(goals));
     text
@@ -114,7 +118,8 @@ fn scan_rows(figures: &Figures, scans: &[&Scan]) -> Rows {
     let mut rows = vec![head.map(ToOwned::to_owned).to_vec()];
     for scan in scans {
         let mut profiles = scan.profiles.to_string();
-        for (index, product) in figures.products.iter().enumerate().filter(|(_, product)| product.does_the_job) {
+        let measured = |(index, product): &(usize, &Product)| product.does_the_job && *index < scan.lives.len();
+        for (index, product) in figures.products.iter().enumerate().filter(measured) {
             let wall = scan.of(index, |life| run_wall(life) / 1_000.0);
             let cpu = |index| scan.of(index, |life| run_cpu(life) / scan.profiles as f64);
             let peak = scan.of(index, peak_mb);
