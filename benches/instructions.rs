@@ -61,8 +61,14 @@ fn read_with_posts((body, posts): (String, Vec<ScheduledPost>)) -> Gallery {
 #[bench::gallery(data::files(FILES))]
 fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
     let (profile, thresholds, ignore) = (data::name(0), data::thresholds(), GlobSet::empty());
-    let rules =
-        Rules { now: data::now(), thresholds: &thresholds, ignore: &ignore, check_posts: false, check_urls: false };
+    let rules = Rules {
+        now: data::now(),
+        thresholds: &thresholds,
+        ignore: &ignore,
+        check_posts: false,
+        check_urls: false,
+        discovery: None,
+    };
     let mut gallery = Gallery::default();
     for file in black_box(&files) {
         gallery.add(&profile, file, &rules, &FilesInPosts::default());

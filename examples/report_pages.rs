@@ -187,7 +187,8 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
     }
     let items = items.into_iter().map(Arc::new).collect();
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-    let survey = Survey { now, profiles, items, posts_at_risk, unverified: Vec::new() };
+    let survey =
+        Survey { now, profiles, items, posts_at_risk, unverified: Vec::new(), discovery: Discovery::default() };
     RunResult {
         duration_ms: 412,
         ..RunResult::of_survey(survey, "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11", Action::Report)

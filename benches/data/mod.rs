@@ -73,7 +73,14 @@ pub fn files(files: usize) -> Vec<Media> {
 pub fn read(profile: usize, body: &str, posts: &[ScheduledPost]) -> Gallery {
     let in_posts = FilesInPosts::of(posts);
     let (profile, thresholds, ignore) = (name(profile), thresholds(), GlobSet::empty());
-    let rules = Rules { now: now(), thresholds: &thresholds, ignore: &ignore, check_posts: true, check_urls: false };
+    let rules = Rules {
+        now: now(),
+        thresholds: &thresholds,
+        ignore: &ignore,
+        check_posts: true,
+        check_urls: false,
+        discovery: None,
+    };
     let mut gallery = Gallery::default();
     let mut reader = Reader::default();
     for piece in body.as_bytes().chunks(PIECE) {

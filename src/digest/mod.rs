@@ -18,7 +18,9 @@ use jiff::Timestamp;
 
 pub use self::wording::{left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part};
 use crate::model::threshold::{Threshold, Thresholds};
-use crate::model::{FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State};
+use crate::model::{
+    AyrshareProfile, FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State,
+};
 use crate::scan::survey::Survey;
 
 /// What one channel is told.
@@ -42,6 +44,8 @@ pub struct Digest {
     pub unchecked_is_news: bool,
     /// What could be checked again after it had been announced as failing.
     pub recovered: Vec<(ProfileName, Part)>,
+    /// The profiles of the account that nobody watches, for a channel that hears of all profiles.
+    pub unwatched: Arc<[AyrshareProfile]>,
     /// Posts that were announced and are no longer at risk: profile and label.
     pub resolved: Vec<(ProfileName, String)>,
     /// How many entries were announced before and are still open.
@@ -173,6 +177,7 @@ impl Digest {
             unchecked: survey.failed(),
             unchecked_is_news: true,
             recovered: Vec::new(),
+            unwatched: Arc::default(),
             resolved: Vec::new(),
             announced_before: 0,
             ledger_note: None,
@@ -184,7 +189,11 @@ impl Digest {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let has_unchecked = self.unchecked_is_news && !self.unchecked.is_empty();
-        self.entries.is_empty() && !has_unchecked && self.recovered.is_empty() && self.resolved.is_empty()
+        self.entries.is_empty()
+            && !has_unchecked
+            && self.recovered.is_empty()
+            && self.resolved.is_empty()
+            && self.unwatched.is_empty()
     }
 
     /// Whether a message may say that all is clear: there is no news, and everything was checked.
@@ -216,8 +225,9 @@ impl Digest {
             Some(Urgency::Expired) => "expired".to_owned(),
             Some(Urgency::Within(threshold)) => threshold.label().to_owned(),
             Some(Urgency::Undated) => "undated".to_owned(),
-            None if self.unchecked.is_empty() => "all-clear".to_owned(),
-            None => "profile-failing".to_owned(),
+            None if !self.unchecked.is_empty() => "profile-failing".to_owned(),
+            None if !self.unwatched.is_empty() => "profile-unwatched".to_owned(),
+            None => "all-clear".to_owned(),
         }
     }
 

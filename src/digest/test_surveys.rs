@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
 use crate::model::{
-    Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Threshold, Thresholds,
+    Discovery, Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Threshold,
+    Thresholds,
 };
 use crate::scan::survey::{Survey, SurveyedProfile};
 
@@ -42,7 +43,14 @@ pub(super) fn failure() -> Failure {
 pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey {
     let items = items.into_iter().map(Arc::new).collect();
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-    Survey { now: now(), profiles: vec![profile("Acme")], items, posts_at_risk, unverified: Vec::new() }
+    Survey {
+        now: now(),
+        profiles: vec![profile("Acme")],
+        items,
+        posts_at_risk,
+        unverified: Vec::new(),
+        discovery: Discovery::default(),
+    }
 }
 
 pub(super) fn digest(survey: &Survey) -> Digest {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{FailedProfile, Item, PostAtRisk, Threshold};
+use crate::model::{AyrshareProfile, FailedProfile, Item, PostAtRisk, Threshold};
 use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
 /// The formats of a report, the one first that is given when the caller does not care.
@@ -84,6 +84,9 @@ pub struct Question {
     pub is_signed: bool,
 }
 
+/// How many profiles that nobody watches a report shows when it must become shorter.
+const MAX_UNWATCHED: usize = 100;
+
 /// A report, ready to be sent.
 #[derive(Debug)]
 pub struct Rendered {
@@ -104,6 +107,8 @@ pub struct Report<'a> {
     pub survey: &'a Survey,
     /// What could not be checked, as far as it is shown.
     pub failed: Vec<FailedProfile>,
+    /// The profiles that nobody watches, as far as they are shown.
+    pub unwatched: &'a [AyrshareProfile],
     /// The posts at risk that are shown.
     pub posts: &'a [Arc<PostAtRisk>],
     /// The files that are shown.
@@ -124,6 +129,7 @@ impl<'a> Report<'a> {
             survey,
             all_failed: failed.len(),
             failed,
+            unwatched: &survey.discovery.unwatched,
             posts: &survey.posts_at_risk,
             items: &survey.items,
             media: survey.counts(),
@@ -149,12 +155,14 @@ impl<'a> Report<'a> {
         self.all_failed - self.failed.len()
     }
 
-    /// Shows less, because this made `bytes` of text where `max_bytes` are allowed: files go first, then posts, then
-    /// what could not be checked. Returns false when nothing is left to leave out.
+    /// Shows less, because this made `bytes` of text where `max_bytes` are allowed: many unwatched profiles go first, then
+    /// files, then posts, then what could not be checked. Returns false when nothing is left to leave out.
     fn shorten(&mut self, max_bytes: usize, bytes: usize) -> bool {
         // A little less than the share that would fit if all entries had the same length, so that few rounds are needed.
         let keep = |length: usize| (length * (max_bytes / 20) / (bytes / 19 + 1)).min(length - 1);
-        if !self.items.is_empty() {
+        if MAX_UNWATCHED < self.unwatched.len() {
+            self.unwatched = &self.unwatched[..MAX_UNWATCHED];
+        } else if !self.items.is_empty() {
             self.items = &self.items[..keep(self.items.len())];
         } else if !self.posts.is_empty() {
             self.posts = &self.posts[..keep(self.posts.len())];
@@ -217,9 +225,9 @@ fn fingerprint_of_content(report: &Report<'_>, format: Format, known: &str) -> S
         }
     }
     let mut sink = Sink(fingerprint(format));
-    let Report { survey, failed, posts, items, .. } = report;
+    let Report { survey, failed, unwatched, posts, items, .. } = report;
     // Hashing cannot fail.
-    let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, known));
+    let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, (survey.discovery.status, unwatched), known));
     hex::encode(&sink.0.finalize()[..16])
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures_util::future::join;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -133,19 +134,12 @@ impl<'a> Network<'a> {
         profiles: &[&Profile],
         rules: &Rules<'_>,
         in_posts: &FilesInPosts,
+        slots: &Slots,
         until: Deadline,
     ) -> Vec<Result<Gallery, Failure>> {
         let read = async |ready: &Ready, profiles: &[&Profile], looked_at: &(dyn Fn() + Sync)| {
-            let slots = slots(ready, rules);
-            scan::read_galleries(
-                &ayrshare(ready, self.max_retries, &slots),
-                profiles,
-                rules,
-                in_posts,
-                until,
-                looked_at,
-            )
-            .await
+            scan::read_galleries(&ayrshare(ready, self.max_retries, slots), profiles, rules, in_posts, until, looked_at)
+                .await
         };
         let mut galleries = read(self.ready, profiles, self.looked_at).await;
         if let Some((renewed, indices, again)) = self.changed_keys(profiles, &galleries, until).await {
@@ -168,8 +162,7 @@ impl<'a> Network<'a> {
         if urls.is_empty() {
             return UrlStatuses::default();
         }
-        // If a key was replaced during the run, only the new one works.
-        let ready = self.renewal.renewed().unwrap_or(self.ready);
+        let ready = self.newest();
         let by_name: HashMap<_, _> =
             ready.config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
         let newest = |profile: &'_ &Profile| by_name.get(profile.name.as_str()).copied();
@@ -181,17 +174,17 @@ impl<'a> Network<'a> {
 
     /// The reason of an error, without secrets that the service repeated.
     fn reason(&self, error: &SendError) -> String {
-        self.renewal.renewed().unwrap_or(self.ready).clients.redactor.quote(&error.reason, MAX_REASON)
+        self.newest().clients.redactor.quote(&error.reason, MAX_REASON)
     }
 }
 
 fn nobody_waits() {}
 
-fn slots(ready: &Ready, rules: &Rules<'_>) -> Slots {
+pub(super) fn slots(ready: &Ready, rules: &Rules<'_>) -> Slots {
     Slots::new(ready.config.ayrshare.concurrency * if rules.check_posts { REQUESTS_OF_PROFILE } else { 1 })
 }
 
-fn ayrshare<'a>(ready: &'a Ready, max_retries: usize, slots: &'a Slots) -> Ayrshare<'a> {
+pub(super) fn ayrshare<'a>(ready: &'a Ready, max_retries: usize, slots: &'a Slots) -> Ayrshare<'a> {
     let settings = &ready.config.ayrshare;
     Ayrshare {
         http: &ready.clients.http,
@@ -229,7 +222,13 @@ impl Services for Network<'_> {
 
         let posts = self.posts(&ordered, rules, until).await;
         let in_posts = FilesInPosts::of(posts.iter().flatten().flatten().flat_map(|posts| &posts.posts));
-        let galleries = self.galleries(&ordered, rules, &in_posts, until).await;
+        let ref_ids: Vec<_> =
+            posts.iter().flatten().map(|posts| posts.as_ref().ok().and_then(|posts| posts.ref_id.clone())).collect();
+        // The list of profiles is asked for first, or it would have to wait for the slots of all galleries.
+        let slots = slots(self.ready, rules);
+        let listed = self.listed_profiles(rules, &slots, until);
+        let galleries = self.galleries(&ordered, rules, &in_posts, &slots, until);
+        let (listed, galleries) = join(listed, galleries).await;
         let mut posts = posts.into_iter().flatten();
         let scanned = ordered.iter().zip(galleries);
         let scan =
@@ -243,7 +242,8 @@ impl Services for Network<'_> {
             let check = PostCheck::new(&known, rules.now, rules.thresholds);
             check.finish(&self.url_statuses(&check, profiles, rules, until).await)
         };
-        Survey::new(rules.now, scans, checked)
+        let discovery = self.discover(listed, &ordered, ref_ids, rules, until).await;
+        Survey { discovery, ..Survey::new(rules.now, scans, checked) }
     }
 
     async fn send(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), String> {

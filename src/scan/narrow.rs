@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::model::threshold::Thresholds;
-use crate::model::{Item, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
+use crate::model::{Discovery, Item, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
 use crate::scan::survey::Survey;
 
 impl Survey {
@@ -55,6 +55,7 @@ impl Survey {
             items: self.items.iter().filter_map(item).collect(),
             posts_at_risk: self.posts_at_risk.iter().filter_map(post).collect(),
             unverified: self.unverified.iter().filter(|url| profiles.contains(&url.profile)).cloned().collect(),
+            discovery: Discovery::default(),
         }
     }
 }

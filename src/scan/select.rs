@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::model::text::nfc;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{File, Item, ProfileName, State};
+use crate::scan::discovery::DiscoveryRules;
 use crate::scan::posts::{FilesInPosts, UsedFile};
 
 /// The rules that decide whether a file matters.
@@ -23,6 +24,8 @@ pub struct Rules<'a> {
     pub check_posts: bool,
     /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
     pub check_urls: bool,
+    /// How to look for profiles that nobody watches; `None` if the run does not.
+    pub discovery: Option<DiscoveryRules<'a>>,
 }
 
 impl Rules<'_> {
@@ -142,8 +145,14 @@ mod tests {
         }
         let ignore = globs.build().expect("globs");
         let thresholds = thresholds(&["7d", "3d", "1d"]);
-        let rules =
-            Rules { now: now(), thresholds: &thresholds, ignore: &ignore, check_posts: false, check_urls: false };
+        let rules = Rules {
+            now: now(),
+            thresholds: &thresholds,
+            ignore: &ignore,
+            check_posts: false,
+            check_urls: false,
+            discovery: None,
+        };
         let mut gallery = Gallery::default();
         for media in media {
             gallery.add(&ProfileName::new("A"), &media, &rules, &FilesInPosts::default());

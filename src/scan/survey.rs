@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::{
-    FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status,
+    Discovery, FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status,
     UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
@@ -54,6 +54,8 @@ pub struct Survey {
     pub posts_at_risk: Vec<Arc<PostAtRisk>>,
     /// The URLs of posts that Ayrshare could not open, though that proves nothing.
     pub unverified: Vec<UnverifiedUrl>,
+    /// The profiles of the account that nobody watches, if the run looked for them.
+    pub discovery: Discovery,
 }
 
 /// What a survey knows about one profile.
@@ -81,7 +83,14 @@ impl Survey {
     pub fn new(now: Timestamp, scans: Vec<Scan>, posts: CheckedPosts) -> Self {
         let CheckedPosts { at_risk: posts_at_risk, unverified } = posts;
         let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk, unverified };
+        let mut survey = Self {
+            now,
+            profiles: Vec::new(),
+            items: Vec::new(),
+            posts_at_risk,
+            unverified,
+            discovery: Discovery::default(),
+        };
         for Scan { profile: name, media, posts } in scans {
             let (gallery, failed) = match media {
                 Ok(gallery) => (gallery, None),
@@ -113,7 +122,8 @@ impl Survey {
         })
     }
 
-    /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other.
+    /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other, so nothing is left
+    /// of profiles that nobody watches.
     #[must_use]
     pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
         let profiles: HashSet<_> = profiles.iter().collect();
@@ -124,6 +134,7 @@ impl Survey {
             items: self.items.iter().filter(|item| named(&item.profile)).cloned().collect(),
             posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
             unverified: self.unverified.iter().filter(|url| named(&url.profile)).cloned().collect(),
+            discovery: Discovery::default(),
         }
     }
 
@@ -317,7 +328,8 @@ mod tests {
     fn dates_that_cannot_be_read_are_failures_of_a_profile_that_was_checked() {
         let name = ProfileName::new("A");
         let media = Gallery { unreadable_dates: 3, ..gallery(&name, &[None, None, None]) };
-        let posts = ScheduledPosts { posts: vec![ScheduledPost::default()], unreadable_dates: 1, unknown_shapes: 0 };
+        let posts =
+            ScheduledPosts { posts: vec![ScheduledPost::default()], unreadable_dates: 1, ..ScheduledPosts::default() };
         let survey = Survey::new(
             now(),
             vec![Scan { profile: name.clone(), media: Ok(media), posts: Some(Ok(posts)) }],

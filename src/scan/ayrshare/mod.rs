@@ -1,6 +1,6 @@
 //! The Ayrshare client: what this crate asks of Ayrshare, and what it makes of the answers.
 //!
-//! The API's shapes are in [`media`] and [`history`]. An error is an HTTP status other than 200 *or* a JSON object
+//! The API's shapes are in [`media`], [`history`] and [`profiles`]. An error is an HTTP status other than 200 *or* a JSON object
 //! where a list was expected; which code goes with which fault is mostly undocumented, so the HTTP status decides and
 //! the code and message are shown.
 
@@ -8,6 +8,7 @@ mod date;
 mod history;
 mod list;
 pub mod media;
+mod profiles;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::model::ScheduledPost;
@@ -75,6 +76,8 @@ pub struct ScheduledPosts {
     pub unreadable_dates: usize,
     /// How many of them have media or a text of an unknown shape.
     pub unknown_shapes: usize,
+    /// The `refId` of the profile, if the answers tell one.
+    pub ref_id: Option<String>,
 }
 
 /// One answer of the history.
@@ -85,6 +88,15 @@ struct PostsInSpan {
     /// When these posts are due.
     due: Vec<Timestamp>,
     wanted: Vec<HistoryPost>,
+    /// Whose posts they are.
+    ref_id: Option<String>,
+}
+
+/// The posts of one status.
+#[derive(Default)]
+struct PostsOfStatus {
+    posts: Vec<HistoryPost>,
+    ref_ids: HashSet<String>,
 }
 
 impl PostsInSpan {
@@ -153,9 +165,12 @@ impl Ayrshare<'_> {
             history::STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
         let mut seen = HashSet::new();
         let mut found = ScheduledPosts::default();
-        for HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } in
-            try_join_all(of_status).await?.into_iter().flatten()
-        {
+        let (posts, ref_ids): (Vec<_>, Vec<_>) =
+            try_join_all(of_status).await?.into_iter().map(|PostsOfStatus { posts, ref_ids }| (posts, ref_ids)).unzip();
+        // Answers that contradict each other tell nothing.
+        let ref_ids: HashSet<_> = ref_ids.into_iter().flatten().collect();
+        found.ref_id = (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten();
+        for HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } in posts.into_iter().flatten() {
             // The spans of a split overlap, and a post without an id is known by what it says and when.
             if seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
                 found.unreadable_dates += usize::from(has_unreadable_due_date);
@@ -174,15 +189,16 @@ impl Ayrshare<'_> {
         mut slot: Option<Slot<'_>>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Vec<HistoryPost>, Failure> {
-        let mut posts = Vec::new();
+    ) -> Result<PostsOfStatus, Failure> {
+        let mut found = PostsOfStatus::default();
         let mut spans = vec![history::Range::around(now)];
         let mut requests = 0;
         while let Some(span) = spans.pop() {
             requests += 1;
             let answer = self.posts_in_span(status, span, profile_key, slot.take(), deadline).await?;
+            found.ref_ids.extend(answer.ref_id);
             if answer.listed < history::MAX_POSTS {
-                posts.extend(answer.wanted);
+                found.posts.extend(answer.wanted);
             } else if let Some((first, second)) = span.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
                 spans.extend([second, first]);
             } else {
@@ -190,7 +206,7 @@ impl Ayrshare<'_> {
                 return Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message });
             }
         }
-        Ok(posts)
+        Ok(found)
     }
 
     async fn posts_in_span(
@@ -210,26 +226,42 @@ impl Ayrshare<'_> {
             let mut reader = ListReader::of_member("history", "post");
             let mut add = |json: &str| history::post(json, |post| found.add(post));
             let mut take = error_bodies(|piece: &[u8]| reader.take(piece, &mut add));
-            let mut answer = self.get("history", &query, profile_key, deadline, &mut take).await?;
+            let answer = self.get("history", &query, profile_key, deadline, &mut take).await?;
             drop(take);
             if is_empty_list(&answer) {
+                found.ref_id = json_of(&answer).and_then(|body| profiles::ref_id(body.as_object()?));
                 return Ok(found);
             }
-            if answer.status != StatusCode::OK || !answer.body.is_empty() {
-                self.refuse_error(&answer)?;
-                return Err(self.unreadable(&answer, "history of posts", &answer.text()));
-            }
-            let end = reader.end(add).map_err(|reason| self.unreadable(&answer, "history of posts", &reason))?;
-            let others = match end {
-                End::List(others) if others.get("status").is_none_or(|status| status != "error") => return Ok(found),
-                End::List(others) | End::Other(others) => others,
-            };
-            answer.body = Value::Object(others).to_string().into_bytes();
-            self.refuse_error(&answer)?;
-            Err(self.unreadable(&answer, "history of posts", "it lists none"))
+            let others = self.end_of_list(answer, reader, add, "history of posts")?;
+            found.ref_id = profiles::ref_id(&others);
+            Ok(found)
         };
         let retry = |attempt: &Attempt| attempt.retry;
         self.slots.retrying(slot, self.max_retries, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
+    }
+
+    /// Ends the reading of a list that is a member of an object, and returns the other members.
+    ///
+    /// Fails when the answer is an error, or something else than the list.
+    fn end_of_list(
+        &self,
+        mut answer: Answer,
+        reader: ListReader,
+        add: impl list::ReadElement,
+        expected: &str,
+    ) -> Result<Map<String, Value>, Attempt> {
+        if answer.status != StatusCode::OK || !answer.body.is_empty() {
+            self.refuse_error(&answer)?;
+            return Err(self.unreadable(&answer, expected, &answer.text()));
+        }
+        let end = reader.end(add).map_err(|reason| self.unreadable(&answer, expected, &reason))?;
+        let others = match end {
+            End::List(others) if others.get("status").is_none_or(|status| status != "error") => return Ok(others),
+            End::List(others) | End::Other(others) => others,
+        };
+        answer.body = Value::Object(others).to_string().into_bytes();
+        self.refuse_error(&answer)?;
+        Err(self.unreadable(&answer, expected, "it lists none"))
     }
 
     /// Lets Ayrshare open a URL, and returns the HTTP status that it got; `None` if it does not say.
@@ -373,6 +405,11 @@ struct Attempt {
 }
 
 impl Attempt {
+    /// A failure that another attempt would meet again.
+    fn never(failure: Failure) -> Self {
+        Self { failure, retry: Retry::Never }
+    }
+
     fn unanswered(error: &NetError, what: &str) -> Self {
         let (kind, retry) = match error {
             NetError::Connect(_) => (FailureKind::Unavailable, Retry::Backoff),
