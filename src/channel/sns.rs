@@ -27,6 +27,8 @@ const FOOTER_BYTES: usize = 4_096;
 const MAX_NAME: usize = 150;
 /// Bytes of a line of an email. Mail servers break longer ones anywhere (RFC 5322).
 const MAX_LINE_BYTES: usize = 998;
+/// Bytes of the names of profiles that nobody watches.
+const MAX_UNWATCHED: usize = 2_000;
 /// Characters of a line of running text.
 const LINE: usize = 72;
 
@@ -137,7 +139,7 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
         }
     }
 
-    for line in digest.good_news() {
+    for line in digest.unwatched(MAX_UNWATCHED, str::len).into_iter().chain(digest.good_news()) {
         text += "\n\n";
         text += &wrapped(&line);
     }

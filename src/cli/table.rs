@@ -1,6 +1,6 @@
 //! What people read in a terminal. Pure: a result in, text out, as wide as the window.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
@@ -9,7 +9,9 @@ use crate::cli::terminal::{TerminalStyle, fit, pad, slack_message, wrap};
 use crate::digest::{self, Urgency};
 use crate::model::Status;
 use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
-use crate::model::{FailedProfile, Failure, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
+use crate::model::{
+    AyrshareProfile, FailedProfile, Failure, IdentifiedProfile, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State,
+};
 use crate::report::{self, Question, Report};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
 
@@ -21,6 +23,8 @@ const MAX_PROFILE: usize = 24;
 const MAX_NAME: usize = 160;
 /// Files of one post that are shown.
 const MAX_POST_FILES: usize = 4;
+/// Columns of the names of profiles that nobody watches.
+const MAX_UNWATCHED: usize = 2_000;
 /// Profiles that standard error names.
 const MAX_COMPLAINTS: usize = 20;
 /// What sets a row in.
@@ -49,6 +53,7 @@ pub fn report(result: &RunResult, question: &Question, look: TerminalStyle) -> S
     }
     let mut text = rows.text();
     text += &unchecked(result, look);
+    text += &unwatched(result, look);
     text += &ledger(result, look);
     text += &totals(result, question, look);
     text
@@ -62,6 +67,7 @@ pub fn sent(result: &RunResult, question: &Question, look: TerminalStyle) -> Str
     }
     text += &channels(&result.channels, look);
     text += &unchecked(result, look);
+    text += &unwatched(result, look);
     text += &ledger(result, look);
     if result.is_busy() {
         let busy = "Another run is under way, so this one did nothing. Its lease ends with it.";
@@ -77,11 +83,17 @@ pub fn sent(result: &RunResult, question: &Question, look: TerminalStyle) -> Str
 pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: TerminalStyle) -> String {
     let mut text = format!("{}\n", look.bold("Profiles"));
     let failures = result.survey.failed();
+    let discovery = &result.survey.discovery;
+    let identified: HashMap<_, _> = discovery.identified.iter().map(|one| (one.profile.as_str(), one)).collect();
     for profile in profiles {
         let failed = failures.iter().find(|failed| failed.profile.as_str() == profile);
         let reason = failed.map(why);
         text += &line(&one_line(profile), "ok", reason.as_deref(), look);
+        if let Some(identified) = identified.get(profile.as_str()) {
+            text += &set_in(&at_ayrshare(identified), 10, look);
+        }
     }
+    text += &unwatched(result, look);
     text += &format!("\n{}\n", look.bold("Channels"));
     for channel in &result.channels {
         let label = format!("{} ({})", one_line(&channel.name), channel.kind);
@@ -94,6 +106,25 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: Te
         text += &line("ledger", "ok", result.ledger_error.as_deref(), look);
     }
     text
+}
+
+/// What a profile is at Ayrshare: `“Acme Coffee GmbH” at Ayrshare, refId 3f2a…`.
+fn at_ayrshare(identified: &IdentifiedProfile) -> String {
+    let AyrshareProfile { title, ref_id } = &identified.at_ayrshare;
+    let title = title.as_ref().map(|title| format!("“{}” at Ayrshare", shorten(&one_line(title), MAX_NAME)));
+    let ref_id = ref_id.as_ref().map(|ref_id| format!("refId {}", one_line(ref_id)));
+    let parts: Vec<_> = title.into_iter().chain(ref_id).collect();
+    let differs = if identified.title_differs { ": the name is another one than the title" } else { "" };
+    format!("{}{differs}", parts.join(", "))
+}
+
+/// What to know about profiles that nobody watches.
+fn unwatched(result: &RunResult, look: TerminalStyle) -> String {
+    let Some(sentences) = digest::unwatched(&result.survey.discovery.unwatched, MAX_UNWATCHED, |label| label.width())
+    else {
+        return String::new();
+    };
+    format!("\n{}\n{}", look.yellow("Watched by nobody"), set_in(&sentences, INDENT.len(), look))
 }
 
 /// `  ok      Acme Coffee`, or `  failed  Acme Coffee` and below it why.
@@ -209,7 +240,10 @@ fn totals(result: &RunResult, question: &Question, look: TerminalStyle) -> Strin
     let headline = format!("{}.", report::headline(&report, question));
     let coverage = format!("Looked at {} on {}.", report::coverage(&report), utc(survey.now));
     let lines = |text: &str| wrap(text, sentence(look)).join("\n");
-    let is_clear = survey.items.is_empty() && survey.posts_at_risk.is_empty() && report.failed.is_empty();
+    let is_clear = survey.items.is_empty()
+        && survey.posts_at_risk.is_empty()
+        && report.failed.is_empty()
+        && survey.discovery.unwatched.is_empty();
     let headline = lines(&headline);
     let headline = if is_clear { look.green(&headline) } else { look.bold(&headline) };
     let mut text = format!("\n{headline}\n{}\n", look.faint(&lines(&coverage)));
@@ -427,7 +461,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::digest::fixtures::{hostile_survey, survey, survey_of};
+    use crate::digest::fixtures::{hostile_survey, survey, survey_of, unwatched};
+    use crate::model::ProfileName;
     use crate::model::threshold::Threshold;
     use crate::run::command::Action;
     use crate::run::result::tests::result;
@@ -506,6 +541,15 @@ mod tests {
         let mut result = result(survey());
         result.action = Action::Check;
         result.channels = vec![told(Outcome::Reachable)];
+        let identified = |profile: &str, title: &str, title_differs: bool| IdentifiedProfile {
+            profile: ProfileName::new(profile),
+            at_ayrshare: AyrshareProfile { title: Some(title.into()), ref_id: Some("3f2a91".into()) },
+            title_differs,
+        };
+        let mut discovery = unwatched([(Some("Birch & Co".into()), "9c01".into())]);
+        discovery.identified =
+            vec![identified("Head office", "Primary Profile", false), identified("Café 東京", "Café Tokyo GmbH", true)];
+        Arc::make_mut(&mut result.survey).discovery = discovery;
         let profiles = ["Head office", "Acme Coffee", "Café 東京"].map(ToOwned::to_owned);
         insta::assert_snapshot!(check(&result, &profiles, true, look(80)));
     }

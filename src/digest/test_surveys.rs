@@ -55,7 +55,7 @@ pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey
 
 pub(super) fn digest(survey: &Survey) -> Digest {
     let profiles: Vec<_> = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
-    Digest::new(survey, &profiles, &thresholds())
+    Digest::new(survey, &profiles, &thresholds()).with_unwatched(&survey.discovery)
 }
 
 /// A file that expires in so many hours.

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use self::dynamodb::DynamoDbLedger;
 pub use self::error::LedgerError;
 pub use self::file::FileLedger;
-pub use self::record::{Change, Key, Memory, Record, post_id};
+pub use self::record::{Change, Key, KnownBy, Memory, Record, post_id};
 pub use self::store::LedgerStore;
 use crate::net::Deadline;
 

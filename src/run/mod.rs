@@ -370,7 +370,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         let mut memory = self.read_memory(channel).await;
         let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel));
         if channel.hears_of_all_profiles() {
-            digest.unwatched = Arc::clone(&survey.discovery.unwatched);
+            digest = digest.with_unwatched(&survey.discovery);
         }
         digest.ledger_note = self.ledger_note(lease, memory.is_some());
         digest.report_link = self.report_link(channel);

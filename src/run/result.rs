@@ -390,7 +390,7 @@ fn is_zero(number: &usize) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::digest::fixtures::{survey, survey_of};
+    use crate::digest::fixtures::{survey, survey_of, unwatched};
     use crate::ledger::{Key, Record};
     use crate::model::Level;
     use crate::model::threshold::Thresholds;
@@ -433,6 +433,24 @@ pub(crate) mod tests {
             (&json["items"][0]["announced"]["team"], &json["items"][1]["announced"]["team"]),
             (&"7d".into(), &"1d".into())
         );
+    }
+
+    #[test]
+    fn thousands_of_unwatched_profiles_leave_room_for_items() {
+        let mut survey = survey_of(100);
+        let titles = (0..5_000).map(|number| (Some(format!("Client {number}")), number.to_string()));
+        survey.discovery = unwatched(titles);
+        let whole = result(survey);
+        let json = parsed(&whole.to_json_within(20_000).text);
+        let length = |list: &Value| list.as_array().map_or(0, Vec::len);
+        let (shown, left_out) = (length(&json["profiles"]["unwatched"]), &json["profiles"]["unwatched_left_out"]);
+        assert!(10 < shown && Some(5_000 - shown as u64) == left_out.as_u64(), "{shown} {left_out}");
+        assert!(10 < length(&json["items"]), "{json}");
+        assert_eq!(json["profiles"]["unwatched"][0], serde_json::json!({"title": "Client 0", "ref_id": "0"}));
+
+        let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };
+        let report = parsed(&whole.report(Format::Json, &question, 200_000, str::len).body);
+        assert_eq!((length(&report["profiles"]["unwatched"]), length(&report["items"])), (100, 100));
     }
 
     #[test]
