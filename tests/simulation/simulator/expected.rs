@@ -9,7 +9,12 @@ use super::world::{Account, DAY_MS, File, HOUR_MS, Post, Receiver, World, profil
 
 /// The level at which `news` must be told to a channel now. `None` when it must not be told.
 pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option<u64> {
-    let index = world.account_index(news.profile());
+    let Some(profile) = news.profile() else {
+        let News::Unwatched { ref_id } = news else { return None };
+        let is_unwatched = world.unwatched.as_ref().is_some_and(|unwatched| unwatched.contains(ref_id));
+        return (receiver.hears_of_all && is_unwatched).then_some(NO_EXPIRY);
+    };
+    let index = world.account_index(profile);
     if !receiver.accounts.contains(&index) {
         return None;
     }
@@ -34,12 +39,13 @@ pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option
             let is_resolved = account.is_readable() && !is_at_risk(world, receiver, account, id);
             is_resolved.then_some(NO_EXPIRY)
         }
+        News::Unwatched { .. } => None,
     }
 }
 
 /// The all-clear that must follow on a warning by now. `None` while the warning still holds, or cannot be judged.
 pub fn expected_all_clear(world: &World, receiver: &Receiver, warning: &Delivery) -> Option<News> {
-    let account = &world.accounts[world.account_index(warning.news.profile())];
+    let account = &world.accounts[world.account_index(warning.news.profile()?)];
     match &warning.news {
         News::Failing { profile, part } => {
             (!account.fails(*part)).then(|| News::Recovered { profile: profile.clone(), part: *part })
@@ -55,7 +61,9 @@ pub fn expected_all_clear(world: &World, receiver: &Receiver, warning: &Delivery
 /// Everything in the world that a channel could be warned about.
 pub fn possible_warnings(world: &World, receiver: &Receiver) -> Vec<News> {
     let of_account = |index: &usize| warnings_about(&world.accounts[*index], &profile_name(*index));
-    receiver.accounts.iter().flat_map(of_account).collect()
+    let unwatched = world.unwatched.iter().flatten().map(|ref_id| News::Unwatched { ref_id: ref_id.clone() });
+    let unwatched = unwatched.filter(|_| receiver.hears_of_all);
+    receiver.accounts.iter().flat_map(of_account).chain(unwatched).collect()
 }
 
 fn warnings_about(account: &Account, profile: &str) -> Vec<News> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use media_expiry_alerts::ledger::{Key, Memory};
+use media_expiry_alerts::ledger::{Key, KnownBy, Memory};
 use media_expiry_alerts::model::ProfileName;
 use media_expiry_alerts::run::result::{Outcome, RunResult};
 
@@ -12,6 +12,8 @@ use super::world::{DAY_MS, HOUR_MS, Receiver, World};
 
 /// How long a record may outlive its subject. The ledger keeps it for 90 days; the rest is a margin.
 const MAX_RECORD_LIFE_MS: i64 = 140 * DAY_MS;
+/// A profile that nobody watches is told again after 30 days, and never an hour before that.
+const UNWATCHED_AGAIN_MS: i64 = 30 * DAY_MS - HOUR_MS;
 /// Longer than any simulated post is scheduled ahead: at most 45 days when it is created, and a little more when it is moved.
 const MAX_POST_AHEAD_MS: i64 = 60 * DAY_MS;
 
@@ -57,7 +59,7 @@ impl Oracle<'_> {
             "{name} was told something untrue, or at the wrong level: {delivery:?}"
         );
         assert!(follows_a_warning(delivery, earlier), "{name} got an all-clear without a warning: {delivery:?}");
-        let is_repeated = is_ledger_sound && is_repeated(delivery, earlier);
+        let is_repeated = is_ledger_sound && is_repeated(self.world, delivery, earlier);
         assert!(!is_repeated, "{name} was told again what the ledger must hold: {delivery:?}");
     }
 
@@ -84,6 +86,9 @@ impl Oracle<'_> {
         match warning {
             News::Failing { .. } => {
                 confirmed.any(|told| told.news == *warning && self.world.now_ms - told.at_ms < DAY_MS)
+            }
+            News::Unwatched { .. } => {
+                confirmed.any(|told| told.news == *warning && self.world.now_ms - told.at_ms < 30 * DAY_MS)
             }
             // Once its file is gone or expired, a post is the same news whatever the expiry of the file was.
             News::Post { profile, id, .. } if level == 0 => {
@@ -129,10 +134,17 @@ fn follows_a_warning(delivery: &Delivery, earlier: &[Delivery]) -> bool {
 }
 
 /// Whether a delivery repeats an earlier one that the ledger must hold.
-fn is_repeated(delivery: &Delivery, earlier: &[Delivery]) -> bool {
+fn is_repeated(world: &World, delivery: &Delivery, earlier: &[Delivery]) -> bool {
     match &delivery.news {
         // A profile that still fails is mentioned in every message: see `check_message_about_failures`.
         News::Failing { .. } => false,
+        News::Unwatched { ref_id } => {
+            // A profile that was watched in between is new.
+            let watched_ms = world.watched_ms.get(ref_id).copied().unwrap_or_default();
+            let since_ms = watched_ms.max(delivery.at_ms - UNWATCHED_AGAIN_MS);
+            let is_since = |other: &Delivery| since_ms < other.at_ms && other.is_recorded;
+            earlier.iter().any(|other| other.news == delivery.news && is_since(other))
+        }
         News::File { .. } => is_recorded(delivery, earlier),
         News::Post { profile, id, .. } => {
             // After an all-clear, the same risk is new again.
@@ -235,6 +247,7 @@ fn key_of(warning: &News) -> Option<Key> {
             Some(Key::Post { profile: name(profile), id: id.clone(), expires_at_ms: *expires_ms })
         }
         News::Failing { profile, part } => Some(Key::Failing { profile: name(profile), part: *part }),
+        News::Unwatched { ref_id } => Some(Key::Unwatched { by: KnownBy::RefId, id: ref_id.clone() }),
         News::Recovered { .. } | News::Resolved { .. } => None,
     }
 }
