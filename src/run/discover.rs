@@ -14,11 +14,23 @@ use crate::scan;
 use crate::scan::discovery::{Comparison, ConfiguredProfile, DiscoveryRules};
 use crate::scan::select::Rules;
 
-/// The longest time for reading the list of profiles. It is read beside the galleries, and must not outlast them by much.
-const MAX_FOR_LIST: Duration = Duration::from_secs(30);
+/// How long a run waits for the list of profiles once it has read the galleries. A call that hangs must not hold it up.
+const MAX_AFTER_GALLERIES: Duration = Duration::from_secs(5);
 
 /// The list of the profiles at Ayrshare.
 pub(super) type ListedProfiles = Result<Vec<AyrshareProfile>, Failure>;
+
+/// Waits a little for the list of profiles, after everything else was read.
+pub(super) async fn soon(
+    listed: impl Future<Output = Option<ListedProfiles>>,
+    until: Deadline,
+) -> Option<ListedProfiles> {
+    let late = || {
+        let message = "GET /profiles: no answer in time".to_owned();
+        Some(Err(Failure { kind: FailureKind::Timeout, http_status: None, code: None, message }))
+    };
+    until.within(MAX_AFTER_GALLERIES).bound(listed).await.unwrap_or_else(late)
+}
 
 impl Network<'_> {
     /// Reads the list of all profiles of the account; `None` when the run does not compare it.
@@ -29,7 +41,7 @@ impl Network<'_> {
         until: Deadline,
     ) -> Option<ListedProfiles> {
         rules.discovery?;
-        Some(ayrshare(self.newest(), self.max_retries, slots).profiles(until.within(MAX_FOR_LIST)).await)
+        Some(ayrshare(self.newest(), self.max_retries, slots).profiles(until).await)
     }
 
     /// Compares the list with the configured profiles. `ref_ids` are those that are known already, in the order of
@@ -78,7 +90,8 @@ impl Network<'_> {
             let newest = |index: &usize| by_name.get(&profiles[*index].name).copied().unwrap_or(profiles[*index]);
             let asked_about: Vec<_> = asked.iter().map(newest).collect();
             let slots = slots(ready, rules);
-            let users = scan::read_users(&ayrshare(ready, self.max_retries, &slots), &asked_about, until).await;
+            // Without retries: the next run asks again.
+            let users = scan::read_users(&ayrshare(ready, 0, &slots), &asked_about, until).await;
             asked.into_iter().zip(users).for_each(|(index, user)| comparison.learn(index, user));
         }
         let discovery = comparison.finish();

@@ -1,8 +1,9 @@
 //! The real services of a run: Ayrshare and the channels, over the network.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 
-use futures_util::future::join;
+use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +13,7 @@ use crate::config::{Channel, ChannelKind, Config, Profile};
 use crate::model::{Failure, FailureKind};
 use crate::net::{self, Deadline, Slots};
 use crate::run::loaded::{Ready, Renewal};
-use crate::run::{Outgoing, Services};
+use crate::run::{Outgoing, Services, discover};
 use crate::scan;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
 use crate::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
@@ -226,9 +227,12 @@ impl Services for Network<'_> {
             posts.iter().flatten().map(|posts| posts.as_ref().ok().and_then(|posts| posts.ref_id.clone())).collect();
         // The list of profiles is asked for first, or it would have to wait for the slots of all galleries.
         let slots = slots(self.ready, rules);
-        let listed = self.listed_profiles(rules, &slots, until);
-        let galleries = self.galleries(&ordered, rules, &in_posts, &slots, until);
-        let (listed, galleries) = join(listed, galleries).await;
+        let listed = pin!(self.listed_profiles(rules, &slots, until));
+        let galleries = pin!(self.galleries(&ordered, rules, &in_posts, &slots, until));
+        let (listed, galleries) = match select(listed, galleries).await {
+            Either::Left((listed, galleries)) => (listed, galleries.await),
+            Either::Right((galleries, listed)) => (discover::soon(listed, until).await, galleries),
+        };
         let mut posts = posts.into_iter().flatten();
         let scanned = ordered.iter().zip(galleries);
         let scan =

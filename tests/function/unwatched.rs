@@ -1,5 +1,7 @@
 //! Profiles of the account that nobody watches.
 
+use std::time::{Duration, Instant};
+
 use jiff::{SignedDuration, Timestamp};
 use media_expiry_alerts::demo::stand_ins::{Call, Reply, account_profile};
 use serde_json::{Value, json};
@@ -175,6 +177,19 @@ async fn a_list_that_cannot_be_read_changes_nothing_but_one_line_in_the_log() {
         let about_it = lines.iter().filter(|line| line.to_string().contains("nobody watches")).count();
         assert!(about_it <= 1, "{reply:?}: {lines:?}");
     }
+}
+
+#[tokio::test]
+async fn a_list_that_hangs_does_not_hold_up_the_run() {
+    let world = World::with_gallery(&[file("a.png", 5)]).await;
+    world.ayrshare.account_reply(Reply::json(200, &json!({"profiles": account()})).after(Duration::from_mins(1)));
+    let function = world.start().await;
+    let start = Instant::now();
+    let result = function.answer(&scheduled()).await;
+    assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+    assert_eq!((&result["profiles"]["discovery"], &result["status"]), (&json!("unavailable"), &json!("ok")));
+    assert_eq!(result["channels"][0]["outcome"], "delivered");
+    function.end().await;
 }
 
 #[tokio::test]

@@ -155,6 +155,10 @@ impl Service for StandIn {
 
 impl StandIn {
     async fn list(&self, request: Request) -> Reply {
+        if request.path == "/api/profiles" {
+            // Like a plan that does not have the list.
+            return reply(403, r#"{"status":"error"}"#);
+        }
         let (gallery, latency) = {
             let mut scene = lock(&self.scene);
             let is_known = (&request.method, request.path.as_str()) == (&Method::GET, "/api/media")
