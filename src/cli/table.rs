@@ -120,7 +120,8 @@ fn at_ayrshare(identified: &IdentifiedProfile) -> String {
 
 /// What to know about profiles that nobody watches.
 fn unwatched(result: &RunResult, look: TerminalStyle) -> String {
-    let Some(sentences) = digest::unwatched(&result.survey.discovery.unwatched, MAX_UNWATCHED, |label| label.width())
+    let Some(sentences) =
+        digest::unwatched(&result.survey.discovery.unwatched, MAX_UNWATCHED, unicode_width::UnicodeWidthStr::width)
     else {
         return String::new();
     };
