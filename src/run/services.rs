@@ -1,7 +1,6 @@
 //! The real services of a run: Ayrshare and the channels, over the network.
 
 use std::collections::{HashMap, HashSet};
-use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
@@ -227,8 +226,9 @@ impl Services for Network<'_> {
             posts.iter().flatten().map(|posts| posts.as_ref().ok().and_then(|posts| posts.ref_id.clone())).collect();
         // The list of profiles is asked for first, or it would have to wait for the slots of all galleries.
         let slots = slots(self.ready, rules);
-        let listed = pin!(self.listed_profiles(rules, &slots, until));
-        let galleries = pin!(self.galleries(&ordered, rules, &in_posts, &slots, until));
+        // Boxed, because these futures are large.
+        let listed = Box::pin(self.listed_profiles(rules, &slots, until));
+        let galleries = Box::pin(self.galleries(&ordered, rules, &in_posts, &slots, until));
         let (listed, galleries) = match select(listed, galleries).await {
             Either::Left((listed, galleries)) => (listed, galleries.await),
             Either::Right((galleries, listed)) => (discover::soon(listed, until).await, galleries),
@@ -246,7 +246,7 @@ impl Services for Network<'_> {
             let check = PostCheck::new(&known, rules.now, rules.thresholds);
             check.finish(&self.url_statuses(&check, profiles, rules, until).await)
         };
-        let discovery = self.discover(listed, &ordered, ref_ids, rules, until).await;
+        let discovery = Box::pin(self.discover(listed, &ordered, ref_ids, rules, until)).await;
         Survey { discovery, ..Survey::new(rules.now, scans, checked) }
     }
 
