@@ -164,8 +164,14 @@ fn is_repeated(world: &World, delivery: &Delivery, earlier: &[Delivery]) -> bool
 }
 
 /// Whether the ledger must hold the same news at this level or a more urgent one.
+///
+/// A run that cannot read the ledger may still write to it, and so replace a tighter level by a wider one when the thresholds
+/// have changed in between.
 fn is_recorded(delivery: &Delivery, earlier: &[Delivery]) -> bool {
-    earlier.iter().any(|other| other.news == delivery.news && other.is_recorded && other.level <= delivery.level)
+    let is_same = |other: &Delivery| other.news == delivery.news && other.is_confirmed;
+    let may_have_replaced = |other: &Delivery| is_same(other) && !other.is_recorded && delivery.level < other.level;
+    let start = earlier.iter().rposition(may_have_replaced).map_or(0, |index| index + 1);
+    earlier[start..].iter().any(|other| is_same(other) && other.is_recorded && other.level <= delivery.level)
 }
 
 /// Whether this says that a post has lost its file, and the ledger must hold that already, maybe with another expiry. The
