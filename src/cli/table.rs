@@ -10,7 +10,8 @@ use crate::digest::{self, Urgency};
 use crate::model::Status;
 use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
 use crate::model::{
-    AyrshareProfile, FailedProfile, Failure, IdentifiedProfile, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State,
+    AyrshareProfile, DiscoveryStatus, FailedProfile, Failure, IdentifiedProfile, Item, MediaAtRisk, Part, PostAtRisk,
+    RiskReason, State,
 };
 use crate::report::{self, Question, Report};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
@@ -92,6 +93,10 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: Te
         if let Some(identified) = identified.get(profile.as_str()) {
             text += &set_in(&at_ayrshare(identified), 10, look);
         }
+    }
+    if discovery.status == DiscoveryStatus::Unavailable {
+        let sentence = "Which profiles nobody watches is not known: Ayrshare's list of profiles could not be compared.";
+        text += &format!("\n{}", set_in(sentence, INDENT.len(), look));
     }
     text += &unwatched(result, look);
     text += &format!("\n{}\n", look.bold("Channels"));

@@ -1,34 +1,45 @@
-//! The shape of `GET /history`: scheduled posts.
+//! `GET /history`: scheduled posts.
 
+use std::collections::HashSet;
+
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::date::Date;
-use crate::model::ScheduledPost;
+use super::list::ListReader;
+use super::{Attempt, Ayrshare, ScheduledPosts, error_bodies, is_empty_list, json_of, profiles};
 use crate::model::text::shorten;
+use crate::model::{Failure, FailureKind, ScheduledPost};
+use crate::net::{Deadline, Slot};
+
+/// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
+/// is enough for 30,000 posts.
+const MAX_HISTORY_REQUESTS: usize = 60;
 
 /// The posts that Ayrshare returns at most.
-pub const MAX_POSTS: usize = 1_000;
+const MAX_POSTS: usize = 1_000;
 
 /// The statuses of posts that will still need their media.
-pub const STATUSES: [&str; 3] = ["pending", "paused", "awaiting approval"];
+const STATUSES: [&str; 3] = ["pending", "paused", "awaiting approval"];
 
 /// A span of due times that one request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+struct Range {
     /// The beginning, included.
-    pub start: Timestamp,
+    start: Timestamp,
     /// The end, included.
-    pub end: Timestamp,
+    end: Timestamp,
 }
 
 impl Range {
     /// Everything that may still be published: what is overdue because it is paused or waits for approval, and whatever
     /// is planned. Posts are planned months ahead, and media lives for months.
     #[must_use]
-    pub fn around(now: Timestamp) -> Self {
+    fn around(now: Timestamp) -> Self {
         const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
         Self {
             start: now.checked_sub(YEAR).unwrap_or(Timestamp::MIN),
@@ -39,7 +50,7 @@ impl Range {
     /// Splits the span where the posts of a full answer lie half on one side and half on the other; in its middle where
     /// they do not say. `None` when it is too short to be split.
     #[must_use]
-    pub fn split(self, mut due: Vec<Timestamp>) -> Option<(Self, Self)> {
+    fn split(self, mut due: Vec<Timestamp>) -> Option<(Self, Self)> {
         due.sort_unstable();
         let second = |moment: Timestamp| Timestamp::from_second(moment.as_second()).ok();
         let middle_s = self.start.as_second().midpoint(self.end.as_second());
@@ -55,13 +66,13 @@ impl Range {
 
 /// A post of the history, with what tells whether it is wanted.
 #[derive(Debug)]
-pub struct HistoryPost {
+struct HistoryPost {
     /// The post.
-    pub post: ScheduledPost,
+    post: ScheduledPost,
     /// Whether it has a due date that cannot be read.
-    pub has_unreadable_due_date: bool,
+    has_unreadable_due_date: bool,
     /// Whether its media or its text has a shape that is not known.
-    pub has_unknown_shape: bool,
+    has_unknown_shape: bool,
     /// Its status, if it has one.
     status: Option<String>,
 }
@@ -69,11 +80,138 @@ pub struct HistoryPost {
 impl HistoryPost {
     /// Whether it will still need media, and has any.
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
+    fn is_wanted(&self) -> bool {
         let status = self.status.as_deref();
         (self.has_unknown_shape || !self.post.media_urls.is_empty())
             && status.is_none_or(|status| STATUSES.contains(&status))
     }
+}
+
+/// One answer of the history.
+#[derive(Default)]
+struct PostsInSpan {
+    /// How many posts it lists, wanted or not.
+    listed: usize,
+    /// When these posts are due.
+    due: Vec<Timestamp>,
+    wanted: Vec<HistoryPost>,
+    /// Whose posts they are.
+    ref_id: Option<String>,
+}
+
+/// The posts of one status.
+#[derive(Default)]
+struct PostsOfStatus {
+    posts: Vec<HistoryPost>,
+    ref_ids: HashSet<String>,
+}
+
+impl PostsInSpan {
+    fn add(&mut self, post: HistoryPost) {
+        self.listed += 1;
+        self.due.extend(post.post.scheduled_at);
+        if post.is_wanted() {
+            self.wanted.push(post);
+        }
+    }
+}
+
+impl Ayrshare<'_> {
+    /// Reads every scheduled post that will still need its media, of all statuses side by side.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] when any of the requests failed: a part of the posts would pass for all of them.
+    pub async fn scheduled_posts(
+        &self,
+        profile_key: Option<&SecretString>,
+        slot: Slot<'_>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<ScheduledPosts, Failure> {
+        let mut slot = Some(slot);
+        let of_status = STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
+        let mut seen = HashSet::new();
+        let mut found = ScheduledPosts::default();
+        let (posts, ref_ids): (Vec<_>, Vec<_>) =
+            try_join_all(of_status).await?.into_iter().map(|PostsOfStatus { posts, ref_ids }| (posts, ref_ids)).unzip();
+        // Answers that contradict each other tell nothing.
+        let ref_ids: HashSet<_> = ref_ids.into_iter().flatten().collect();
+        found.ref_id = (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten();
+        for HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } in posts.into_iter().flatten() {
+            // The spans of a split overlap, and a post without an id is known by what it says and when.
+            if seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
+                found.unreadable_dates += usize::from(has_unreadable_due_date);
+                found.unknown_shapes += usize::from(has_unknown_shape);
+                found.posts.push(post);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the posts of one status. There is no cursor: a full answer is asked for again in two spans.
+    async fn posts_of_status(
+        &self,
+        status: &str,
+        profile_key: Option<&SecretString>,
+        mut slot: Option<Slot<'_>>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<PostsOfStatus, Failure> {
+        let mut found = PostsOfStatus::default();
+        let mut spans = vec![Range::around(now)];
+        let mut requests = 0;
+        while let Some(span) = spans.pop() {
+            requests += 1;
+            let answer = self.posts_in_span(status, span, profile_key, slot.take(), deadline).await?;
+            found.ref_ids.extend(answer.ref_id);
+            if answer.listed < MAX_POSTS {
+                found.posts.extend(answer.wanted);
+            } else if let Some((first, second)) = span.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
+                spans.extend([second, first]);
+            } else {
+                let message = format!("there are more scheduled posts than {requests} requests can list");
+                return Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn posts_in_span(
+        &self,
+        status: &str,
+        span: Range,
+        profile_key: Option<&SecretString>,
+        slot: Option<Slot<'_>>,
+        deadline: Deadline,
+    ) -> Result<PostsInSpan, Failure> {
+        let (start, end) = (whole_second(span.start), whole_second(span.end));
+        let limit = MAX_POSTS.to_string();
+        let query =
+            [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
+        let attempt = || async {
+            let mut found = PostsInSpan::default();
+            let mut reader = ListReader::of_member("history", "post");
+            let mut add = |json: &str| post(json, |post| found.add(post));
+            let mut take = error_bodies(|piece: &[u8]| reader.take(piece, &mut add));
+            let answer = self.get("history", &query, profile_key, deadline, &mut take).await?;
+            drop(take);
+            if is_empty_list(&answer) {
+                found.ref_id = json_of(&answer).and_then(|body| profiles::ref_id(body.as_object()?));
+                return Ok(found);
+            }
+            let others = self.end_of_list(answer, reader, add, "history of posts")?;
+            found.ref_id = profiles::ref_id(&others);
+            Ok(found)
+        };
+        let retry = |attempt: &Attempt| attempt.retry;
+        self.slots.retrying(slot, self.max_retries, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
+    }
+}
+
+/// A moment as Ayrshare's queries take it.
+fn whole_second(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Reads the post that `json` begins with, and returns how long it is; `None` when it is not whole.
@@ -81,7 +219,7 @@ impl HistoryPost {
 /// # Errors
 ///
 /// Fails when the text begins with no object.
-pub fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
+fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_post = match raw.next() {
         Some(Ok(raw)) => raw.get(),

@@ -10,11 +10,8 @@ mod list;
 pub mod media;
 mod profiles;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -26,16 +23,11 @@ use crate::model::{Failure, FailureKind};
 use crate::net::redact::Redactor;
 use crate::net::{self, Answer, Deadline, NetError, Retry, Slot, Slots};
 
-use history::HistoryPost;
 use list::{End, ListReader};
 use media::ListedFile;
 
 /// The most of one answer that is read: a gallery of 150,000 files.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
-
-/// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
-/// is enough for 30,000 posts.
-const MAX_HISTORY_REQUESTS: usize = 60;
 
 /// The most of a body that is kept when it is not the list that was asked for.
 const MAX_OTHER_BODY: usize = 256 * 1024;
@@ -80,35 +72,6 @@ pub struct ScheduledPosts {
     pub ref_id: Option<String>,
 }
 
-/// One answer of the history.
-#[derive(Default)]
-struct PostsInSpan {
-    /// How many posts it lists, wanted or not.
-    listed: usize,
-    /// When these posts are due.
-    due: Vec<Timestamp>,
-    wanted: Vec<HistoryPost>,
-    /// Whose posts they are.
-    ref_id: Option<String>,
-}
-
-/// The posts of one status.
-#[derive(Default)]
-struct PostsOfStatus {
-    posts: Vec<HistoryPost>,
-    ref_ids: HashSet<String>,
-}
-
-impl PostsInSpan {
-    fn add(&mut self, post: HistoryPost) {
-        self.listed += 1;
-        self.due.extend(post.post.scheduled_at);
-        if post.is_wanted() {
-            self.wanted.push(post);
-        }
-    }
-}
-
 impl Ayrshare<'_> {
     /// Reads a gallery: hands each file of it to `add` as it arrives, on a value that `start` makes anew for each
     /// attempt.
@@ -146,98 +109,6 @@ impl Ayrshare<'_> {
             .retrying(Some(slot), self.max_retries, deadline, attempt, retry)
             .await
             .map_err(|attempt| attempt.failure)
-    }
-
-    /// Reads every scheduled post that will still need its media, of all statuses side by side.
-    ///
-    /// # Errors
-    ///
-    /// A [`Failure`] when any of the requests failed: a part of the posts would pass for all of them.
-    pub async fn scheduled_posts(
-        &self,
-        profile_key: Option<&SecretString>,
-        slot: Slot<'_>,
-        now: Timestamp,
-        deadline: Deadline,
-    ) -> Result<ScheduledPosts, Failure> {
-        let mut slot = Some(slot);
-        let of_status =
-            history::STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
-        let mut seen = HashSet::new();
-        let mut found = ScheduledPosts::default();
-        let (posts, ref_ids): (Vec<_>, Vec<_>) =
-            try_join_all(of_status).await?.into_iter().map(|PostsOfStatus { posts, ref_ids }| (posts, ref_ids)).unzip();
-        // Answers that contradict each other tell nothing.
-        let ref_ids: HashSet<_> = ref_ids.into_iter().flatten().collect();
-        found.ref_id = (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten();
-        for HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } in posts.into_iter().flatten() {
-            // The spans of a split overlap, and a post without an id is known by what it says and when.
-            if seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
-                found.unreadable_dates += usize::from(has_unreadable_due_date);
-                found.unknown_shapes += usize::from(has_unknown_shape);
-                found.posts.push(post);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Reads the posts of one status. There is no cursor: a full answer is asked for again in two spans.
-    async fn posts_of_status(
-        &self,
-        status: &str,
-        profile_key: Option<&SecretString>,
-        mut slot: Option<Slot<'_>>,
-        now: Timestamp,
-        deadline: Deadline,
-    ) -> Result<PostsOfStatus, Failure> {
-        let mut found = PostsOfStatus::default();
-        let mut spans = vec![history::Range::around(now)];
-        let mut requests = 0;
-        while let Some(span) = spans.pop() {
-            requests += 1;
-            let answer = self.posts_in_span(status, span, profile_key, slot.take(), deadline).await?;
-            found.ref_ids.extend(answer.ref_id);
-            if answer.listed < history::MAX_POSTS {
-                found.posts.extend(answer.wanted);
-            } else if let Some((first, second)) = span.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
-                spans.extend([second, first]);
-            } else {
-                let message = format!("there are more scheduled posts than {requests} requests can list");
-                return Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message });
-            }
-        }
-        Ok(found)
-    }
-
-    async fn posts_in_span(
-        &self,
-        status: &str,
-        span: history::Range,
-        profile_key: Option<&SecretString>,
-        slot: Option<Slot<'_>>,
-        deadline: Deadline,
-    ) -> Result<PostsInSpan, Failure> {
-        let (start, end) = (whole_second(span.start), whole_second(span.end));
-        let limit = history::MAX_POSTS.to_string();
-        let query =
-            [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
-        let attempt = || async {
-            let mut found = PostsInSpan::default();
-            let mut reader = ListReader::of_member("history", "post");
-            let mut add = |json: &str| history::post(json, |post| found.add(post));
-            let mut take = error_bodies(|piece: &[u8]| reader.take(piece, &mut add));
-            let answer = self.get("history", &query, profile_key, deadline, &mut take).await?;
-            drop(take);
-            if is_empty_list(&answer) {
-                found.ref_id = json_of(&answer).and_then(|body| profiles::ref_id(body.as_object()?));
-                return Ok(found);
-            }
-            let others = self.end_of_list(answer, reader, add, "history of posts")?;
-            found.ref_id = profiles::ref_id(&others);
-            Ok(found)
-        };
-        let retry = |attempt: &Attempt| attempt.retry;
-        self.slots.retrying(slot, self.max_retries, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
     }
 
     /// Ends the reading of a list that is a member of an object, and returns the other members.
@@ -421,11 +292,6 @@ impl Attempt {
         let message = format!("{what}: {error}");
         Self { failure: Failure { kind, http_status: None, code: None, message }, retry }
     }
-}
-
-/// A moment as Ayrshare's queries take it.
-fn whole_second(moment: Timestamp) -> String {
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Whether the answer is Ayrshare's way of saying that there is none.
