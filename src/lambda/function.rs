@@ -21,10 +21,10 @@ use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::run::command::{Action, Command, InvalidEvent, Plan};
 use crate::run::execute::{self, MAX_RUN, beat, now, run};
-use crate::run::loaded::{Origin, Ready, Renewal};
+use crate::run::loaded::{ConfigReload, ConfigSource, LoadedConfig};
 use crate::run::metrics::{self, Source};
 use crate::run::result::RunResult;
-use crate::run::services::Network;
+use crate::run::services::LiveServices;
 use crate::scan::survey::Survey;
 
 /// How long a run for an HTTP request may take. API Gateway gives up after 29 seconds.
@@ -35,7 +35,7 @@ pub struct Function {
     environment: Environment,
     aws: Aws,
     write_metrics: fn(&str),
-    ready: Mutex<Option<Ready>>,
+    loaded: Mutex<Option<LoadedConfig>>,
 }
 
 /// What Lambda says about an invocation.
@@ -59,9 +59,9 @@ impl Function {
     pub async fn new(environment: Environment, write_metrics: fn(&str)) -> Result<Self, reqwest::Error> {
         let aws = Aws::new(net::client_from_environment(&environment)?, environment.clone());
         // Lambda gives the initialization a whole core, whatever the memory size.
-        let origin = Origin { environment: &environment, aws: &aws, now: now() };
-        let ready = origin.read(Deadline::after(LOAD_TIMEOUT)).await.ok();
-        Ok(Self { environment, aws, write_metrics, ready: Mutex::new(ready) })
+        let source = ConfigSource { environment: &environment, aws: &aws, now: now() };
+        let loaded = source.read(Deadline::after(LOAD_TIMEOUT)).await.ok();
+        Ok(Self { environment, aws, write_metrics, loaded: Mutex::new(loaded) })
     }
 
     /// Handles one event.
@@ -82,22 +82,22 @@ impl Function {
             Event::Command(_) => MAX_RUN,
             Event::Http(_) => MAX_HTTP_RUN,
         });
-        let origin = Origin { environment: &self.environment, aws: &self.aws, now: call.now };
+        let source = ConfigSource { environment: &self.environment, aws: &self.aws, now: call.now };
         let to_read = Deadline::after(deadline.remaining() / 2);
-        let mut ready = self.ready.lock().await;
-        let read = match ready.take() {
-            Some(before) => origin.refresh(before, to_read).await,
-            None => origin.read(to_read).await,
+        let mut loaded = self.loaded.lock().await;
+        let read = match loaded.take() {
+            Some(before) => source.refresh(before, to_read).await,
+            None => source.read(to_read).await,
         };
-        let renewal = Renewal::new(origin);
+        let reload = ConfigReload::new(source);
         let read = match read {
-            Ok(read) => ready.insert(read),
+            Ok(read) => loaded.insert(read),
             Err(invalid) => return self.reject(&event, invalid, call),
         };
-        let answer = self.serve(event, call, read, &renewal, deadline).await;
-        if let Some(renewed) = renewal.into_renewed() {
-            renewed.take_over_look(read);
-            *ready = Some(renewed);
+        let answer = self.serve(event, call, read, &reload, deadline).await;
+        if let Some(reloaded) = reload.into_reloaded() {
+            reloaded.take_over_look(read);
+            *loaded = Some(reloaded);
         }
         answer
     }
@@ -106,15 +106,15 @@ impl Function {
         &self,
         event: Event,
         call: &Call<'_>,
-        ready: &Ready,
-        renewal: &Renewal<'_>,
+        loaded: &LoadedConfig,
+        reload: &ConfigReload<'_>,
         deadline: Deadline,
     ) -> Result<Box<RawValue>, FunctionError> {
-        let run = |plan| self.run(call, plan, Network::new(ready, renewal), deadline);
+        let run = |plan| self.run(call, plan, LiveServices::new(loaded, reload), deadline);
         match event {
             Event::Command(command) => {
                 let plan = command
-                    .plan(&ready.config)
+                    .plan(&loaded.config)
                     .inspect_err(|error| tracing::error!("the event is invalid: {error}"))?;
                 let result = run(plan).await;
                 if result.is_busy() {
@@ -126,7 +126,7 @@ impl Function {
                 Ok(raw(result.to_json_within(http::MAX_RESPONSE_BYTES).text))
             }
             Event::Http(request) => {
-                let response = self.respond(&request, call, ready, renewal, deadline).await;
+                let response = self.respond(&request, call, loaded, reload, deadline).await;
                 let response = response.unwrap_or_else(|response| {
                     tracing::info!(status = response.status_code, "the request is rejected: {}", response.reason());
                     response
@@ -142,44 +142,44 @@ impl Function {
         &self,
         request: &Request,
         call: &Call<'_>,
-        ready: &Ready,
-        renewal: &Renewal<'_>,
+        loaded: &LoadedConfig,
+        reload: &ConfigReload<'_>,
         deadline: Deadline,
     ) -> Result<Response, Response> {
-        let route = http::route(request, &ready.config, call.now)?;
-        let plan = route.command.plan(&ready.config).map_err(http::bad_request)?;
-        let mut network = Network::new(ready, renewal);
+        let route = http::route(request, &loaded.config, call.now)?;
+        let plan = route.command.plan(&loaded.config).map_err(http::bad_request)?;
+        let mut services = LiveServices::new(loaded, reload);
         if let Some(report) = &route.report {
             if request.method == "HEAD" {
                 return Ok(report.head());
             }
-            network.max_retries = report.max_retries();
-            let thresholds = ready.config.channels.iter().flat_map(|channel| channel.thresholds.iter());
+            services.max_retries = report.max_retries();
+            let thresholds = loaded.config.channels.iter().flat_map(|channel| channel.thresholds.iter());
             let is_covered = plan.within.as_ref().is_none_or(|within| Some(within) <= thresholds.max());
             if is_covered && !report.is_live {
-                let looking = Network { first: &plan.profiles, ..network };
+                let looking = LiveServices { first: &plan.profiles, ..services };
                 let look = last_look(call, looking, deadline).await.map_err(http::bad_request)?;
-                return Ok(route.respond(&execute::report(call.run_id.clone(), plan, network, look, deadline).await));
+                return Ok(route.respond(&execute::report(call.run_id.clone(), plan, services, look, deadline).await));
             }
         }
-        Ok(route.respond(&self.run(call, plan, network, deadline).await))
+        Ok(route.respond(&self.run(call, plan, services, deadline).await))
     }
 
-    async fn run(&self, call: &Call<'_>, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> RunResult {
+    async fn run(&self, call: &Call<'_>, plan: Plan<'_>, services: LiveServices<'_>, deadline: Deadline) -> RunResult {
         let Plan { is_whole_alert, is_whole_look, .. } = plan;
-        let last_look = &network.ready.last_look;
+        let last_look = &services.loaded.last_look;
         if is_whole_look {
             last_look.forget();
         }
-        let result = run(call.run_id.clone(), call.now, plan, network, deadline).await;
+        let result = run(call.run_id.clone(), call.now, plan, services, deadline).await;
         if is_whole_look {
-            let all: Vec<_> = network.ready.config.profiles.iter().collect();
+            let all: Vec<_> = services.loaded.config.profiles.iter().collect();
             last_look.keep(&result.survey, &all);
         }
         if is_whole_alert && !result.is_busy() {
             let metrics = |source: &Source<'_>| metrics::metrics(&result, source, now());
             self.write_metrics(call.invocation, metrics);
-            beat(&result, network.ready, deadline).await;
+            beat(&result, services.loaded, deadline).await;
         }
         result
     }
@@ -216,15 +216,19 @@ impl Function {
 }
 
 /// Returns the newest look that may answer a report, and makes one if there is none.
-async fn last_look(call: &Call<'_>, network: Network<'_>, deadline: Deadline) -> Result<Arc<Survey>, InvalidEvent> {
-    let Ready { config, last_look, .. } = network.ready;
-    if let Some(look) = last_look.fresh(call.now, network.first) {
+async fn last_look(
+    call: &Call<'_>,
+    services: LiveServices<'_>,
+    deadline: Deadline,
+) -> Result<Arc<Survey>, InvalidEvent> {
+    let LoadedConfig { config, last_look, .. } = services.loaded;
+    if let Some(look) = last_look.fresh(call.now, services.first) {
         return Ok(look);
     }
     last_look.forget();
     let plan = Command { action: Action::Report, ..Command::default() }.plan(config)?;
-    let look = execute::look(call.now, plan, network, deadline).await;
-    last_look.keep(&look, network.first);
+    let look = execute::look(call.now, plan, services, deadline).await;
+    last_look.keep(&look, services.first);
     Ok(look)
 }
 
