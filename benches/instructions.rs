@@ -69,6 +69,7 @@ fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
         check_posts: false,
         check_urls: false,
         all_profiles: true,
+        discovery: None,
     };
     let mut gallery = Gallery::default();
     for file in black_box(&files) {

@@ -71,7 +71,7 @@ pub fn files(files: usize) -> Vec<Media> {
 }
 
 fn rules<'a>(thresholds: &'a Thresholds, ignore: &'a GlobSet) -> Rules<'a> {
-    Rules { now: now(), thresholds, ignore, check_posts: true, check_urls: false, all_profiles: true }
+    Rules { now: now(), thresholds, ignore, check_posts: true, check_urls: false, all_profiles: true, discovery: None }
 }
 
 /// Reads a gallery in chunks and selects the files that expire.

@@ -9,6 +9,8 @@ use crate::model::text::{self, list, one_line, shorten, units};
 
 /// The longest description, in characters. No limit is documented; chat applications show about this much of one message.
 const MAX_DESCRIPTION: usize = 3_000;
+/// Characters of the names of profiles that nobody watches.
+const MAX_UNWATCHED: usize = 500;
 /// The longest line of good news, in characters.
 const MAX_GOOD_NEWS: usize = 500;
 /// The longest name, in characters.
@@ -65,6 +67,10 @@ fn description(digest: &Digest) -> (String, bool) {
         if MAX_NAMES < digest.unchecked.len() {
             text += &format!("\n- and {} more", digest.unchecked.len() - MAX_NAMES);
         }
+    }
+    if let Some(unwatched) = digest.unwatched(MAX_UNWATCHED, units) {
+        text += "\n\n";
+        text += &escape(&unwatched);
     }
     for line in digest.good_news() {
         text += "\n\n";

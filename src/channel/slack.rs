@@ -32,6 +32,8 @@ const MAX_NAME: usize = 120;
 const MAX_URL: usize = 600;
 /// How many unchecked profiles are named.
 const MAX_UNCHECKED: usize = 8;
+/// Characters of the names of profiles that nobody watches, once escaped: one at least has room.
+const MAX_UNWATCHED: usize = 600;
 /// The longest text of the good news, in characters. Escaping can make it five times as long.
 const MAX_GOOD_NEWS: usize = 550;
 /// How many entries the fallback text names.
@@ -121,6 +123,9 @@ impl<'a> Draft<'a> {
                 lines.push(format!("… and {} more", digest.unchecked.len() - named));
             }
             draft.push(section(&lines.join("\n")));
+        }
+        if let Some(unwatched) = digest.unwatched(MAX_UNWATCHED, |label| units(&escape(label))) {
+            draft.push(section(&format!(":see_no_evil: {}", escape(&unwatched))));
         }
         let good_news = digest.good_news().join("\n");
         if !good_news.is_empty() {
@@ -300,6 +305,7 @@ fn fallback(digest: &Digest) -> String {
         let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MAX_NAME)).collect();
         lines.push(format!("Could not be checked: {}.", crate::model::text::list(&names, MAX_UNCHECKED)));
     }
+    lines.extend(digest.unwatched(MAX_UNWATCHED, |label| units(&escape(label))));
     lines.extend(digest.good_news().iter().map(|line| shorten(line, MAX_GOOD_NEWS / 2).into_owned()));
     lines.push(digest.coverage());
     escape(&lines.join("\n"))
@@ -461,6 +467,9 @@ mod tests {
             for message in &messages {
                 check_limits(&message.body);
             }
+            let said = digest.unwatched(MAX_UNWATCHED, |label| units(&escape(label)));
+            let is_said = said.is_none_or(|said| messages[0].body["blocks"].to_string().contains(&json!(escape(&said)).to_string().trim_matches('"')[..20]));
+            prop_assert!(is_said);
             let (shown, counted) = shown_and_counted(&messages);
             prop_assert_eq!(shown + counted, digest.entries.len());
             prop_assert_eq!(messages.iter().map(|message| message.entries).sum::<usize>(), digest.entries.len());

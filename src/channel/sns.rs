@@ -28,6 +28,8 @@ const FOOTER_BYTES: usize = 4_096;
 const MAX_NAME: usize = 150;
 /// The longest line of an email, in bytes (RFC 5322). Mail servers break longer ones at any byte.
 const MAX_LINE_BYTES: usize = 998;
+/// Bytes of the names of profiles that nobody watches.
+const MAX_UNWATCHED: usize = 2_000;
 /// The width of running text, in characters.
 const LINE_WIDTH: usize = 72;
 
@@ -138,7 +140,7 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
         }
     }
 
-    for line in digest.good_news() {
+    for line in digest.unwatched(MAX_UNWATCHED, str::len).into_iter().chain(digest.good_news()) {
         text += "\n\n";
         text += &wrapped(&line);
     }

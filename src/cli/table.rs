@@ -1,6 +1,6 @@
 //! Renders results as text for a terminal, within its width. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
@@ -9,7 +9,10 @@ use crate::cli::terminal::{TerminalStyle, fit, pad, slack_message, wrap};
 use crate::digest::{self, Urgency};
 use crate::model::Status;
 use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
-use crate::model::{FailedProfile, Failure, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
+use crate::model::{
+    AyrshareProfile, DiscoveryStatus, FailedProfile, Failure, IdentifiedProfile, Item, MediaAtRisk, Part, PostAtRisk,
+    RiskReason, State,
+};
 use crate::report::{self, Question, Report};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
 
@@ -21,6 +24,8 @@ const MAX_PROFILE: usize = 24;
 const MAX_NAME: usize = 160;
 /// How many files of a post are shown.
 const MAX_POST_FILES: usize = 4;
+/// Columns of the names of profiles that nobody watches.
+const MAX_UNWATCHED: usize = 2_000;
 /// How many profiles the warnings name.
 const MAX_WARNINGS: usize = 20;
 /// The left margin of a row.
@@ -49,6 +54,7 @@ pub fn report(result: &RunResult, question: &Question, terminal: TerminalStyle) 
     }
     let mut text = rows.text();
     text += &unchecked(result, terminal);
+    text += &unwatched(result, terminal);
     text += &ledger(result, terminal);
     text += &totals(result, question, terminal);
     text
@@ -62,6 +68,7 @@ pub fn sent(result: &RunResult, question: &Question, terminal: TerminalStyle) ->
     }
     text += &channels(&result.channels, terminal);
     text += &unchecked(result, terminal);
+    text += &unwatched(result, terminal);
     text += &ledger(result, terminal);
     if result.is_busy() {
         let busy = "Another run is in progress, so this one did nothing.";
@@ -77,11 +84,21 @@ pub fn sent(result: &RunResult, question: &Question, terminal: TerminalStyle) ->
 pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, terminal: TerminalStyle) -> String {
     let mut text = format!("{}\n", terminal.bold("Profiles"));
     let failures = result.survey.failed();
+    let discovery = &result.survey.discovery;
+    let identified: HashMap<_, _> = discovery.identified.iter().map(|one| (one.profile.as_str(), one)).collect();
     for profile in profiles {
         let failed = failures.iter().find(|failed| failed.profile.as_str() == profile);
         let reason = failed.map(why);
         text += &line(&one_line(profile), "ok", reason.as_deref(), terminal);
+        if let Some(identified) = identified.get(profile.as_str()) {
+            text += &indented(&at_ayrshare(identified), 10, terminal);
+        }
     }
+    if discovery.status == DiscoveryStatus::Unavailable {
+        let sentence = "Which profiles nobody watches is not known: Ayrshare's list of profiles could not be compared.";
+        text += &format!("\n{}", indented(sentence, INDENT.len(), terminal));
+    }
+    text += &unwatched(result, terminal);
     text += &format!("\n{}\n", terminal.bold("Channels"));
     for channel in &result.channels {
         let label = format!("{} ({})", one_line(&channel.name), channel.kind);
@@ -94,6 +111,26 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, terminal
         text += &line("ledger", "ok", result.ledger_error.as_deref(), terminal);
     }
     text
+}
+
+/// What a profile is at Ayrshare: `“Acme Coffee GmbH” at Ayrshare, refId 3f2a…`.
+fn at_ayrshare(identified: &IdentifiedProfile) -> String {
+    let AyrshareProfile { title, ref_id } = &identified.at_ayrshare;
+    let title = title.as_ref().map(|title| format!("“{}” at Ayrshare", shorten(&one_line(title), MAX_NAME)));
+    let ref_id = ref_id.as_ref().map(|ref_id| format!("refId {}", one_line(ref_id)));
+    let parts: Vec<_> = title.into_iter().chain(ref_id).collect();
+    let differs = if identified.title_differs { ": the name is another one than the title" } else { "" };
+    format!("{}{differs}", parts.join(", "))
+}
+
+/// What to know about profiles that nobody watches.
+fn unwatched(result: &RunResult, terminal: TerminalStyle) -> String {
+    let Some(sentences) =
+        digest::unwatched(&result.survey.discovery.unwatched, MAX_UNWATCHED, unicode_width::UnicodeWidthStr::width)
+    else {
+        return String::new();
+    };
+    format!("\n{}\n{}", terminal.yellow("Watched by nobody"), indented(&sentences, INDENT.len(), terminal))
 }
 
 /// Returns `  ok      Acme Coffee`, or `  failed  Acme Coffee` with the reason below it.
@@ -210,7 +247,10 @@ fn totals(result: &RunResult, question: &Question, terminal: TerminalStyle) -> S
     let headline = format!("{}.", report::headline(&report, question));
     let coverage = format!("Checked {} at {}.", report::coverage(&report), utc(survey.now));
     let lines = |text: &str| wrap(text, sentence_width(terminal)).join("\n");
-    let is_clear = survey.items.is_empty() && survey.posts_at_risk.is_empty() && report.failed.is_empty();
+    let is_clear = survey.items.is_empty()
+        && survey.posts_at_risk.is_empty()
+        && report.failed.is_empty()
+        && survey.discovery.unwatched.is_empty();
     let headline = lines(&headline);
     let headline = if is_clear { terminal.green(&headline) } else { terminal.bold(&headline) };
     let mut text = format!("\n{headline}\n{}\n", terminal.faint(&lines(&coverage)));
@@ -426,7 +466,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::digest::fixtures::{hostile_survey, survey, survey_of};
+    use crate::digest::fixtures::{hostile_survey, survey, survey_of, unwatched};
+    use crate::model::ProfileName;
     use crate::model::threshold::Threshold;
     use crate::run::command::Action;
     use crate::run::result::tests::result;
@@ -508,6 +549,15 @@ mod tests {
         let mut result = result(survey());
         result.action = Action::Check;
         result.channels = vec![channel_result(Outcome::Reachable)];
+        let identified = |profile: &str, title: &str, title_differs: bool| IdentifiedProfile {
+            profile: ProfileName::new(profile),
+            at_ayrshare: AyrshareProfile { title: Some(title.into()), ref_id: Some("3f2a91".into()) },
+            title_differs,
+        };
+        let mut discovery = unwatched([(Some("Birch & Co".into()), "9c01".into())]);
+        discovery.identified =
+            vec![identified("Head office", "Primary Profile", false), identified("Café 東京", "Café Tokyo GmbH", true)];
+        Arc::make_mut(&mut result.survey).discovery = discovery;
         let profiles = ["Head office", "Acme Coffee", "Café 東京"].map(ToOwned::to_owned);
         insta::assert_snapshot!(check(&result, &profiles, true, terminal(80)));
     }

@@ -17,8 +17,18 @@ pub struct Channel {
     pub kind: ChannelKind,
     /// The profiles that the channel is alerted about, in the order of `[[profiles]]`.
     pub profiles: Vec<ProfileName>,
+    /// Whether the configuration does not limit the profiles of the channel.
+    pub has_all_profiles: bool,
     /// The thresholds at which the channel is alerted.
     pub thresholds: Thresholds,
+}
+
+impl Channel {
+    /// Returns whether the channel hears of all profiles, and so of those that nobody watches.
+    #[must_use]
+    pub fn hears_of_all_profiles(&self) -> bool {
+        self.has_all_profiles
+    }
 }
 
 /// The kinds of channel, with their settings.

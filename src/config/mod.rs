@@ -85,6 +85,8 @@ pub struct AyrshareConfig {
     pub scheduled_posts: bool,
     /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
     pub check_media_urls: bool,
+    /// Whether to look for profiles that nobody watches.
+    pub discover_profiles: bool,
 }
 
 /// A profile whose gallery is checked.
@@ -105,6 +107,8 @@ pub struct Alerts {
     pub when_empty: WhenEmpty,
     /// Skips files whose id or name matches one of these globs.
     pub ignore: GlobSet,
+    /// Profiles whose title matches one of these globs need not be watched.
+    pub ignore_profiles: GlobSet,
 }
 
 /// How often the same item is announced.

@@ -103,6 +103,7 @@ fn ayrshare(root: &Table<'_>) -> Option<AyrshareConfig> {
     let timeout = table.duration_or("timeout", DEFAULT_TIMEOUT);
     let scheduled_posts = table.bool_or("scheduled_posts", true);
     let check_media_urls = table.bool_or("check_media_urls", true);
+    let discover_profiles = table.bool_or("discover_profiles", true);
     // Missing settings are handled after all keys are read, so that all errors are reported.
     table.finish();
     Some(AyrshareConfig {
@@ -112,6 +113,7 @@ fn ayrshare(root: &Table<'_>) -> Option<AyrshareConfig> {
         timeout,
         scheduled_posts,
         check_media_urls,
+        discover_profiles,
     })
 }
 
@@ -147,7 +149,12 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
     let defaults = || Thresholds::new(DEFAULT_THRESHOLDS.iter().filter_map(|text| Threshold::parse(text).ok()));
     let default_repeat = if has_ledger { Repeat::OncePerThreshold } else { Repeat::EveryRun };
     let Some(table) = root.table("alerts") else {
-        let alerts = Alerts { repeat: default_repeat, when_empty: WhenEmpty::Silent, ignore: GlobSet::empty() };
+        let alerts = Alerts {
+            repeat: default_repeat,
+            when_empty: WhenEmpty::Silent,
+            ignore: GlobSet::empty(),
+            ignore_profiles: GlobSet::empty(),
+        };
         return (defaults(), Some(alerts));
     };
     let thresholds = if table.has("thresholds") { thresholds(&table) } else { defaults() };
@@ -157,19 +164,31 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
     if repeat == Repeat::OncePerThreshold && !has_ledger {
         table.fault("repeat", "`once-per-threshold` needs a ledger that stores what was announced; add `[ledger]`");
     }
-    let mut ignore = GlobSetBuilder::new();
-    for pattern in table.texts("ignore").unwrap_or_default() {
+    let ignore = globs(&table, "ignore");
+    let ignore_profiles = globs(&table, "ignore_profiles");
+    table.finish();
+    let when_empty = when_empty.unwrap_or(WhenEmpty::Silent);
+    let alerts = ignore.zip(ignore_profiles).map(|(ignore, ignore_profiles)| Alerts {
+        repeat,
+        when_empty,
+        ignore,
+        ignore_profiles,
+    });
+    (thresholds, alerts)
+}
+
+/// Parses a list of globs, which are compared in Unicode NFC.
+fn globs(table: &Table<'_>, key: &'static str) -> Option<GlobSet> {
+    let mut globs = GlobSetBuilder::new();
+    for pattern in table.texts(key).unwrap_or_default() {
         match Glob::new(&nfc(pattern.value)) {
             Ok(glob) => {
-                ignore.add(glob);
+                globs.add(glob);
             }
             Err(_) => table.fault_at(&pattern, NOT_A_GLOB),
         }
     }
-    let ignore = ignore.build().map_err(|_| table.fault("ignore", "has globs that are too large together")).ok();
-    table.finish();
-    let alerts = ignore.map(|ignore| Alerts { repeat, when_empty: when_empty.unwrap_or(WhenEmpty::Silent), ignore });
-    (thresholds, alerts)
+    globs.build().map_err(|_| table.fault(key, "has globs that are too large together")).ok()
 }
 
 #[derive(Clone, Copy)]
@@ -224,6 +243,7 @@ fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds
     for table in root.tables("channels") {
         let name = table.required("name", |text| names.add(text));
         let thresholds = if table.has("thresholds") { thresholds(&table) } else { defaults.cloned() };
+        let has_all_profiles = !table.has("profiles") && !table.has("tags");
         let profiles = channel_profiles(&table, profiles);
         let kind = if let Some(channel_type) = channel_type(&table) {
             channel_kind(&table, channel_type)
@@ -234,7 +254,7 @@ fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds
         };
         table.finish();
         if let (Some(name), Some(kind), Some(thresholds)) = (name, kind, thresholds) {
-            channels.push(Channel { name, kind, profiles, thresholds });
+            channels.push(Channel { name, kind, profiles, has_all_profiles, thresholds });
         }
     }
     if !root.has("channels") || root.is_empty_array("channels") {

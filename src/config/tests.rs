@@ -67,6 +67,7 @@ const WHOLE: &str = r#"
     repeat = "every-run"
     when_empty = "report"
     ignore = ["*.tmp"]
+    ignore_profiles = ["Cafe\u0301 *"]
     [[channels]]
     name = "team"
     type = "slack"
@@ -129,6 +130,9 @@ fn a_document_with_every_setting_is_read_and_its_references_are_resolved() {
     assert_eq!(config.ledger, Some(LedgerConfig::DynamoDb { table: "ledger".into() }));
     assert_eq!(config.alerts.repeat, Repeat::EveryRun);
     assert!(config.alerts.ignore.is_match("a.tmp") && config.alerts.when_empty == WhenEmpty::Report);
+    assert!(config.alerts.ignore_profiles.is_match("Caf\u{e9} 1") && !config.alerts.ignore_profiles.is_match("a.tmp"));
+    let hears_of_all: Vec<_> = config.channels.iter().map(Channel::hears_of_all_profiles).collect();
+    assert_eq!(hears_of_all, [false, true, true]);
 }
 
 #[test]
@@ -197,6 +201,7 @@ fn all_errors_are_reported_together_with_their_paths() {
         repeat = "once-per-threshold"
         when_empty = "loud"
         ignore = ["[a"]
+        ignore_profiles = ["*", "{a"]
         [[channels]]
         name = "team"
         type = "slack"
@@ -238,6 +243,7 @@ fn all_errors_are_reported_together_with_their_paths() {
             "alerts.repeat: `once-per-threshold` needs a ledger",
             "alerts.when_empty: expected `silent` or `report`",
             "alerts.ignore[0]: is not a valid glob",
+            "alerts.ignore_profiles[1]: is not a valid glob",
             "channels[0].webhook_url: is a webhook of Slack's Workflow Builder",
             "channels[0].profiles[0]: there is no profile of this name",
             "channels[1].name: is already in use",

@@ -2,8 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::stand_ins::{AyrshareStandIn, Reply, listed_file, scheduled_post};
+use super::stand_ins::{AyrshareStandIn, Reply, account_profile, listed_file, scheduled_post};
 
 /// The API key of the account.
 pub const API_KEY: &str = "DEMO000-AYRSHAR-APIKEY0-0000001";
@@ -25,11 +26,14 @@ pub const PROFILES: [Profile; 5] = [
     Profile { name: "Harbor Dental", key: Some(("DEMO_HARBOR_KEY", "DEMO000-PROFILE-HARBORD-0000005")) },
 ];
 
+/// A client that is missing in the configuration.
+pub const UNWATCHED: &str = "Birch & Co";
+
 const MINUTE: i64 = 1;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Fills the account with galleries and posts, relative to `now`. Ayrshare rejects the key of the last profile.
+/// Fills the account with profiles, galleries and posts, relative to `now`. Ayrshare rejects the key of the last profile.
 pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
     // Rounded to minutes. Future times get one minute more, so that "in 5 hours" has not become "in 4 hours" by the time
     // the function runs.
@@ -84,6 +88,14 @@ pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
     let denied = json!({"action": "profile", "status": "error", "code": 31, "message": message});
     ayrshare.media(harbor, Reply::json(403, &denied));
     ayrshare.history(harbor, Reply::json(403, &denied));
+
+    // Ayrshare does not list the primary profile. Nobody has added the last client to the configuration yet.
+    let clients = PROFILES.iter().filter(|profile| profile.key.is_some()).map(|profile| profile.name);
+    let account = clients.chain([UNWATCHED]).map(|title| {
+        let ref_id = hex::encode(&Sha256::digest(title)[..20]);
+        account_profile(title, &ref_id)
+    });
+    ayrshare.account(&account.collect::<Vec<_>>());
 
     let post = scheduled_post;
     // A link of an object store that ends in two days, and a server that lets nobody in.

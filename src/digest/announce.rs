@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,13 +11,17 @@ use crate::digest::{self, Digest, Entry, Subject};
 use crate::ledger::{Change, Key, Memory, Record, stored_profile};
 use crate::model::Level;
 use crate::model::threshold::Thresholds;
-use crate::model::{Item, Part, ProfileName};
+use crate::model::{AyrshareProfile, Item, Part, ProfileName};
 use crate::scan::posts::PostState;
 use crate::scan::survey::Survey;
 
 /// A profile that cannot be checked is announced again after this time: once a day. It is half an hour less than a day
 /// because a daily schedule does not start the function at exactly the same time every day.
 const FAILING_AGAIN: SignedDuration = SignedDuration::from_mins(23 * 60 + 30);
+
+/// A profile that nobody watches is announced again after this time: after 30 days, and half an hour less for the same
+/// reason.
+const UNWATCHED_AGAIN: SignedDuration = SignedDuration::from_mins(30 * 24 * 60 - 30);
 
 /// What a channel is told, and which changes to the ledger follow from it.
 #[derive(Clone, Debug)]
@@ -26,7 +31,7 @@ pub struct Announcement {
     /// Changes that belong to everything in the digest except its entries, which the first message contains.
     with_first: Vec<Change>,
     /// Changes to make even if nothing is sent: records that would expire although their subject is still there are
-    /// renewed, and records of posts that are no longer scheduled are deleted.
+    /// renewed. Records of posts that are no longer scheduled, and of profiles that are no longer unwatched, are deleted.
     pub silent: Vec<Change>,
 }
 
@@ -34,8 +39,9 @@ impl Announcement {
     /// Selects what is new to a channel with this memory.
     ///
     /// An entry is not new if it was announced at the same threshold or a tighter one. A profile that cannot be checked
-    /// is announced when it starts to fail, once a day while it fails, and when it has recovered. A post that was
-    /// announced is reported as safe once it is still scheduled and all its media will be there.
+    /// is announced when it starts to fail, once a day while it fails, and when it has recovered. A profile that nobody
+    /// watches is announced at first and every 30 days. A post that was announced is reported as safe once it is still
+    /// scheduled and all its media will be there.
     #[must_use]
     pub fn new(mut digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
         let now = digest.now;
@@ -77,16 +83,28 @@ impl Announcement {
             repeat == Repeat::EveryRun || digest.unchecked.iter().any(|failed| is_due(&failed.profile, failed.what));
         let recovered = recovered(&digest, survey, memory);
         let FormerPosts { safe: resolved, saved, gone } = former_posts(&digest, survey, memory);
-        let silent = renewals.chain(restored).chain(gone.into_iter().map(Change::Delete)).collect();
+        let unwatched: Arc<[_]> = match repeat {
+            Repeat::EveryRun => Arc::clone(&digest.unwatched),
+            Repeat::OncePerThreshold => {
+                digest.unwatched.iter().filter(|profile| is_unwatched_due(profile, memory, now)).cloned().collect()
+            }
+        };
+        let watched = if digest.knows_unwatched { no_longer_unwatched(&digest, memory) } else { Vec::new() };
+        let gone = gone.into_iter().chain(watched).map(Change::Delete);
+        let silent = renewals.chain(restored).chain(gone).collect();
 
         let failing = digest.unchecked.iter().map(|failed| {
             let key = Key::of_failing(&failed.profile, failed.what);
             Change::Put(key, Record::new(Level::SEEN, now, None))
         });
         let mended = recovered.iter().map(|(profile, part)| Change::Delete(Key::of_failing(profile, *part)));
-        let with_first = failing.chain(mended).chain(saved.into_iter().map(Change::Delete)).collect();
+        let named = unwatched
+            .iter()
+            .map(|profile| Change::Put(Key::of_unwatched(profile), Record::new(Level::SEEN, now, None)));
+        let with_first = failing.chain(mended).chain(named).chain(saved.into_iter().map(Change::Delete)).collect();
         let announced_before = known.len();
-        let digest = Digest { entries: new, unchecked_is_news, recovered, resolved, announced_before, ..digest };
+        let digest =
+            Digest { entries: new, unchecked_is_news, recovered, unwatched, resolved, announced_before, ..digest };
         Self { digest, with_first, silent }
     }
 
@@ -159,6 +177,18 @@ fn restored_post(entry: &Entry, survey: &Survey, memory: &Memory, lost: &LostPos
         Some(Change::Put(key.clone(), Record { level, ..memory.get(key)? }))
     };
     records.into_iter().flatten().filter_map(change).collect()
+}
+
+fn is_unwatched_due(profile: &AyrshareProfile, memory: &Memory, now: Timestamp) -> bool {
+    let record = memory.get(&Key::of_unwatched(profile));
+    record.is_none_or(|record| UNWATCHED_AGAIN <= now.duration_since(record.announced_at))
+}
+
+/// The records of profiles that are watched by now, ignored or gone. There is nothing to say about them.
+fn no_longer_unwatched(digest: &Digest, memory: &Memory) -> Vec<Key> {
+    let unwatched: BTreeSet<_> = digest.unwatched.iter().map(Key::of_unwatched).collect();
+    let records = memory.others().map(|(key, _)| key).filter(|key| matches!(key, Key::Unwatched { .. }));
+    records.filter(|key| !unwatched.contains(key)).cloned().collect()
 }
 
 fn key(entry: &Entry) -> Key {
@@ -239,14 +269,12 @@ fn former_posts(digest: &Digest, survey: &Survey, memory: &Memory) -> FormerPost
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use insta::assert_snapshot;
 
     use super::*;
     use crate::digest::Urgency;
     use crate::digest::test_surveys::{digest, failure, file, hours, now, post, survey, thresholds};
-    use crate::model::{PostAtRisk, Threshold};
+    use crate::model::{DiscoveryStatus, PostAtRisk, Threshold};
     use crate::scan::posts::SeenPosts;
 
     /// Shows what a channel with this memory is told about a survey, and every change that follows.
@@ -271,6 +299,7 @@ mod tests {
         if digest.unchecked_is_news {
             lines.extend(digest.unchecked.iter().map(|failed| format!("tell: {:?} is failing", failed.what)));
         }
+        lines.extend(digest.unwatched.iter().map(|profile| format!("tell: nobody watches {}", profile.label())));
         lines.extend(digest.recovered.iter().map(|(_, part)| format!("tell: {part:?} has recovered")));
         lines.extend(digest.resolved.iter().map(|(_, label)| format!("tell: {label} is safe")));
         if 0 < digest.announced_before {
@@ -490,6 +519,59 @@ mod tests {
         tell: Media has recovered
         confirmed: delete failing#Acme#media
         ");
+    }
+
+    fn unwatched(profiles: &[(&str, &str)]) -> Survey {
+        let mut survey = survey(Vec::new(), Vec::new());
+        let profile = |(title, ref_id): &(&str, &str)| AyrshareProfile {
+            title: Some((*title).to_owned()),
+            ref_id: (!ref_id.is_empty()).then(|| (*ref_id).to_owned()),
+        };
+        survey.discovery.status = DiscoveryStatus::Ok;
+        survey.discovery.unwatched = profiles.iter().map(profile).collect();
+        survey
+    }
+
+    fn of_unwatched(title: &str, ref_id: &str, hours_ago: i64) -> (Key, Record) {
+        let survey = unwatched(&[(title, ref_id)]);
+        (Key::of_unwatched(&survey.discovery.unwatched[0]), Record::new(Level::SEEN, hours(-hours_ago), None))
+    }
+
+    #[test]
+    fn an_unwatched_profile_is_announced_at_first_and_every_30_days() {
+        let found = unwatched(&[("Birch & Co", "r1"), ("Cafe", "")]);
+        assert_snapshot!(announce(&[], &found), @"
+        tell: nobody watches Birch & Co
+        tell: nobody watches Cafe
+        confirmed: put unwatched#r1#ref seen, keep 90 days
+        confirmed: put unwatched#Cafe#title seen, keep 90 days
+        ");
+        let announced = [of_unwatched("Birch & Co", "r1", 1), of_unwatched("Cafe", "", 29 * 24)];
+        assert_snapshot!(announce(&announced, &found), @"");
+        // A profile that was renamed is the same.
+        let announced = [of_unwatched("Birch", "r1", 30 * 24), of_unwatched("Cafe", "", 30 * 24 - 1)];
+        assert_snapshot!(announce(&announced, &found), @"
+        tell: nobody watches Birch & Co
+        confirmed: put unwatched#r1#ref seen, keep 90 days
+        ");
+        assert_snapshot!(shown(&[of_unwatched("Birch & Co", "r1", 1)], &unwatched(&[("Birch & Co", "r1")]), Repeat::EveryRun), @"
+        tell: nobody watches Birch & Co
+        confirmed: put unwatched#r1#ref seen, keep 90 days
+        ");
+    }
+
+    #[test]
+    fn a_profile_that_is_no_longer_unwatched_is_forgotten_without_a_word() {
+        let announced = [of_unwatched("Birch & Co", "r1", 1), of_unwatched("Cafe", "", 1)];
+        assert_snapshot!(announce(&announced, &unwatched(&[("Cafe", "")])), @"silent: delete unwatched#r1#ref");
+        assert_snapshot!(announce(&announced, &unwatched(&[])), @"
+        silent: delete unwatched#r1#ref
+        silent: delete unwatched#Cafe#title
+        ");
+        // While nobody can tell, nothing is forgotten.
+        let mut unavailable = unwatched(&[]);
+        unavailable.discovery.status = DiscoveryStatus::Unavailable;
+        assert_snapshot!(announce(&announced, &unavailable), @"");
     }
 
     #[test]

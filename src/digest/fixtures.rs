@@ -8,7 +8,10 @@ use proptest::prelude::*;
 use crate::digest::Digest;
 use crate::digest::ReportLink;
 use crate::model::threshold::{Threshold, Thresholds};
-use crate::model::{Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
+use crate::model::{
+    AyrshareProfile, Discovery, DiscoveryStatus, Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk,
+    ProfileName, RiskReason, State,
+};
 use crate::scan::posts::CheckedPosts;
 use crate::scan::select::Gallery;
 use crate::scan::survey::{Scan, Survey};
@@ -103,7 +106,7 @@ pub fn survey_of(items: usize) -> Survey {
 
 pub fn digest(survey: &Survey) -> Digest {
     let profiles: Vec<_> = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
-    Digest::new(survey, &profiles, &thresholds())
+    Digest::new(survey, &profiles, &thresholds()).with_unwatched(&survey.discovery)
 }
 
 /// The longest link that there is.
@@ -173,6 +176,7 @@ prop_compose! {
     pub fn hostile_survey()(profiles in 1_usize..6, failing in 0_usize..40)(
         items in proptest::collection::vec(hostile_item(profiles), 0..160),
         posts in proptest::collection::vec(hostile_post(profiles), 0..20),
+        titles in proptest::collection::vec(proptest::option::of(hostile_text()), 0..60),
         profiles in Just(profiles),
         failing in Just(failing),
     ) -> Survey {
@@ -185,6 +189,14 @@ prop_compose! {
             .map(|index| Scan { profile: ProfileName::new(&format!("<Failing> & {index}")), media: Err(failure()), posts: None });
         let mut survey = Survey::new(now(), scans.chain(failing).collect(), CheckedPosts::default());
         survey.posts_at_risk = posts.into_iter().map(Arc::new).collect();
+        survey.discovery = unwatched(titles.into_iter().enumerate().map(|(index, title)| (title, index.to_string())));
         survey
     }
+}
+
+/// A comparison that found these profiles, with title and `refId`, that nobody watches.
+pub fn unwatched(profiles: impl IntoIterator<Item = (Option<String>, String)>) -> Discovery {
+    let profile = |(title, ref_id)| AyrshareProfile { title, ref_id: Some(ref_id) };
+    let unwatched = profiles.into_iter().map(profile).collect();
+    Discovery { status: DiscoveryStatus::Ok, unwatched, identified: Vec::new() }
 }

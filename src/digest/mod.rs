@@ -18,9 +18,13 @@ use jiff::Timestamp;
 
 pub use self::wording::{
     left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part, unverified_reason,
+    unwatched,
 };
 use crate::model::threshold::{Threshold, Thresholds};
-use crate::model::{FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State};
+use crate::model::{
+    AyrshareProfile, Discovery, DiscoveryStatus, FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk,
+    ProfileName, RiskReason, State,
+};
 use crate::scan::survey::Survey;
 
 /// What one channel is told.
@@ -44,6 +48,10 @@ pub struct Digest {
     pub unchecked_is_news: bool,
     /// What could be checked again after it had been announced as failing.
     pub recovered: Vec<(ProfileName, Part)>,
+    /// The profiles of the account that nobody watches.
+    pub unwatched: Arc<[AyrshareProfile]>,
+    /// Whether they are known: whether the run compared the profiles, and the channel hears of all.
+    pub knows_unwatched: bool,
     /// Posts that were announced and are no longer at risk: profile and label.
     pub resolved: Vec<(ProfileName, String)>,
     /// How many entries were announced before and are still open.
@@ -175,6 +183,8 @@ impl Digest {
             unchecked: survey.failed(),
             unchecked_is_news: true,
             recovered: Vec::new(),
+            unwatched: Arc::default(),
+            knows_unwatched: false,
             resolved: Vec::new(),
             announced_before: 0,
             ledger_note: None,
@@ -182,11 +192,22 @@ impl Digest {
         }
     }
 
+    /// Adds the profiles that nobody watches, for a channel that hears of all profiles.
+    #[must_use]
+    pub fn with_unwatched(self, discovery: &Discovery) -> Self {
+        let knows_unwatched = discovery.status == DiscoveryStatus::Ok;
+        Self { unwatched: Arc::clone(&discovery.unwatched), knows_unwatched, ..self }
+    }
+
     /// Whether there is no news.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let has_unchecked = self.unchecked_is_news && !self.unchecked.is_empty();
-        self.entries.is_empty() && !has_unchecked && self.recovered.is_empty() && self.resolved.is_empty()
+        self.entries.is_empty()
+            && !has_unchecked
+            && self.recovered.is_empty()
+            && self.resolved.is_empty()
+            && self.unwatched.is_empty()
     }
 
     /// Whether a message may say that all is clear: there is no news, and everything was checked.
@@ -218,8 +239,9 @@ impl Digest {
             Some(Urgency::Expired) => "expired".to_owned(),
             Some(Urgency::Within(threshold)) => threshold.label().to_owned(),
             Some(Urgency::Undated) => "undated".to_owned(),
-            None if self.unchecked.is_empty() => "all-clear".to_owned(),
-            None => "profile-failing".to_owned(),
+            None if !self.unchecked.is_empty() => "profile-failing".to_owned(),
+            None if !self.unwatched.is_empty() => "profile-unwatched".to_owned(),
+            None => "all-clear".to_owned(),
         }
     }
 
@@ -268,6 +290,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::digest::fixtures::unwatched;
     use crate::digest::test_surveys::{digest, failure, file, file_of, post, profile, survey};
 
     fn sections(digest: &Digest) -> String {
@@ -326,5 +349,16 @@ mod tests {
         assert_eq!(digest(&found).severity(), "profile-failing");
         let quiet = Digest { unchecked_is_news: false, ..digest(&found) };
         assert!(quiet.is_empty() && !quiet.is_all_clear());
+    }
+
+    #[test]
+    fn an_unwatched_profile_is_reason_enough_for_a_message() {
+        let mut found = survey(Vec::new(), Vec::new());
+        found.discovery = unwatched([(Some("Birch & Co".to_owned()), "r1".to_owned())]);
+        let news = digest(&found);
+        assert!(!news.is_empty() && !news.is_all_clear());
+        assert_eq!((news.severity().as_str(), news.concerned().len()), ("profile-unwatched", 0));
+        found.profiles[0].failed = Some(failure());
+        assert_eq!(digest(&found).severity(), "profile-failing");
     }
 }

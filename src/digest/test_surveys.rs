@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
 use crate::model::{
-    Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Threshold, Thresholds,
+    Discovery, Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Threshold,
+    Thresholds,
 };
 use crate::scan::survey::{Survey, SurveyedProfile};
 
@@ -49,12 +50,13 @@ pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey
         posts_at_risk,
         unverified: Vec::new(),
         seen_posts: Arc::default(),
+        discovery: Discovery::default(),
     }
 }
 
 pub(super) fn digest(survey: &Survey) -> Digest {
     let profiles: Vec<_> = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
-    Digest::new(survey, &profiles, &thresholds())
+    Digest::new(survey, &profiles, &thresholds()).with_unwatched(&survey.discovery)
 }
 
 /// A file that expires in so many hours.

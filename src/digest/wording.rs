@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Digest, Entry, Urgency};
 use crate::model::text;
 use crate::model::threshold::Threshold;
-use crate::model::{FailedProfile, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
+use crate::model::{AyrshareProfile, FailedProfile, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
 
 impl Urgency {
     /// The heading of its section.
@@ -49,6 +49,8 @@ impl Digest {
     pub fn headline(&self) -> String {
         let counts = self.counts();
         let has = |number: usize| if number == 1 { "has" } else { "have" };
+        let unwatched = self.unwatched.len();
+        let are = if unwatched == 1 { "is" } else { "are" };
         let expire = if counts.expiring == 1 { "expires" } else { "expire" };
         self.summary(
             "",
@@ -61,6 +63,7 @@ impl Digest {
                     format!("{} {} no expiry date", text::count(counts.undated, "file"), has(counts.undated)),
                 ),
                 (self.unread(), format!("{} of {} could not be checked", self.unread(), self.all_profiles())),
+                (unwatched, format!("{} {are} not watched", text::count(unwatched, "profile"))),
             ],
         )
     }
@@ -78,6 +81,7 @@ impl Digest {
                 (counts.expiring, format!("{} {expire}{}", counts.expiring, self.within())),
                 (counts.undated, format!("{} undated", counts.undated)),
                 (self.unread(), format!("{} of {} not checked", self.unread(), self.all_profiles())),
+                (self.unwatched.len(), format!("{} not watched", text::count(self.unwatched.len(), "profile"))),
             ],
         )
     }
@@ -96,6 +100,15 @@ impl Digest {
             (checked, all) => format!("{checked} of {}", text::count(all, "profile")),
         };
         format!("Checked {checked} on {moment}.")
+    }
+
+    /// What to know about profiles that nobody watches: `Nobody watches 1 profile: Birch & Co. Its media can …`.
+    ///
+    /// As many are named as have room, each of which takes as much as `size` says; the others are counted. `None` if
+    /// there are none.
+    #[must_use]
+    pub fn unwatched(&self, room: usize, size: impl Fn(&str) -> usize) -> Option<String> {
+        unwatched(&self.unwatched, room, size)
     }
 
     /// What has improved: profiles that can be checked again, and posts that are safe again.
@@ -178,6 +191,38 @@ impl Digest {
         advice
     }
 }
+
+/// Does the same as [`Digest::unwatched`] for any list of profiles.
+#[must_use]
+pub fn unwatched(profiles: &[AyrshareProfile], room: usize, size: impl Fn(&str) -> usize) -> Option<String> {
+    const MAX_NAMED: usize = 20;
+    if profiles.is_empty() {
+        return None;
+    }
+    let mut left = room;
+    let fitting = profiles.iter().take(MAX_NAMED).map_while(|profile| {
+        let label = text::shorten(&profile.label(), MAX_UNWATCHED_LABEL).into_owned();
+        left = left.checked_sub(size(&label) + ", ".len())?;
+        Some(label)
+    });
+    let mut names: Vec<_> = fitting.collect();
+    let more = profiles.len() - names.len();
+    if 0 < more {
+        let number = text::thousands(i64::try_from(more).unwrap_or(i64::MAX));
+        names.push(format!("{number} more"));
+    }
+    let names = text::list(&names, names.len());
+    let end = if names.ends_with(['.', '…', '!', '?']) { "" } else { "." };
+    let (its, it) = if profiles.len() == 1 { ("Its", "it") } else { ("Their", "them") };
+    Some(format!(
+        "Nobody watches {}: {names}{end} {its} media can expire without a word. Add {it} to the configuration, or to \
+         ignore_profiles.",
+        text::count(profiles.len(), "profile"),
+    ))
+}
+
+/// The longest name of an unwatched profile in a sentence, in characters.
+const MAX_UNWATCHED_LABEL: usize = 100;
 
 /// Why a profile could not be checked, in words for a content manager.
 #[must_use]
@@ -350,6 +395,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::digest::fixtures::unwatched;
     use crate::digest::test_surveys::{digest, failure, file, now, post, survey};
     use crate::model::{MediaAtRisk, ProfileName};
 
@@ -397,6 +443,35 @@ mod tests {
         Scheduled posts are safe again
         Ayrshare: Scheduled posts are safe again
         ");
+    }
+
+    #[test]
+    fn unwatched_profiles_are_named_as_far_as_there_is_room_and_the_others_are_counted() {
+        let said = |titles: &[&str], room: usize| {
+            let titles =
+                titles.iter().enumerate().map(|(index, title)| (Some((*title).to_owned()), format!("r{index}")));
+            let digest = files(&[]).with_unwatched(&unwatched(titles));
+            format!("{}\n{}", headlines(&digest), digest.unwatched(room, str::len).unwrap_or_default())
+        };
+        assert_snapshot!(said(&["Birch & Co"], 100), @"
+        1 profile is not watched
+        Ayrshare: 1 profile not watched
+        Nobody watches 1 profile: Birch & Co. Its media can expire without a word. Add it to the configuration, or to ignore_profiles.
+        ");
+        assert_snapshot!(said(&["Birch & Co.", "<b>\u{202e}Cafe\n", " "], 100), @"
+        3 profiles are not watched
+        Ayrshare: 3 profiles not watched
+        Nobody watches 3 profiles: Birch & Co., <b>Cafe and the profile with refId r2. Their media can expire without a word. Add them to the configuration, or to ignore_profiles.
+        ");
+        assert_snapshot!(said(&["Acme", "Birch", "Cafe", "Dunes"], 15), @"
+        4 profiles are not watched
+        Ayrshare: 4 profiles not watched
+        Nobody watches 4 profiles: Acme, Birch and 2 more. Their media can expire without a word. Add them to the configuration, or to ignore_profiles.
+        ");
+        let many: Vec<_> = (0..1_030).map(|number| format!("Client {number}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert!(said(&many, 10_000).contains(", Client 19 and 1,010 more. Their media"));
+        assert_eq!(files(&[]).unwatched(100, str::len), None);
     }
 
     #[test]

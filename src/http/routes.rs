@@ -174,6 +174,7 @@ fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp
         profiles: Some(names(if asked.is_empty() { &profiles } else { &asked })),
         channels: Some(vec![channel.name.clone()]),
         dry_run: false,
+        tells_unwatched: asked.is_empty() && channel.hears_of_all_profiles(),
     };
     let question = Question {
         horizon: within.clone().or_else(|| widest.cloned()),

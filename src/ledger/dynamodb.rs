@@ -760,7 +760,11 @@ mod tests {
             assert!(text.contains(expected), "{text}");
             assert_eq!(text.contains("other keys"), expected.contains("other keys"), "{text}");
         };
-        check("ResourceNotFoundException", "Requested resource not found", "the ledger table does not exist in this region");
+        check(
+            "ResourceNotFoundException",
+            "Requested resource not found",
+            "the ledger table does not exist in this region",
+        );
         check("AccessDeniedException", "User: arn:aws:sts::1:assumed-role/x", "does not allow dynamodb:PutItem");
         check("AccessDeniedException", "not authorized to perform: kms:Decrypt", "does not allow kms:Decrypt");
         for code in ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException"] {

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use self::dynamodb::DynamoDbLedger;
 pub use self::error::LedgerError;
 pub use self::file::FileLedger;
-pub use self::record::{Change, Key, Memory, Record, stored_profile};
+pub use self::record::{Change, Key, KnownBy, Memory, Record, stored_profile};
 pub use self::store::LedgerStore;
 use crate::net::Deadline;
 

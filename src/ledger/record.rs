@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::later;
-use crate::model::{Level, Media, Part, PostAtRisk, ProfileName};
+use crate::model::{AyrshareProfile, Level, Media, Part, PostAtRisk, ProfileName, comparable_title};
 
 /// The records of one channel: the announcements that it has confirmed.
 ///
@@ -50,7 +50,7 @@ impl Memory {
         self.get(key).is_some()
     }
 
-    /// Iterates over the records of posts and of failing profiles.
+    /// Iterates over the records of posts, failing profiles and unwatched profiles.
     pub fn others(&self) -> impl Iterator<Item = (&Key, &Record)> {
         self.others.iter()
     }
@@ -122,7 +122,7 @@ const MAX_PROFILE_BYTES: usize = 800;
 /// The expiry is part of the key. So a file whose expiry changes is announced again, and two files with the same id but
 /// different expiries have different keys.
 ///
-/// Create keys with [`Key::of_item`], [`Key::of_post`] and [`Key::of_failing`]. They replace parts that are too long to be
+/// Create keys with [`Key::of_item`], [`Key::of_post`], [`Key::of_failing`] and [`Key::of_unwatched`]. They replace parts that are too long to be
 /// stored by their hash. Different subjects always have different keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
@@ -151,6 +151,22 @@ pub enum Key {
         /// The part that could not be read.
         part: Part,
     },
+    /// A profile of the account that nobody watches.
+    Unwatched {
+        /// What `id` is.
+        by: KnownBy,
+        /// Its `refId` or its title.
+        id: String,
+    },
+}
+
+/// What an unwatched profile is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KnownBy {
+    /// Its `refId`.
+    RefId,
+    /// Its title, because it has no `refId`.
+    Title,
 }
 
 impl Key {
@@ -172,6 +188,17 @@ impl Key {
         let profile = stored_profile(&post.profile);
         let id = post.identity();
         Self::Post { profile, id, expires_at_ms }
+    }
+
+    /// The key of a profile that nobody watches: by its `refId`, which stays when the title changes, else by its title.
+    #[must_use]
+    pub fn of_unwatched(profile: &AyrshareProfile) -> Self {
+        let (by, id) = match &profile.ref_id {
+            Some(ref_id) => (KnownBy::RefId, ref_id.clone()),
+            None => (KnownBy::Title, comparable_title(profile.title.as_deref().unwrap_or_default())),
+        };
+        let is_short = escaped_len(&id) <= MAX_PROFILE_BYTES && !is_hash(&id);
+        Self::Unwatched { by, id: if is_short { id } else { hash(&id) } }
     }
 
     /// Creates the key of a profile that could not be checked.
@@ -228,6 +255,8 @@ impl fmt::Display for Key {
             Self::Post { profile, id, expires_at_ms } => {
                 write!(f, "post#{}#{}#{}", escape(profile.as_str()), escape(id), moment(expires_at_ms))
             }
+            Self::Unwatched { by: KnownBy::RefId, id } => write!(f, "unwatched#{}#ref", escape(id)),
+            Self::Unwatched { by: KnownBy::Title, id } => write!(f, "unwatched#{}#title", escape(id)),
             Self::Failing { profile, part: Part::Media } => write!(f, "failing#{}#media", escape(profile.as_str())),
             Self::Failing { profile, part: Part::Dates } => write!(f, "failing#{}#dates", escape(profile.as_str())),
             Self::Failing { profile, part: Part::Posts } => write!(f, "failing#{}#posts", escape(profile.as_str())),
@@ -265,6 +294,8 @@ impl Key {
             ("failing", of, "media", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Media }),
             ("failing", of, "dates", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Dates }),
             ("failing", of, "posts", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Posts }),
+            ("unwatched", of, "ref", None, None) => Some(Self::Unwatched { by: KnownBy::RefId, id: id(of) }),
+            ("unwatched", of, "title", None, None) => Some(Self::Unwatched { by: KnownBy::Title, id: id(of) }),
             _ => None,
         }
     }
@@ -390,6 +421,17 @@ mod tests {
             prop_assert_ne!(one.to_string(), hashed.to_string());
             let failing = Key::of_failing(&ProfileName::new(&a), Part::Posts);
             prop_assert!(failing.to_string().len() <= MAX_KEY_BYTES);
+            let unwatched = |ref_id: Option<&String>, title: &String| {
+                Key::of_unwatched(&AyrshareProfile { title: Some(title.clone()), ref_id: ref_id.cloned() })
+            };
+            let (by_title, by_ref_id) = (unwatched(None, &a), unwatched(Some(&a), &b));
+            prop_assert_ne!(by_title.to_string(), by_ref_id.to_string());
+            prop_assert_ne!(unwatched(None, &hash(&a)).to_string(), by_title.to_string());
+            prop_assert_eq!(by_ref_id.clone(), unwatched(Some(&a), &c));
+            for key in [by_title, by_ref_id] {
+                prop_assert!(key.to_string().len() <= MAX_KEY_BYTES);
+                prop_assert_eq!(Key::parse(&key.to_string()), Some(key));
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! The other layers parse outside input into these types once and rely on them from then on. This module imports nothing
 //! from the rest of the crate, does no I/O and reads no clock.
 
+mod discovery;
 mod level;
 mod media;
 mod post;
@@ -11,6 +12,7 @@ mod status;
 pub mod text;
 pub mod threshold;
 
+pub use discovery::{AyrshareProfile, Discovery, DiscoveryStatus, IdentifiedProfile, comparable_title};
 pub use level::Level;
 pub use media::{File, Item, Media, MediaKind, State};
 pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost, UnverifiedUrl};

@@ -187,6 +187,7 @@ mod tests {
     fn channel(name: &str, profiles: &[&str]) -> Channel {
         let topic = TopicArn::parse("arn:aws:sns:eu-central-1:123456789012:alerts").expect("an ARN");
         Channel {
+            has_all_profiles: false,
             name: name.to_owned(),
             kind: ChannelKind::Sns { topic, format: SnsFormat::Text },
             profiles: profiles.iter().map(|name| ProfileName::new(name)).collect(),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{FailedProfile, Item, PostAtRisk, Threshold};
+use crate::model::{AyrshareProfile, FailedProfile, Item, PostAtRisk, Threshold};
 use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
 /// The formats of a report. The first one is the default.
@@ -84,6 +84,9 @@ pub struct Question {
     pub is_signed: bool,
 }
 
+/// How many profiles that nobody watches a report shows when it must become shorter.
+const MAX_UNWATCHED: usize = 100;
+
 /// A rendered report.
 #[derive(Debug)]
 pub struct Rendered {
@@ -104,6 +107,8 @@ pub struct Report<'a> {
     pub survey: &'a Survey,
     /// The failures that are shown.
     pub failed: Vec<FailedProfile>,
+    /// The profiles that nobody watches, as far as they are shown.
+    pub unwatched: &'a [AyrshareProfile],
     /// The posts at risk that are shown.
     pub posts: &'a [Arc<PostAtRisk>],
     /// The files that are shown.
@@ -124,6 +129,7 @@ impl<'a> Report<'a> {
             survey,
             all_failed: failed.len(),
             failed,
+            unwatched: &survey.discovery.unwatched,
             posts: &survey.posts_at_risk,
             items: &survey.items,
             media: survey.counts(),
@@ -149,12 +155,14 @@ impl<'a> Report<'a> {
         self.all_failed - self.failed.len()
     }
 
-    /// Shows less, because the text had `bytes` and the limit is `max_bytes`. Files are left out first, then posts, then
-    /// failures. Returns false if the report is already empty.
+    /// Shows less, because the text had `bytes` and the limit is `max_bytes`. Many unwatched profiles are left out first, then
+    /// files, then posts, then failures. Returns false if the report is already empty.
     fn shorten(&mut self, max_bytes: usize, bytes: usize) -> bool {
         // Slightly less than would fit if all entries had the same length, so that few rounds are needed.
         let keep = |length: usize| (length * (max_bytes / 20) / (bytes / 19 + 1)).min(length - 1);
-        if !self.items.is_empty() {
+        if MAX_UNWATCHED < self.unwatched.len() {
+            self.unwatched = &self.unwatched[..MAX_UNWATCHED];
+        } else if !self.items.is_empty() {
             self.items = &self.items[..keep(self.items.len())];
         } else if !self.posts.is_empty() {
             self.posts = &self.posts[..keep(self.posts.len())];
@@ -218,9 +226,10 @@ fn fingerprint_of_content(report: &Report<'_>, format: Format, known: &str) -> S
         }
     }
     let mut sink = Sink(fingerprint(format));
-    let Report { survey, failed, posts, items, .. } = report;
+    let Report { survey, failed, unwatched, posts, items, .. } = report;
+    let discovery = (survey.discovery.status, unwatched);
     // The sink never returns an error.
-    let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, &survey.unverified, known));
+    let _ = write!(sink, "{:?}", (&survey.profiles, failed, posts, items, &survey.unverified, discovery, known));
     hex::encode(&sink.0.finalize()[..16])
 }
 

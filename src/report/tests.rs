@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::digest::fixtures::{hostile_survey, now, survey, survey_of};
+use crate::digest::fixtures::{hostile_survey, now, survey, survey_of, unwatched};
 
 fn question() -> Question {
     Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: false }
@@ -53,6 +53,17 @@ fn an_empty_report_says_all_clear_only_if_everything_was_checked() {
     let unclear = page(&survey);
     assert!(unclear.contains("<h1>1 of 3 profiles could not be checked</h1>"), "{unclear}");
     assert!(!unclear.to_lowercase().contains("all clear"));
+}
+
+#[test]
+fn a_page_names_the_profiles_that_nobody_watches_and_a_table_has_no_place_for_them() {
+    let mut survey = survey_of(0);
+    survey.discovery = unwatched([(Some("Birch <b>& Co".to_owned()), "r1".to_owned())]);
+    let page = page(&survey);
+    assert!(page.contains("<h1>No file expires within 7 days, but 1 profile is not watched</h1>"), "{page}");
+    assert!(page.contains("Nobody watches 1 profile: Birch &#60;b&#62;&#38; Co. Its media can"), "{page}");
+    assert!(!page.contains("There is nothing to do."), "{page}");
+    assert!(!body(&survey, Format::Csv).contains("Birch"));
 }
 
 #[test]

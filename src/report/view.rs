@@ -23,6 +23,8 @@ const MAX_URL: usize = 2_000;
 const MAX_POST_FILES: usize = 8;
 /// The largest number of files and posts for which the browser lays out the whole page at once.
 const MAX_AT_ONCE: usize = 200;
+/// Bytes of the names of profiles that nobody watches.
+const MAX_UNWATCHED: usize = 4_000;
 /// How many profiles are named in a sentence.
 const MAX_NAMES: usize = 5;
 /// The maximum number of URLs that could not be checked.
@@ -54,6 +56,8 @@ pub struct View {
     pub all_clear: Option<String>,
     pub unchecked: Vec<Unchecked>,
     pub more_unchecked: Option<String>,
+    /// What to know about profiles that nobody watches.
+    pub unwatched: Option<String>,
     pub totals: Vec<Total>,
     pub days: Option<Days>,
     pub profiles: Vec<ProfileLine>,
@@ -208,6 +212,7 @@ impl View {
                 .collect(),
             more_unchecked: (failed.len() < all_failed)
                 .then(|| format!("And {} more.", count(report.failed_left_out(), "profile"))),
+            unwatched: digest::unwatched(&report.survey.discovery.unwatched, MAX_UNWATCHED, str::len),
             totals: Vec::new(),
             days: days(report, question),
             profiles: profiles.lines(report, question),
@@ -217,7 +222,12 @@ impl View {
             is_long: MAX_AT_ONCE < report.items.len() + report.posts.len(),
             formats: formats(question),
         };
-        if view.sections.is_empty() && failed.is_empty() && view.unverified.is_empty() && view.left_out.is_none() {
+        let is_clear = view.sections.is_empty()
+            && failed.is_empty()
+            && view.unwatched.is_none()
+            && view.unverified.is_empty()
+            && view.left_out.is_none();
+        if is_clear {
             let checked = if report.survey.configured() == 1 { "The profile was" } else { "Every profile was" };
             view.all_clear = Some(format!("{checked} checked. There is nothing to do."));
         }
@@ -318,6 +328,15 @@ pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
     }
     if !report.failed.is_empty() {
         return "No file expires, but scheduled posts could not be checked".to_owned();
+    }
+    let unwatched = report.survey.discovery.unwatched.len();
+    if 0 < unwatched {
+        let profiles = count(unwatched, "profile");
+        return format!(
+            "No file expires{}, but {profiles} {} not watched",
+            within(question.horizon.as_ref()),
+            verb(unwatched, "is", "are")
+        );
     }
     format!("All clear: no file expires{}", within(question.horizon.as_ref()))
 }

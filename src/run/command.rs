@@ -38,6 +38,9 @@ pub struct Command {
     pub channels: Option<Vec<String>>,
     /// Whether to render the messages without sending them.
     pub dry_run: bool,
+    /// Whether profiles that nobody watches belong to a report although `profiles` names some: to the report of a channel
+    /// that hears of all profiles.
+    pub tells_unwatched: bool,
 }
 
 impl Command {
@@ -92,6 +95,7 @@ impl Command {
             dry_run: self.dry_run,
             is_whole_alert: self.is_whole_alert(),
             is_whole_look: self.is_whole_look(),
+            tells_unwatched: self.profiles.is_none() || self.tells_unwatched,
         })
     }
 
@@ -109,6 +113,7 @@ impl Command {
 
 /// A command whose names were found in the configuration.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own about the run")]
 pub struct Plan<'a> {
     /// The action.
     pub action: Action,
@@ -124,6 +129,8 @@ pub struct Plan<'a> {
     pub is_whole_alert: bool,
     /// Whether this scans all profiles with the thresholds of all channels.
     pub is_whole_look: bool,
+    /// Whether the run tells of profiles that nobody watches.
+    pub tells_unwatched: bool,
 }
 
 /// Reads the `within` of a command or a query.
@@ -189,6 +196,7 @@ mod tests {
             profiles: Some(vec!["A".into()]),
             channels: Some(vec!["b".into()]),
             dry_run: true,
+            tells_unwatched: false,
         };
         assert_eq!(command, Ok(expected));
     }

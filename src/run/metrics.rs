@@ -35,6 +35,7 @@ pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> Strin
         &[
             ("ProfilesChecked", checked as u64),
             ("ProfilesFailed", unchecked as u64),
+            ("ProfilesUnwatched", result.survey.discovery.unwatched.len() as u64),
             ("MediaListed", media.listed as u64),
             ("MediaExpiring", media.expiring as u64),
             ("MediaExpired", media.expired as u64),

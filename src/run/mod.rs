@@ -5,6 +5,7 @@
 
 pub mod clients;
 pub mod command;
+mod discover;
 pub mod execute;
 mod heartbeat;
 mod lease;
@@ -39,6 +40,7 @@ use crate::net::Deadline;
 use crate::report::link::Links;
 use crate::run::command::{Action, Plan};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
+use crate::scan::discovery::DiscoveryRules;
 use crate::scan::posts::CheckedPosts;
 use crate::scan::rules::Rules;
 use crate::scan::select::Gallery;
@@ -302,8 +304,15 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
                 return Arc::clone(seen);
             }
             let profiles: Vec<_> = self.plan.profiles.iter().map(|profile| &profile.name).collect();
-            return Arc::new(seen.narrowed(&profiles, &thresholds));
+            let mut narrowed = seen.narrowed(&profiles, &thresholds);
+            if self.plan.tells_unwatched {
+                narrowed.discovery = seen.discovery.clone();
+            }
+            return Arc::new(narrowed);
         }
+        let looks_for_unwatched = self.config.ayrshare.discover_profiles
+            && self.plan.tells_unwatched
+            && self.plan.profiles.len() == self.config.profiles.len();
         let rules = Rules {
             now: self.now,
             thresholds: &thresholds,
@@ -311,6 +320,10 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             check_posts: self.config.ayrshare.scheduled_posts,
             check_urls: self.config.ayrshare.check_media_urls,
             all_profiles: self.plan.profiles.len() == self.config.profiles.len(),
+            discovery: looks_for_unwatched.then_some(DiscoveryRules {
+                ignore: &self.config.alerts.ignore_profiles,
+                identifies_all: self.plan.action == Action::Check,
+            }),
         };
         Arc::new(self.services.scan(&self.plan.profiles, &rules, self.scan_until).await)
     }
@@ -358,6 +371,9 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
         let mut memory = self.read_memory(channel).await;
         let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel));
+        if channel.hears_of_all_profiles() {
+            digest = digest.with_unwatched(&survey.discovery);
+        }
         digest.ledger_note = self.ledger_note(lease, memory.is_some());
         digest.report_link = self.report_link(channel);
         let repeat = if memory.is_some() { self.config.alerts.repeat } else { Repeat::EveryRun };
@@ -374,7 +390,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
         let messages = render(channel, digest, &self.id, &|| {
             let memories = memory.iter().map(|memory| (channel.name.clone(), memory.clone())).collect();
-            self.result(survey.of_profiles(&profiles), memories)
+            self.result(survey_for(channel, survey, &profiles), memories)
         });
         if self.plan.dry_run {
             return (rendered(channel, &messages), memory);
@@ -511,6 +527,15 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 /// Half of the time until a deadline, but at least [`MIN_FOR_LEDGER`] if there is that much.
 fn half_of(deadline: Deadline) -> Deadline {
     deadline.within(MIN_FOR_LEDGER.max(deadline.remaining() / 2))
+}
+
+/// The part of a survey that a channel with these profiles may know.
+fn survey_for(channel: &Channel, survey: &Survey, profiles: &[ProfileName]) -> Survey {
+    let mut of_channel = survey.of_profiles(profiles);
+    if channel.hears_of_all_profiles() {
+        of_channel.discovery = survey.discovery.clone();
+    }
+    of_channel
 }
 
 /// The sample that `test` sends: one file that has just entered the tightest threshold.

@@ -11,7 +11,10 @@ use serde_json::Value;
 use super::command::Action;
 use crate::digest::announce::Announced;
 use crate::model::text::{self, json, json_within};
-use crate::model::{FailedProfile, Item, MediaKind, PostAtRisk, ProfileName, State, Status, Threshold, UnverifiedUrl};
+use crate::model::{
+    AyrshareProfile, DiscoveryStatus, FailedProfile, IdentifiedProfile, Item, MediaKind, PostAtRisk, ProfileName,
+    State, Status, Threshold, UnverifiedUrl,
+};
 use crate::report::{self, Format, Question, Rendered, Report};
 use crate::scan::survey::{MediaCounts, PostCounts, PostsByMedia, Survey};
 
@@ -115,12 +118,17 @@ impl RunResult {
         if let Some(text) = json_within(&ResultJson::new(self, &all), max_bytes) {
             return FittedJson { text, is_cut: false };
         }
-        let nothing = Shown { failed: &[], posts: &[], items: &[], max_unverified: 0 };
+        let nothing = Shown { failed: &[], unwatched: &[], posts: &[], items: &[], max_unverified: 0 };
         // The counts of what is left out are in `nothing` already; they only become shorter.
         let mut room = max_bytes.saturating_sub(json(&ResultJson::new(self, &nothing)).len());
         let posts = self.survey.posts_by_media();
         let item_bytes = |item: &Arc<Item>| json(&self.item_json(item, &posts)).len();
+        // Thousands of them must not take the room of what is urgent.
+        let mut room_for_unwatched = room / 4;
+        let unwatched = fitting(all.unwatched.iter().map(|profile| json(profile).len()), &mut room_for_unwatched);
+        room -= room / 4 - room_for_unwatched;
         let shown = Shown {
+            unwatched: &all.unwatched[..unwatched],
             failed: &all.failed[..fitting(all.failed.iter().map(|failed| json(failed).len()), &mut room)],
             posts: &all.posts[..fitting(all.posts.iter().map(|post| json(post).len()), &mut room)],
             items: &all.items[..fitting(all.items.iter().map(item_bytes), &mut room)],
@@ -141,6 +149,7 @@ impl RunResult {
         let to_json = |report: &Report<'_>| {
             let shown = Shown {
                 failed: &report.failed,
+                unwatched: report.unwatched,
                 posts: report.posts,
                 items: report.items,
                 max_unverified: MAX_UNVERIFIED,
@@ -227,6 +236,7 @@ fn fitting(sizes: impl Iterator<Item = usize>, room: &mut usize) -> usize {
 /// The beginnings of the lists that a JSON result shows.
 struct Shown<'a> {
     failed: &'a [FailedProfile],
+    unwatched: &'a [AyrshareProfile],
     posts: &'a [Arc<PostAtRisk>],
     items: &'a [Arc<Item>],
     /// How many URLs that could not be verified are listed at most.
@@ -238,7 +248,13 @@ const MAX_UNVERIFIED: usize = 100;
 
 impl<'a> Shown<'a> {
     fn all_of(survey: &'a Survey, failed: &'a [FailedProfile]) -> Self {
-        Self { failed, posts: &survey.posts_at_risk, items: &survey.items, max_unverified: MAX_UNVERIFIED }
+        Self {
+            failed,
+            unwatched: &survey.discovery.unwatched,
+            posts: &survey.posts_at_risk,
+            items: &survey.items,
+            max_unverified: MAX_UNVERIFIED,
+        }
     }
 }
 
@@ -280,6 +296,10 @@ impl<'a> ResultJson<'a> {
                 checked: survey.checked(),
                 failed: shown.failed,
                 failed_left_out: survey.failed().len() - shown.failed.len(),
+                discovery: survey.discovery.status,
+                unwatched: shown.unwatched,
+                unwatched_left_out: survey.discovery.unwatched.len() - shown.unwatched.len(),
+                identified: &survey.discovery.identified,
             },
             media: survey.counts(),
             posts: PostsJson {
@@ -310,6 +330,13 @@ struct ProfilesJson<'a> {
     failed: &'a [FailedProfile],
     #[serde(skip_serializing_if = "is_zero")]
     failed_left_out: usize,
+    discovery: DiscoveryStatus,
+    unwatched: &'a [AyrshareProfile],
+    #[serde(skip_serializing_if = "is_zero")]
+    unwatched_left_out: usize,
+    /// Only of a check.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    identified: &'a [IdentifiedProfile],
 }
 
 /// Items, written one by one: a result may have hundreds of thousands.
@@ -363,7 +390,7 @@ fn is_zero(number: &usize) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::digest::fixtures::{survey, survey_of};
+    use crate::digest::fixtures::{survey, survey_of, unwatched};
     use crate::ledger::{Key, Record};
     use crate::model::Level;
     use crate::model::threshold::Thresholds;
@@ -406,6 +433,24 @@ pub(crate) mod tests {
             (&json["items"][0]["announced"]["team"], &json["items"][1]["announced"]["team"]),
             (&"7d".into(), &"1d".into())
         );
+    }
+
+    #[test]
+    fn thousands_of_unwatched_profiles_leave_room_for_items() {
+        let mut survey = survey_of(100);
+        let titles = (0..5_000).map(|number| (Some(format!("Client {number}")), number.to_string()));
+        survey.discovery = unwatched(titles);
+        let whole = result(survey);
+        let json = parsed(&whole.to_json_within(20_000).text);
+        let length = |list: &Value| list.as_array().map_or(0, Vec::len);
+        let (shown, left_out) = (length(&json["profiles"]["unwatched"]), &json["profiles"]["unwatched_left_out"]);
+        assert!(10 < shown && Some(5_000 - shown as u64) == left_out.as_u64(), "{shown} {left_out}");
+        assert!(10 < length(&json["items"]), "{json}");
+        assert_eq!(json["profiles"]["unwatched"][0], serde_json::json!({"title": "Client 0", "ref_id": "0"}));
+
+        let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };
+        let report = parsed(&whole.report(Format::Json, &question, 200_000, str::len).body);
+        assert_eq!((length(&report["profiles"]["unwatched"]), length(&report["items"])), (100, 100));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -11,7 +12,7 @@ use crate::config::{Channel, ChannelKind, Config, Profile};
 use crate::model::{Failure, FailureKind};
 use crate::net::{self, Deadline, Slots};
 use crate::run::loaded::{ConfigReload, LoadedConfig};
-use crate::run::{Outgoing, Services};
+use crate::run::{Outgoing, Services, discover};
 use crate::scan;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
 use crate::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
@@ -134,12 +135,12 @@ impl<'a> LiveServices<'a> {
         profiles: &[&Profile],
         rules: &Rules<'_>,
         in_posts: &FilesInPosts,
+        slots: &Slots,
         until: Deadline,
     ) -> Vec<Result<Gallery, Failure>> {
         let read = async |loaded: &LoadedConfig, profiles: &[&Profile], on_scanned: &(dyn Fn() + Sync)| {
-            let slots = slots(loaded, rules);
             scan::read_galleries(
-                &ayrshare(loaded, self.max_retries, &slots),
+                &ayrshare(loaded, self.max_retries, slots),
                 profiles,
                 rules,
                 in_posts,
@@ -169,8 +170,7 @@ impl<'a> LiveServices<'a> {
         if urls.is_empty() {
             return UrlStatuses::default();
         }
-        // If a key was replaced during the run, only the new one works.
-        let loaded = self.reload.reloaded().unwrap_or(self.loaded);
+        let loaded = self.newest();
         let by_name: HashMap<_, _> =
             loaded.config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
         let newest = |profile: &'_ &Profile| by_name.get(profile.name.as_str()).copied();
@@ -182,17 +182,17 @@ impl<'a> LiveServices<'a> {
 
     /// The reason of an error, without secrets that the service repeated.
     fn reason(&self, error: &SendError) -> String {
-        self.reload.reloaded().unwrap_or(self.loaded).clients.redactor.quote(&error.reason, MAX_REASON)
+        self.newest().clients.redactor.quote(&error.reason, MAX_REASON)
     }
 }
 
 fn no_progress() {}
 
-fn slots(loaded: &LoadedConfig, rules: &Rules<'_>) -> Slots {
+pub(super) fn slots(loaded: &LoadedConfig, rules: &Rules<'_>) -> Slots {
     Slots::new(loaded.config.ayrshare.concurrency * if rules.check_posts { REQUESTS_OF_PROFILE } else { 1 })
 }
 
-fn ayrshare<'a>(loaded: &'a LoadedConfig, max_retries: usize, slots: &'a Slots) -> Ayrshare<'a> {
+pub(super) fn ayrshare<'a>(loaded: &'a LoadedConfig, max_retries: usize, slots: &'a Slots) -> Ayrshare<'a> {
     let settings = &loaded.config.ayrshare;
     Ayrshare {
         http: &loaded.clients.http,
@@ -230,7 +230,17 @@ impl Services for LiveServices<'_> {
 
         let posts = self.posts(&ordered, rules, until).await;
         let in_posts = FilesInPosts::of(posts.iter().flatten().flatten().flat_map(|posts| &posts.posts));
-        let galleries = self.galleries(&ordered, rules, &in_posts, until).await;
+        let ref_ids: Vec<_> =
+            posts.iter().flatten().map(|posts| posts.as_ref().ok().and_then(|posts| posts.ref_id.clone())).collect();
+        // The list of profiles is asked for first, or it would have to wait for the slots of all galleries.
+        let slots = slots(self.loaded, rules);
+        // Boxed, because these futures are large.
+        let listed = Box::pin(self.listed_profiles(rules, &slots, until));
+        let galleries = Box::pin(self.galleries(&ordered, rules, &in_posts, &slots, until));
+        let (listed, galleries) = match select(listed, galleries).await {
+            Either::Left((listed, galleries)) => (listed, galleries.await),
+            Either::Right((galleries, listed)) => (discover::soon(listed, until).await, galleries),
+        };
         let mut posts = posts.into_iter().flatten();
         let scanned = ordered.iter().zip(galleries);
         let scan =
@@ -244,7 +254,8 @@ impl Services for LiveServices<'_> {
             let check = PostCheck::new(&known, rules);
             check.finish(&self.url_statuses(&check, profiles, rules, until).await)
         };
-        Survey::new(rules.now, scans, checked)
+        let discovery = Box::pin(self.discover(listed, &ordered, ref_ids, rules, until)).await;
+        Survey { discovery, ..Survey::new(rules.now, scans, checked) }
     }
 
     async fn send(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), String> {

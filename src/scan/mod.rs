@@ -1,10 +1,11 @@
 //! Reads the profiles from Ayrshare and decides what matters to a run.
 //!
 //! The posts of all profiles are read before the first gallery, so that a gallery, which is read as a stream, keeps only
-//! the files that matter. What a file or a post means is decided by pure code in [`select`], [`posts`] and [`survey`]. This
-//! layer knows nothing of the ledger, the digest or the channels.
+//! the files that matter. What a file or a post means is decided by pure code in [`select`], [`posts`] and [`survey`], and
+//! which profiles nobody watches in [`discovery`]. This layer knows nothing of the ledger, the digest or the channels.
 
 pub mod ayrshare;
+pub mod discovery;
 mod narrow;
 mod place;
 pub mod posts;
@@ -16,7 +17,7 @@ pub mod survey;
 use futures_util::{StreamExt as _, stream};
 
 use crate::config::Profile;
-use crate::model::{Failure, FailureKind};
+use crate::model::{AyrshareProfile, Failure, FailureKind};
 use crate::net::{Deadline, Slot};
 use crate::scan::ayrshare::media::ListedFile;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
@@ -81,6 +82,21 @@ pub async fn check_urls(ayrshare: &Ayrshare<'_>, urls: &[(&Profile, &str)], dead
     });
     let urls = urls.iter().map(|(_, url)| (*url).to_owned());
     urls.zip(statuses.await).collect()
+}
+
+/// Asks Ayrshare which profile each key belongs to; `None` where it does not say before the deadline.
+pub async fn read_users(
+    ayrshare: &Ayrshare<'_>,
+    profiles: &[&Profile],
+    deadline: Deadline,
+) -> Vec<Option<AyrshareProfile>> {
+    each_with_slot(ayrshare, profiles, async |profile, slot| {
+        if deadline.remaining().is_zero() {
+            return None;
+        }
+        ayrshare.user(profile.key.as_ref(), slot, deadline).await
+    })
+    .await
 }
 
 /// Does `work` for each of `inputs` as soon as there is a slot for it, and returns the results in the same order.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::model::threshold::Thresholds;
-use crate::model::{Item, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
+use crate::model::{Discovery, Item, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State};
 use crate::scan::survey::Survey;
 
 impl Survey {
@@ -56,6 +56,7 @@ impl Survey {
             posts_at_risk: self.posts_at_risk.iter().filter_map(post).collect(),
             unverified: self.unverified.iter().filter(|url| profiles.contains(&url.profile)).cloned().collect(),
             seen_posts: Arc::clone(&self.seen_posts),
+            discovery: Discovery::default(),
         }
     }
 }

@@ -396,6 +396,7 @@ mod tests {
             check_posts: true,
             check_urls: true,
             all_profiles: true,
+            discovery: None,
         }
     }
 

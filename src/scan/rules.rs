@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use crate::model::text::nfc;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{File, State};
+use crate::scan::discovery::DiscoveryRules;
 
 /// The rules that decide whether a file matters.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ pub struct Rules<'a> {
     pub check_urls: bool,
     /// Whether the run scans every profile of the configuration.
     pub all_profiles: bool,
+    /// How to look for profiles that nobody watches; `None` if the run does not.
+    pub discovery: Option<DiscoveryRules<'a>>,
 }
 
 impl Rules<'_> {

@@ -102,6 +102,7 @@ mod tests {
             check_posts: false,
             check_urls: false,
             all_profiles: true,
+            discovery: None,
         };
         let mut gallery = Gallery::default();
         for media in media {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::{
-    FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status,
+    Discovery, FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status,
     UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
@@ -61,6 +61,8 @@ pub struct Survey {
     pub unverified: Vec<UnverifiedUrl>,
     /// The scheduled posts that were read.
     pub seen_posts: Arc<SeenPosts>,
+    /// The profiles of the account that nobody watches, if the run looked for them.
+    pub discovery: Discovery,
 }
 
 /// What a survey knows about one profile.
@@ -101,7 +103,15 @@ impl Survey {
         let CheckedPosts { at_risk: posts_at_risk, unverified, seen: seen_posts } = posts;
         let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
         let seen_posts = Arc::new(seen_posts);
-        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk, unverified, seen_posts };
+        let mut survey = Self {
+            now,
+            profiles: Vec::new(),
+            items: Vec::new(),
+            posts_at_risk,
+            unverified,
+            seen_posts,
+            discovery: Discovery::default(),
+        };
         for Scan { profile: name, media, posts } in scans {
             let (gallery, failed) = match media {
                 Ok(gallery) => (gallery, None),
@@ -123,7 +133,8 @@ impl Survey {
         survey
     }
 
-    /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other.
+    /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other, so nothing is left
+    /// of profiles that nobody watches.
     #[must_use]
     pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
         let profiles: HashSet<_> = profiles.iter().collect();
@@ -135,6 +146,7 @@ impl Survey {
             posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
             unverified: self.unverified.iter().filter(|url| named(&url.profile)).cloned().collect(),
             seen_posts: Arc::clone(&self.seen_posts),
+            discovery: Discovery::default(),
         }
     }
 

@@ -14,6 +14,7 @@ mod looks;
 mod posts;
 mod report;
 mod telemetry;
+mod unwatched;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -39,6 +39,7 @@ async fn an_alert_writes_one_line_of_metrics() {
     let figures = [
         ("ProfilesChecked", 2),
         ("ProfilesFailed", 1),
+        ("ProfilesUnwatched", 0),
         ("MediaListed", 3),
         ("MediaExpiring", 1),
         ("MediaExpired", 1),

@@ -237,7 +237,7 @@ def test_the_dashboard(account):
                 ]
                 shown.add((previous[0], previous[1], previous[3]))
     ours = {"RunsCompleted", "ProfilesChecked", "ProfilesFailed", "AlertsDelivered", "DeliveryFailures", "LedgerFailures", "RunDuration"}
-    ours |= {"PostsAtRisk", "MediaExpiring", "MediaExpired", "MediaListed"}
+    ours |= {"ProfilesUnwatched", "PostsAtRisk", "MediaExpiring", "MediaExpired", "MediaListed"}
     assert {("MediaExpiryAlerts", name, STACK) for name in ours} <= shown
     assert ("AWS/DynamoDB", "ConsumedWriteCapacityUnits", stack.outputs["LedgerTableName"]) in shown
     assert "0.0000166667" in body and "/ 1000 * 256 / 1024" in body

@@ -28,6 +28,10 @@ pub struct Ayrshare {
     requests: HashMap<(Option<String>, Call), usize>,
     /// What Ayrshare finds when it opens these URLs.
     url_statuses: HashMap<String, u16>,
+    /// The answers to `GET /profiles`.
+    account: Script,
+    /// What `GET /user` says about each profile key.
+    users: HashMap<Option<String>, Value>,
 }
 
 /// A call that the function makes.
@@ -39,6 +43,10 @@ pub enum Call {
     UrlExists,
     /// `GET /history`
     History,
+    /// `GET /profiles`
+    Profiles,
+    /// `GET /user`
+    User,
 }
 
 struct Profile {
@@ -63,6 +71,8 @@ impl AyrshareStandIn {
             profiles: HashMap::new(),
             requests: HashMap::new(),
             url_statuses: HashMap::new(),
+            account: Script::always(error(403, &json!({"action": "profiles", "message": "Not in your plan."}))),
+            users: HashMap::new(),
         };
         Self::serve(ayrshare).await
     }
@@ -114,6 +124,27 @@ impl AyrshareStandIn {
         self.service().url_statuses.insert(url.to_owned(), status);
     }
 
+    /// Sets the list of all profiles that `GET /profiles` answers with. Without it, the plan does not have the list.
+    pub fn account(&self, profiles: &[Value]) {
+        self.account_reply(Reply::json(200, &json!({"profiles": profiles, "count": profiles.len()})));
+    }
+
+    /// Answers every `GET /profiles` with this reply.
+    pub fn account_reply(&self, reply: Reply) {
+        self.service().account.then(reply);
+    }
+
+    /// Answers the next `GET /profiles` with these replies.
+    pub fn account_first(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.service().account.first(replies);
+    }
+
+    /// Sets what `GET /user` says about a profile key. The default is an error.
+    pub fn user(&self, key: Option<&str>, title: &str, ref_id: &str) {
+        let user = json!({"title": title, "refId": ref_id, "activeSocialAccounts": [], "displayNames": []});
+        self.service().users.insert(key.map(ToOwned::to_owned), user);
+    }
+
     /// The number of calls for a profile.
     #[must_use]
     pub fn requests(&self, key: Option<&str>, call: Call) -> usize {
@@ -156,6 +187,8 @@ impl Service for Ayrshare {
             (&Method::GET, "/api/media") => Call::Media,
             (&Method::GET, "/api/history") => Call::History,
             (&Method::POST, "/api/media/urlExists") => Call::UrlExists,
+            (&Method::GET, "/api/profiles") => Call::Profiles,
+            (&Method::GET, "/api/user") => Call::User,
             _ => return violations.unknown(request).into(),
         };
         let key = match self.check_key(request, violations) {
@@ -176,6 +209,19 @@ impl Service for Ayrshare {
                 };
                 let status = self.url_statuses.get(&url).copied().unwrap_or(200);
                 return Reply::json(200, &url_exists(status)).into();
+            }
+            Call::Profiles => {
+                if request.header("profile-key").is_some() {
+                    violations.add(request, "it has a profile key");
+                }
+                if request.query.iter().any(|(name, _)| !["limit", "cursor"].contains(&name.as_str())) {
+                    violations.add(request, "its query has more than `limit` and `cursor`");
+                }
+                return self.account.next_reply().into();
+            }
+            Call::User => {
+                let user = self.users.get(&key).map(|user| Reply::json(200, user));
+                return user.unwrap_or_else(|| error(404, &json!({"action": "user"}))).into();
             }
             Call::Media if request.query.is_empty() => None,
             Call::Media => {
@@ -225,6 +271,12 @@ fn error(http_status: u16, fields: &Value) -> Reply {
 fn none() -> Reply {
     let message = "History not found.";
     Reply::json(400, &json!({"history": {"action": "history", "status": "error", "code": 221, "message": message}}))
+}
+
+/// A profile as `GET /profiles` lists it.
+#[must_use]
+pub fn account_profile(title: &str, ref_id: &str) -> Value {
+    json!({"title": title, "refId": ref_id, "status": "active", "activeSocialAccounts": ["instagram"]})
 }
 
 /// A file as `GET /media` lists it. The id, the URL and the size are derived from the account and the name.

@@ -11,7 +11,7 @@ mod slack;
 mod sns;
 mod webhook;
 
-pub use ayrshare::{Ayrshare, AyrshareStandIn, Call, listed_file, scheduled_post};
+pub use ayrshare::{Ayrshare, AyrshareStandIn, Call, account_profile, listed_file, scheduled_post};
 pub use heartbeat::{Heartbeat, HeartbeatStandIn};
 pub use server::{Answer, Reply, Request, Script, Server, Service, Violations};
 pub use slack::{Slack, SlackStandIn};

@@ -1,34 +1,45 @@
-//! Parses the response of `GET /history`: scheduled posts.
+//! Reads `GET /history`: scheduled posts.
 
+use std::collections::HashSet;
+
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::date::Date;
-use crate::model::ScheduledPost;
+use super::list::ListReader;
+use super::{Attempt, Ayrshare, ScheduledPosts, error_bodies, is_empty_list, json_of, profiles};
 use crate::model::text::shorten;
+use crate::model::{Failure, FailureKind, ScheduledPost};
+use crate::net::{Deadline, Slot};
+
+/// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
+/// is enough for 30,000 posts.
+const MAX_HISTORY_REQUESTS: usize = 60;
 
 /// The most posts that Ayrshare returns.
 pub const MAX_POSTS: usize = 1_000;
 
 /// The statuses of posts that will still need their media.
-pub const STATUSES: [&str; 3] = ["pending", "paused", "awaiting approval"];
+const STATUSES: [&str; 3] = ["pending", "paused", "awaiting approval"];
 
 /// The range of due dates of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+struct Range {
     /// The beginning, included.
-    pub start: Timestamp,
+    start: Timestamp,
     /// The end, included.
-    pub end: Timestamp,
+    end: Timestamp,
 }
 
 impl Range {
     /// Returns the range of all posts that may still be published: a year ahead, because posts are planned months ahead,
     /// and a year back, because a post that is paused or waits for approval may be overdue.
     #[must_use]
-    pub fn around(now: Timestamp) -> Self {
+    fn around(now: Timestamp) -> Self {
         const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
         Self {
             start: now.checked_sub(YEAR).unwrap_or(Timestamp::MIN),
@@ -39,7 +50,7 @@ impl Range {
     /// Splits the range at the median due date of the posts of a full response, or in the middle if they have no due
     /// dates. Returns `None` if the range is too short to be split.
     #[must_use]
-    pub fn split(self, mut due: Vec<Timestamp>) -> Option<(Self, Self)> {
+    fn split(self, mut due: Vec<Timestamp>) -> Option<(Self, Self)> {
         due.sort_unstable();
         let second = |moment: Timestamp| Timestamp::from_second(moment.as_second()).ok();
         let middle_s = self.start.as_second().midpoint(self.end.as_second());
@@ -56,29 +67,162 @@ impl Range {
 
 /// A post of the history.
 #[derive(Debug)]
-pub struct HistoryPost {
+struct HistoryPost {
     /// The post.
-    pub post: ScheduledPost,
+    post: ScheduledPost,
     /// Whether its due date cannot be parsed.
-    pub has_unreadable_due_date: bool,
+    has_unreadable_due_date: bool,
     /// Whether its media or text has an unknown shape.
-    pub has_unknown_shape: bool,
+    has_unknown_shape: bool,
     /// Its status, if it has one.
     status: Option<String>,
 }
 
 impl HistoryPost {
     /// Returns whether the post is waiting to be published.
-    #[must_use]
-    pub fn is_scheduled(&self) -> bool {
+    fn is_scheduled(&self) -> bool {
         self.status.as_deref().is_none_or(|status| STATUSES.contains(&status))
     }
 
     /// Returns whether the post has media, or may have some.
-    #[must_use]
-    pub fn has_media(&self) -> bool {
+    fn has_media(&self) -> bool {
         self.has_unknown_shape || !self.post.media_urls.is_empty()
     }
+}
+
+/// The posts in one response of `GET /history`.
+#[derive(Default)]
+struct PostsInRange {
+    /// How many posts it lists, of whatever status.
+    listed: usize,
+    /// When the listed posts are due.
+    due: Vec<Timestamp>,
+    scheduled: Vec<HistoryPost>,
+    /// The `refId` of the profile.
+    ref_id: Option<String>,
+}
+
+/// The posts of one status.
+#[derive(Default)]
+struct PostsOfStatus {
+    posts: Vec<HistoryPost>,
+    ref_ids: HashSet<String>,
+}
+
+impl PostsInRange {
+    fn add(&mut self, post: HistoryPost) {
+        self.listed += 1;
+        self.due.extend(post.post.scheduled_at);
+        if post.is_scheduled() {
+            self.scheduled.push(post);
+        }
+    }
+}
+
+impl Ayrshare<'_> {
+    /// Reads all scheduled posts. The statuses are requested concurrently.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] if any of the requests failed, because an incomplete list must not be used as a complete one.
+    pub async fn scheduled_posts(
+        &self,
+        profile_key: Option<&SecretString>,
+        slot: Slot<'_>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<ScheduledPosts, Failure> {
+        let mut slot = Some(slot);
+        let of_status = STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
+        let mut seen = HashSet::new();
+        let mut found = ScheduledPosts::default();
+        let (posts, ref_ids): (Vec<_>, Vec<_>) =
+            try_join_all(of_status).await?.into_iter().map(|PostsOfStatus { posts, ref_ids }| (posts, ref_ids)).unzip();
+        // Answers that contradict each other tell nothing.
+        let ref_ids: HashSet<_> = ref_ids.into_iter().flatten().collect();
+        found.ref_id = (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten();
+        for found_post in posts.into_iter().flatten() {
+            let has_media = found_post.has_media();
+            let HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } = found_post;
+            // The ranges of a split overlap. A post without an id is recognized by its content.
+            if !seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
+                continue;
+            }
+            if has_media {
+                found.unreadable_dates += usize::from(has_unreadable_due_date);
+                found.unknown_shapes += usize::from(has_unknown_shape);
+                found.posts.push(post);
+            } else {
+                found.without_media.push(post.identity());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the posts of one status. Ayrshare has no pagination, so if a response is full, its range is split in two and both
+    /// parts are requested.
+    async fn posts_of_status(
+        &self,
+        status: &str,
+        profile_key: Option<&SecretString>,
+        mut slot: Option<Slot<'_>>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<PostsOfStatus, Failure> {
+        let mut found = PostsOfStatus::default();
+        let mut ranges = vec![Range::around(now)];
+        let mut requests = 0;
+        while let Some(range) = ranges.pop() {
+            requests += 1;
+            let answer = self.posts_in_range(status, range, profile_key, slot.take(), deadline).await?;
+            found.ref_ids.extend(answer.ref_id);
+            if answer.listed < MAX_POSTS {
+                found.posts.extend(answer.scheduled);
+            } else if let Some((first, second)) = range.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
+                ranges.extend([second, first]);
+            } else {
+                let message = format!("there are more scheduled posts than {requests} requests can list");
+                return Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn posts_in_range(
+        &self,
+        status: &str,
+        range: Range,
+        profile_key: Option<&SecretString>,
+        slot: Option<Slot<'_>>,
+        deadline: Deadline,
+    ) -> Result<PostsInRange, Failure> {
+        let (start, end) = (whole_second(range.start), whole_second(range.end));
+        let limit = MAX_POSTS.to_string();
+        let query =
+            [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
+        let attempt = || async {
+            let mut found = PostsInRange::default();
+            let mut reader = ListReader::of_member("history", "post");
+            let mut add = |json: &str| post(json, |post| found.add(post));
+            let mut take = error_bodies(|piece: &[u8]| reader.take(piece, &mut add));
+            let answer = self.get("history", &query, profile_key, deadline, &mut take).await?;
+            drop(take);
+            if is_empty_list(&answer) {
+                found.ref_id = json_of(&answer).and_then(|body| profiles::ref_id(body.as_object()?));
+                return Ok(found);
+            }
+            let others = self.end_of_list(answer, reader, add, "history of posts")?;
+            found.ref_id = profiles::ref_id(&others);
+            Ok(found)
+        };
+        let retry = |attempt: &Attempt| attempt.retry;
+        self.slots.retrying(slot, self.max_retries, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
+    }
+}
+
+/// Formats a time for Ayrshare's queries, which accept whole seconds.
+fn whole_second(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Parses the post at the beginning of `json`, and returns its length. Returns `None` if the post is incomplete.
@@ -86,7 +230,7 @@ impl HistoryPost {
 /// # Errors
 ///
 /// Fails if the text does not begin with an object.
-pub fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
+fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_post = match raw.next() {
         Some(Ok(raw)) => raw.get(),

@@ -1,23 +1,21 @@
 //! The client of the Ayrshare API.
 //!
-//! [`media`] and [`history`] parse the responses. A response is an error if its HTTP status is not 200 *or* if it is a JSON
-//! object instead of a list. Most of Ayrshare's error codes are undocumented, so errors are classified by their HTTP status,
-//! and the code and message are only shown.
+//! [`media`], [`history`] and [`profiles`] parse the responses. A response is an error if its HTTP status is not 200 *or* if it
+//! is a JSON object instead of a list. Most of Ayrshare's error codes are undocumented, so errors are classified by their HTTP
+//! status, and the code and message are only shown.
 
 mod date;
 mod history;
 mod list;
 pub mod media;
+mod profiles;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::model::ScheduledPost;
@@ -25,16 +23,11 @@ use crate::model::{Failure, FailureKind};
 use crate::net::redact::Redactor;
 use crate::net::{self, Answer, Deadline, NetError, Retry, Slot, Slots};
 
-use history::HistoryPost;
 use list::{End, ListReader};
 use media::ListedFile;
 
 /// The largest response. It is enough for a gallery of 150,000 files.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
-
-/// The most requests for the scheduled posts of one profile and status. They are enough for 30,000 posts. Ayrshare accepts
-/// 300 requests per profile in five minutes.
-const MAX_HISTORY_REQUESTS: usize = 60;
 
 /// How much of a body is kept if it is not the expected list.
 const MAX_OTHER_BODY: usize = 256 * 1024;
@@ -77,26 +70,8 @@ pub struct ScheduledPosts {
     pub unreadable_dates: usize,
     /// How many of them have media or text of an unknown shape.
     pub unknown_shapes: usize,
-}
-
-/// The posts in one response of `GET /history`.
-#[derive(Default)]
-struct PostsInRange {
-    /// How many posts it lists, of whatever status.
-    listed: usize,
-    /// When the listed posts are due.
-    due: Vec<Timestamp>,
-    scheduled: Vec<HistoryPost>,
-}
-
-impl PostsInRange {
-    fn add(&mut self, post: HistoryPost) {
-        self.listed += 1;
-        self.due.extend(post.post.scheduled_at);
-        if post.is_scheduled() {
-            self.scheduled.push(post);
-        }
-    }
+    /// The `refId` of the profile, if the answers tell one.
+    pub ref_id: Option<String>,
 }
 
 impl Ayrshare<'_> {
@@ -138,107 +113,28 @@ impl Ayrshare<'_> {
             .map_err(|attempt| attempt.failure)
     }
 
-    /// Reads all scheduled posts that have media and have not been published yet. The statuses are requested
-    /// concurrently.
+    /// Ends the reading of a list that is a member of an object, and returns the other members.
     ///
-    /// # Errors
-    ///
-    /// Returns a [`Failure`] if any of the requests failed, because an incomplete list must not be used as a complete one.
-    pub async fn scheduled_posts(
+    /// Fails when the answer is an error, or something else than the list.
+    fn end_of_list(
         &self,
-        profile_key: Option<&SecretString>,
-        slot: Slot<'_>,
-        now: Timestamp,
-        deadline: Deadline,
-    ) -> Result<ScheduledPosts, Failure> {
-        let mut slot = Some(slot);
-        let of_status =
-            history::STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
-        let mut seen = HashSet::new();
-        let mut found = ScheduledPosts::default();
-        for found_post in try_join_all(of_status).await?.into_iter().flatten() {
-            let has_media = found_post.has_media();
-            let HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } = found_post;
-            // The ranges of a split overlap. A post without an id is recognized by its content.
-            if !seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
-                continue;
-            }
-            if has_media {
-                found.unreadable_dates += usize::from(has_unreadable_due_date);
-                found.unknown_shapes += usize::from(has_unknown_shape);
-                found.posts.push(post);
-            } else {
-                found.without_media.push(post.identity());
-            }
-        }
-        Ok(found)
-    }
-
-    /// Reads the posts of one status. Ayrshare has no pagination, so if a response is full, its range is split in two and
-    /// both parts are requested.
-    async fn posts_of_status(
-        &self,
-        status: &str,
-        profile_key: Option<&SecretString>,
-        mut slot: Option<Slot<'_>>,
-        now: Timestamp,
-        deadline: Deadline,
-    ) -> Result<Vec<HistoryPost>, Failure> {
-        let mut posts = Vec::new();
-        let mut ranges = vec![history::Range::around(now)];
-        let mut requests = 0;
-        while let Some(range) = ranges.pop() {
-            requests += 1;
-            let answer = self.posts_in_range(status, range, profile_key, slot.take(), deadline).await?;
-            if answer.listed < history::MAX_POSTS {
-                posts.extend(answer.scheduled);
-            } else if let Some((first, second)) = range.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
-                ranges.extend([second, first]);
-            } else {
-                let message = format!("there are more scheduled posts than {requests} requests can list");
-                return Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message });
-            }
-        }
-        Ok(posts)
-    }
-
-    async fn posts_in_range(
-        &self,
-        status: &str,
-        range: history::Range,
-        profile_key: Option<&SecretString>,
-        slot: Option<Slot<'_>>,
-        deadline: Deadline,
-    ) -> Result<PostsInRange, Failure> {
-        let (start, end) = (whole_second(range.start), whole_second(range.end));
-        let limit = history::MAX_POSTS.to_string();
-        let query =
-            [("type", "scheduled"), ("status", status), ("startDate", &start), ("endDate", &end), ("limit", &limit)];
-        let attempt = || async {
-            let mut found = PostsInRange::default();
-            let mut reader = ListReader::of_member("history", "post");
-            let mut add = |json: &str| history::post(json, |post| found.add(post));
-            let mut take = error_bodies(|piece: &[u8]| reader.take(piece, &mut add));
-            let mut answer = self.get("history", &query, profile_key, deadline, &mut take).await?;
-            drop(take);
-            if is_empty_list(&answer) {
-                return Ok(found);
-            }
-            if answer.status != StatusCode::OK || !answer.body.is_empty() {
-                self.reject_error(&answer)?;
-                return Err(self.unreadable(&answer, "history of posts", &answer.text()));
-            }
-            let end = reader.end(add).map_err(|reason| self.unreadable(&answer, "history of posts", &reason))?;
-            let others = match end {
-                End::List(others) if others.get("status").is_none_or(|status| status != "error") => return Ok(found),
-                End::List(others) | End::Other(others) => others,
-            };
-            answer.body = Value::Object(others).to_string().into_bytes();
+        mut answer: Answer,
+        reader: ListReader,
+        add: impl list::ReadElement,
+        expected: &str,
+    ) -> Result<Map<String, Value>, Attempt> {
+        if answer.status != StatusCode::OK || !answer.body.is_empty() {
             self.reject_error(&answer)?;
-            Err(self.unreadable(&answer, "history of posts", "it lists none"))
+            return Err(self.unreadable(&answer, expected, &answer.text()));
+        }
+        let end = reader.end(add).map_err(|reason| self.unreadable(&answer, expected, &reason))?;
+        let others = match end {
+            End::List(others) if others.get("status").is_none_or(|status| status != "error") => return Ok(others),
+            End::List(others) | End::Other(others) => others,
         };
-        let retry = |attempt: &Attempt| attempt.retry;
-        self.slots.retrying(slot, self.max_retries, deadline, attempt, retry).await.map_err(|attempt| attempt.failure)
+        answer.body = Value::Object(others).to_string().into_bytes();
+        self.reject_error(&answer)?;
+        Err(self.unreadable(&answer, expected, "it lists none"))
     }
 
     /// Lets Ayrshare request a URL, and returns the HTTP status of that request. Returns `None` if Ayrshare does not report
@@ -383,6 +279,11 @@ struct Attempt {
 }
 
 impl Attempt {
+    /// A failure that another attempt would meet again.
+    fn never(failure: Failure) -> Self {
+        Self { failure, retry: Retry::Never }
+    }
+
     fn unanswered(error: &NetError, what: &str) -> Self {
         let (kind, retry) = match error {
             NetError::Connect(_) => (FailureKind::Unavailable, Retry::Backoff),
@@ -396,12 +297,7 @@ impl Attempt {
     }
 }
 
-/// Formats a time for Ayrshare's queries, which accept whole seconds.
-fn whole_second(moment: Timestamp) -> String {
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Returns whether the response means that the list is empty.
+/// Whether the answer is Ayrshare's way of saying that there is none.
 fn is_empty_list(answer: &Answer) -> bool {
     answer.status == StatusCode::BAD_REQUEST
         && json_of(answer).is_some_and(|body| error_code(&body) == Some(CODE_EMPTY))

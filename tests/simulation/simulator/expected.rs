@@ -9,7 +9,12 @@ use super::world::{Account, DAY_MS, File, HOUR_MS, Post, Receiver, UsedFile, Wor
 
 /// Returns the level at which `news` must be sent to a channel now, or `None` if it must not be sent.
 pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option<u64> {
-    let index = world.account_index(news.profile());
+    let Some(profile) = news.profile() else {
+        let News::Unwatched { ref_id } = news else { return None };
+        let is_unwatched = world.unwatched.as_ref().is_some_and(|unwatched| unwatched.contains(ref_id));
+        return (receiver.hears_of_all && is_unwatched && world.narrowed_to.is_none()).then_some(NO_EXPIRY);
+    };
+    let index = world.account_index(profile);
     if !receiver.accounts.contains(&index) || !world.covers(index) {
         return None;
     }
@@ -30,12 +35,13 @@ pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option
         }
         News::Recovered { part, .. } => (!account.fails(*part)).then_some(NO_EXPIRY),
         News::Resolved { id, .. } => is_seen_to_be_safe(world, account, id).then_some(NO_EXPIRY),
+        News::Unwatched { .. } => None,
     }
 }
 
 /// The all-clear that must follow on a warning by now. `None` while the warning still holds, or cannot be judged.
 pub fn expected_all_clear(world: &World, warning: &Delivery) -> Option<News> {
-    let index = world.account_index(warning.news.profile());
+    let index = world.account_index(warning.news.profile()?);
     let account = Some(&world.accounts[index]).filter(|_| world.covers(index))?;
     match &warning.news {
         News::Failing { profile, part } => {
@@ -52,7 +58,9 @@ pub fn expected_all_clear(world: &World, warning: &Delivery) -> Option<News> {
 /// Returns everything in the world that a channel could be warned about.
 pub fn possible_warnings(world: &World, receiver: &Receiver) -> Vec<News> {
     let of_account = |index: &usize| warnings_about(world, *index);
-    receiver.accounts.iter().flat_map(of_account).collect()
+    let unwatched = world.unwatched.iter().flatten().map(|ref_id| News::Unwatched { ref_id: ref_id.clone() });
+    let unwatched = unwatched.filter(|_| receiver.hears_of_all);
+    receiver.accounts.iter().flat_map(of_account).chain(unwatched).collect()
 }
 
 fn warnings_about(world: &World, index: usize) -> Vec<News> {

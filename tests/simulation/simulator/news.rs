@@ -23,16 +23,20 @@ pub enum News {
     Recovered { profile: String, part: Part },
     /// A scheduled post is no longer at risk.
     Resolved { profile: String, id: String },
+    /// Nobody watches a profile of the account.
+    Unwatched { ref_id: String },
 }
 
 impl News {
-    pub fn profile(&self) -> &str {
+    /// The configured profile that it is about, if it is about one.
+    pub fn profile(&self) -> Option<&str> {
         match self {
+            Self::Unwatched { .. } => None,
             Self::File { profile, .. }
             | Self::Post { profile, .. }
             | Self::Failing { profile, .. }
             | Self::Recovered { profile, .. }
-            | Self::Resolved { profile, .. } => profile,
+            | Self::Resolved { profile, .. } => Some(profile),
         }
     }
 
@@ -90,7 +94,7 @@ impl Statement {
 
 /// Returns all pieces of news in a message.
 pub fn statements(message: &Outgoing<'_>) -> Vec<Statement> {
-    let Digest { entries, unchecked, recovered, resolved, .. } = message.digest;
+    let Digest { entries, unchecked, recovered, resolved, unwatched, .. } = message.digest;
     let mut statements: Vec<_> = entries[message.entries.clone()].iter().map(Statement::of_entry).collect();
     // Everything that is not an entry is in the first message of a digest.
     if message.index == 0 {
@@ -103,7 +107,11 @@ pub fn statements(message: &Outgoing<'_>) -> Vec<Statement> {
             profile: profile.to_string(),
             id: label.trim_matches(['“', '”']).to_owned(),
         });
-        statements.extend(failing.chain(recovered).chain(resolved).map(Statement::without_expiry));
+        let unwatched = unwatched.iter().map(|profile| News::Unwatched {
+            ref_id: profile.ref_id.clone().expect("every simulated profile has a refId"),
+        });
+        let others = failing.chain(recovered).chain(resolved).chain(unwatched);
+        statements.extend(others.map(Statement::without_expiry));
     }
     statements
 }

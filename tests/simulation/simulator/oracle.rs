@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use media_expiry_alerts::ledger::{Key, Memory};
+use media_expiry_alerts::ledger::{Key, KnownBy, Memory};
 use media_expiry_alerts::model::ProfileName;
 use media_expiry_alerts::run::result::{Outcome, RunResult};
 
@@ -12,6 +12,8 @@ use super::world::{DAY_MS, HOUR_MS, Receiver, World, profile_name};
 
 /// How long a record may exist after the end of its subject. The ledger keeps it for 90 days; the rest is a margin.
 const MAX_RECORD_LIFE_MS: i64 = 140 * DAY_MS;
+/// A profile that nobody watches is told again after 30 days, and never an hour before that.
+const UNWATCHED_AGAIN_MS: i64 = 30 * DAY_MS - HOUR_MS;
 /// An upper bound for how far ahead a post is scheduled: at most 45 days when it is created, and slightly more when it is
 /// moved.
 const MAX_POST_AHEAD_MS: i64 = 60 * DAY_MS;
@@ -58,7 +60,7 @@ impl Oracle<'_> {
             "{name} received something untrue, or at the wrong level: {delivery:?}"
         );
         assert!(follows_a_warning(delivery, earlier), "{name} got an all-clear without a warning: {delivery:?}");
-        let is_repeated = is_ledger_sound && is_repeated(delivery, earlier, self.deliveries);
+        let is_repeated = is_ledger_sound && is_repeated(self.world, delivery, earlier, self.deliveries);
         assert!(!is_repeated, "{name} was told again what the ledger must hold: {delivery:?}");
     }
 
@@ -85,6 +87,9 @@ impl Oracle<'_> {
         match warning {
             News::Failing { .. } => {
                 confirmed.any(|delivery| delivery.news == *warning && self.world.now_ms - delivery.at_ms < DAY_MS)
+            }
+            News::Unwatched { .. } => {
+                confirmed.any(|told| told.news == *warning && self.world.now_ms - told.at_ms < 30 * DAY_MS)
             }
             // Once the file of a post has expired or is gone, its former expiry no longer makes a difference.
             News::Post { profile, id, .. } if level == 0 => {
@@ -127,10 +132,17 @@ fn follows_a_warning(delivery: &Delivery, earlier: &[Delivery]) -> bool {
 }
 
 /// Whether a delivery repeats an earlier one that the ledger must hold.
-fn is_repeated(delivery: &Delivery, earlier: &[Delivery], deliveries: &Deliveries) -> bool {
+fn is_repeated(world: &World, delivery: &Delivery, earlier: &[Delivery], deliveries: &Deliveries) -> bool {
     match &delivery.news {
         // Every message mentions all failing profiles; see `check_message_about_failures`.
         News::Failing { .. } => false,
+        News::Unwatched { ref_id } => {
+            // A profile that was watched in between is new.
+            let watched_ms = world.watched_ms.get(ref_id).copied().unwrap_or_default();
+            let since_ms = watched_ms.max(delivery.at_ms - UNWATCHED_AGAIN_MS);
+            let is_since = |other: &Delivery| since_ms < other.at_ms && other.is_recorded;
+            earlier.iter().any(|other| other.news == delivery.news && is_since(other))
+        }
         News::File { .. } => is_recorded(delivery, earlier),
         News::Post { profile, id, .. } => {
             // After an all-clear, the same warning is news again.
@@ -141,7 +153,7 @@ fn is_repeated(delivery: &Delivery, earlier: &[Delivery], deliveries: &Deliverie
                 since.iter().any(|other| is_known_loss(other, profile, id) && not_lost <= other.run)
             } else {
                 // A loss that is over says nothing about the thresholds of the other files.
-                since.iter().any(|other| other.level != 0 && has_recorded(other, delivery))
+                since_replaced(delivery, since).iter().any(|other| other.level != 0 && has_recorded(other, delivery))
             }
         }
         // After a new warning, the same all-clear is news again.
@@ -157,7 +169,18 @@ fn is_repeated(delivery: &Delivery, earlier: &[Delivery], deliveries: &Deliverie
 
 /// Returns whether the ledger must contain the same news at this level or a more urgent one.
 fn is_recorded(delivery: &Delivery, earlier: &[Delivery]) -> bool {
-    earlier.iter().any(|other| has_recorded(other, delivery))
+    since_replaced(delivery, earlier).iter().any(|other| has_recorded(other, delivery))
+}
+
+/// Returns the deliveries after the last one that may have replaced a tighter level by a wider one.
+///
+/// A run that cannot read the ledger may still write to it, so this happens when the thresholds have changed in between.
+fn since_replaced<'a>(delivery: &Delivery, earlier: &'a [Delivery]) -> &'a [Delivery] {
+    let may_have_replaced = |other: &Delivery| {
+        other.news == delivery.news && other.is_confirmed && !other.is_recorded && delivery.level < other.level
+    };
+    let start = earlier.iter().rposition(may_have_replaced).map_or(0, |index| index + 1);
+    &earlier[start..]
 }
 
 fn has_recorded(other: &Delivery, delivery: &Delivery) -> bool {
@@ -255,6 +278,7 @@ fn key_of(warning: &News) -> Option<Key> {
             Some(Key::Post { profile: name(profile), id: id.clone(), expires_at_ms: *expires_ms })
         }
         News::Failing { profile, part } => Some(Key::Failing { profile: name(profile), part: *part }),
+        News::Unwatched { ref_id } => Some(Key::Unwatched { by: KnownBy::RefId, id: ref_id.clone() }),
         News::Recovered { .. } | News::Resolved { .. } => None,
     }
 }

@@ -1,10 +1,13 @@
 //! Ayrshare and the channels of one simulated run.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use media_expiry_alerts::config::{Channel, Profile};
-use media_expiry_alerts::model::{Failure, FailureKind, Media, ScheduledPost};
+use media_expiry_alerts::model::{
+    AyrshareProfile, Discovery, DiscoveryStatus, Failure, FailureKind, Media, ScheduledPost,
+};
 use media_expiry_alerts::net::Deadline;
 use media_expiry_alerts::run::{Outgoing, Services as RunServices};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
@@ -49,7 +52,11 @@ impl RunServices for Services<'_> {
         let statuses: UrlStatuses =
             check.unexplained().into_iter().map(|(_, url)| (url.to_owned(), Some(status(url)))).collect();
         let checked = check.finish(&statuses);
-        Survey::new(rules.now, scans, checked)
+        let discovery = match rules.discovery {
+            Some(_) => discovery(world.unwatched.as_ref()),
+            None => Discovery::default(),
+        };
+        Survey { discovery, ..Survey::new(rules.now, scans, checked) }
     }
 
     async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), String> {
@@ -86,6 +93,18 @@ impl Services<'_> {
 
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What comparing the profiles finds.
+fn discovery(unwatched: Option<&BTreeSet<String>>) -> Discovery {
+    let Some(unwatched) = unwatched else { return Discovery::unavailable() };
+    let profile =
+        |ref_id: &String| AyrshareProfile { title: Some("A client".to_owned()), ref_id: Some(ref_id.clone()) };
+    Discovery {
+        status: DiscoveryStatus::Ok,
+        unwatched: unwatched.iter().map(profile).collect(),
+        ..Discovery::default()
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The world depends only on its seed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use fastrand::Rng;
 use jiff::Timestamp;
 use media_expiry_alerts::model::Part;
@@ -21,6 +23,12 @@ pub struct World {
     pub receivers: Vec<Receiver>,
     /// The only account of which the current run reads the profile; `None` when it reads all profiles.
     pub narrowed_to: Option<usize>,
+    /// The `refId`s of the profiles that nobody watches; `None` when Ayrshare's list cannot be read at the moment.
+    pub unwatched: Option<BTreeSet<String>>,
+    /// Those that will be unwatched once the list can be read again.
+    unwatched_meanwhile: BTreeSet<String>,
+    /// When each of the others was watched, or was gone, at last.
+    pub watched_ms: BTreeMap<String, i64>,
     /// Until when no call of the ledger succeeds.
     ledger_fails_until_ms: i64,
     last_id: u32,
@@ -70,6 +78,8 @@ pub struct Receiver {
     pub thresholds_d: Vec<i64>,
     /// The indices of the accounts that this channel receives alerts about.
     pub accounts: Vec<usize>,
+    /// Whether it hears of all accounts, and so of those that nobody watches.
+    pub hears_of_all: bool,
     /// Whether the service rejects every message.
     pub is_down: bool,
     /// The percentage of messages that arrive without a confirmation reaching the run.
@@ -89,6 +99,9 @@ impl World {
             receivers,
             narrowed_to: None,
             ledger_fails_until_ms: 0,
+            unwatched: None,
+            unwatched_meanwhile: BTreeSet::new(),
+            watched_ms: BTreeMap::new(),
             last_id: 0,
             has_bulk_uploads: seed % 16 == 1,
         };
@@ -152,9 +165,23 @@ impl World {
         if self.chance(2) {
             self.ledger_fails_until_ms = self.now_ms + self.rng.i64(0..5 * DAY_MS);
         }
+        self.advance_unwatched();
         for receiver in &mut self.receivers {
             receiver.advance(&mut self.rng, self.has_bulk_uploads);
         }
+    }
+
+    /// Somebody adds a profile in Ayrshare and forgets the configuration, or watches or deletes one. A few may come back.
+    fn advance_unwatched(&mut self) {
+        if self.chance(8) {
+            let ref_id = format!("ref-{}", self.rng.u8(0..6));
+            if self.unwatched_meanwhile.remove(&ref_id) {
+                self.watched_ms.insert(ref_id, self.now_ms);
+            } else {
+                self.unwatched_meanwhile.insert(ref_id);
+            }
+        }
+        self.unwatched = (!self.chance(10)).then(|| self.unwatched_meanwhile.clone());
     }
 
     fn upload_new_files(&mut self) {
@@ -266,10 +293,11 @@ impl Receiver {
     fn new(name: &'static str, kind: &'static str, rng: &mut Rng, accounts: usize) -> Self {
         let thresholds_d = random_thresholds(rng);
         let mut chosen: Vec<_> = (0..accounts).filter(|_| rng.bool()).collect();
-        if chosen.is_empty() {
+        let hears_of_all = rng.bool();
+        if chosen.is_empty() || hears_of_all {
             chosen = (0..accounts).collect();
         }
-        Self { name, kind, thresholds_d, accounts: chosen, is_down: false, lost_confirmations_percent: 0 }
+        Self { name, kind, thresholds_d, accounts: chosen, hears_of_all, is_down: false, lost_confirmations_percent: 0 }
     }
 
     /// The service may go down or recover, and the thresholds may change.
@@ -290,12 +318,12 @@ impl Receiver {
             _ => "topic_arn = 'arn:aws:sns:eu-central-1:123456789012:alerts'",
         };
         let profiles: Vec<_> = self.accounts.iter().map(|index| format!("'{}'", profile_name(*index))).collect();
+        let profiles = if self.hears_of_all { String::new() } else { format!("profiles = [{}]\n", profiles.join(",")) };
         let thresholds: Vec<_> = self.thresholds_d.iter().map(|days| format!("'{days}d'")).collect();
         format!(
-            "[[channels]]\nname = '{}'\ntype = '{}'\n{target}\nprofiles = [{}]\nthresholds = [{}]\n",
+            "[[channels]]\nname = '{}'\ntype = '{}'\n{target}\n{profiles}thresholds = [{}]\n",
             self.name,
             self.kind,
-            profiles.join(","),
             thresholds.join(","),
         )
     }
