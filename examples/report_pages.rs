@@ -14,6 +14,7 @@ use media_expiry_alerts::http::{self, Response};
 use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{
     FailedProfile, Failure, FailureKind, Item, Media, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State,
+    Tags,
 };
 use media_expiry_alerts::net::aws::Aws;
 use media_expiry_alerts::net::environment::Environment;
@@ -176,6 +177,7 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
             let posts = Some(failure(Part::Posts).map_or(Ok(()), Err));
             profiles.push(SurveyedProfile {
                 name: name.clone(),
+                tags: Tags::default(),
                 listed: 100,
                 ignored: 1,
                 failed: failure(Part::Media),

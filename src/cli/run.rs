@@ -11,6 +11,7 @@ use crate::run::command::{Command, InvalidEvent};
 use crate::run::execute::{MAX_RUN, beat, now, run};
 use crate::run::loaded::{Origin, Renewal};
 use crate::run::result::RunResult;
+use crate::run::roster::Roster;
 use crate::run::services::Network;
 
 /// Hears of a run's progress.
@@ -62,7 +63,8 @@ pub async fn carry_out(command: &Command, environment: &Environment, watcher: &i
     let deadline = Deadline::after(MAX_RUN);
     let origin = Origin { environment, aws: &aws, now: now() };
     let ready = origin.read(deadline).await?;
-    let plan = command.plan(&ready.config)?;
+    let roster = Roster::configured(&ready.config);
+    let plan = command.plan(&ready.config, &roster)?;
 
     let profiles: Vec<_> = plan.profiles.iter().map(|profile| profile.name.to_string()).collect();
     let thresholds = plan.channels.iter().flat_map(|channel| channel.thresholds.iter());

@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::ProfileName;
+use super::audience::Audience;
 use crate::model::threshold::Thresholds;
 
 /// A destination of alerts.
@@ -15,8 +15,8 @@ pub struct Channel {
     pub name: String,
     /// The kind of channel and its settings.
     pub kind: ChannelKind,
-    /// The profiles that the channel is alerted about, in the order of `[[profiles]]`.
-    pub profiles: Vec<ProfileName>,
+    /// Which profiles the channel is alerted about.
+    pub audience: Audience,
     /// The thresholds at which the channel is alerted.
     pub thresholds: Thresholds,
 }

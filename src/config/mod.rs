@@ -8,6 +8,7 @@
 //!
 //! This module does not know what the settings are used for, nor when they are read again.
 
+mod audience;
 mod channel;
 mod document;
 mod environment;
@@ -15,6 +16,7 @@ mod fault;
 mod lookup_error;
 mod parameter_store;
 mod parse;
+mod profiles;
 mod reference;
 mod s3;
 mod secrets_manager;
@@ -29,12 +31,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
+pub use self::audience::Audience;
 pub use self::channel::{Channel, ChannelKind, SecretUrl, SnsFormat, TopicArn};
 use self::document::DocumentSource;
 use self::fault::Faults;
 pub use self::fault::{Fault, InvalidConfiguration};
 use self::reference::ReferenceSources;
-use crate::model::ProfileName;
+use crate::model::{ProfileName, Tags};
 use crate::net::Deadline;
 use crate::net::aws::{Aws, DEFAULT_REGION};
 use crate::net::environment::Environment;
@@ -92,6 +95,8 @@ pub struct AyrshareConfig {
 pub struct Profile {
     /// The name in results and messages.
     pub name: ProfileName,
+    /// The tags, by which channels can select it.
+    pub tags: Tags,
     /// The profile key. The primary profile has none.
     pub key: Option<SecretString>,
 }

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
 use crate::model::{
-    Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Threshold, Thresholds,
+    Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Tags, Threshold,
+    Thresholds,
 };
 use crate::scan::survey::{Survey, SurveyedProfile};
 
@@ -24,6 +25,7 @@ pub(super) fn thresholds() -> Thresholds {
 
 pub(super) fn profile(name: &str) -> SurveyedProfile {
     SurveyedProfile {
+        tags: Tags::default(),
         name: ProfileName::new(name),
         listed: 1,
         ignored: 0,

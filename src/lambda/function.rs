@@ -24,6 +24,7 @@ use crate::run::execute::{self, MAX_RUN, beat, now, run};
 use crate::run::loaded::{Origin, Ready, Renewal};
 use crate::run::metrics::{self, Source};
 use crate::run::result::RunResult;
+use crate::run::roster::Roster;
 use crate::run::services::Network;
 use crate::scan::survey::Survey;
 
@@ -110,13 +111,13 @@ impl Function {
         renewal: &Renewal<'_>,
         deadline: Deadline,
     ) -> Result<Box<RawValue>, FunctionError> {
-        let run = |plan| self.run(call, plan, Network::new(ready, renewal), deadline);
         match event {
             Event::Command(command) => {
+                let roster = Roster::configured(&ready.config);
                 let plan = command
-                    .plan(&ready.config)
+                    .plan(&ready.config, &roster)
                     .inspect_err(|error| tracing::error!("the event is invalid: {error}"))?;
-                let result = run(plan).await;
+                let result = self.run(call, plan, Network::new(ready, renewal), deadline).await;
                 if result.is_busy() {
                     return Err(FunctionError::RunBusy);
                 }
@@ -147,34 +148,41 @@ impl Function {
         deadline: Deadline,
     ) -> Result<Response, Response> {
         let route = http::route(request, &ready.config, call.now)?;
-        let plan = route.command.plan(&ready.config).map_err(http::bad_request)?;
+        let command = &route.command;
         let mut network = Network::new(ready, renewal);
         if let Some(report) = &route.report {
             if request.method == "HEAD" {
+                command.plan(&ready.config, &Roster::configured(&ready.config)).map_err(http::bad_request)?;
                 return Ok(report.head());
             }
             network.max_retries = report.max_retries();
-            let thresholds = ready.config.channels.iter().flat_map(|channel| channel.thresholds.iter());
-            let is_covered = plan.within.as_ref().is_none_or(|within| Some(within) <= thresholds.max());
-            if is_covered && !report.is_live {
-                let looking = Network { first: &plan.profiles, ..network };
-                let look = last_look(call, looking, deadline).await.map_err(http::bad_request)?;
-                return Ok(route.respond(&execute::report(call.run_id.clone(), plan, network, look, deadline).await));
+            if !report.is_live && command.is_within_thresholds(&ready.config) {
+                let look = last_look(call, command, network, deadline).await.map_err(http::bad_request)?;
+                let narrowed = command.narrow(&ready.config, look).map_err(http::bad_request)?;
+                if command.is_limited_to_channels && narrowed.profiles.is_empty() {
+                    return Err(http::empty_link(request, &ready.config));
+                }
+                let roster = Roster::configured(&ready.config);
+                let plan = command.plan_of_look(&ready.config, &roster).map_err(http::bad_request)?;
+                return Ok(
+                    route.respond(&execute::report(call.run_id.clone(), plan, network, narrowed, deadline).await)
+                );
             }
         }
+        let roster = Roster::configured(&ready.config);
+        let plan = command.plan(&ready.config, &roster).map_err(http::bad_request)?;
         Ok(route.respond(&self.run(call, plan, network, deadline).await))
     }
 
     async fn run(&self, call: &Call<'_>, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> RunResult {
-        let Plan { is_whole_alert, is_whole_look, .. } = plan;
+        let Plan { is_whole_alert, is_whole_look, roster, .. } = plan;
         let last_look = &network.ready.last_look;
         if is_whole_look {
             last_look.forget();
         }
         let result = run(call.run_id.clone(), call.now, plan, network, deadline).await;
         if is_whole_look {
-            let all: Vec<_> = network.ready.config.profiles.iter().collect();
-            last_look.keep(&result.survey, &all);
+            last_look.keep(&result.survey, roster.known().map(|(name, _)| name));
         }
         if is_whole_alert && !result.is_busy() {
             let metrics = |source: &Source<'_>| metrics::metrics(&result, source, now());
@@ -216,15 +224,24 @@ impl Function {
 }
 
 /// Returns the newest look that may answer a report, and makes one if there is none.
-async fn last_look(call: &Call<'_>, network: Network<'_>, deadline: Deadline) -> Result<Arc<Survey>, InvalidEvent> {
+async fn last_look(
+    call: &Call<'_>,
+    command: &Command,
+    network: Network<'_>,
+    deadline: Deadline,
+) -> Result<Arc<Survey>, InvalidEvent> {
     let Ready { config, last_look, .. } = network.ready;
-    if let Some(look) = last_look.fresh(call.now, network.first) {
-        return Ok(look);
+    if let Some(look) = last_look.fresh(call.now)
+        && command.select(config, look.survey.known()).is_ok_and(|asked| look.covers(&asked))
+    {
+        return Ok(Arc::clone(&look.survey));
     }
+    let roster = Roster::configured(config);
+    let asked = command.plan(config, &roster)?.profiles;
     last_look.forget();
-    let plan = Command { action: Action::Report, ..Command::default() }.plan(config)?;
-    let look = execute::look(call.now, plan, network, deadline).await;
-    last_look.keep(&look, network.first);
+    let everything = Command { action: Action::Report, ..Command::default() }.plan(config, &roster)?;
+    let look = execute::look(call.now, everything, Network { first: &asked, ..network }, deadline).await;
+    last_look.keep(&look, asked.iter().map(|profile| &profile.name));
     Ok(look)
 }
 

@@ -14,6 +14,6 @@ pub mod threshold;
 pub use level::Level;
 pub use media::{File, Item, Media, MediaKind, State};
 pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost, UnverifiedUrl};
-pub use profile::{FailedProfile, Failure, FailureKind, Part, ProfileName};
+pub use profile::{FailedProfile, Failure, FailureKind, Part, ProfileName, Tags};
 pub use status::Status;
 pub use threshold::{Threshold, Thresholds};

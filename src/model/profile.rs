@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::text::nfc;
+
 /// The name of a profile in the configuration. Cloning it is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ProfileName(Arc<str>);
@@ -32,6 +34,23 @@ impl AsRef<str> for ProfileName {
 impl fmt::Display for ProfileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The tags of a profile, in Unicode NFC. Cloning them is cheap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(Arc<[Box<str>]>);
+
+impl Tags {
+    /// Wraps tags that were already validated.
+    #[must_use]
+    pub fn new<'t>(tags: impl IntoIterator<Item = &'t str>) -> Self {
+        Self(tags.into_iter().map(|tag| nfc(tag).into()).collect())
+    }
+
+    /// Returns the tags.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|tag| &**tag)
     }
 }
 

@@ -1,9 +1,8 @@
 //! Signed links to the report page: `{report_url}/r/{token}`.
 //!
-//! A token says which channel it is for, which profiles that channel had, and when it ends. It is signed with
-//! HMAC-SHA-256, so nobody can make or change one without the secret, and it holds no name: only beginnings of SHA-256
-//! hashes, which also keep it short. Two names with the same beginning cannot open anything: what a token shows is cut
-//! down to the profiles that its channel has in the configuration now.
+//! A token says which channel it is for and when it ends. It is signed with HMAC-SHA-256, so nobody can make or change
+//! one without the secret, and it holds no name: only the beginning of a SHA-256 hash. It names no profile, because a
+//! channel can have thousands. What it shows is what its channel has in the configuration when it is opened.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,17 +13,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{Channel, HttpConfig};
 use crate::digest::ReportLink;
-use crate::model::ProfileName;
 
 /// What is signed begins with this, so that the secret signs nothing else in the same words.
 const CONTEXT: &[u8] = b"media-expiry-alerts report link";
-/// A token that names each profile.
-const EACH: u8 = 1;
-/// A token that names the profiles as a whole; it ends when they change.
-const WHOLE: u8 = 2;
-/// Profiles that are named each. More would make a URL that does not fit into a line of an email, which has at most 998
-/// bytes.
-const MAX_NAMED: usize = 150;
+/// The version of the payload. Tokens of other versions open nothing.
+const VERSION: u8 = 3;
 /// Bytes of a signature.
 const TAG_BYTES: usize = 32;
 /// Bytes of the version, the end and the channel.
@@ -61,37 +54,26 @@ impl Links {
         Some(Self { base, ttl: http.link_ttl, keys })
     }
 
-    /// The link that shows a channel's profiles from `now` on, as long as links live.
+    /// The link that shows a channel's report from `now` on, as long as links live.
     #[must_use]
     pub fn make(&self, channel: &Channel, now: Timestamp) -> Option<ReportLink> {
         let until = now.checked_add(self.ttl).unwrap_or(Timestamp::MAX);
         let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
-        let mut payload = Vec::with_capacity(HEAD_BYTES + 4 * MAX_NAMED + TAG_BYTES);
-        let is_named = channel.profiles.len() <= MAX_NAMED;
-        payload.push(if is_named { EACH } else { WHOLE });
+        let mut payload = Vec::with_capacity(HEAD_BYTES + TAG_BYTES);
+        payload.push(VERSION);
         payload.extend(until.as_second().to_be_bytes());
         payload.extend(channel_mark(&channel.name));
-        if is_named {
-            payload.extend(channel.profiles.iter().flat_map(profile_mark));
-        } else {
-            payload.extend(whole_mark(&channel.profiles));
-        }
         let tag = hmac::sign(self.keys.first()?, &self.signed(&payload));
         payload.extend(tag.as_ref());
         Some(ReportLink { url: format!("{}/r/{}", self.base, URL_SAFE_NO_PAD.encode(payload)), until })
     }
 
-    /// The channel that a token is for, and those of its profiles that the token was made for and that it still has.
+    /// The channel that a token is for.
     ///
     /// # Errors
     ///
     /// See [`LinkError`].
-    pub fn open<'c>(
-        &self,
-        token: &str,
-        channels: &'c [Channel],
-        now: Timestamp,
-    ) -> Result<(&'c Channel, Vec<&'c ProfileName>), LinkError> {
+    pub fn open<'c>(&self, token: &str, channels: &'c [Channel], now: Timestamp) -> Result<&'c Channel, LinkError> {
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| LinkError::Unknown)?;
         let (payload, tag) = bytes.split_last_chunk::<TAG_BYTES>().ok_or(LinkError::Unknown)?;
         let signed = self.signed(payload);
@@ -101,20 +83,13 @@ impl Links {
         }
         let (version, rest) = payload.split_first().ok_or(LinkError::Unknown)?;
         let (until, rest) = rest.split_first_chunk::<8>().ok_or(LinkError::Unknown)?;
-        let (channel, marks) = rest.split_first_chunk::<8>().ok_or(LinkError::Unknown)?;
         if i64::from_be_bytes(*until) <= now.as_second() {
             return Err(LinkError::Expired);
         }
-        let channel = channels.iter().find(|one| channel_mark(&one.name) == *channel).ok_or(LinkError::Unknown)?;
-        let profiles: Vec<_> = match *version {
-            EACH => {
-                let is_named = |profile: &&ProfileName| marks.chunks_exact(4).any(|mark| mark == profile_mark(profile));
-                channel.profiles.iter().filter(is_named).collect()
-            }
-            WHOLE if marks == whole_mark(&channel.profiles) => channel.profiles.iter().collect(),
-            _ => return Err(LinkError::Unknown),
-        };
-        if profiles.is_empty() { Err(LinkError::Unknown) } else { Ok((channel, profiles)) }
+        if *version != VERSION {
+            return Err(LinkError::Unknown);
+        }
+        channels.iter().find(|channel| rest == channel_mark(&channel.name)).ok_or(LinkError::Unknown)
     }
 
     /// What is signed for a payload: the place as well, so that a link of another stack opens nothing here even where
@@ -131,22 +106,8 @@ impl std::fmt::Debug for Links {
 }
 
 fn channel_mark(name: &str) -> [u8; 8] {
-    first(Sha256::digest(["channel\0", name].concat()).as_slice())
-}
-
-fn profile_mark(name: &ProfileName) -> [u8; 4] {
-    first(Sha256::digest(["profile\0", name.as_str()].concat()).as_slice())
-}
-
-/// The mark of a set of profiles, whatever their order. No name holds a control character.
-fn whole_mark(profiles: &[ProfileName]) -> [u8; 16] {
-    let mut names: Vec<_> = profiles.iter().map(ProfileName::as_str).collect();
-    names.sort_unstable();
-    first(Sha256::digest(["profiles", &names.join("\0")].join("\0")).as_slice())
-}
-
-fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
-    hash.first_chunk().copied().unwrap_or([0; N])
+    let hash = Sha256::digest(["channel\0", name].concat());
+    hash.first_chunk().copied().unwrap_or([0; 8])
 }
 
 #[cfg(test)]
@@ -156,7 +117,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::config::{ChannelKind, SnsFormat, TopicArn};
+    use crate::config::{Audience, ChannelKind, SnsFormat, TopicArn};
     use crate::digest::fixtures::{now, thresholds};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -181,12 +142,12 @@ mod tests {
         links_at(secret, "https://reports.example/prod/")
     }
 
-    fn channel(name: &str, profiles: &[&str]) -> Channel {
+    fn channel(name: &str) -> Channel {
         let topic = TopicArn::parse("arn:aws:sns:eu-central-1:123456789012:alerts").expect("an ARN");
         Channel {
             name: name.to_owned(),
             kind: ChannelKind::Sns { topic, format: SnsFormat::Text },
-            profiles: profiles.iter().map(|name| ProfileName::new(name)).collect(),
+            audience: Audience::All,
             thresholds: thresholds(),
         }
     }
@@ -196,33 +157,42 @@ mod tests {
         link.url.strip_prefix("https://reports.example/prod/r/").expect("a token").to_owned()
     }
 
-    /// The profiles that a token opens.
-    fn opened(links: &Links, token: &str, channels: &[Channel], hours: i64) -> Result<Vec<String>, LinkError> {
-        let (_, profiles) = links.open(token, channels, now() + SignedDuration::from_hours(hours))?;
-        Ok(profiles.iter().map(ToString::to_string).collect())
+    /// The channel that a token opens.
+    fn opened(links: &Links, token: &str, channels: &[Channel], hours: i64) -> Result<String, LinkError> {
+        let channel = links.open(token, channels, now() + SignedDuration::from_hours(hours))?;
+        Ok(channel.name.clone())
     }
 
     #[test]
-    fn a_link_opens_its_own_profiles_until_its_time_is_over() {
-        let (links, channels) = (links(SECRET), [channel("a", &["A", "B"]), channel("b", &["C"])]);
+    fn a_link_opens_its_own_channel_until_its_time_is_over() {
+        let (links, channels) = (links(SECRET), [channel("a"), channel("b")]);
         let [a, b] = [0, 1].map(|index| token(&links, &channels[index]));
-        assert_eq!(opened(&links, &a, &channels, 23), Ok(vec!["A".into(), "B".into()]));
-        assert_eq!(opened(&links, &b, &channels, 23), Ok(vec!["C".into()]));
+        assert_eq!(opened(&links, &a, &channels, 23), Ok("a".into()));
+        assert_eq!(opened(&links, &b, &channels, 23), Ok("b".into()));
         assert_eq!(opened(&links, &a, &channels, 24), Err(LinkError::Expired));
+        assert_eq!(opened(&links, &a, &channels[1..], 0), Err(LinkError::Unknown));
+        assert_eq!(a.len(), 66, "short, whatever the channel has");
     }
 
     #[test]
-    fn a_link_shows_no_more_than_the_channel_had_then_and_has_now() {
-        let (links, then) = (links(SECRET), channel("a", &["A", "B"]));
-        let token = token(&links, &then);
-        assert_eq!(opened(&links, &token, &[channel("a", &["B", "C"])], 0), Ok(vec!["B".into()]));
-        assert_eq!(opened(&links, &token, &[channel("a", &["C"])], 0), Err(LinkError::Unknown));
-        assert_eq!(opened(&links, &token, &[channel("b", &["A", "B"])], 0), Err(LinkError::Unknown));
+    fn a_token_of_another_version_opens_nothing() {
+        let (links, channels) = (links(SECRET), [channel("a")]);
+        for (version, more) in [(1, &[0; 4][..]), (2, &[0; 16]), (3, &[0; 4]), (4, &[])] {
+            let until = (now() + SignedDuration::from_hours(1)).as_second();
+            let mut payload = vec![version];
+            payload.extend(until.to_be_bytes());
+            payload.extend(channel_mark("a"));
+            payload.extend(more);
+            let tag = hmac::sign(&links.keys[0], &links.signed(&payload));
+            payload.extend(tag.as_ref());
+            let token = URL_SAFE_NO_PAD.encode(payload);
+            assert_eq!(opened(&links, &token, &channels, 0), Err(LinkError::Unknown), "{version}");
+        }
     }
 
     #[test]
     fn nothing_else_opens_anything() {
-        let (links, channels) = (links(SECRET), [channel("a", &["A"])]);
+        let (links, channels) = (links(SECRET), [channel("a")]);
         let good = token(&links, &channels[0]);
         let unknown = |token: &str| assert_eq!(opened(&links, token, &channels, 0), Err(LinkError::Unknown), "{token}");
         for wrong in ["", "x", "é", "..", &good[..good.len() / 2], &good[good.len() / 2..], &format!("{good}A")] {
@@ -244,31 +214,19 @@ mod tests {
 
     #[test]
     fn a_secret_can_be_replaced() {
-        let channels = [channel("a", &["A"])];
+        let channels = [channel("a")];
         let old = token(&links(SECRET), &channels[0]);
         let both = links_of(NEW_SECRET, Some(SECRET), "https://reports.example/prod/");
-        assert_eq!(opened(&both, &old, &channels, 0), Ok(vec!["A".into()]));
+        assert_eq!(opened(&both, &old, &channels, 0), Ok("a".into()));
         assert_eq!(token(&both, &channels[0]), token(&links(NEW_SECRET), &channels[0]));
         assert_eq!(opened(&links(NEW_SECRET), &old, &channels, 0), Err(LinkError::Unknown));
     }
 
     #[test]
     fn a_part_of_a_secret_opens_nothing() {
-        let channels = [channel("a", &["A"])];
+        let channels = [channel("a")];
         let part = token(&links("fedcba9876543210"), &channels[0]);
         assert_eq!(opened(&links(NEW_SECRET), &part, &channels, 0), Err(LinkError::Unknown));
-    }
-
-    #[test]
-    fn thousands_of_profiles_make_no_longer_link_and_are_opened_while_they_stay_the_same() {
-        let names: Vec<_> = (0..5_000).map(|index| format!("Client {index}")).collect();
-        let names: Vec<_> = names.iter().map(String::as_str).collect();
-        let links = links(SECRET);
-        assert!(token(&links, &channel("a", &names[..150])).len() < 870);
-        let many = token(&links, &channel("a", &names));
-        assert!(many.len() < 120);
-        assert_eq!(opened(&links, &many, &[channel("a", &names)], 0).map(|names| names.len()), Ok(5_000));
-        assert_eq!(opened(&links, &many, &[channel("a", &names[1..])], 0), Err(LinkError::Unknown));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) async fn look(now: Timestamp, plan: Plan<'_>, network: Network<'_>, d
     Run::new(String::new(), now, plan, config, clients.ledger.as_ref(), network, deadline).scan().await
 }
 
-/// Makes a report from a survey of all profiles, without calling Ayrshare.
+/// Makes a report from a look that was narrowed to what the report is about, without calling Ayrshare.
 pub(crate) async fn report(
     id: String,
     plan: Plan<'_>,

@@ -337,19 +337,19 @@ mod tests {
         let document = Document::with_key("FIRST-KEY");
         let before = document.read().await;
         let survey = Arc::new(crate::digest::fixtures::survey());
-        before.last_look.keep(&survey, &[]);
+        before.last_look.keep(&survey, []);
 
         document.set_key("SECOND-KEY");
         let renewed = document.read().await;
         renewed.take_over_look(&before);
-        assert!(renewed.last_look.fresh(survey.now, &[]).is_some());
+        assert!(renewed.last_look.fresh(survey.now).is_some());
 
         let text = std::fs::read_to_string(document.file.path()).expect("the document");
         for changed in [text.replace("'Primary'", "'Office'"), format!("{text}thresholds = ['2d']\n")] {
             document.write(&changed);
             let other = document.read().await;
             other.take_over_look(&renewed);
-            assert!(other.last_look.fresh(survey.now, &[]).is_none(), "{changed}");
+            assert!(other.last_look.fresh(survey.now).is_none(), "{changed}");
         }
     }
 

@@ -12,6 +12,7 @@ pub mod loaded;
 pub mod look;
 pub mod metrics;
 pub mod result;
+pub mod roster;
 pub mod services;
 
 use std::collections::{BTreeMap, HashSet};
@@ -127,7 +128,7 @@ pub struct Run<'a, S, L> {
     send_until: Deadline,
     /// The deadline of the run.
     deadline: Deadline,
-    /// A survey of all profiles that replaces the scan.
+    /// A survey that replaces the scan.
     seen: Option<Arc<Survey>>,
     /// The first error of the ledger.
     ledger_error: Mutex<Option<String>>,
@@ -165,7 +166,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
     }
 
-    /// Uses this survey of all profiles, made with the thresholds of all channels, instead of scanning.
+    /// Uses this survey instead of scanning.
     #[must_use]
     pub fn with_look(self, survey: Arc<Survey>) -> Self {
         Self { seen: Some(survey), ..self }
@@ -295,14 +296,10 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 
     /// The survey that the run was given, or else a new scan.
     pub(crate) async fn scan(&self) -> Arc<Survey> {
-        let thresholds = self.all_thresholds();
         if let Some(seen) = &self.seen {
-            if self.plan.is_whole_look {
-                return Arc::clone(seen);
-            }
-            let profiles: Vec<_> = self.plan.profiles.iter().map(|profile| &profile.name).collect();
-            return Arc::new(seen.narrowed(&profiles, &thresholds));
+            return Arc::clone(seen);
         }
+        let thresholds = self.plan.thresholds(self.config);
         let rules = Rules {
             now: self.now,
             thresholds: &thresholds,
@@ -310,18 +307,11 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             check_posts: self.config.ayrshare.scheduled_posts,
             check_urls: self.config.ayrshare.check_media_urls,
         };
-        Arc::new(self.services.scan(&self.plan.profiles, &rules, self.scan_until).await)
-    }
-
-    /// The thresholds of all channels of the run.
-    fn all_thresholds(&self) -> Thresholds {
-        let all = self.plan.channels.iter().flat_map(|channel| channel.thresholds.iter());
-        let all = match &self.plan.within {
-            Some(within) => Thresholds::new([within.clone()]),
-            None => Thresholds::new(all.cloned()),
-        };
-        // The plan has one channel at least, and each has one threshold at least.
-        all.unwrap_or_else(|| self.config.channels[0].thresholds.clone())
+        let mut survey = self.services.scan(&self.plan.profiles, &rules, self.scan_until).await;
+        for (surveyed, profile) in survey.profiles.iter_mut().zip(&self.plan.profiles) {
+            surveyed.tags = profile.tags.clone();
+        }
+        Arc::new(survey)
     }
 
     fn thresholds_of(&self, channel: &Channel) -> Thresholds {
@@ -330,15 +320,18 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 
     fn profiles_of(&self, channel: &Channel) -> Vec<ProfileName> {
-        let of_channel: HashSet<_> = channel.profiles.iter().collect();
-        let in_run = self.plan.profiles.iter().map(|profile| &profile.name);
-        in_run.filter(|name| of_channel.contains(name)).cloned().collect()
+        let of_channel = channel.audience.select(self.plan.roster.known());
+        if !self.plan.is_narrowed() {
+            return of_channel.into_iter().cloned().collect();
+        }
+        let in_run: HashSet<_> = self.plan.profiles.iter().map(|profile| &profile.name).collect();
+        of_channel.into_iter().filter(|name| in_run.contains(name)).cloned().collect()
     }
 
     /// The result of a survey, without the outcomes of channels. `memories` has what each channel has confirmed.
     fn result(&self, survey: impl Into<Arc<Survey>>, memories: BTreeMap<String, Memory>) -> RunResult {
-        let announced =
-            (!memories.is_empty()).then(|| Announced { channels: memories, thresholds: self.all_thresholds() });
+        let announced = (!memories.is_empty())
+            .then(|| Announced { channels: memories, thresholds: self.plan.thresholds(self.config) });
         let result = RunResult::of_survey(survey, &self.id, self.plan.action);
         RunResult { dry_run: self.plan.dry_run, announced, ..result }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::{
-    FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status,
+    FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status, Tags,
     UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
@@ -61,6 +61,8 @@ pub struct Survey {
 pub struct SurveyedProfile {
     /// The profile.
     pub name: ProfileName,
+    /// Its tags, by which channels can select it.
+    pub tags: Tags,
     /// How many files its gallery listed, including the ignored ones.
     pub listed: usize,
     /// How many of them are ignored.
@@ -96,7 +98,8 @@ impl Survey {
                         .and_then(|()| all_readable(posts.unknown_shapes, "the media or the text", "scheduled post"))
                 })
             });
-            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, dates, scheduled, posts });
+            let tags = Tags::default();
+            survey.profiles.push(SurveyedProfile { name, tags, listed, ignored, failed, dates, scheduled, posts });
             survey.items.extend(items.into_iter().map(Arc::new));
         }
         survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
@@ -125,6 +128,11 @@ impl Survey {
             posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
             unverified: self.unverified.iter().filter(|url| named(&url.profile)).cloned().collect(),
         }
+    }
+
+    /// Returns the name and the tags of each profile that the run had to check.
+    pub fn known(&self) -> impl Iterator<Item = (&ProfileName, &Tags)> + Clone {
+        self.profiles.iter().map(|profile| (&profile.name, &profile.tags))
     }
 
     /// How many profiles the run had to check.

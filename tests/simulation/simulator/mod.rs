@@ -28,6 +28,7 @@ use media_expiry_alerts::net::{self, Deadline};
 use media_expiry_alerts::run::Run;
 use media_expiry_alerts::run::command::Command;
 use media_expiry_alerts::run::result::{Outcome, RunResult};
+use media_expiry_alerts::run::roster::Roster;
 
 use self::news::Deliveries;
 use self::oracle::{Oracle, RecordLifetimes};
@@ -211,7 +212,8 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         };
         let services =
             Services { world: &self.world, deliveries: &self.deliveries, steps: Arc::clone(steps), run: number };
-        let plan = Command::default().plan(config).expect("the default command fits every configuration");
+        let roster = Roster::configured(config);
+        let plan = Command::default().plan(config, &roster).expect("the default command fits every configuration");
         let deadline = Deadline::after(Duration::from_mins(5));
         let run = Run::new(format!("run-{number}"), now, plan, config, Some(&ledger), services, deadline);
         // Biased, because the random order of `select!` would make a seed impossible to replay.
