@@ -13,8 +13,8 @@ use media_expiry_alerts::http::request::Request;
 use media_expiry_alerts::http::{self, Response};
 use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{
-    FailedProfile, Failure, FailureKind, Item, Media, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State,
-    Tags,
+    FailedProfile, Failure, FailureKind, Item, Listing, Media, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason,
+    State, Tags,
 };
 use media_expiry_alerts::net::aws::Aws;
 use media_expiry_alerts::net::environment::Environment;
@@ -189,7 +189,7 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
     }
     let items = items.into_iter().map(Arc::new).collect();
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-    let survey = Survey { now, profiles, items, posts_at_risk, unverified: Vec::new() };
+    let survey = Survey { now, listing: Listing::default(), profiles, items, posts_at_risk, unverified: Vec::new() };
     RunResult {
         duration_ms: 412,
         ..RunResult::of_survey(survey, "0d9ee2f0-7a4c-4a6e-9d43-5e7f6d0c8a11", Action::Report)

@@ -63,7 +63,7 @@ pub async fn carry_out(command: &Command, environment: &Environment, watcher: &i
     let deadline = Deadline::after(MAX_RUN);
     let origin = Origin { environment, aws: &aws, now: now() };
     let ready = origin.read(deadline).await?;
-    let roster = Roster::configured(&ready.config);
+    let roster = Roster::read(&ready, &aws, deadline).await;
     let plan = command.plan(&ready.config, &roster)?;
 
     let profiles: Vec<_> = plan.profiles.iter().map(|profile| profile.name.to_string()).collect();

@@ -1,6 +1,6 @@
 //! What people read in a terminal. Pure: a result in, text out, as wide as the window.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
@@ -9,7 +9,9 @@ use crate::cli::terminal::{TerminalStyle, fit, pad, slack_message, wrap};
 use crate::digest::{self, Urgency};
 use crate::model::Status;
 use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
-use crate::model::{FailedProfile, Failure, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
+use crate::model::{
+    FailedProfile, Failure, Item, ListingOrigin, MediaAtRisk, PROFILES_FROM, Part, PostAtRisk, RiskReason, State,
+};
 use crate::report::{self, Question, Report};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
 
@@ -77,11 +79,16 @@ pub fn sent(result: &RunResult, question: &Question, look: TerminalStyle) -> Str
 pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: TerminalStyle) -> String {
     let mut text = format!("{}\n", look.bold("Profiles"));
     let failures = result.survey.failed();
-    for profile in profiles {
-        let failed = failures.iter().find(|failed| failed.profile.as_str() == profile);
-        let reason = failed.map(why);
-        text += &line(&one_line(profile), "ok", reason.as_deref(), look);
+    let (of_list, of_profiles): (Vec<_>, Vec<_>) = failures.iter().partition(|failed| failed.what == Part::Profiles);
+    let mut reasons: HashMap<_, _> = HashMap::new();
+    for failed in of_profiles {
+        reasons.entry(failed.profile.as_str()).or_insert_with(|| why(failed));
     }
+    for profile in profiles {
+        let reason = reasons.get(profile.as_str()).map(String::as_str);
+        text += &line(&one_line(profile), "ok", reason, look);
+    }
+    text += &listing(result, &of_list, look);
     text += &format!("\n{}\n", look.bold("Channels"));
     for channel in &result.channels {
         let label = format!("{} ({})", one_line(&channel.name), channel.kind);
@@ -92,6 +99,23 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, look: Te
     if has_ledger {
         text += &format!("\n{}\n", look.bold("Ledger"));
         text += &line("ledger", "ok", result.ledger_error.as_deref(), look);
+    }
+    text
+}
+
+/// How many profiles `[profiles_from]` gave, and what of it cannot be used.
+fn listing(result: &RunResult, failures: &[&FailedProfile], look: TerminalStyle) -> String {
+    let listing = &result.survey.listing;
+    if listing.origin == ListingOrigin::None && failures.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", look.bold("List of profiles"));
+    if !failures.iter().any(|failed| failed.is_of_list()) {
+        let gave = format!("{PROFILES_FROM}: {}", count(listing.profiles, "profile"));
+        text += &line(&gave, "ok", None, look);
+    }
+    for failed in failures {
+        text += &line(&one_line(failed.profile.as_str()), "ok", Some(&why(failed)), look);
     }
     text
 }
@@ -190,11 +214,8 @@ fn unchecked(result: &RunResult, look: TerminalStyle) -> String {
 fn why(failed: &FailedProfile) -> String {
     let part = digest::unchecked_part(failed.what);
     let Failure { kind, message, .. } = &failed.failure;
-    if message.is_empty() {
-        format!("{part}{}", kind.in_words())
-    } else {
-        format!("{part}{}: {message}", kind.in_words())
-    }
+    let words = kind.in_words(failed.what);
+    if message.is_empty() { format!("{part}{words}") } else { format!("{part}{words}: {message}") }
 }
 
 fn ledger(result: &RunResult, look: TerminalStyle) -> String {
@@ -218,6 +239,9 @@ fn totals(result: &RunResult, question: &Question, look: TerminalStyle) -> Strin
         let all = count(survey.configured(), "profile");
         let warning = format!("{unread} of {all} could not be checked: more may expire than is shown here.");
         text += &format!("{}\n", look.red(&lines(&warning)));
+    } else if report.failed.iter().any(|failed| failed.what == Part::Profiles) {
+        let warning = "Some profiles are not watched: more may expire than is shown here.";
+        text += &format!("{}\n", look.red(&lines(warning)));
     } else if !report.failed.is_empty() {
         let profiles: HashSet<_> = report.failed.iter().map(|failed| &failed.profile).collect();
         let of = count(profiles.len(), "profile");

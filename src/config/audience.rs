@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::Profile;
 use crate::model::text::nfc;
 use crate::model::{ProfileName, Tags};
 
@@ -52,6 +53,17 @@ impl Audience {
         let Self::Some(selection) = self else { return profiles.map(|(name, _)| name).collect() };
         let rule = selection.without_globs_that_are_names(profiles.clone().map(|(name, _)| name));
         profiles.filter(|(name, tags)| rule.includes(name.as_str(), tags)).map(|(name, _)| name).collect()
+    }
+
+    /// Returns whether the channel may be alerted about profiles that are not among `configured`.
+    #[must_use]
+    pub fn may_include_others(&self, configured: &[Profile]) -> bool {
+        let Self::Some(Selection { names, globs, tags, .. }) = self else { return true };
+        let configured: HashSet<_> = configured.iter().map(|profile| nfc(profile.name.as_str())).collect();
+        let is_configured = |name: &str| configured.contains(name);
+        !tags.is_empty()
+            || globs.iter().any(|glob| !is_configured(glob.glob()))
+            || names.iter().any(|name| !is_configured(name))
     }
 
     /// Returns whether the channel is alerted about a profile. For many profiles, [`Audience::select`] is faster.

@@ -17,6 +17,7 @@ mod lookup_error;
 mod parameter_store;
 mod parse;
 mod profiles;
+mod profiles_from;
 mod reference;
 mod s3;
 mod secrets_manager;
@@ -36,6 +37,7 @@ pub use self::channel::{Channel, ChannelKind, SecretUrl, SnsFormat, TopicArn};
 use self::document::DocumentSource;
 use self::fault::Faults;
 pub use self::fault::{Fault, InvalidConfiguration};
+pub use self::profiles_from::{ListedProfiles, ProfilesFrom};
 use self::reference::ReferenceSources;
 use crate::model::{ProfileName, Tags};
 use crate::net::Deadline;
@@ -57,8 +59,10 @@ const MAX_UNREDACTED_PART_BYTES: usize = 11;
 pub struct Config {
     /// The table `[ayrshare]`.
     pub ayrshare: AyrshareConfig,
-    /// The tables `[[profiles]]`: at least one, with unique names.
+    /// The tables `[[profiles]]`, with unique names: at least one unless there is `profiles_from`.
     pub profiles: Vec<Profile>,
+    /// The table `[profiles_from]`, if there is one.
+    pub profiles_from: Option<ProfilesFrom>,
     /// The table `[alerts]`.
     pub alerts: Alerts,
     /// The tables `[[channels]]`: at least one, with unique names.
@@ -212,7 +216,8 @@ impl Config {
             secrets.push(url.0.as_str().to_owned());
             secrets.extend(parts.filter(|part| MAX_UNREDACTED_PART_BYTES < part.len()).map(ToOwned::to_owned));
         };
-        self.heartbeat.iter().for_each(&mut add_url);
+        let (list_url, list_token) = self.profiles_from.as_ref().map(ProfilesFrom::secrets).unwrap_or_default();
+        self.heartbeat.iter().chain(list_url).for_each(&mut add_url);
         for channel in &self.channels {
             match &channel.kind {
                 ChannelKind::Slack { webhook_url: url } | ChannelKind::Webhook { url, .. } => add_url(url),
@@ -227,6 +232,7 @@ impl Config {
         }
         let keys = self.profiles.iter().filter_map(|profile| profile.key.as_ref());
         secrets.extend(keys.map(|secret| secret.expose_secret().to_owned()));
+        secrets.extend(list_token.map(|secret| secret.expose_secret().to_owned()));
         let links = self.http.link_secret.iter().chain(&self.http.previous_link_secret);
         secrets.extend(links.map(|secret| secret.expose_secret().to_owned()));
         Redactor::new(secrets)

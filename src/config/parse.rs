@@ -11,12 +11,14 @@ use url::{Host, Url};
 use super::Repeat;
 use super::fault::{Fault, Faults};
 use super::profiles::{MAX_NAME_CHARS, audience, is_name, profiles};
+use super::profiles_from::ProfilesFrom;
 use super::reference::{Reference, ResolvedReferences};
 use super::table::{Table, TextField};
 use super::{
     Alerts, AyrshareConfig, Channel, ChannelKind, Config, HttpConfig, InvalidConfiguration, LedgerConfig, Profile,
     SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
+use crate::model::PROFILES_FROM;
 use crate::model::text::nfc;
 use crate::model::threshold::{DurationError, Threshold, Thresholds};
 
@@ -64,6 +66,7 @@ pub fn document(text: &str) -> Result<Value, InvalidConfiguration> {
 pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) -> Option<Config> {
     let root = Table::new("", document, resolved, faults)?;
     let ayrshare = ayrshare(&root);
+    let profiles_from = ProfilesFrom::parse(&root);
     let profiles = profiles(&root);
     let ledger = ledger(&root);
     let (thresholds, alerts) = alerts(&root, ledger.is_some());
@@ -77,6 +80,7 @@ pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) 
     Some(Config {
         ayrshare: ayrshare?,
         profiles: profiles?,
+        profiles_from,
         alerts: alerts?,
         channels: channels?,
         ledger,
@@ -196,7 +200,7 @@ fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds
     for table in root.tables("channels") {
         let name = table.required("name", |text| names.add(text));
         let thresholds = if table.has("thresholds") { thresholds(&table) } else { defaults.cloned() };
-        let audience = audience(&table, profiles);
+        let audience = audience(&table, profiles, root.has(PROFILES_FROM));
         let kind = if let Some(channel_type) = channel_type(&table) {
             channel_kind(&table, channel_type)
         } else {
@@ -343,7 +347,7 @@ fn signing_secret(text: &TextField<'_>) -> Result<SecretString, String> {
 }
 
 /// Parses an `https:` URL, or an `http:` URL of this machine.
-fn http_url(text: &TextField<'_>, what: &str) -> Result<Url, String> {
+pub(super) fn http_url(text: &TextField<'_>, what: &str) -> Result<Url, String> {
     if has_unknown_scheme(text) && !text.value.starts_with("http:") && !text.value.starts_with("https:") {
         return Err(format!("is neither a supported reference nor a {what}; use {}", Reference::KINDS));
     }

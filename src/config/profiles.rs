@@ -9,7 +9,7 @@ use super::audience::{Audience, Selection, is_glob};
 use super::parse::{NOT_A_GLOB, UniqueNames, api_key};
 use super::table::{Table, TextField};
 use crate::model::text::nfc;
-use crate::model::{ProfileName, Tags};
+use crate::model::{PROFILES_FROM, ProfileName, Tags};
 
 /// The maximum length of a name or a tag.
 pub const MAX_NAME_CHARS: usize = 200;
@@ -37,7 +37,7 @@ pub fn profiles(root: &Table<'_>) -> Option<Vec<Profile>> {
             profiles.push(Profile { name: ProfileName::new(&name), tags, key });
         }
     }
-    if !root.has("profiles") || root.is_empty_array("profiles") {
+    if (!root.has("profiles") || root.is_empty_array("profiles")) && !root.has(PROFILES_FROM) {
         root.fault("profiles", "needs at least one profile");
         return None;
     }
@@ -46,8 +46,9 @@ pub fn profiles(root: &Table<'_>) -> Option<Vec<Profile>> {
 
 /// Validates `profiles` and `tags` of a channel.
 ///
-/// A name or a tag that no profile has would be a channel that hears nothing, so it is an error.
-pub fn audience(table: &Table<'_>, profiles: &[Profile]) -> Audience {
+/// A name or a tag that no profile has would be a channel that hears nothing, so it is an error, unless more profiles are
+/// read later.
+pub fn audience(table: &Table<'_>, profiles: &[Profile], are_more_read: bool) -> Audience {
     let (entries, tags) = (table.texts("profiles"), table.texts("tags"));
     if entries.is_none() && tags.is_none() {
         return Audience::All;
@@ -64,7 +65,7 @@ pub fn audience(table: &Table<'_>, profiles: &[Profile]) -> Audience {
         let glob = is_glob(&entry).then(|| Glob::new(&entry));
         match glob {
             Some(Err(_)) if !exact.contains(&entry) => Err(NOT_A_GLOB.to_owned()),
-            None if !exact.contains(&entry) => Err("there is no profile of this name".to_owned()),
+            None if !are_more_read && !exact.contains(&entry) => Err("there is no profile of this name".to_owned()),
             _ => Ok(()),
         }
     };
@@ -78,7 +79,11 @@ pub fn audience(table: &Table<'_>, profiles: &[Profile]) -> Audience {
     let known: HashSet<_> = profiles.iter().flat_map(|profile| profile.tags.iter()).collect();
     let check_tag = |text: &TextField<'_>| {
         check_tag(text)?;
-        if known.contains(&*nfc(text.value)) { Ok(()) } else { Err("there is no profile with this tag".to_owned()) }
+        if are_more_read || known.contains(&*nfc(text.value)) {
+            Ok(())
+        } else {
+            Err("there is no profile with this tag".to_owned())
+        }
     };
     let tags = unique(table, &tags.unwrap_or_default(), check_tag).into_iter().map(|tag| nfc(tag).into_owned());
     let selection = Selection::new(names, globs, tags.collect());

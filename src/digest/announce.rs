@@ -154,10 +154,17 @@ fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileN
     let is_unchecked = |profile: &ProfileName, part: Part| {
         digest.unchecked.iter().any(|failed| failed.profile == *profile && failed.what == part)
     };
-    digest
+    let of_profiles = digest
         .profiles
         .iter()
-        .flat_map(|profile| [Part::Media, Part::Dates, Part::Posts].map(|part| (profile.clone(), part)))
+        .flat_map(|profile| [Part::Media, Part::Dates, Part::Posts].map(|part| (profile.clone(), part)));
+    // What was wrong in the list of profiles belongs to no profile.
+    let of_list = memory.others().filter_map(|(key, _)| match key {
+        Key::Failing { profile, part: Part::Profiles } => Some((profile.clone(), Part::Profiles)),
+        _ => None,
+    });
+    of_profiles
+        .chain(of_list)
         .filter(|(profile, part)| {
             memory.contains(&Key::of_failing(profile, *part))
                 && !is_unchecked(profile, *part)

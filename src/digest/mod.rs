@@ -18,7 +18,9 @@ use jiff::Timestamp;
 
 pub use self::wording::{left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part};
 use crate::model::threshold::{Threshold, Thresholds};
-use crate::model::{FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State};
+use crate::model::{
+    FailedProfile, Item, Level, Listing, MediaAtRisk, Part, PostAtRisk, ProfileName, RiskReason, State,
+};
 use crate::scan::survey::Survey;
 
 /// What one channel is told.
@@ -180,6 +182,13 @@ impl Digest {
         }
     }
 
+    /// Adds what became of reading `[profiles_from]`, as far as the channel is told.
+    #[must_use]
+    pub fn with_listing(mut self, listing: &Listing) -> Self {
+        self.unchecked.splice(0..0, listing.failed.iter().cloned());
+        self
+    }
+
     /// Whether there is no news.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -231,7 +240,7 @@ impl Digest {
             .entries
             .iter()
             .map(Entry::profile)
-            .chain(self.unchecked.iter().map(|failed| &failed.profile))
+            .chain(self.unchecked.iter().filter(|failed| failed.what != Part::Profiles).map(|failed| &failed.profile))
             .chain(self.recovered.iter().map(|(profile, _)| profile))
             .chain(self.resolved.iter().map(|(profile, _)| profile))
             .collect();

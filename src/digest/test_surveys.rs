@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
 use crate::model::{
-    Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Tags, Threshold,
-    Thresholds,
+    Failure, FailureKind, Item, Listing, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Tags,
+    Threshold, Thresholds,
 };
 use crate::scan::survey::{Survey, SurveyedProfile};
 
@@ -44,7 +44,14 @@ pub(super) fn failure() -> Failure {
 pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey {
     let items = items.into_iter().map(Arc::new).collect();
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-    Survey { now: now(), profiles: vec![profile("Acme")], items, posts_at_risk, unverified: Vec::new() }
+    Survey {
+        now: now(),
+        listing: Listing::default(),
+        profiles: vec![profile("Acme")],
+        items,
+        posts_at_risk,
+        unverified: Vec::new(),
+    }
 }
 
 pub(super) fn digest(survey: &Survey) -> Digest {

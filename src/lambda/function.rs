@@ -113,7 +113,7 @@ impl Function {
     ) -> Result<Box<RawValue>, FunctionError> {
         match event {
             Event::Command(command) => {
-                let roster = Roster::configured(&ready.config);
+                let roster = Roster::read(ready, &self.aws, deadline).await;
                 let plan = command
                     .plan(&ready.config, &roster)
                     .inspect_err(|error| tracing::error!("the event is invalid: {error}"))?;
@@ -152,12 +152,15 @@ impl Function {
         let mut network = Network::new(ready, renewal);
         if let Some(report) = &route.report {
             if request.method == "HEAD" {
-                command.plan(&ready.config, &Roster::configured(&ready.config)).map_err(http::bad_request)?;
+                // Reading the list of profiles would be looking.
+                if ready.config.profiles_from.is_none() {
+                    command.plan(&ready.config, &Roster::configured(&ready.config)).map_err(http::bad_request)?;
+                }
                 return Ok(report.head());
             }
             network.max_retries = report.max_retries();
             if !report.is_live && command.is_within_thresholds(&ready.config) {
-                let look = last_look(call, command, network, deadline).await.map_err(http::bad_request)?;
+                let look = last_look(call, command, network, &self.aws, deadline).await.map_err(http::bad_request)?;
                 let narrowed = command.narrow(&ready.config, look).map_err(http::bad_request)?;
                 if command.is_limited_to_channels && narrowed.profiles.is_empty() {
                     return Err(http::empty_link(request, &ready.config));
@@ -169,7 +172,7 @@ impl Function {
                 );
             }
         }
-        let roster = Roster::configured(&ready.config);
+        let roster = Roster::read(ready, &self.aws, deadline).await;
         let plan = command.plan(&ready.config, &roster).map_err(http::bad_request)?;
         Ok(route.respond(&self.run(call, plan, network, deadline).await))
     }
@@ -228,6 +231,7 @@ async fn last_look(
     call: &Call<'_>,
     command: &Command,
     network: Network<'_>,
+    aws: &Aws,
     deadline: Deadline,
 ) -> Result<Arc<Survey>, InvalidEvent> {
     let Ready { config, last_look, .. } = network.ready;
@@ -236,7 +240,7 @@ async fn last_look(
     {
         return Ok(Arc::clone(&look.survey));
     }
-    let roster = Roster::configured(config);
+    let roster = Roster::read(network.ready, aws, deadline).await;
     let asked = command.plan(config, &roster)?.profiles;
     last_look.forget();
     let everything = Command { action: Action::Report, ..Command::default() }.plan(config, &roster)?;

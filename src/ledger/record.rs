@@ -241,6 +241,9 @@ impl fmt::Display for Key {
             Self::Failing { profile, part: Part::Media } => write!(f, "failing#{}#media", escape(profile.as_str())),
             Self::Failing { profile, part: Part::Dates } => write!(f, "failing#{}#dates", escape(profile.as_str())),
             Self::Failing { profile, part: Part::Posts } => write!(f, "failing#{}#posts", escape(profile.as_str())),
+            Self::Failing { profile, part: Part::Profiles } => {
+                write!(f, "failing#{}#profiles", escape(profile.as_str()))
+            }
         }
     }
 }
@@ -275,6 +278,9 @@ impl Key {
             ("failing", of, "media", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Media }),
             ("failing", of, "dates", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Dates }),
             ("failing", of, "posts", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Posts }),
+            ("failing", of, "profiles", None, None) => {
+                Some(Self::Failing { profile: profile(of), part: Part::Profiles })
+            }
             _ => None,
         }
     }

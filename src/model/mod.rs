@@ -4,6 +4,7 @@
 //! from the rest of the crate, does no I/O and reads no clock.
 
 mod level;
+mod listing;
 mod media;
 mod post;
 mod profile;
@@ -12,8 +13,9 @@ pub mod text;
 pub mod threshold;
 
 pub use level::Level;
+pub use listing::{Listing, ListingOrigin};
 pub use media::{File, Item, Media, MediaKind, State};
 pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost, UnverifiedUrl};
-pub use profile::{FailedProfile, Failure, FailureKind, Part, ProfileName, Tags};
+pub use profile::{FailedProfile, Failure, FailureKind, PROFILES_FROM, Part, ProfileName, Tags};
 pub use status::Status;
 pub use threshold::{Threshold, Thresholds};

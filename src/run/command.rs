@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::roster::Roster;
+use super::roster::{Roster, listing_of};
 use crate::config::{Channel, Config, Profile};
 use crate::model::text::{list, one_line, shorten};
 use crate::model::threshold::{Threshold, Thresholds};
@@ -96,7 +96,8 @@ impl Command {
         let profiles = if self.profiles.is_none() && !self.is_limited_to_channels {
             roster.profiles().collect()
         } else {
-            let selected: HashSet<_> = self.select(config, roster.known())?.into_iter().collect();
+            let selected = self.select(config, roster.known()).map_err(|error| roster.explain(error))?;
+            let selected: HashSet<_> = selected.into_iter().collect();
             roster.profiles().filter(|profile| selected.contains(&profile.name)).collect()
         };
         let channels = self.channels(config)?;
@@ -170,8 +171,14 @@ impl Command {
             return Ok(look);
         }
         let profiles = self.select(config, look.known())?;
-        let thresholds = thresholds(self.within.as_ref(), &self.channels(config)?, config);
-        Ok(Arc::new(look.narrowed(&profiles, &thresholds)))
+        let channels = self.channels(config)?;
+        let mut narrowed = look.narrowed(&profiles, &thresholds(self.within.as_ref(), &channels, config));
+        match &channels[..] {
+            [channel] if self.is_limited_to_channels => narrowed.listing = listing_of(channel, config, &look.listing),
+            _ if self.profiles.is_none() => narrowed.listing = look.listing.clone(),
+            _ => {}
+        }
+        Ok(Arc::new(narrowed))
     }
 
     /// Whether the command reaches no further than a look with the thresholds of all channels.

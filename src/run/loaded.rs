@@ -22,6 +22,7 @@ use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::run::clients::Clients;
 use crate::run::look::LastLook;
+use crate::run::roster::KeptList;
 
 /// The maximum age of a configuration that is used for an event.
 const FRESH: Duration = Duration::from_mins(5);
@@ -35,6 +36,8 @@ pub struct Ready {
     pub clients: Clients,
     /// The last survey of the profiles of this configuration.
     pub last_look: LastLook,
+    /// The last list of profiles that was read for this configuration.
+    pub kept_list: KeptList,
     read_at: Timestamp,
 }
 
@@ -58,14 +61,18 @@ impl Origin<'_> {
     pub async fn read(&self, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
         let config = Config::load(self.environment, self.aws, deadline).await?;
         let clients = Clients::new(&config, self.aws).await;
-        Ok(Ready { config, clients, last_look: LastLook::default(), read_at: self.now })
+        let (last_look, kept_list) = (LastLook::default(), KeptList::default());
+        Ok(Ready { config, clients, last_look, kept_list, read_at: self.now })
     }
 
     /// Reads the configuration that replaces `before`. Its old secrets are still redacted, because an answer may repeat
     /// them.
     async fn read_after(&self, before: &Ready, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
-        let mut ready = self.read(deadline).await?;
+        let ready = self.read(deadline).await?;
         ready.clients.redactor.add(&before.clients.redactor);
+        if ready.reads_same_list(before) {
+            ready.kept_list.take_over(&before.kept_list);
+        }
         Ok(ready)
     }
 
@@ -98,8 +105,17 @@ impl Ready {
             let thresholds: BTreeSet<_> = channels.flat_map(|channel| channel.thresholds.iter().cloned()).collect();
             (profiles, thresholds)
         };
-        if of(&self.config) == of(&before.config) {
+        if of(&self.config) == of(&before.config) && self.reads_same_list(before) {
             self.last_look.take_over(&before.last_look);
+        }
+    }
+
+    /// Whether both have the same `[profiles_from]`, or none.
+    fn reads_same_list(&self, other: &Self) -> bool {
+        match (&self.config.profiles_from, &other.config.profiles_from) {
+            (Some(one), Some(other)) => one.is_same_list(other),
+            (None, None) => true,
+            _ => false,
         }
     }
 

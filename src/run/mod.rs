@@ -35,11 +35,12 @@ use crate::digest::announce::{Announced, Announcement};
 use crate::ledger::{Change, LedgerError, LedgerStore, Memory};
 use crate::model::Status;
 use crate::model::threshold::Thresholds;
-use crate::model::{Item, Media, ProfileName, State};
+use crate::model::{Item, Listing, Media, ProfileName, State};
 use crate::net::Deadline;
 use crate::report::link::Links;
 use crate::run::command::{Action, Plan};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
+use crate::run::roster::listing_of;
 use crate::scan::posts::CheckedPosts;
 use crate::scan::select::{Gallery, Rules};
 use crate::scan::survey::{Scan, Survey};
@@ -270,7 +271,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     async fn test(&self) -> RunResult {
         let mut result = self.result(Survey::new(self.now, Vec::new(), CheckedPosts::default()), BTreeMap::new());
         result.configured = self.plan.profiles.len();
-        result.status = Status::Ok;
+        Arc::make_mut(&mut result.survey).listing = self.listing();
+        result.status = result.survey.listing.status();
         result.channels = self.side_by_side(|channel| self.send_sample(channel)).await;
         result
     }
@@ -311,7 +313,14 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         for (surveyed, profile) in survey.profiles.iter_mut().zip(&self.plan.profiles) {
             surveyed.tags = profile.tags.clone();
         }
+        survey.listing = self.listing();
         Arc::new(survey)
+    }
+
+    /// What became of reading `[profiles_from]`, as far as it concerns the run.
+    fn listing(&self) -> Listing {
+        let listing = &self.plan.roster.listing;
+        if self.plan.is_narrowed() { listing.without_entries() } else { listing.clone() }
     }
 
     fn thresholds_of(&self, channel: &Channel) -> Thresholds {
@@ -344,11 +353,15 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         lease: Option<&RunLease<'_, L>>,
     ) -> (ChannelResult, Option<Memory>) {
         let profiles = self.profiles_of(channel);
-        if profiles.is_empty() {
+        let listing = listing_of(channel, self.config, &survey.listing);
+        if profiles.is_empty() && listing.failed.is_empty() {
+            if !self.plan.is_narrowed() {
+                tracing::warn!(channel = channel.name, "this channel has no profiles now");
+            }
             return (outcome(channel, Outcome::NothingDue), None);
         }
         let mut memory = self.read_memory(channel).await;
-        let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel));
+        let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel)).with_listing(&listing);
         digest.ledger_note = self.ledger_note(lease, memory.is_some());
         digest.report_link = self.report_link(channel);
         let repeat = if memory.is_some() { self.config.alerts.repeat } else { Repeat::EveryRun };
@@ -365,7 +378,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
         let messages = render(channel, digest, &self.id, &|| {
             let memories = memory.iter().map(|memory| (channel.name.clone(), memory.clone())).collect();
-            self.result(survey.of_profiles(&profiles), memories)
+            let of_channel = Survey { listing: listing.clone(), ..survey.of_profiles(&profiles) };
+            self.result(of_channel, memories)
         });
         if self.plan.dry_run {
             return (rendered(channel, &messages), memory);
@@ -391,9 +405,13 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 
     async fn send_sample(&self, channel: &Channel) -> ChannelResult {
-        let profiles = self.profiles_of(channel);
-        if profiles.is_empty() {
+        let mut profiles = self.profiles_of(channel);
+        if profiles.is_empty() && self.plan.is_narrowed() {
             return outcome(channel, Outcome::NothingDue);
+        }
+        if profiles.is_empty() {
+            // A glob may match nothing yet. The sample still proves that messages arrive.
+            profiles.push(ProfileName::new("Sample profile"));
         }
         let thresholds = self.thresholds_of(channel);
         let survey = sample(self.now, &profiles, &thresholds);

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::{
-    FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status, Tags,
-    UnverifiedUrl, text,
+    FailedProfile, Failure, FailureKind, Item, Listing, ListingOrigin, Part, PostAtRisk, ProfileName, ScheduledPost,
+    State, Status, Tags, UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
 use crate::scan::posts::{CheckedPosts, Known};
@@ -45,6 +45,8 @@ impl Scan {
 pub struct Survey {
     /// When the run started.
     pub now: Timestamp,
+    /// What became of reading `[profiles_from]`.
+    pub listing: Listing,
     /// The profiles that the run had to check, in the order of the configuration.
     pub profiles: Vec<SurveyedProfile>,
     /// The files that matter, sorted by expiry. Files without an expiry come last; files with the same expiry keep the
@@ -83,7 +85,8 @@ impl Survey {
     pub fn new(now: Timestamp, scans: Vec<Scan>, posts: CheckedPosts) -> Self {
         let CheckedPosts { at_risk: posts_at_risk, unverified } = posts;
         let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
-        let mut survey = Self { now, profiles: Vec::new(), items: Vec::new(), posts_at_risk, unverified };
+        let listing = Listing::default();
+        let mut survey = Self { now, listing, profiles: Vec::new(), items: Vec::new(), posts_at_risk, unverified };
         for Scan { profile: name, media, posts } in scans {
             let (gallery, failed) = match media {
                 Ok(gallery) => (gallery, None),
@@ -109,20 +112,28 @@ impl Survey {
     /// Whether this part of a profile was read successfully.
     #[must_use]
     pub fn has_seen(&self, profile: &ProfileName, part: Part) -> bool {
+        if part == Part::Profiles {
+            // An entry that is gone from the list is no longer one that cannot be used.
+            return self.listing.origin == ListingOrigin::Read
+                && self.listing.failed.iter().all(|failed| failed.profile != *profile);
+        }
         self.profiles.iter().find(|one| one.name == *profile).is_some_and(|profile| match part {
             Part::Media => profile.failed.is_none(),
             Part::Dates => profile.failed.is_none() && profile.dates.is_ok(),
             Part::Posts => profile.posts == Some(Ok(())),
+            Part::Profiles => false,
         })
     }
 
-    /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other.
+    /// The survey restricted to `profiles`, and without what became of reading `[profiles_from]`. A channel for these
+    /// profiles must not learn about any other.
     #[must_use]
     pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
         let profiles: HashSet<_> = profiles.iter().collect();
         let named = |name: &ProfileName| profiles.contains(name);
         Self {
             now: self.now,
+            listing: Listing::default(),
             profiles: self.profiles.iter().filter(|profile| named(&profile.name)).cloned().collect(),
             items: self.items.iter().filter(|item| named(&item.profile)).cloned().collect(),
             posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
@@ -147,7 +158,7 @@ impl Survey {
         self.profiles.iter().filter(|profile| profile.failed.is_none()).count()
     }
 
-    /// What could not be read, in the order of the configuration.
+    /// What could not be read: `[profiles_from]` first, then the profiles in the order of the configuration.
     #[must_use]
     pub fn failed(&self) -> Vec<FailedProfile> {
         let failed = |profile: &SurveyedProfile| {
@@ -167,7 +178,7 @@ impl Survey {
                 failure,
             })
         };
-        self.profiles.iter().flat_map(failed).collect()
+        self.listing.failed.iter().cloned().chain(self.profiles.iter().flat_map(failed)).collect()
     }
 
     /// The ids of the posts at risk, keyed by the owner and the id of the file that each post will be missing.
@@ -215,7 +226,7 @@ impl Survey {
     /// The status of the run. It is never `ok` when any part of a profile could not be read.
     #[must_use]
     pub fn status(&self) -> Status {
-        if self.checked() == 0 {
+        if self.checked() == 0 || self.listing.status() == Status::Failed {
             Status::Failed
         } else if !self.failed().is_empty() {
             Status::Partial
