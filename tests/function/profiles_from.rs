@@ -197,7 +197,7 @@ async fn a_list_that_cannot_be_read_fails_the_run_until_there_is_a_copy() {
     let result = function.answer(&json!({"action": "report"})).await;
     assert_eq!((&result["status"], failed(&result)), (&json!("partial"), of_list("bad-response")));
 
-    list.delay(Duration::from_secs(60));
+    list.delay(Duration::from_mins(1));
     let event = json!({"action": "report"});
     let result = function.invoke_until(&event, Ends::In(Duration::from_secs(9))).await.expect_answer();
     assert_eq!((&result["status"], failed(&result)), (&json!("partial"), of_list("timeout")));

@@ -51,6 +51,8 @@ FUNCTION_MAY = {
     "DecryptSecretsWhereTheyAreKept": {"kms:Decrypt"},
     "ReadTheConfigurationDocument": {"s3:GetObject"},
     "PublishAlertsElsewhere": {"sns:Publish", "sns:GetTopicAttributes"},
+    "ReadProfilesFromTheTable": {"dynamodb:Scan"},
+    "ReadProfilesFromTheObject": {"s3:GetObject"},
 }
 SCHEDULE_MAY = {
     "WakeTheFunction": {"lambda:InvokeFunction"},

@@ -4,7 +4,7 @@ use secrecy::zeroize::Zeroizing;
 use serde_json::Value;
 
 use super::ListedProfiles;
-use super::entries::{Entries, Entry};
+use super::entries::{ListEntries, ListEntry};
 use crate::config::Profile;
 
 /// The longest entry. A longer one cannot be used, and is not kept in memory.
@@ -13,8 +13,8 @@ const MAX_ENTRY_BYTES: usize = 64 * 1024;
 /// Reads one document, piece by piece.
 #[derive(Debug)]
 pub struct DocumentReader {
-    entries: Entries,
-    next: Next,
+    entries: ListEntries,
+    next: Expected,
     /// What has arrived of the next entry. It contains a key.
     entry: Zeroizing<Vec<u8>>,
     is_too_long: bool,
@@ -23,7 +23,7 @@ pub struct DocumentReader {
 
 /// What must come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum Expected {
     /// The first character decides between the two formats.
     Start,
     /// JSON Lines: an entry ends with its line.
@@ -31,14 +31,14 @@ enum Next {
     /// An array: an element, or the end if there is none yet.
     ElementOrEnd,
     /// An array: an element ends with a comma or a bracket outside of it.
-    Element { depth: usize, text: Text },
+    Element { depth: usize, string: StringState },
     /// Nothing but white space.
     Nothing,
 }
 
 /// Whether a character of an element is in a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Text {
+enum StringState {
     Outside,
     Inside,
     AfterBackslash,
@@ -48,8 +48,8 @@ impl DocumentReader {
     /// Begins a document. The names of the profiles in the configuration are taken.
     pub fn new(configured: &[Profile]) -> Self {
         Self {
-            entries: Entries::new(configured),
-            next: Next::Start,
+            entries: ListEntries::new(configured),
+            next: Expected::Start,
             entry: Zeroizing::new(Vec::with_capacity(1024)),
             is_too_long: false,
             error: None,
@@ -73,42 +73,42 @@ impl DocumentReader {
         let is_blank = byte.is_ascii_whitespace();
         self.next = match (self.next, byte) {
             // White space, or a byte order mark, which is no JSON but stands before some.
-            (Next::Start, byte) if is_blank || matches!(byte, 0xEF | 0xBB | 0xBF) => Next::Start,
-            (Next::Start, b'[') => Next::ElementOrEnd,
-            (Next::Line, b'\n') => {
+            (Expected::Start, byte) if is_blank || matches!(byte, 0xEF | 0xBB | 0xBF) => Expected::Start,
+            (Expected::Start, b'[') => Expected::ElementOrEnd,
+            (Expected::Line, b'\n') => {
                 self.end_line();
-                Next::Line
+                Expected::Line
             }
-            (Next::Start | Next::Line, byte) => {
+            (Expected::Start | Expected::Line, byte) => {
                 self.keep(byte);
-                Next::Line
+                Expected::Line
             }
-            (Next::ElementOrEnd, b']') => Next::Nothing,
-            (Next::ElementOrEnd, _) if is_blank => Next::ElementOrEnd,
-            (Next::ElementOrEnd, byte) => self.take_of_element(byte, 0, Text::Outside)?,
-            (Next::Element { depth, text }, byte) => self.take_of_element(byte, depth, text)?,
-            (Next::Nothing, _) if is_blank => Next::Nothing,
-            (Next::Nothing, _) => return Err("it goes on after its end".to_owned()),
+            (Expected::ElementOrEnd, b']') => Expected::Nothing,
+            (Expected::ElementOrEnd, _) if is_blank => Expected::ElementOrEnd,
+            (Expected::ElementOrEnd, byte) => self.take_of_element(byte, 0, StringState::Outside)?,
+            (Expected::Element { depth, string }, byte) => self.take_of_element(byte, depth, string)?,
+            (Expected::Nothing, _) if is_blank => Expected::Nothing,
+            (Expected::Nothing, _) => return Err("it goes on after its end".to_owned()),
         };
         Ok(())
     }
 
-    fn take_of_element(&mut self, byte: u8, depth: usize, text: Text) -> Result<Next, String> {
-        let (depth, text) = match (text, byte) {
-            (Text::Outside, b',' | b']') if depth == 0 => {
+    fn take_of_element(&mut self, byte: u8, depth: usize, string: StringState) -> Result<Expected, String> {
+        let (depth, string) = match (string, byte) {
+            (StringState::Outside, b',' | b']') if depth == 0 => {
                 self.end_element()?;
-                let outside = Next::Element { depth: 0, text: Text::Outside };
-                return Ok(if byte == b',' { outside } else { Next::Nothing });
+                let outside = Expected::Element { depth: 0, string: StringState::Outside };
+                return Ok(if byte == b',' { outside } else { Expected::Nothing });
             }
-            (Text::Outside, b'[' | b'{') => (depth + 1, text),
-            (Text::Outside, b']' | b'}') => (depth.saturating_sub(1), text),
-            (Text::Outside, b'"') | (Text::AfterBackslash, _) => (depth, Text::Inside),
-            (Text::Inside, b'"') => (depth, Text::Outside),
-            (Text::Inside, b'\\') => (depth, Text::AfterBackslash),
-            _ => (depth, text),
+            (StringState::Outside, b'[' | b'{') => (depth + 1, string),
+            (StringState::Outside, b']' | b'}') => (depth.saturating_sub(1), string),
+            (StringState::Outside, b'"') | (StringState::AfterBackslash, _) => (depth, StringState::Inside),
+            (StringState::Inside, b'"') => (depth, StringState::Outside),
+            (StringState::Inside, b'\\') => (depth, StringState::AfterBackslash),
+            _ => (depth, string),
         };
         self.keep(byte);
-        Ok(Next::Element { depth, text })
+        Ok(Expected::Element { depth, string })
     }
 
     fn keep(&mut self, byte: u8) {
@@ -137,12 +137,12 @@ impl DocumentReader {
     }
 
     /// Parses the entry. What the parser says about an error is not repeated, because it may quote a key.
-    fn parse(&self) -> serde_json::Result<Result<Entry, &'static str>> {
+    fn parse(&self) -> serde_json::Result<Result<ListEntry, &'static str>> {
         if self.is_too_long {
             return Ok(Err("it is longer than 64 KiB"));
         }
         Ok(match serde_json::from_slice(&self.entry)? {
-            Value::Object(object) => Ok(Entry::of_object(object)),
+            Value::Object(object) => Ok(ListEntry::of_object(object)),
             _ => Err("it is not an object"),
         })
     }
@@ -164,10 +164,10 @@ impl DocumentReader {
         }
         match self.next {
             _ if self.entries.is_full() => {}
-            Next::Start => return Err("it is empty; a list without profiles is `[]`".to_owned()),
-            Next::Line => self.end_line(),
-            Next::ElementOrEnd | Next::Element { .. } => return Err("it ends before the array does".to_owned()),
-            Next::Nothing => {}
+            Expected::Start => return Err("it is empty; a list without profiles is `[]`".to_owned()),
+            Expected::Line => self.end_line(),
+            Expected::ElementOrEnd | Expected::Element { .. } => return Err("it ends before the array does".to_owned()),
+            Expected::Nothing => {}
         }
         self.entries.finish()
     }
@@ -265,7 +265,7 @@ mod tests {
             assert_eq!(names(&document), Ok((vec!["B".to_owned()], vec!["profiles_from[0]".to_owned()])));
         }
         let mut reader = DocumentReader::new(&[]);
-        (0..10).for_each(|_| _ = reader.take(&[b'x'; MAX_ENTRY_BYTES]));
+        (0..10).for_each(|_| _ = reader.take(&vec![b'x'; MAX_ENTRY_BYTES]));
         assert_eq!(reader.entry.len(), MAX_ENTRY_BYTES);
     }
 }

@@ -21,13 +21,13 @@ const MAX_NAMED: usize = 1_000;
 
 /// One entry as it was read. A member that is absent or null is `None`.
 #[derive(Debug, Default)]
-pub struct Entry {
+pub struct ListEntry {
     pub name: Option<Value>,
     pub key: Option<Value>,
     pub tags: Option<Value>,
 }
 
-impl Entry {
+impl ListEntry {
     /// Takes the members of an object. Other members are ignored, because an endpoint may add some.
     pub fn of_object(mut object: Map<String, Value>) -> Self {
         let mut member = |name: &str| object.remove(name).filter(|value| !value.is_null());
@@ -37,7 +37,7 @@ impl Entry {
 
 /// The entries that were read so far.
 #[derive(Debug, Default)]
-pub struct Entries {
+pub struct ListEntries {
     profiles: Vec<Profile>,
     failed: Vec<FailedProfile>,
     failed_unnamed: usize,
@@ -49,7 +49,7 @@ pub struct Entries {
     is_full: bool,
 }
 
-impl Entries {
+impl ListEntries {
     /// Begins without any entry. The names of the profiles in the configuration are taken.
     pub fn new(configured: &[Profile]) -> Self {
         Self { names: configured.iter().map(|profile| profile.name.clone()).collect(), ..Self::default() }
@@ -61,7 +61,7 @@ impl Entries {
     }
 
     /// Adds the next entry; the error says why there is none.
-    pub fn add(&mut self, entry: Result<Entry, &str>) {
+    pub fn add(&mut self, entry: Result<ListEntry, &str>) {
         if self.read == MAX_ENTRIES {
             self.is_full = true;
             return;
@@ -87,7 +87,7 @@ impl Entries {
         }
     }
 
-    fn profile(&self, entry: Entry) -> Result<Profile, (Option<String>, String)> {
+    fn profile(&self, entry: ListEntry) -> Result<Profile, (Option<String>, String)> {
         let name = match entry.name {
             Some(Value::String(name)) if is_name(&name) => name,
             Some(_) => {
@@ -164,9 +164,10 @@ mod tests {
     /// The failures of a list that also has the profile `Good`.
     fn failures(values: &[Value]) -> Vec<String> {
         let office = Profile { name: ProfileName::new("Head office"), tags: Tags::default(), key: None };
-        let mut entries = Entries::new(&[office]);
+        let mut entries = ListEntries::new(&[office]);
         for value in values.iter().chain(&[json!({"name": "Good", "key": "KEY-GOOD"})]) {
-            entries.add(value.as_object().map(|object| Entry::of_object(object.clone())).ok_or("it is not an object"));
+            entries
+                .add(value.as_object().map(|object| ListEntry::of_object(object.clone())).ok_or("it is not an object"));
         }
         let listed = entries.finish().expect("a list");
         assert_eq!(listed.profiles.last().map(|profile| profile.name.as_str()), Some("Good"), "it stops no other");
@@ -212,16 +213,16 @@ mod tests {
 
     #[test]
     fn what_has_neither_names_nor_keys_is_another_document() {
-        let mut entries = Entries::new(&[]);
-        entries.add(Ok(Entry::of_object(json!({"error": "internal"}).as_object().expect("an object").clone())));
+        let mut entries = ListEntries::new(&[]);
+        entries.add(Ok(ListEntry::of_object(json!({"error": "internal"}).as_object().expect("an object").clone())));
         assert_eq!(entries.finish().expect_err("an error"), "nothing in it has a `name` or a `key`");
-        assert_eq!(Entries::new(&[]).finish().map(|listed| listed.profiles.len()), Ok(0));
+        assert_eq!(ListEntries::new(&[]).finish().map(|listed| listed.profiles.len()), Ok(0));
     }
 
     #[test]
     fn entries_beyond_the_limits_are_counted_and_never_silent() {
-        let entry = |name: String| Ok(Entry { name: Some(name.into()), key: Some("KEY".into()), tags: None });
-        let mut entries = Entries::new(&[]);
+        let entry = |name: String| Ok(ListEntry { name: Some(name.into()), key: Some("KEY".into()), tags: None });
+        let mut entries = ListEntries::new(&[]);
         (0..MAX_ENTRIES).for_each(|index| entries.add(entry(format!("Client {index}"))));
         assert!(!entries.is_full());
         entries.add(entry("one more".to_owned()));
@@ -231,7 +232,7 @@ mod tests {
         assert_eq!(listed.failed[0].failure.kind, FailureKind::BadResponse);
         assert!(listed.failed[0].failure.message.contains("100,000"), "{:?}", listed.failed[0]);
 
-        let mut entries = Entries::new(&[]);
+        let mut entries = ListEntries::new(&[]);
         (0..1_500).for_each(|_| entries.add(entry("A".to_owned())));
         let listed = entries.finish().expect("a list");
         assert_eq!((listed.profiles.len(), listed.failed.len()), (1, 1_001));

@@ -37,10 +37,10 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// Where more profiles are read from.
 #[derive(Debug)]
-pub struct ProfilesFrom(Source);
+pub struct ProfilesFrom(ProfileSource);
 
 #[derive(Debug)]
-enum Source {
+enum ProfileSource {
     File(PathBuf),
     Object(Object),
     Endpoint { url: SecretUrl, token: Option<SecretString> },
@@ -69,15 +69,15 @@ impl ProfilesFrom {
             (true, false) => {
                 let token = table.parsed("token", api_key);
                 let source = table.parsed("url", location);
-                if token.is_some() && matches!(source, Some(Source::File(_) | Source::Object(_))) {
+                if token.is_some() && matches!(source, Some(ProfileSource::File(_) | ProfileSource::Object(_))) {
                     table.fault("token", "is sent to an `https://` URL only");
                 }
                 source.map(|source| match source {
-                    Source::Endpoint { url, .. } => Source::Endpoint { url, token },
+                    ProfileSource::Endpoint { url, .. } => ProfileSource::Endpoint { url, token },
                     source => source,
                 })
             }
-            (false, true) => ProfilesTable::parse(&table).map(Source::Table),
+            (false, true) => ProfilesTable::parse(&table).map(ProfileSource::Table),
             (false, false) => {
                 root.fault(PROFILES_FROM, "needs a `url` or a `table`");
                 table.allow(&["token", "name", "key", "tags"]);
@@ -92,10 +92,12 @@ impl ProfilesFrom {
     #[must_use]
     pub fn is_same_list(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Source::File(one), Source::File(other)) => one == other,
-            (Source::Object(one), Source::Object(other)) => one == other,
-            (Source::Endpoint { url: one, .. }, Source::Endpoint { url: other, .. }) => one.expose() == other.expose(),
-            (Source::Table(one), Source::Table(other)) => one == other,
+            (ProfileSource::File(one), ProfileSource::File(other)) => one == other,
+            (ProfileSource::Object(one), ProfileSource::Object(other)) => one == other,
+            (ProfileSource::Endpoint { url: one, .. }, ProfileSource::Endpoint { url: other, .. }) => {
+                one.expose() == other.expose()
+            }
+            (ProfileSource::Table(one), ProfileSource::Table(other)) => one == other,
             _ => false,
         }
     }
@@ -103,8 +105,8 @@ impl ProfilesFrom {
     /// Returns the parts of this table that must not be shown.
     pub(super) fn secrets(&self) -> (Option<&SecretUrl>, Option<&SecretString>) {
         match &self.0 {
-            Source::Endpoint { url, token } => (Some(url), token.as_ref()),
-            Source::File(_) | Source::Object(_) | Source::Table(_) => (None, None),
+            ProfileSource::Endpoint { url, token } => (Some(url), token.as_ref()),
+            ProfileSource::File(_) | ProfileSource::Object(_) | ProfileSource::Table(_) => (None, None),
         }
     }
 
@@ -115,11 +117,11 @@ impl ProfilesFrom {
     /// Returns an error if the list cannot be read to its end.
     pub async fn read(&self, configured: &[Profile], aws: &Aws, deadline: Deadline) -> Result<ListedProfiles, Failure> {
         match &self.0 {
-            Source::File(path) => {
+            ProfileSource::File(path) => {
                 let read = deadline.bound(read_file(path, configured)).await;
                 read.unwrap_or_else(|| Err(failure(FailureKind::Timeout, "the file could not be read in time")))
             }
-            Source::Object(object) => {
+            ProfileSource::Object(object) => {
                 let attempt = || async {
                     let mut reader = DocumentReader::new(configured);
                     let timeouts = (ATTEMPT_TIMEOUT, deadline);
@@ -129,33 +131,33 @@ impl ProfilesFrom {
                 };
                 net::retrying(deadline, attempt, |(_, retry)| *retry).await.map_err(|(failure, _)| failure)
             }
-            Source::Endpoint { url, token } => {
+            ProfileSource::Endpoint { url, token } => {
                 let attempt = || request(aws.http(), url, token.as_ref(), configured, deadline);
                 net::retrying(deadline, attempt, |(_, retry)| *retry).await.map_err(|(failure, _)| failure)
             }
-            Source::Table(table) => table.read(configured, aws, deadline).await,
+            ProfileSource::Table(table) => table.read(configured, aws, deadline).await,
         }
     }
 }
 
 /// Parses the location of a document.
-fn location(text: &TextField<'_>) -> Result<Source, String> {
+fn location(text: &TextField<'_>) -> Result<ProfileSource, String> {
     let location = text.value.trim();
     match location.split_once(':') {
         _ if location.is_empty() => Err("is blank".to_owned()),
-        Some(("s3", object)) => Object::parse(object).map(Source::Object),
+        Some(("s3", object)) => Object::parse(object).map(ProfileSource::Object),
         Some(("https" | "http", _)) => {
             let url = http_url(text, "URL of a list")?;
             if !url.username().is_empty() || url.password().is_some() {
                 return Err("must not contain a user name or a password; use `token`".to_owned());
             }
-            Ok(Source::Endpoint { url: SecretUrl(url), token: None })
+            Ok(ProfileSource::Endpoint { url: SecretUrl(url), token: None })
         }
         // A single letter is a Windows drive.
         Some((scheme, _)) if 2 <= scheme.len() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             Err("is not the path of a file, an `s3://bucket/key` or an `https://` URL".to_owned())
         }
-        _ => Ok(Source::File(location.into())),
+        _ => Ok(ProfileSource::File(location.into())),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::entries::{Entries, Entry};
+use super::entries::{ListEntries, ListEntry};
 use super::{ListedProfiles, failure};
 use crate::config::Profile;
 use crate::config::table::{Table, TextField};
@@ -57,7 +57,7 @@ impl ProfilesTable {
         let config = aws.config().await;
         let region = crate::config::region(config);
         let client = JsonClient::new(SERVICE, aws.http().clone(), config, &region);
-        let mut entries = Entries::new(configured);
+        let mut entries = ListEntries::new(configured);
         let mut from: Option<Value> = None;
         while !entries.is_full() {
             let scan = self.scan(from.as_ref());
@@ -90,9 +90,9 @@ impl ProfilesTable {
         scan
     }
 
-    fn entry(&self, mut item: Map<String, Value>) -> Entry {
+    fn entry(&self, mut item: Map<String, Value>) -> ListEntry {
         let mut attribute = |name: &str| item.remove(name).and_then(plain);
-        Entry { name: attribute(&self.name), key: attribute(&self.key), tags: attribute(&self.tags) }
+        ListEntry { name: attribute(&self.name), key: attribute(&self.key), tags: attribute(&self.tags) }
     }
 
     fn failure(&self, error: &AwsError, region: &str, deadline: Deadline) -> Failure {
