@@ -453,6 +453,7 @@ mod tests {
     use super::*;
     use crate::digest::fixtures::{hostile_survey, survey, survey_of};
     use crate::model::threshold::Threshold;
+    use crate::model::{FailureKind, Listing, ProfileName};
     use crate::run::command::Action;
     use crate::run::result::tests::result;
 
@@ -532,6 +533,28 @@ mod tests {
         result.channels = vec![told(Outcome::Reachable)];
         let profiles = ["Head office", "Acme Coffee", "Café 東京"].map(ToOwned::to_owned);
         insta::assert_snapshot!(check(&result, &profiles, true, look(80)));
+    }
+
+    #[test]
+    fn a_check_says_how_many_profiles_the_list_gave() {
+        let check = |origin: ListingOrigin, failed: Vec<FailedProfile>| {
+            let mut result = result(survey_of(0));
+            Arc::make_mut(&mut result.survey).listing = Listing { origin, profiles: 2, failed };
+            super::check(&result, &["Head office".to_owned()], false, look(80))
+        };
+        let failed = |name: &str, kind: FailureKind| {
+            let failure = Failure { kind, http_status: None, code: None, message: "it has no key".to_owned() };
+            FailedProfile { profile: ProfileName::new(name), what: Part::Profiles, failure }
+        };
+        let all = "Profiles\n  ok      Head office\n\nList of profiles\n  ok      profiles_from: 2 profiles\n";
+        let text = check(ListingOrigin::Read, Vec::new());
+        assert_eq!(text, format!("{all}\nChannels\n"));
+        // An entry with the name of a profile that was checked says nothing about that profile.
+        let text = check(ListingOrigin::Read, vec![failed("Head office", FailureKind::InvalidEntry)]);
+        let reason = "this entry of the list of profiles cannot be used: it has no key";
+        assert_eq!(text, format!("{all}  failed  Head office\n          {reason}\n\nChannels\n"));
+        let text = check(ListingOrigin::Missing, vec![failed(PROFILES_FROM, FailureKind::Unavailable)]);
+        assert!(text.contains("  failed  profiles_from\n") && !text.contains("2 profiles"), "{text}");
     }
 
     #[test]

@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use crate::digest::Urgency;
     use crate::digest::test_surveys::{digest, failure, file, hours, now, post, survey, thresholds};
-    use crate::model::{PostAtRisk, Threshold};
+    use crate::model::{FailedProfile, Failure, FailureKind, Listing, ListingOrigin, PostAtRisk, Threshold};
 
     /// Shows what a channel with this memory is told about a survey, and every change that follows.
     fn announce(memory: &[(Key, Record)], survey: &Survey) -> String {
@@ -285,6 +285,50 @@ mod tests {
     fn of_failing(hours_ago: i64) -> (Key, Record) {
         let key = Key::of_failing(&ProfileName::new("Acme"), Part::Media);
         (key, Record::new(Level::SEEN, hours(-hours_ago), None))
+    }
+
+    /// A survey for which an entry of `[profiles_from]` cannot be used, and the digest of it.
+    fn listing(origin: ListingOrigin, names: &[&str]) -> (Survey, Digest) {
+        let failed = |name: &&str| FailedProfile {
+            profile: ProfileName::new(name),
+            what: Part::Profiles,
+            failure: Failure { kind: FailureKind::InvalidEntry, ..failure() },
+        };
+        let listing = Listing { origin, profiles: 1, failed: names.iter().map(failed).collect() };
+        let found = Survey { listing: listing.clone(), ..survey(Vec::new(), Vec::new()) };
+        let digest = digest(&Survey { listing: Listing::default(), ..found.clone() }).with_listing(&listing);
+        (found, digest)
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_list_of_profiles_is_announced_daily_and_when_it_is_over() {
+        let record = |hours_ago: i64| {
+            let key = Key::of_failing(&ProfileName::new("Birch"), Part::Profiles);
+            (key, Record::new(Level::SEEN, hours(-hours_ago), None))
+        };
+        let check = |(found, digest): (Survey, Digest), hours_ago: Option<i64>, is_news: bool, recovered: usize| {
+            let memory: Memory = hours_ago.map(record).into_iter().collect();
+            let told = Announcement::new(digest, &found, &memory, Repeat::OncePerThreshold);
+            assert_eq!((!told.digest.is_empty(), told.digest.recovered.len()), (is_news, recovered), "{hours_ago:?}");
+            let changes: Vec<_> = told.changes(0..0, true).map(|change| said("confirmed", &change)).collect();
+            assert_eq!(
+                changes.iter().filter(|change| change.contains("failing#Birch#profiles")).count(),
+                1,
+                "{changes:?}"
+            );
+        };
+        check(listing(ListingOrigin::Read, &["Birch"]), None, true, 0);
+        check(listing(ListingOrigin::Read, &["Birch"]), Some(5), false, 0);
+        check(listing(ListingOrigin::Read, &["Birch"]), Some(24), true, 0);
+        check(listing(ListingOrigin::Read, &[]), Some(5), true, 1);
+
+        // A list that was not read, or a run about some profiles only, tells nothing about an entry.
+        for origin in [ListingOrigin::None, ListingOrigin::Copy, ListingOrigin::Missing] {
+            let (found, digest) = listing(origin, &[]);
+            let memory: Memory = [record(5)].into_iter().collect();
+            let told = Announcement::new(digest, &found, &memory, Repeat::OncePerThreshold);
+            assert!(told.digest.recovered.is_empty(), "{origin:?}");
+        }
     }
 
     fn failing() -> Survey {

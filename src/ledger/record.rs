@@ -407,8 +407,11 @@ mod tests {
             // A hash of a part is the attack that a hash invites.
             let hashed = key_of_item(&hash(&a), &hash(&b), at);
             prop_assert_ne!(one.to_string(), hashed.to_string());
-            let failing = Key::of_failing(&ProfileName::new(&a), Part::Posts);
-            prop_assert!(failing.to_string().len() <= MAX_KEY_BYTES);
+            for part in [Part::Media, Part::Dates, Part::Posts, Part::Profiles] {
+                let failing = Key::of_failing(&ProfileName::new(&a), part);
+                prop_assert!(failing.to_string().len() <= MAX_KEY_BYTES);
+                prop_assert_eq!(Key::parse(&failing.to_string()), Some(failing));
+            }
         }
     }
 

@@ -136,3 +136,42 @@ pub fn listing_of(channel: &Channel, config: &Config, listing: &Listing) -> List
     let origin = if may_have_listed { listing.origin } else { ListingOrigin::None };
     Listing { origin, profiles: listing.profiles, failed: listing.failed.iter().filter(is_told).cloned().collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Failure, FailureKind};
+    use crate::net::environment::Environment;
+
+    #[tokio::test]
+    async fn what_is_wrong_in_a_list_is_told_to_whom_it_concerns_and_to_somebody() {
+        let document = |extra: &str| {
+            let arn = "topic_arn = 'arn:aws:sns:eu-central-1:123456789012:alerts'\ntype = 'sns'";
+            format!(
+                "ayrshare = {{api_key = 'KEY'}}\nprofiles = [{{name = 'Office', primary = true}}]\n\
+                 profiles_from = {{url = '/lists/profiles.jsonl'}}\n\
+                 [[channels]]\nname = 'office'\n{arn}\nprofiles = ['Office']\n\
+                 [[channels]]\nname = 'acme'\n{arn}\nprofiles = ['Acme *']\n\
+                 [[channels]]\nname = 'emea'\n{arn}\ntags = ['emea']\n{extra}"
+            )
+        };
+        let environment = &Environment::of::<&str, &str>([]);
+        let without_all = Config::read(&document(""), environment).await.expect("a configuration");
+        let all =
+            "[[channels]]\nname = 'all'\ntype = 'sns'\ntopic_arn = 'arn:aws:sns:eu-central-1:123456789012:alerts'";
+        let with_all = Config::read(&document(all), environment).await.expect("a configuration");
+        let told = |config: &Config, name: &str| -> Vec<String> {
+            let failure =
+                Failure { kind: FailureKind::InvalidEntry, http_status: None, code: None, message: String::new() };
+            let failed = FailedProfile { profile: ProfileName::new(name), what: Part::Profiles, failure };
+            let listing = Listing { origin: ListingOrigin::Read, profiles: 1, failed: vec![failed] };
+            let is_told = |channel: &&Channel| !listing_of(channel, config, &listing).failed.is_empty();
+            config.channels.iter().filter(is_told).map(|channel| channel.name.clone()).collect()
+        };
+        assert_eq!(told(&with_all, PROFILES_FROM), ["acme", "emea", "all"]);
+        assert_eq!(told(&with_all, "Acme Coffee"), ["acme", "all"]);
+        assert_eq!(told(&with_all, "profiles_from[7]"), ["all"]);
+        assert_eq!(told(&without_all, "Acme Coffee"), ["acme"]);
+        assert_eq!(told(&without_all, "profiles_from[7]"), ["acme", "emea"], "it may be anybody's");
+    }
+}

@@ -111,7 +111,7 @@ impl ListEntries {
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(refuse("its key contains a character that keys never contain"));
         }
-        if key.contains(':') {
+        if has_scheme(&key) {
             return Err(refuse("its key is not a key; only the configuration can contain references"));
         }
         let tags = match &entry.tags {
@@ -148,6 +148,12 @@ impl ListEntries {
         }
         Ok(ListedProfiles { profiles: self.profiles, failed: self.failed })
     }
+}
+
+/// Returns whether a key looks like a reference. Keys never contain a colon.
+fn has_scheme(key: &str) -> bool {
+    let is_scheme = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    key.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
 fn failure(profile: &str, kind: FailureKind, message: String) -> FailedProfile {
