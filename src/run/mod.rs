@@ -193,7 +193,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             // A report does not need the ledger.
             _ => result.status,
         };
-        result.duration_ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        let took = self.plan.roster.took + began.elapsed();
+        result.duration_ms = took.as_millis().try_into().unwrap_or(u64::MAX);
         result
     }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
 
 use super::command::InvalidEvent;
 use super::loaded::Ready;
@@ -43,13 +44,15 @@ pub struct Roster<'a> {
     listed: Option<Arc<ListedProfiles>>,
     /// What became of reading `[profiles_from]`.
     pub listing: Listing,
+    /// How long reading it took. This is a part of the run.
+    pub took: Duration,
 }
 
 impl<'a> Roster<'a> {
     /// Returns the profiles of `[[profiles]]` alone.
     #[must_use]
     pub fn configured(config: &'a Config) -> Self {
-        Self { configured: &config.profiles, listed: None, listing: Listing::default() }
+        Self { configured: &config.profiles, listed: None, listing: Listing::default(), took: Duration::ZERO }
     }
 
     /// Reads the profiles, with a third of the time until the deadline.
@@ -58,6 +61,7 @@ impl<'a> Roster<'a> {
     pub async fn read(ready: &'a Ready, aws: &Aws, deadline: Deadline) -> Self {
         let Ready { config, clients, kept_list, .. } = ready;
         let Some(list) = &config.profiles_from else { return Self::configured(config) };
+        let began = Instant::now();
         let until = deadline.within(MAX_TO_READ.min(deadline.remaining() / 3));
         let (listed, origin, failure) = match list.read(&config.profiles, aws, until).await {
             Ok(listed) => {
@@ -93,7 +97,8 @@ impl<'a> Roster<'a> {
             }
         }
         let profiles = listed.as_ref().map_or(0, |listed| listed.profiles.len());
-        Self { configured: &config.profiles, listed, listing: Listing { origin, profiles, failed } }
+        let listing = Listing { origin, profiles, failed };
+        Self { configured: &config.profiles, listed, listing, took: began.elapsed() }
     }
 
     /// Returns all profiles: those of the configuration, then those of the list, each in their order.
