@@ -40,7 +40,7 @@ impl Watcher for Progress {
         self.0.tick();
     }
 
-    fn looked_at(&self) {
+    fn on_scanned(&self) {
         self.0.inc(1);
         if self.0.length().is_some_and(|length| length <= self.0.position()) {
             self.end();

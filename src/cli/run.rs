@@ -9,10 +9,10 @@ use crate::net::{self, Deadline};
 use crate::report::Question;
 use crate::run::command::{Command, InvalidEvent};
 use crate::run::execute::{MAX_RUN, beat, now, run};
-use crate::run::loaded::{Origin, Renewal};
+use crate::run::loaded::{ConfigReload, ConfigSource};
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;
-use crate::run::services::Network;
+use crate::run::services::LiveServices;
 
 /// Hears of a run's progress.
 pub trait Watcher: Sync {
@@ -20,7 +20,7 @@ pub trait Watcher: Sync {
     fn begins(&self, _profiles: usize) {}
 
     /// A profile was looked at.
-    fn looked_at(&self) {}
+    fn on_scanned(&self) {}
 }
 
 /// Nobody waits.
@@ -42,7 +42,7 @@ pub struct Done {
 /// Why there was no run.
 #[derive(Debug, thiserror::Error)]
 pub enum NoRun {
-    /// The configuration is refused, or cannot be read.
+    /// The configuration is rejected, or cannot be read.
     #[error(transparent)]
     Configuration(#[from] InvalidConfiguration),
     /// The command names what is not there.
@@ -61,10 +61,10 @@ pub enum NoRun {
 pub async fn carry_out(command: &Command, environment: &Environment, watcher: &impl Watcher) -> Result<Done, NoRun> {
     let aws = Aws::new(net::client_from_environment(environment)?, environment.clone());
     let deadline = Deadline::after(MAX_RUN);
-    let origin = Origin { environment, aws: &aws, now: now() };
-    let ready = origin.read(deadline).await?;
-    let roster = Roster::read(&ready, &aws, deadline).await;
-    let plan = command.plan(&ready.config, &roster)?;
+    let source = ConfigSource { environment, aws: &aws, now: now() };
+    let loaded = source.read(deadline).await?;
+    let roster = Roster::read(&loaded, &aws, deadline).await;
+    let plan = command.plan(&loaded.config, &roster)?;
 
     let profiles: Vec<_> = plan.profiles.iter().map(|profile| profile.name.to_string()).collect();
     let thresholds = plan.channels.iter().flat_map(|channel| channel.thresholds.iter());
@@ -77,14 +77,14 @@ pub async fn carry_out(command: &Command, environment: &Environment, watcher: &i
     };
     let is_whole_alert = plan.is_whole_alert;
     watcher.begins(profiles.len());
-    let renewal = Renewal::new(origin);
-    let looked_at = || watcher.looked_at();
-    let network = Network { looked_at: &looked_at, ..Network::new(&ready, &renewal) };
-    let result = run(Uuid::new_v4().to_string(), origin.now, plan, network, deadline).await;
+    let reload = ConfigReload::new(source);
+    let on_scanned = || watcher.on_scanned();
+    let services = LiveServices { on_scanned: &on_scanned, ..LiveServices::new(&loaded, &reload) };
+    let result = run(Uuid::new_v4().to_string(), source.now, plan, services, deadline).await;
     if is_whole_alert && !result.is_busy() {
-        beat(&result, &ready, deadline).await;
+        beat(&result, &loaded, deadline).await;
     }
-    Ok(Done { result, question, profiles, has_ledger: ready.config.ledger.is_some() })
+    Ok(Done { result, question, profiles, has_ledger: loaded.config.ledger.is_some() })
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
     #[derive(Default)]
     struct Counts {
         begun: AtomicUsize,
-        looked_at: AtomicUsize,
+        on_scanned: AtomicUsize,
     }
 
     impl Watcher for Counts {
@@ -109,8 +109,8 @@ mod tests {
             self.begun.fetch_add(profiles, Ordering::Relaxed);
         }
 
-        fn looked_at(&self) {
-            self.looked_at.fetch_add(1, Ordering::Relaxed);
+        fn on_scanned(&self) {
+            self.on_scanned.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -143,6 +143,6 @@ mod tests {
 
         let done = done.expect("a run");
         assert_eq!((done.result.status, done.profiles), (Status::Partial, vec!["A".to_owned(), "B".to_owned()]));
-        assert_eq!((counts.begun.into_inner(), counts.looked_at.into_inner()), (2, 2));
+        assert_eq!((counts.begun.into_inner(), counts.on_scanned.into_inner()), (2, 2));
     }
 }

@@ -21,11 +21,11 @@ use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::run::command::{Action, Command, InvalidEvent, Plan};
 use crate::run::execute::{self, MAX_RUN, beat, now, run};
-use crate::run::loaded::{Origin, Ready, Renewal};
+use crate::run::loaded::{ConfigReload, ConfigSource, LoadedConfig};
 use crate::run::metrics::{self, Source};
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;
-use crate::run::services::Network;
+use crate::run::services::LiveServices;
 use crate::scan::survey::Survey;
 
 /// How long a run for an HTTP request may take. API Gateway gives up after 29 seconds.
@@ -36,7 +36,7 @@ pub struct Function {
     environment: Environment,
     aws: Aws,
     write_metrics: fn(&str),
-    ready: Mutex<Option<Ready>>,
+    loaded: Mutex<Option<LoadedConfig>>,
 }
 
 /// What Lambda says about an invocation.
@@ -60,9 +60,9 @@ impl Function {
     pub async fn new(environment: Environment, write_metrics: fn(&str)) -> Result<Self, reqwest::Error> {
         let aws = Aws::new(net::client_from_environment(&environment)?, environment.clone());
         // Lambda gives the initialization a whole core, whatever the memory size.
-        let origin = Origin { environment: &environment, aws: &aws, now: now() };
-        let ready = origin.read(Deadline::after(LOAD_TIMEOUT)).await.ok();
-        Ok(Self { environment, aws, write_metrics, ready: Mutex::new(ready) })
+        let source = ConfigSource { environment: &environment, aws: &aws, now: now() };
+        let loaded = source.read(Deadline::after(LOAD_TIMEOUT)).await.ok();
+        Ok(Self { environment, aws, write_metrics, loaded: Mutex::new(loaded) })
     }
 
     /// Handles one event.
@@ -83,22 +83,22 @@ impl Function {
             Event::Command(_) => MAX_RUN,
             Event::Http(_) => MAX_HTTP_RUN,
         });
-        let origin = Origin { environment: &self.environment, aws: &self.aws, now: call.now };
+        let source = ConfigSource { environment: &self.environment, aws: &self.aws, now: call.now };
         let to_read = Deadline::after(deadline.remaining() / 2);
-        let mut ready = self.ready.lock().await;
-        let read = match ready.take() {
-            Some(before) => origin.refresh(before, to_read).await,
-            None => origin.read(to_read).await,
+        let mut loaded = self.loaded.lock().await;
+        let read = match loaded.take() {
+            Some(before) => source.refresh(before, to_read).await,
+            None => source.read(to_read).await,
         };
-        let renewal = Renewal::new(origin);
+        let reload = ConfigReload::new(source);
         let read = match read {
-            Ok(read) => ready.insert(read),
+            Ok(read) => loaded.insert(read),
             Err(invalid) => return self.reject(&event, invalid, call),
         };
-        let answer = self.serve(event, call, read, &renewal, deadline).await;
-        if let Some(renewed) = renewal.into_renewed() {
-            renewed.take_over_look(read);
-            *ready = Some(renewed);
+        let answer = self.serve(event, call, read, &reload, deadline).await;
+        if let Some(reloaded) = reload.into_reloaded() {
+            reloaded.take_over_look(read);
+            *loaded = Some(reloaded);
         }
         answer
     }
@@ -107,17 +107,17 @@ impl Function {
         &self,
         event: Event,
         call: &Call<'_>,
-        ready: &Ready,
-        renewal: &Renewal<'_>,
+        loaded: &LoadedConfig,
+        reload: &ConfigReload<'_>,
         deadline: Deadline,
     ) -> Result<Box<RawValue>, FunctionError> {
         match event {
             Event::Command(command) => {
-                let roster = Roster::read(ready, &self.aws, deadline).await;
+                let roster = Roster::read(loaded, &self.aws, deadline).await;
                 let plan = command
-                    .plan(&ready.config, &roster)
+                    .plan(&loaded.config, &roster)
                     .inspect_err(|error| tracing::error!("the event is invalid: {error}"))?;
-                let result = self.run(call, plan, Network::new(ready, renewal), deadline).await;
+                let result = self.run(call, plan, LiveServices::new(loaded, reload), deadline).await;
                 if result.is_busy() {
                     return Err(FunctionError::RunBusy);
                 }
@@ -127,7 +127,7 @@ impl Function {
                 Ok(raw(result.to_json_within(http::MAX_RESPONSE_BYTES).text))
             }
             Event::Http(request) => {
-                let response = self.respond(&request, call, ready, renewal, deadline).await;
+                let response = self.respond(&request, call, loaded, reload, deadline).await;
                 let response = response.unwrap_or_else(|response| {
                     tracing::info!(status = response.status_code, "the request is rejected: {}", response.reason());
                     response
@@ -143,54 +143,54 @@ impl Function {
         &self,
         request: &Request,
         call: &Call<'_>,
-        ready: &Ready,
-        renewal: &Renewal<'_>,
+        loaded: &LoadedConfig,
+        reload: &ConfigReload<'_>,
         deadline: Deadline,
     ) -> Result<Response, Response> {
-        let route = http::route(request, &ready.config, call.now)?;
+        let route = http::route(request, &loaded.config, call.now)?;
         let command = &route.command;
-        let mut network = Network::new(ready, renewal);
+        let mut services = LiveServices::new(loaded, reload);
         if let Some(report) = &route.report {
             if request.method == "HEAD" {
                 // Reading the list of profiles would be looking.
-                if ready.config.profiles_from.is_none() {
-                    command.plan(&ready.config, &Roster::configured(&ready.config)).map_err(http::bad_request)?;
+                if loaded.config.profiles_from.is_none() {
+                    command.plan(&loaded.config, &Roster::configured(&loaded.config)).map_err(http::bad_request)?;
                 }
                 return Ok(report.head());
             }
-            network.max_retries = report.max_retries();
-            if !report.is_live && command.is_within_thresholds(&ready.config) {
-                let look = last_look(call, command, network, &self.aws, deadline).await.map_err(http::bad_request)?;
-                let narrowed = command.narrow(&ready.config, look).map_err(http::bad_request)?;
+            services.max_retries = report.max_retries();
+            if !report.is_live && command.is_within_thresholds(&loaded.config) {
+                let look = last_look(call, command, services, &self.aws, deadline).await.map_err(http::bad_request)?;
+                let narrowed = command.narrow(&loaded.config, look).map_err(http::bad_request)?;
                 if command.is_limited_to_channels && narrowed.profiles.is_empty() {
-                    return Err(http::empty_link(request, &ready.config));
+                    return Err(http::empty_link(request, &loaded.config));
                 }
-                let roster = Roster::configured(&ready.config);
-                let plan = command.plan_of_look(&ready.config, &roster).map_err(http::bad_request)?;
+                let roster = Roster::configured(&loaded.config);
+                let plan = command.plan_of_look(&loaded.config, &roster).map_err(http::bad_request)?;
                 return Ok(
-                    route.respond(&execute::report(call.run_id.clone(), plan, network, narrowed, deadline).await)
+                    route.respond(&execute::report(call.run_id.clone(), plan, services, narrowed, deadline).await)
                 );
             }
         }
-        let roster = Roster::read(ready, &self.aws, deadline).await;
-        let plan = command.plan(&ready.config, &roster).map_err(http::bad_request)?;
-        Ok(route.respond(&self.run(call, plan, network, deadline).await))
+        let roster = Roster::read(loaded, &self.aws, deadline).await;
+        let plan = command.plan(&loaded.config, &roster).map_err(http::bad_request)?;
+        Ok(route.respond(&self.run(call, plan, services, deadline).await))
     }
 
-    async fn run(&self, call: &Call<'_>, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> RunResult {
+    async fn run(&self, call: &Call<'_>, plan: Plan<'_>, services: LiveServices<'_>, deadline: Deadline) -> RunResult {
         let Plan { is_whole_alert, is_whole_look, roster, .. } = plan;
-        let last_look = &network.ready.last_look;
+        let last_look = &services.loaded.last_look;
         if is_whole_look {
             last_look.forget();
         }
-        let result = run(call.run_id.clone(), call.now, plan, network, deadline).await;
+        let result = run(call.run_id.clone(), call.now, plan, services, deadline).await;
         if is_whole_look {
             last_look.keep(&result.survey, roster.known().map(|(name, _)| name));
         }
         if is_whole_alert && !result.is_busy() {
             let metrics = |source: &Source<'_>| metrics::metrics(&result, source, now());
             self.write_metrics(call.invocation, metrics);
-            beat(&result, network.ready, deadline).await;
+            beat(&result, services.loaded, deadline).await;
         }
         result
     }
@@ -230,21 +230,21 @@ impl Function {
 async fn last_look(
     call: &Call<'_>,
     command: &Command,
-    network: Network<'_>,
+    services: LiveServices<'_>,
     aws: &Aws,
     deadline: Deadline,
 ) -> Result<Arc<Survey>, InvalidEvent> {
-    let Ready { config, last_look, .. } = network.ready;
+    let LoadedConfig { config, last_look, .. } = services.loaded;
     if let Some(look) = last_look.fresh(call.now)
         && command.select(config, look.survey.known()).is_ok_and(|asked| look.covers(&asked))
     {
         return Ok(Arc::clone(&look.survey));
     }
-    let roster = Roster::read(network.ready, aws, deadline).await;
+    let roster = Roster::read(services.loaded, aws, deadline).await;
     let asked = command.plan(config, &roster)?.profiles;
     last_look.forget();
     let everything = Command { action: Action::Report, ..Command::default() }.plan(config, &roster)?;
-    let look = execute::look(call.now, everything, Network { first: &asked, ..network }, deadline).await;
+    let look = execute::look(call.now, everything, LiveServices { first: &asked, ..services }, deadline).await;
     last_look.keep(&look, asked.iter().map(|profile| &profile.name));
     Ok(look)
 }

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use super::Run;
 use super::command::Plan;
 use super::heartbeat;
-use super::loaded::Ready;
+use super::loaded::LoadedConfig;
 use super::result::RunResult;
-use super::services::Network;
+use super::services::LiveServices;
 use crate::model::Status;
 use crate::net::Deadline;
 use crate::scan::survey::Survey;
@@ -25,39 +25,44 @@ pub(crate) async fn run(
     id: String,
     now: Timestamp,
     plan: Plan<'_>,
-    network: Network<'_>,
+    services: LiveServices<'_>,
     deadline: Deadline,
 ) -> RunResult {
-    let Ready { config, clients, .. } = network.ready;
-    let result = Run::new(id, now, plan, config, clients.ledger.as_ref(), network, deadline).execute().await;
+    let LoadedConfig { config, clients, .. } = services.loaded;
+    let result = Run::new(id, now, plan, config, clients.ledger.as_ref(), services, deadline).execute().await;
     log(&result);
     result
 }
 
 /// Scans the profiles of a plan.
-pub(crate) async fn look(now: Timestamp, plan: Plan<'_>, network: Network<'_>, deadline: Deadline) -> Arc<Survey> {
-    let Ready { config, clients, .. } = network.ready;
-    Run::new(String::new(), now, plan, config, clients.ledger.as_ref(), network, deadline).scan().await
+pub(crate) async fn look(
+    now: Timestamp,
+    plan: Plan<'_>,
+    services: LiveServices<'_>,
+    deadline: Deadline,
+) -> Arc<Survey> {
+    let LoadedConfig { config, clients, .. } = services.loaded;
+    Run::new(String::new(), now, plan, config, clients.ledger.as_ref(), services, deadline).scan().await
 }
 
 /// Makes a report from a look that was narrowed to what the report is about, without calling Ayrshare.
 pub(crate) async fn report(
     id: String,
     plan: Plan<'_>,
-    network: Network<'_>,
+    services: LiveServices<'_>,
     look: Arc<Survey>,
     deadline: Deadline,
 ) -> RunResult {
-    let Ready { config, clients, .. } = network.ready;
-    let run = Run::new(id, look.now, plan, config, clients.ledger.as_ref(), network, deadline);
+    let LoadedConfig { config, clients, .. } = services.loaded;
+    let run = Run::new(id, look.now, plan, config, clients.ledger.as_ref(), services, deadline);
     let result = run.with_look(look).execute().await;
     log(&result);
     result
 }
 
 /// Sends the heartbeat, if one is configured, after an alert run over all profiles and channels.
-pub(crate) async fn beat(result: &RunResult, ready: &Ready, deadline: Deadline) {
-    let Ready { config, clients, .. } = ready;
+pub(crate) async fn beat(result: &RunResult, loaded: &LoadedConfig, deadline: Deadline) {
+    let LoadedConfig { config, clients, .. } = loaded;
     if let Some(url) = &config.heartbeat {
         let is_alive = result.status != Status::Failed;
         heartbeat::beat(&clients.http, url, is_alive, deadline.earlier_by(ANSWER_TIME), &clients.redactor).await;

@@ -8,7 +8,7 @@
 //! - If the configuration was read and is invalid, or a key in it is missing or may no longer be read, its errors are the
 //!   answer to the event.
 //!
-//! A key that Ayrshare rejects is read again at once: see [`Renewal`].
+//! A key that Ayrshare rejects is read again at once: see [`ConfigReload`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const FRESH: Duration = Duration::from_mins(5);
 
 /// A valid configuration, and the clients that it needs.
 #[derive(Debug)]
-pub struct Ready {
+pub struct LoadedConfig {
     /// The configuration.
     pub config: Config,
     /// Its clients.
@@ -43,7 +43,7 @@ pub struct Ready {
 
 /// Where a configuration is read from.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub struct ConfigSource<'a> {
     /// The environment variables that name it.
     pub environment: &'a Environment,
     /// Access to AWS, where it may be stored.
@@ -52,28 +52,32 @@ pub struct Origin<'a> {
     pub now: Timestamp,
 }
 
-impl Origin<'_> {
+impl ConfigSource<'_> {
     /// Reads the configuration before the deadline.
     ///
     /// # Errors
     ///
     /// Returns all errors of the configuration.
-    pub async fn read(&self, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
+    pub async fn read(&self, deadline: Deadline) -> Result<LoadedConfig, InvalidConfiguration> {
         let config = Config::load(self.environment, self.aws, deadline).await?;
         let clients = Clients::new(&config, self.aws).await;
         let (last_look, kept_list) = (LastLook::default(), KeptList::default());
-        Ok(Ready { config, clients, last_look, kept_list, read_at: self.now })
+        Ok(LoadedConfig { config, clients, last_look, kept_list, read_at: self.now })
     }
 
     /// Reads the configuration that replaces `before`. Its old secrets are still redacted, because an answer may repeat
     /// them.
-    async fn read_after(&self, before: &Ready, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
-        let ready = self.read(deadline).await?;
-        ready.clients.redactor.add(&before.clients.redactor);
-        if ready.reads_same_list(before) {
-            ready.kept_list.take_over(&before.kept_list);
+    async fn read_after(
+        &self,
+        before: &LoadedConfig,
+        deadline: Deadline,
+    ) -> Result<LoadedConfig, InvalidConfiguration> {
+        let loaded = self.read(deadline).await?;
+        loaded.clients.redactor.add(&before.clients.redactor);
+        if loaded.reads_same_list(before) {
+            loaded.kept_list.take_over(&before.kept_list);
         }
-        Ok(ready)
+        Ok(loaded)
     }
 
     /// Returns `before` while it is fresh; otherwise a new configuration, or `before` again if a service cannot be
@@ -82,7 +86,11 @@ impl Origin<'_> {
     /// # Errors
     ///
     /// Returns all errors of a configuration that was read and is invalid.
-    pub async fn refresh(&self, before: Ready, deadline: Deadline) -> Result<Ready, InvalidConfiguration> {
+    pub async fn refresh(
+        &self,
+        before: LoadedConfig,
+        deadline: Deadline,
+    ) -> Result<LoadedConfig, InvalidConfiguration> {
         if before.is_fresh(self.now) {
             return Ok(before);
         }
@@ -96,7 +104,7 @@ impl Origin<'_> {
     }
 }
 
-impl Ready {
+impl LoadedConfig {
     /// Takes over the last look of `before`, if both look at the same profiles with the same thresholds.
     pub fn take_over_look(&self, before: &Self) {
         let of = |config: &Config| {
@@ -128,40 +136,40 @@ impl Ready {
 /// Reads the configuration again during a run, at most once: a key that Ayrshare rejects may have been replaced since
 /// it was read.
 #[derive(Debug)]
-pub struct Renewal<'a> {
-    origin: Origin<'a>,
-    renewed: OnceCell<Option<Ready>>,
+pub struct ConfigReload<'a> {
+    source: ConfigSource<'a>,
+    reloaded: OnceCell<Option<LoadedConfig>>,
 }
 
-impl<'a> Renewal<'a> {
+impl<'a> ConfigReload<'a> {
     /// Creates it without reading anything.
     #[must_use]
-    pub fn new(origin: Origin<'a>) -> Self {
-        Self { origin, renewed: OnceCell::new() }
+    pub fn new(source: ConfigSource<'a>) -> Self {
+        Self { source, reloaded: OnceCell::new() }
     }
 
     /// Returns the configuration that replaces `before`, which the first call reads; `None` if that failed.
-    pub async fn renew(&self, before: &Ready, deadline: Deadline) -> Option<&Ready> {
-        let read = async || match self.origin.read_after(before, deadline).await {
-            Ok(ready) => Some(ready),
+    pub async fn reload(&self, before: &LoadedConfig, deadline: Deadline) -> Option<&LoadedConfig> {
+        let read = async || match self.source.read_after(before, deadline).await {
+            Ok(loaded) => Some(loaded),
             Err(invalid) => {
-                tracing::warn!("the keys cannot be read anew: {invalid}");
+                tracing::warn!("the keys cannot be read again: {invalid}");
                 None
             }
         };
-        self.renewed.get_or_init(read).await.as_ref()
+        self.reloaded.get_or_init(read).await.as_ref()
     }
 
     /// The configuration that was read during the run, if one was.
     #[must_use]
-    pub fn renewed(&self) -> Option<&Ready> {
-        self.renewed.get()?.as_ref()
+    pub fn reloaded(&self) -> Option<&LoadedConfig> {
+        self.reloaded.get()?.as_ref()
     }
 
     /// The configuration that was read during the run, for the next event.
     #[must_use]
-    pub fn into_renewed(self) -> Option<Ready> {
-        self.renewed.into_inner()?
+    pub fn into_reloaded(self) -> Option<LoadedConfig> {
+        self.reloaded.into_inner()?
     }
 }
 
@@ -213,11 +221,11 @@ mod tests {
         }
 
         /// The document as an event finds it this long after the first one.
-        fn after(&self, time: Duration) -> Origin<'_> {
-            Origin { environment: &self.environment, aws: &self.aws, now: start() + time }
+        fn after(&self, time: Duration) -> ConfigSource<'_> {
+            ConfigSource { environment: &self.environment, aws: &self.aws, now: start() + time }
         }
 
-        async fn read(&self) -> Ready {
+        async fn read(&self) -> LoadedConfig {
             self.after(Duration::ZERO).read(deadline()).await.expect("a valid configuration")
         }
     }
@@ -231,8 +239,8 @@ mod tests {
         Deadline::after(Duration::from_millis(500))
     }
 
-    fn key(ready: &Ready) -> &str {
-        ready.config.ayrshare.api_key.expose_secret()
+    fn key(loaded: &LoadedConfig) -> &str {
+        loaded.config.ayrshare.api_key.expose_secret()
     }
 
     /// What is logged on this thread.
@@ -320,67 +328,67 @@ mod tests {
         let document = Document::with_key("FIRST-KEY");
         let before = document.read().await;
         document.set_key("SECOND-KEY");
-        let renewal = Renewal::new(document.after(MINUTE));
-        let renewed = renewal.renew(&before, deadline()).await.expect("a valid configuration");
+        let reload = ConfigReload::new(document.after(MINUTE));
+        let reloaded = reload.reload(&before, deadline()).await.expect("a valid configuration");
         let text = "FIRST-KEY, SECOND-KEY";
-        assert_eq!(renewed.clients.redactor.redact(text), "[redacted], [redacted]");
+        assert_eq!(reloaded.clients.redactor.redact(text), "[redacted], [redacted]");
 
         let after = document.after(5 * MINUTE).refresh(before, deadline()).await.expect("a valid configuration");
         assert_eq!(after.clients.redactor.redact(text), "[redacted], [redacted]");
     }
 
     #[tokio::test]
-    async fn a_renewal_reads_the_configuration_once() {
+    async fn a_reload_reads_the_configuration_once() {
         let document = Document::with_key("FIRST-KEY");
         let before = document.read().await;
         document.set_key("SECOND-KEY");
-        let renewal = Renewal::new(document.after(MINUTE));
-        assert!(renewal.renewed().is_none(), "nothing is read before somebody asks");
+        let reload = ConfigReload::new(document.after(MINUTE));
+        assert!(reload.reloaded().is_none(), "nothing is read before somebody asks");
 
-        let (one, two) = tokio::join!(renewal.renew(&before, deadline()), renewal.renew(&before, deadline()));
+        let (one, two) = tokio::join!(reload.reload(&before, deadline()), reload.reload(&before, deadline()));
         let (one, two) = (one.expect("a valid configuration"), two.expect("a valid configuration"));
         assert!(std::ptr::eq(one, two));
 
         document.set_key("THIRD-KEY");
-        assert_eq!(renewal.renew(&before, deadline()).await.map(key), Some("SECOND-KEY"));
-        assert_eq!(renewal.renewed().map(key), Some("SECOND-KEY"));
-        let next = renewal.into_renewed().expect("the configuration for the next event");
+        assert_eq!(reload.reload(&before, deadline()).await.map(key), Some("SECOND-KEY"));
+        assert_eq!(reload.reloaded().map(key), Some("SECOND-KEY"));
+        let next = reload.into_reloaded().expect("the configuration for the next event");
         assert_eq!((key(&next), next.read_at), ("SECOND-KEY", start() + MINUTE));
     }
 
     #[tokio::test]
-    async fn a_look_outlives_a_renewal_unless_it_answers_another_question() {
+    async fn a_look_outlives_a_reload_unless_it_answers_another_question() {
         let document = Document::with_key("FIRST-KEY");
         let before = document.read().await;
         let survey = Arc::new(crate::digest::fixtures::survey());
         before.last_look.keep(&survey, []);
 
         document.set_key("SECOND-KEY");
-        let renewed = document.read().await;
-        renewed.take_over_look(&before);
-        assert!(renewed.last_look.fresh(survey.now).is_some());
+        let reloaded = document.read().await;
+        reloaded.take_over_look(&before);
+        assert!(reloaded.last_look.fresh(survey.now).is_some());
 
         let text = std::fs::read_to_string(document.file.path()).expect("the document");
         for changed in [text.replace("'Primary'", "'Office'"), format!("{text}thresholds = ['2d']\n")] {
             document.write(&changed);
             let other = document.read().await;
-            other.take_over_look(&renewed);
+            other.take_over_look(&reloaded);
             assert!(other.last_look.fresh(survey.now).is_none(), "{changed}");
         }
     }
 
     #[tokio::test]
-    async fn a_renewal_that_fails_is_logged_and_not_repeated() {
+    async fn a_reload_that_fails_is_logged_and_not_repeated() {
         let document = Document::with_key("FIRST-KEY");
         let before = document.read().await;
         for broken in ["ssm:/key", " "] {
             document.set_key(broken);
             let (log, _guard) = Log::capture();
-            let renewal = Renewal::new(document.after(MINUTE));
-            assert!(renewal.renew(&before, deadline()).await.is_none());
+            let reload = ConfigReload::new(document.after(MINUTE));
+            assert!(reload.reload(&before, deadline()).await.is_none());
             document.set_key("SECOND-KEY");
-            assert!(renewal.renew(&before, deadline()).await.is_none());
-            assert!(renewal.renewed().is_none() && renewal.into_renewed().is_none());
+            assert!(reload.reload(&before, deadline()).await.is_none());
+            assert!(reload.reloaded().is_none() && reload.into_reloaded().is_none());
             assert_eq!(log.text().matches("WARN").count(), 1, "{}", log.text());
         }
     }

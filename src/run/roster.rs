@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::command::InvalidEvent;
-use super::loaded::Ready;
+use super::loaded::LoadedConfig;
 use crate::config::{Channel, Config, ListedProfiles, Profile};
 use crate::model::{FailedProfile, Listing, ListingOrigin, PROFILES_FROM, Part, ProfileName, Tags};
 use crate::net::Deadline;
@@ -58,12 +58,12 @@ impl<'a> Roster<'a> {
     /// Reads the profiles, with a third of the time until the deadline.
     ///
     /// The keys that are read become secrets of the redactor before anybody else sees them.
-    pub async fn read(ready: &'a Ready, aws: &Aws, deadline: Deadline) -> Self {
-        let Ready { config, clients, kept_list, .. } = ready;
+    pub async fn read(loaded: &'a LoadedConfig, aws: &Aws, deadline: Deadline) -> Self {
+        let LoadedConfig { config, clients, kept_list, .. } = loaded;
         let Some(list) = &config.profiles_from else { return Self::configured(config) };
         let began = Instant::now();
         let until = deadline.within(MAX_TO_READ.min(deadline.remaining() / 3));
-        let (listed, origin, failure) = match list.read(&config.profiles, aws, until).await {
+        let (listed, source, failure) = match list.read(&config.profiles, aws, until).await {
             Ok(listed) => {
                 let keys = listed.profiles.iter().filter_map(|profile| profile.key.as_ref());
                 clients.redactor.learn(keys.map(|key| key.expose_secret().to_owned()));
@@ -74,7 +74,7 @@ impl<'a> Roster<'a> {
             }
             Err(failure) => {
                 let listed = kept_list.get();
-                let origin = if listed.is_some() { ListingOrigin::Copy } else { ListingOrigin::Missing };
+                let source = if listed.is_some() { ListingOrigin::Copy } else { ListingOrigin::Missing };
                 let kind = failure.kind.as_str();
                 let has_copy = listed.is_some();
                 tracing::error!(
@@ -84,7 +84,7 @@ impl<'a> Roster<'a> {
                     "{PROFILES_FROM} cannot be read: {}",
                     failure.message
                 );
-                (listed, origin, Some(failure))
+                (listed, source, Some(failure))
             }
         };
         let profile = || ProfileName::new(PROFILES_FROM);
@@ -97,7 +97,7 @@ impl<'a> Roster<'a> {
             }
         }
         let profiles = listed.as_ref().map_or(0, |listed| listed.profiles.len());
-        let listing = Listing { origin, profiles, failed };
+        let listing = Listing { source, profiles, failed };
         Self { configured: &config.profiles, listed, listing, took: began.elapsed() }
     }
 
@@ -108,7 +108,7 @@ impl<'a> Roster<'a> {
 
     /// Adds to an unknown name that the list it may be in could not be read.
     pub(super) fn explain(&self, error: InvalidEvent) -> InvalidEvent {
-        match (self.listing.origin, self.listing.failed.first()) {
+        match (self.listing.source, self.listing.failed.first()) {
             (ListingOrigin::Copy | ListingOrigin::Missing, Some(failed)) => {
                 let InvalidEvent(reason) = error;
                 InvalidEvent(format!("{reason}; and {PROFILES_FROM} cannot be read: {}", failed.failure.message))
@@ -138,8 +138,8 @@ pub fn listing_of(channel: &Channel, config: &Config, listing: &Listing) -> List
         }
         concerns(channel, failed) || may_have_listed && !config.channels.iter().any(|channel| concerns(channel, failed))
     };
-    let origin = if may_have_listed { listing.origin } else { ListingOrigin::None };
-    Listing { origin, profiles: listing.profiles, failed: listing.failed.iter().filter(is_told).cloned().collect() }
+    let source = if may_have_listed { listing.origin } else { ListingOrigin::None };
+    Listing { source, profiles: listing.profiles, failed: listing.failed.iter().filter(is_told).cloned().collect() }
 }
 
 #[cfg(test)]
@@ -169,7 +169,7 @@ mod tests {
             let failure =
                 Failure { kind: FailureKind::InvalidEntry, http_status: None, code: None, message: String::new() };
             let failed = FailedProfile { profile: ProfileName::new(name), what: Part::Profiles, failure };
-            let listing = Listing { origin: ListingOrigin::Read, profiles: 1, failed: vec![failed] };
+            let listing = Listing { source: ListingOrigin::Read, profiles: 1, failed: vec![failed] };
             let is_told = |channel: &&Channel| !listing_of(channel, config, &listing).failed.is_empty();
             config.channels.iter().filter(is_told).map(|channel| channel.name.clone()).collect()
         };

@@ -10,7 +10,7 @@ use crate::channel::{self, SendError};
 use crate::config::{Channel, ChannelKind, Config, Profile};
 use crate::model::{Failure, FailureKind};
 use crate::net::{self, Deadline, Slots};
-use crate::run::loaded::{Ready, Renewal};
+use crate::run::loaded::{ConfigReload, LoadedConfig};
 use crate::run::{Outgoing, Services};
 use crate::scan;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
@@ -25,28 +25,28 @@ const REQUESTS_OF_PROFILE: usize = 4;
 
 /// The services that a configuration names.
 #[derive(Clone, Copy)]
-pub struct Network<'a> {
+pub struct LiveServices<'a> {
     /// The configuration and its clients.
-    pub ready: &'a Ready,
+    pub loaded: &'a LoadedConfig,
     /// Reads the keys again when Ayrshare rejects them.
-    pub renewal: &'a Renewal<'a>,
+    pub reload: &'a ConfigReload<'a>,
     /// How often a failed request to Ayrshare is repeated.
     pub max_retries: usize,
     /// The profiles to scan first, because a request asked for them; the deadline should cut off others instead.
     pub first: &'a [&'a Profile],
     /// Called after each scanned profile, to show progress.
-    pub looked_at: &'a (dyn Fn() + Sync),
+    pub on_scanned: &'a (dyn Fn() + Sync),
 }
 
-impl<'a> Network<'a> {
+impl<'a> LiveServices<'a> {
     /// The services for a run that shows no progress.
     #[must_use]
-    pub fn new(ready: &'a Ready, renewal: &'a Renewal<'a>) -> Self {
-        Self { ready, renewal, max_retries: net::MAX_RETRIES, first: &[], looked_at: &nobody_waits }
+    pub fn new(loaded: &'a LoadedConfig, reload: &'a ConfigReload<'a>) -> Self {
+        Self { loaded, reload, max_retries: net::MAX_RETRIES, first: &[], on_scanned: &no_progress }
     }
 
     async fn deliver(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), SendError> {
-        let clients = &self.ready.clients;
+        let clients = &self.loaded.clients;
         let http = &clients.http;
         match &channel.kind {
             ChannelKind::Slack { webhook_url } => {
@@ -65,7 +65,7 @@ impl<'a> Network<'a> {
     }
 
     async fn check(&self, channel: &Channel, until: Deadline) -> Result<(), SendError> {
-        let clients = &self.ready.clients;
+        let clients = &self.loaded.clients;
         let http = &clients.http;
         match &channel.kind {
             ChannelKind::Slack { webhook_url } => channel::slack::check(http, webhook_url, until).await,
@@ -82,16 +82,16 @@ impl<'a> Network<'a> {
         profiles: &[&'p Profile],
         results: &[Result<T, Failure>],
         until: Deadline,
-    ) -> Option<(&'p Ready, Vec<usize>, Vec<&'p Profile>)> {
-        let before = &self.ready.config;
-        let refused: Vec<_> = (0..results.len()).filter(|index| is_refused(&results[*index])).collect();
-        if refused.is_empty() || !before.is_from_aws || self.max_retries == 0 {
+    ) -> Option<(&'p LoadedConfig, Vec<usize>, Vec<&'p Profile>)> {
+        let before = &self.loaded.config;
+        let rejected: Vec<_> = (0..results.len()).filter(|index| is_rejected(&results[*index])).collect();
+        if rejected.is_empty() || !before.is_from_aws || self.max_retries == 0 {
             return None;
         }
         // The other half of the time is for asking Ayrshare again.
         let half = Deadline::after(until.remaining() / 2);
-        let renewed = self.renewal.renew(self.ready, half).await?;
-        let config = &renewed.config;
+        let reloaded = self.reload.reload(self.loaded, half).await?;
+        let config = &reloaded.config;
         let by_name = profiles_by_name(config);
         let configured_before: HashSet<_> = before.profiles.iter().map(|profile| profile.name.as_str()).collect();
         let changed = |index: usize| {
@@ -101,12 +101,12 @@ impl<'a> Network<'a> {
             let profile = if is_listed { profiles[index] } else { *by_name.get(name)? };
             (keys(config, profile) != keys(before, profiles[index])).then_some((index, profile))
         };
-        let (indices, again): (Vec<_>, Vec<_>) = refused.into_iter().filter_map(changed).unzip();
+        let (indices, again): (Vec<_>, Vec<_>) = rejected.into_iter().filter_map(changed).unzip();
         if again.is_empty() {
             return None;
         }
         tracing::info!("keys were changed where they are kept; {} profiles are read again", again.len());
-        Some((renewed, indices, again))
+        Some((reloaded, indices, again))
     }
 
     /// The posts of all profiles; `None` when posts are not checked.
@@ -119,13 +119,13 @@ impl<'a> Network<'a> {
         if !rules.check_posts {
             return None;
         }
-        let read = async |ready: &Ready, profiles: &[&Profile]| {
-            let slots = slots(ready, rules);
-            scan::read_posts(&ayrshare(ready, self.max_retries, &slots), profiles, rules, until).await
+        let read = async |loaded: &LoadedConfig, profiles: &[&Profile]| {
+            let slots = slots(loaded, rules);
+            scan::read_posts(&ayrshare(loaded, self.max_retries, &slots), profiles, rules, until).await
         };
-        let mut posts = read(self.ready, profiles).await;
-        if let Some((renewed, indices, again)) = self.changed_keys(profiles, &posts, until).await {
-            for (index, result) in indices.into_iter().zip(read(renewed, &again).await) {
+        let mut posts = read(self.loaded, profiles).await;
+        if let Some((reloaded, indices, again)) = self.changed_keys(profiles, &posts, until).await {
+            for (index, result) in indices.into_iter().zip(read(reloaded, &again).await) {
                 posts[index] = result;
             }
         }
@@ -139,21 +139,21 @@ impl<'a> Network<'a> {
         in_posts: &FilesInPosts,
         until: Deadline,
     ) -> Vec<Result<Gallery, Failure>> {
-        let read = async |ready: &Ready, profiles: &[&Profile], looked_at: &(dyn Fn() + Sync)| {
-            let slots = slots(ready, rules);
+        let read = async |loaded: &LoadedConfig, profiles: &[&Profile], on_scanned: &(dyn Fn() + Sync)| {
+            let slots = slots(loaded, rules);
             scan::read_galleries(
-                &ayrshare(ready, self.max_retries, &slots),
+                &ayrshare(loaded, self.max_retries, &slots),
                 profiles,
                 rules,
                 in_posts,
                 until,
-                looked_at,
+                on_scanned,
             )
             .await
         };
-        let mut galleries = read(self.ready, profiles, self.looked_at).await;
-        if let Some((renewed, indices, again)) = self.changed_keys(profiles, &galleries, until).await {
-            for (index, result) in indices.into_iter().zip(read(renewed, &again, &nobody_waits).await) {
+        let mut galleries = read(self.loaded, profiles, self.on_scanned).await;
+        if let Some((reloaded, indices, again)) = self.changed_keys(profiles, &galleries, until).await {
+            for (index, result) in indices.into_iter().zip(read(reloaded, &again, &no_progress).await) {
                 galleries[index] = result;
             }
         }
@@ -173,46 +173,46 @@ impl<'a> Network<'a> {
             return UrlStatuses::default();
         }
         // If a key was replaced during the run, only the new one works.
-        let ready = self.renewal.renewed().unwrap_or(self.ready);
-        let by_name = profiles_by_name(&ready.config);
+        let loaded = self.reload.reloaded().unwrap_or(self.loaded);
+        let by_name = profiles_by_name(&loaded.config);
         let newest = |profile: &'_ Profile| by_name.get(profile.name.as_str()).copied();
         let newest = |index: usize| profiles.get(index).map(|profile| newest(profile).unwrap_or(profile));
         let urls: Vec<_> = urls.into_iter().filter_map(|(index, url)| Some((newest(index)?, url))).collect();
-        let slots = slots(ready, rules);
-        scan::check_urls(&ayrshare(ready, self.max_retries, &slots), &urls, until).await
+        let slots = slots(loaded, rules);
+        scan::check_urls(&ayrshare(loaded, self.max_retries, &slots), &urls, until).await
     }
 
     /// The reason of an error, without secrets that the service repeated.
     fn reason(&self, error: &SendError) -> String {
-        self.renewal.renewed().unwrap_or(self.ready).clients.redactor.quote(&error.reason, MAX_REASON)
+        self.reload.reloaded().unwrap_or(self.loaded).clients.redactor.quote(&error.reason, MAX_REASON)
     }
 }
 
-fn nobody_waits() {}
+fn no_progress() {}
 
 fn profiles_by_name(config: &Config) -> HashMap<&str, &Profile> {
     config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect()
 }
 
-fn slots(ready: &Ready, rules: &Rules<'_>) -> Slots {
-    Slots::new(ready.config.ayrshare.concurrency * if rules.check_posts { REQUESTS_OF_PROFILE } else { 1 })
+fn slots(loaded: &LoadedConfig, rules: &Rules<'_>) -> Slots {
+    Slots::new(loaded.config.ayrshare.concurrency * if rules.check_posts { REQUESTS_OF_PROFILE } else { 1 })
 }
 
-fn ayrshare<'a>(ready: &'a Ready, max_retries: usize, slots: &'a Slots) -> Ayrshare<'a> {
-    let settings = &ready.config.ayrshare;
+fn ayrshare<'a>(loaded: &'a LoadedConfig, max_retries: usize, slots: &'a Slots) -> Ayrshare<'a> {
+    let settings = &loaded.config.ayrshare;
     Ayrshare {
-        http: &ready.clients.http,
+        http: &loaded.clients.http,
         base_url: &settings.base_url,
         api_key: &settings.api_key,
         timeout: settings.timeout,
         max_retries,
-        redactor: &ready.clients.redactor,
+        redactor: &loaded.clients.redactor,
         slots,
     }
 }
 
 /// Whether the key may be wrong. Ayrshare answers a wrong API key with 401, and a wrong profile key with 403 or 404.
-fn is_refused<T>(result: &Result<T, Failure>) -> bool {
+fn is_rejected<T>(result: &Result<T, Failure>) -> bool {
     result.as_ref().is_err_and(|failure| {
         matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Forbidden | FailureKind::NotFound)
     })
@@ -223,7 +223,7 @@ fn keys<'a>(config: &'a Config, profile: &'a Profile) -> (&'a str, Option<&'a st
     (config.ayrshare.api_key.expose_secret(), profile.key.as_ref().map(SecretString::expose_secret))
 }
 
-impl Services for Network<'_> {
+impl Services for LiveServices<'_> {
     fn now(&self) -> Timestamp {
         super::execute::now()
     }

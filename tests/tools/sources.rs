@@ -8,7 +8,7 @@ use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Call, SlackStandIn, 
 use media_expiry_alerts::net::aws::Aws;
 use media_expiry_alerts::net::environment::Environment;
 use media_expiry_alerts::net::{self, Deadline};
-use media_expiry_alerts::run::loaded::Origin;
+use media_expiry_alerts::run::loaded::ConfigSource;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -189,29 +189,33 @@ async fn an_old_configuration_is_read_again_and_kept_if_that_fails() {
     let environment = environment(&moto, [("AYRSHARE_API_KEY", "ssm:/key"), ("SLACK_WEBHOOK_URL", HOOK)]);
     let aws = aws(&environment);
     let start: Timestamp = "2026-11-23T06:00:00Z".parse().expect("a time");
-    let at = |seconds| Origin { environment: &environment, aws: &aws, now: start + SignedDuration::from_secs(seconds) };
+    let at = |seconds| ConfigSource {
+        environment: &environment,
+        aws: &aws,
+        now: start + SignedDuration::from_secs(seconds),
+    };
     let deadline = || Deadline::after(Duration::from_secs(8));
 
-    let ready = at(0).read(deadline()).await.expect("a configuration");
+    let loaded = at(0).read(deadline()).await.expect("a configuration");
     moto.put_parameter("/key", "KEY-2").await;
-    let ready = at(299).refresh(ready, deadline()).await.expect("a configuration");
-    assert_eq!(ready.config.ayrshare.api_key.expose_secret(), "KEY-1");
-    let ready = at(300).refresh(ready, deadline()).await.expect("a configuration");
-    assert_eq!(ready.config.ayrshare.api_key.expose_secret(), "KEY-2");
-    assert_eq!(ready.clients.redactor.redact("KEY-1, KEY-2"), "[redacted], [redacted]");
+    let loaded = at(299).refresh(loaded, deadline()).await.expect("a configuration");
+    assert_eq!(loaded.config.ayrshare.api_key.expose_secret(), "KEY-1");
+    let loaded = at(300).refresh(loaded, deadline()).await.expect("a configuration");
+    assert_eq!(loaded.config.ayrshare.api_key.expose_secret(), "KEY-2");
+    assert_eq!(loaded.clients.redactor.redact("KEY-1, KEY-2"), "[redacted], [redacted]");
     moto.put_parameter("/key", "KEY-3").await;
-    let ready = at(0).refresh(ready, deadline()).await.expect("a clock that was set back");
-    assert_eq!(ready.config.ayrshare.api_key.expose_secret(), "KEY-3");
+    let loaded = at(0).refresh(loaded, deadline()).await.expect("a clock that was set back");
+    assert_eq!(loaded.config.ayrshare.api_key.expose_secret(), "KEY-3");
 
     moto.reset().await;
-    let invalid = at(600).refresh(ready, deadline()).await.expect_err("a parameter that is gone");
+    let invalid = at(600).refresh(loaded, deadline()).await.expect_err("a parameter that is gone");
     assert!(invalid.to_string().contains("AYRSHARE_API_KEY: ssm:/key: there is no such parameter"), "{invalid}");
 
     moto.put_parameter("/key", "KEY-4").await;
-    let ready = at(600).read(deadline()).await.expect("a configuration");
+    let loaded = at(600).read(deadline()).await.expect("a configuration");
     drop(moto);
-    let ready = at(900).refresh(ready, Deadline::after(Duration::from_secs(1))).await.expect("the old configuration");
-    assert_eq!(ready.config.ayrshare.api_key.expose_secret(), "KEY-4");
+    let loaded = at(900).refresh(loaded, Deadline::after(Duration::from_secs(1))).await.expect("the old configuration");
+    assert_eq!(loaded.config.ayrshare.api_key.expose_secret(), "KEY-4");
     let invalid = at(900).read(Deadline::after(Duration::from_secs(1))).await.expect_err("nothing to serve on with");
     assert!(invalid.is_transient() && invalid.to_string().contains("Parameter Store cannot be reached"), "{invalid}");
 }
