@@ -13,8 +13,8 @@ use media_expiry_alerts::http::request::Request;
 use media_expiry_alerts::http::{self, Response};
 use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{
-    Discovery, FailedProfile, Failure, FailureKind, Item, Media, MediaAtRisk, Part, PostAtRisk, ProfileName,
-    RiskReason, State,
+    Discovery, FailedProfile, Failure, FailureKind, Item, Listing, Media, MediaAtRisk, Part, PostAtRisk, ProfileName,
+    RiskReason, State, Tags,
 };
 use media_expiry_alerts::net::aws::Aws;
 use media_expiry_alerts::net::environment::Environment;
@@ -177,6 +177,7 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
             let posts = Some(failure(Part::Posts).map_or(Ok(()), Err));
             profiles.push(SurveyedProfile {
                 name: name.clone(),
+                tags: Tags::default(),
                 listed: 100,
                 ignored: 1,
                 failed: failure(Part::Media),
@@ -190,6 +191,7 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
     let survey = Survey {
         now,
+        listing: Listing::default(),
         profiles,
         items,
         posts_at_risk,

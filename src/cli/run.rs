@@ -11,6 +11,7 @@ use crate::run::command::{Command, InvalidEvent};
 use crate::run::execute::{MAX_RUN, beat, now, run};
 use crate::run::loaded::{ConfigReload, ConfigSource};
 use crate::run::result::RunResult;
+use crate::run::roster::Roster;
 use crate::run::services::LiveServices;
 
 /// Receives the progress of a run.
@@ -66,7 +67,8 @@ pub async fn execute(
     let deadline = Deadline::after(MAX_RUN);
     let source = ConfigSource { environment, aws: &aws, now: now() };
     let loaded = source.read(deadline).await?;
-    let plan = command.plan(&loaded.config)?;
+    let roster = Roster::read(&loaded, &aws, deadline).await;
+    let plan = command.plan(&loaded.config, &roster)?;
 
     let profiles: Vec<_> = plan.profiles.iter().map(|profile| profile.name.to_string()).collect();
     let thresholds = plan.channels.iter().flat_map(|channel| channel.thresholds.iter());

@@ -10,8 +10,8 @@ use crate::digest::{self, Urgency};
 use crate::model::Status;
 use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
 use crate::model::{
-    AyrshareProfile, DiscoveryStatus, FailedProfile, Failure, IdentifiedProfile, Item, MediaAtRisk, Part, PostAtRisk,
-    RiskReason, State,
+    AyrshareProfile, DiscoveryStatus, FailedProfile, Failure, IdentifiedProfile, Item, ListingOrigin, MediaAtRisk,
+    PROFILES_FROM, Part, PostAtRisk, RiskReason, State,
 };
 use crate::report::{self, Question, Report};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
@@ -86,14 +86,19 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, terminal
     let failures = result.survey.failed();
     let discovery = &result.survey.discovery;
     let identified: HashMap<_, _> = discovery.identified.iter().map(|one| (one.profile.as_str(), one)).collect();
+    let (of_list, of_profiles): (Vec<_>, Vec<_>) = failures.iter().partition(|failed| failed.what == Part::Profiles);
+    let mut reasons: HashMap<_, _> = HashMap::new();
+    for failed in of_profiles {
+        reasons.entry(failed.profile.as_str()).or_insert_with(|| why(failed));
+    }
     for profile in profiles {
-        let failed = failures.iter().find(|failed| failed.profile.as_str() == profile);
-        let reason = failed.map(why);
-        text += &line(&one_line(profile), "ok", reason.as_deref(), terminal);
+        let reason = reasons.get(profile.as_str()).map(String::as_str);
+        text += &line(&one_line(profile), "ok", reason, terminal);
         if let Some(identified) = identified.get(profile.as_str()) {
             text += &indented(&at_ayrshare(identified), 10, terminal);
         }
     }
+    text += &listing(result, &of_list, terminal);
     if discovery.status == DiscoveryStatus::Unavailable {
         let sentence = "Which profiles nobody watches is not known: Ayrshare's list of profiles could not be compared.";
         text += &format!("\n{}", indented(sentence, INDENT.len(), terminal));
@@ -109,6 +114,23 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, terminal
     if has_ledger {
         text += &format!("\n{}\n", terminal.bold("Ledger"));
         text += &line("ledger", "ok", result.ledger_error.as_deref(), terminal);
+    }
+    text
+}
+
+/// How many profiles `[profiles_from]` gave, and what of it cannot be used.
+fn listing(result: &RunResult, failures: &[&FailedProfile], terminal: TerminalStyle) -> String {
+    let listing = &result.survey.listing;
+    if listing.origin == ListingOrigin::None && failures.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", terminal.bold("List of profiles"));
+    if !failures.iter().any(|failed| failed.is_of_list()) {
+        let gave = format!("{PROFILES_FROM}: {}", count(listing.profiles, "profile"));
+        text += &line(&gave, "ok", None, terminal);
+    }
+    for failed in failures {
+        text += &line(&one_line(failed.profile.as_str()), "ok", Some(&why(failed)), terminal);
     }
     text
 }
@@ -228,11 +250,8 @@ fn unchecked(result: &RunResult, terminal: TerminalStyle) -> String {
 fn why(failed: &FailedProfile) -> String {
     let part = digest::unchecked_part(failed.what);
     let Failure { kind, message, .. } = &failed.failure;
-    if message.is_empty() {
-        format!("{part}{}", kind.in_words())
-    } else {
-        format!("{part}{}: {message}", kind.in_words())
-    }
+    let words = kind.in_words(failed.what);
+    if message.is_empty() { format!("{part}{words}") } else { format!("{part}{words}: {message}") }
 }
 
 fn ledger(result: &RunResult, terminal: TerminalStyle) -> String {
@@ -259,6 +278,9 @@ fn totals(result: &RunResult, question: &Question, terminal: TerminalStyle) -> S
         let all = count(survey.configured(), "profile");
         let warning = format!("{unread} of {all} could not be checked: more may expire than is shown here.");
         text += &format!("{}\n", terminal.red(&lines(&warning)));
+    } else if report.failed.iter().any(|failed| failed.what == Part::Profiles) {
+        let warning = "Some profiles are not watched: more may expire than is shown here.";
+        text += &format!("{}\n", terminal.red(&lines(warning)));
     } else if !report.failed.is_empty() {
         let profiles: HashSet<_> = report.failed.iter().map(|failed| &failed.profile).collect();
         let of = count(profiles.len(), "profile");
@@ -469,6 +491,7 @@ mod tests {
     use crate::digest::fixtures::{hostile_survey, survey, survey_of, unwatched};
     use crate::model::ProfileName;
     use crate::model::threshold::Threshold;
+    use crate::model::{FailureKind, Listing};
     use crate::run::command::Action;
     use crate::run::result::tests::result;
 
@@ -560,6 +583,28 @@ mod tests {
         Arc::make_mut(&mut result.survey).discovery = discovery;
         let profiles = ["Head office", "Acme Coffee", "Café 東京"].map(ToOwned::to_owned);
         insta::assert_snapshot!(check(&result, &profiles, true, terminal(80)));
+    }
+
+    #[test]
+    fn a_check_says_how_many_profiles_the_list_gave() {
+        let check = |origin: ListingOrigin, failed: Vec<FailedProfile>| {
+            let mut result = result(survey_of(0));
+            Arc::make_mut(&mut result.survey).listing = Listing { origin, profiles: 2, failed };
+            super::check(&result, &["Head office".to_owned()], false, terminal(80))
+        };
+        let failed = |name: &str, kind: FailureKind| {
+            let failure = Failure { kind, http_status: None, code: None, message: "it has no key".to_owned() };
+            FailedProfile { profile: ProfileName::new(name), what: Part::Profiles, failure }
+        };
+        let all = "Profiles\n  ok      Head office\n\nList of profiles\n  ok      profiles_from: 2 profiles\n";
+        let text = check(ListingOrigin::Read, Vec::new());
+        assert_eq!(text, format!("{all}\nChannels\n"));
+        // An entry with the name of a profile that was checked says nothing about that profile.
+        let text = check(ListingOrigin::Read, vec![failed("Head office", FailureKind::InvalidEntry)]);
+        let reason = "this entry of the list of profiles cannot be used: it has no key";
+        assert_eq!(text, format!("{all}  failed  Head office\n          {reason}\n\nChannels\n"));
+        let text = check(ListingOrigin::Missing, vec![failed(PROFILES_FROM, FailureKind::Unavailable)]);
+        assert!(text.contains("  failed  profiles_from\n") && !text.contains("2 profiles"), "{text}");
     }
 
     #[test]

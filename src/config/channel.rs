@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::ProfileName;
+use super::audience::Audience;
 use crate::model::threshold::Thresholds;
 
 /// A destination of alerts.
@@ -15,10 +15,8 @@ pub struct Channel {
     pub name: String,
     /// The kind of channel and its settings.
     pub kind: ChannelKind,
-    /// The profiles that the channel is alerted about, in the order of `[[profiles]]`.
-    pub profiles: Vec<ProfileName>,
-    /// Whether the configuration does not limit the profiles of the channel.
-    pub has_all_profiles: bool,
+    /// Which profiles the channel is alerted about.
+    pub audience: Audience,
     /// The thresholds at which the channel is alerted.
     pub thresholds: Thresholds,
 }
@@ -27,7 +25,7 @@ impl Channel {
     /// Returns whether the channel hears of all profiles, and so of those that nobody watches.
     #[must_use]
     pub fn hears_of_all_profiles(&self) -> bool {
-        self.has_all_profiles
+        self.audience.is_all()
     }
 }
 

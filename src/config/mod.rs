@@ -8,6 +8,7 @@
 //!
 //! This module does not know what the settings are used for, nor when they are read again.
 
+mod audience;
 mod channel;
 mod document;
 mod environment;
@@ -15,6 +16,8 @@ mod fault;
 mod lookup_error;
 mod parameter_store;
 mod parse;
+mod profiles;
+mod profiles_from;
 mod reference;
 mod s3;
 mod secrets_manager;
@@ -29,12 +32,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
+pub use self::audience::Audience;
 pub use self::channel::{Channel, ChannelKind, SecretUrl, SnsFormat, TopicArn};
 use self::document::DocumentSource;
 use self::fault::Faults;
 pub use self::fault::{Fault, InvalidConfiguration};
+pub use self::profiles_from::{ListedProfiles, ProfilesFrom};
 use self::reference::ReferenceSources;
-use crate::model::ProfileName;
+use crate::model::{ProfileName, Tags};
 use crate::net::Deadline;
 use crate::net::aws::{Aws, DEFAULT_REGION};
 use crate::net::environment::Environment;
@@ -54,8 +59,10 @@ const MAX_UNREDACTED_PART_BYTES: usize = 11;
 pub struct Config {
     /// The table `[ayrshare]`.
     pub ayrshare: AyrshareConfig,
-    /// The tables `[[profiles]]`: at least one, with unique names.
+    /// The tables `[[profiles]]`, with unique names: at least one unless there is `profiles_from`.
     pub profiles: Vec<Profile>,
+    /// The table `[profiles_from]`, if there is one.
+    pub profiles_from: Option<ProfilesFrom>,
     /// The table `[alerts]`.
     pub alerts: Alerts,
     /// The tables `[[channels]]`: at least one, with unique names.
@@ -94,6 +101,8 @@ pub struct AyrshareConfig {
 pub struct Profile {
     /// The name in results and messages.
     pub name: ProfileName,
+    /// The tags, by which channels can select it.
+    pub tags: Tags,
     /// The profile key. The primary profile has none.
     pub key: Option<SecretString>,
 }
@@ -211,7 +220,8 @@ impl Config {
             secrets.push(url.0.as_str().to_owned());
             secrets.extend(parts.filter(|part| MAX_UNREDACTED_PART_BYTES < part.len()).map(ToOwned::to_owned));
         };
-        self.heartbeat.iter().for_each(&mut add_url);
+        let (list_url, list_token) = self.profiles_from.as_ref().map(ProfilesFrom::secrets).unwrap_or_default();
+        self.heartbeat.iter().chain(list_url).for_each(&mut add_url);
         for channel in &self.channels {
             match &channel.kind {
                 ChannelKind::Slack { webhook_url: url } | ChannelKind::Webhook { url, .. } => add_url(url),
@@ -226,6 +236,7 @@ impl Config {
         }
         let keys = self.profiles.iter().filter_map(|profile| profile.key.as_ref());
         secrets.extend(keys.map(|secret| secret.expose_secret().to_owned()));
+        secrets.extend(list_token.map(|secret| secret.expose_secret().to_owned()));
         let links = self.http.link_secret.iter().chain(&self.http.previous_link_secret);
         secrets.extend(links.map(|secret| secret.expose_secret().to_owned()));
         Redactor::new(secrets)

@@ -10,13 +10,15 @@ use url::{Host, Url};
 
 use super::Repeat;
 use super::fault::{Fault, Faults};
+use super::profiles::{MAX_NAME_CHARS, audience, is_name, profiles};
+use super::profiles_from::ProfilesFrom;
 use super::reference::{Reference, ResolvedReferences};
 use super::table::{Table, TextField};
 use super::{
     Alerts, AyrshareConfig, Channel, ChannelKind, Config, HttpConfig, InvalidConfiguration, LedgerConfig, Profile,
     SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
-use crate::model::ProfileName;
+use crate::model::PROFILES_FROM;
 use crate::model::text::nfc;
 use crate::model::threshold::{DurationError, Threshold, Thresholds};
 
@@ -28,7 +30,7 @@ const MIN_LINK_SECRET_CHARS: usize = 32;
 const DEFAULT_LINK_TTL: Duration = Duration::from_hours(7 * 24);
 
 /// The reason of an invalid glob. The reasons of the parser quote the glob.
-const NOT_A_GLOB: &str = "is not a valid glob; write `[[]` for `[` and `[{]` for `{`";
+pub(super) const NOT_A_GLOB: &str = "is not a valid glob; write `[[]` for `[` and `[{]` for `{`";
 
 /// Parses the text as JSON if its first character is `{`, and as TOML otherwise.
 ///
@@ -64,6 +66,7 @@ pub fn document(text: &str) -> Result<Value, InvalidConfiguration> {
 pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) -> Option<Config> {
     let root = Table::new("", document, resolved, faults)?;
     let ayrshare = ayrshare(&root);
+    let profiles_from = ProfilesFrom::parse(&root);
     let profiles = profiles(&root);
     let ledger = ledger(&root);
     let (thresholds, alerts) = alerts(&root, ledger.is_some());
@@ -77,6 +80,7 @@ pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) 
     Some(Config {
         ayrshare: ayrshare?,
         profiles: profiles?,
+        profiles_from,
         alerts: alerts?,
         channels: channels?,
         ledger,
@@ -115,34 +119,6 @@ fn ayrshare(root: &Table<'_>) -> Option<AyrshareConfig> {
         check_media_urls,
         discover_profiles,
     })
-}
-
-fn profiles(root: &Table<'_>) -> Option<Vec<Profile>> {
-    let mut profiles = Vec::new();
-    let mut names = UniqueNames::default();
-    let mut primary: Option<String> = None;
-    for table in root.tables("profiles") {
-        let name = table.required("name", |text| names.add(text));
-        let is_primary = table.bool_or("primary", false);
-        let key = table.parsed("key", api_key);
-        if is_primary && table.has("key") {
-            table.fault("key", "the primary profile has no key; set `primary = true` or a key, not both");
-        } else if !is_primary && !table.has("key") {
-            table.fault("key", "is missing; set the profile's key, or `primary = true` for the primary profile");
-        }
-        if is_primary && let Some(first) = primary.replace(table.path_of("primary")) {
-            table.fault("primary", format!("only one profile can be the primary one, and {first} is set already"));
-        }
-        table.finish();
-        if let Some(name) = name {
-            profiles.push(Profile { name: ProfileName::new(&name), key });
-        }
-    }
-    if !root.has("profiles") || root.is_empty_array("profiles") {
-        root.fault("profiles", "needs at least one profile");
-        return None;
-    }
-    Some(profiles)
 }
 
 fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Alerts>) {
@@ -243,8 +219,7 @@ fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds
     for table in root.tables("channels") {
         let name = table.required("name", |text| names.add(text));
         let thresholds = if table.has("thresholds") { thresholds(&table) } else { defaults.cloned() };
-        let has_all_profiles = !table.has("profiles") && !table.has("tags");
-        let profiles = channel_profiles(&table, profiles);
+        let audience = audience(&table, profiles, root.has(PROFILES_FROM));
         let kind = if let Some(channel_type) = channel_type(&table) {
             channel_kind(&table, channel_type)
         } else {
@@ -254,7 +229,7 @@ fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds
         };
         table.finish();
         if let (Some(name), Some(kind), Some(thresholds)) = (name, kind, thresholds) {
-            channels.push(Channel { name, kind, profiles, has_all_profiles, thresholds });
+            channels.push(Channel { name, kind, audience, thresholds });
         }
     }
     if !root.has("channels") || root.is_empty_array("channels") {
@@ -299,25 +274,6 @@ fn channel_kind(table: &Table<'_>, channel_type: ChannelType) -> Option<ChannelK
     }
 }
 
-fn channel_profiles(table: &Table<'_>, profiles: &[Profile]) -> Vec<ProfileName> {
-    let Some(texts) = table.texts("profiles") else {
-        return profiles.iter().map(|profile| profile.name.clone()).collect();
-    };
-    if table.is_empty_array("profiles") {
-        table.fault("profiles", "is empty; remove the key to use all profiles");
-    }
-    let known: BTreeSet<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-    let mut named = BTreeSet::new();
-    for text in &texts {
-        if !known.contains(text.value) {
-            table.fault_at(text, "there is no profile of this name");
-        } else if !named.insert(text.value) {
-            table.fault_at(text, "is in this list already");
-        }
-    }
-    profiles.iter().map(|profile| &profile.name).filter(|name| named.contains(name.as_str())).cloned().collect()
-}
-
 fn http(root: &Table<'_>) -> HttpConfig {
     let mut config = HttpConfig {
         require_authorizer: true,
@@ -358,16 +314,16 @@ fn heartbeat(root: &Table<'_>) -> Option<SecretUrl> {
 
 /// Collects the names of profiles or of channels, and checks that they are valid and unique.
 #[derive(Default)]
-struct UniqueNames(BTreeSet<String>);
+pub(super) struct UniqueNames(BTreeSet<String>);
 
 impl UniqueNames {
-    fn add(&mut self, text: &TextField<'_>) -> Result<String, String> {
+    pub fn add(&mut self, text: &TextField<'_>) -> Result<String, String> {
         let name = text.value;
         if name.trim().is_empty() {
             return Err("is blank; set a name".to_owned());
         }
-        if name.chars().any(char::is_control) || 200 < name.chars().count() {
-            return Err("must be one line of at most 200 characters".to_owned());
+        if !is_name(name) {
+            return Err(format!("must be one line of at most {MAX_NAME_CHARS} characters"));
         }
         if !self.0.insert(name.to_owned()) {
             return Err("is already in use; names must be unique".to_owned());
@@ -377,7 +333,7 @@ impl UniqueNames {
 }
 
 /// Validates an API key or a profile key, which is sent in a header.
-fn api_key(text: &TextField<'_>) -> Result<SecretString, String> {
+pub(super) fn api_key(text: &TextField<'_>) -> Result<SecretString, String> {
     if text.value.trim().is_empty() {
         return Err("is blank".to_owned());
     }
@@ -410,7 +366,7 @@ fn signing_secret(text: &TextField<'_>) -> Result<SecretString, String> {
 }
 
 /// Parses an `https:` URL, or an `http:` URL of this machine.
-fn http_url(text: &TextField<'_>, what: &str) -> Result<Url, String> {
+pub(super) fn http_url(text: &TextField<'_>, what: &str) -> Result<Url, String> {
     if has_unknown_scheme(text) && !text.value.starts_with("http:") && !text.value.starts_with("https:") {
         return Err(format!("is neither a supported reference nor a {what}; use {}", Reference::KINDS));
     }

@@ -1,9 +1,11 @@
 //! S3: reading one object with a signed GET request.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_types::SdkConfig;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::StatusCode;
 
 use super::document::MAX_DOCUMENT_BYTES;
 use super::lookup_error::LookupError;
@@ -19,6 +21,22 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub struct Object {
     bucket: String,
     key: String,
+}
+
+/// Why an object could not be read to its end.
+#[derive(Debug)]
+pub enum ObjectError {
+    /// There was no complete answer.
+    Unanswered(NetError),
+    /// S3 refused, or could not be asked.
+    Refused {
+        /// What is wrong, and how to fix it.
+        reason: String,
+        /// Whether another attempt may do better.
+        is_transient: bool,
+        /// The HTTP status, if S3 answered.
+        status: Option<StatusCode>,
+    },
 }
 
 impl fmt::Display for Object {
@@ -60,6 +78,43 @@ impl Object {
         let result = aws::retrying(deadline, || self.get(aws, config, deadline)).await;
         let bytes = result.map_err(|error| self.lookup_error(&error, &super::region(config)))?;
         String::from_utf8(bytes).map_err(|_| LookupError::permanent("is not UTF-8 text".to_owned()))
+    }
+
+    /// Reads the object once, and passes each piece of it to `on_piece` as it arrives.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn stream(
+        &self,
+        aws: &Aws,
+        (timeout, deadline): (Duration, Deadline),
+        max_bytes: usize,
+        mut on_piece: impl FnMut(&[u8]),
+    ) -> Result<(), ObjectError> {
+        let config = aws.config().await;
+        let region = super::region(config);
+        let refused = |error: &AwsError, status: Option<StatusCode>| {
+            let LookupError { reason, is_transient } = self.lookup_error(error, &region);
+            ObjectError::Refused { reason, is_transient, status }
+        };
+        let request = match self.url(config, &region) {
+            Ok(url) => aws::signed(aws, "s3", &region, aws.http().get(url)).await,
+            Err(error) => Err(error),
+        };
+        let request = request.map_err(|error| refused(&error, None))?;
+        let take = |status: StatusCode, piece: &[u8]| {
+            if status.is_success() {
+                on_piece(piece);
+            }
+            status.is_success()
+        };
+        let answer = net::send_streaming(request, timeout, deadline, max_bytes, take).await;
+        let answer = answer.map_err(ObjectError::Unanswered)?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        Err(refused(&aws_error(&answer, &aws.redactor()), Some(answer.status)))
     }
 
     /// Returns the URL of the object.
@@ -131,8 +186,6 @@ fn aws_error(answer: &Answer, redactor: &Redactor) -> AwsError {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::StatusCode;
-
     use super::*;
 
     #[test]

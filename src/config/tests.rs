@@ -113,6 +113,56 @@ fn small_with(from: &str, to: &str) -> String {
     SMALL.replace(from, to)
 }
 
+/// The profiles of a channel.
+fn audience(config: &Config, channel: usize) -> Vec<&str> {
+    let known = config.profiles.iter().map(|profile| (&profile.name, &profile.tags));
+    config.channels[channel].audience.select(known).into_iter().map(ProfileName::as_str).collect()
+}
+
+#[test]
+fn a_channel_selects_profiles_by_name_glob_and_tag() {
+    let document = |audience: &str| {
+        format!(
+            "ayrshare = {{api_key = 'KEY'}}\nprofiles = [{{name = 'Head office', primary = true}}, {{name = 'Acme [EU]', \
+             key = 'K1', tags = ['emea', 'r\u{e9}gion']}}, {{name = 'Acme E', key = 'K2'}}, {{name = 'Cafe\u{301}', key = 'K3'}}, \
+             {{name = 'a[b', key = 'K4'}}]\n[[channels]]\nname = 'mail'\ntype = 'sns'\n\
+             topic_arn = 'arn:aws:sns:eu-central-1:123456789012:alerts'\n{audience}"
+        )
+    };
+    let check = |text: &str, expected: &[&str]| {
+        let config = load(&document(text)).unwrap_or_else(|invalid| panic!("{text}: {invalid}"));
+        assert_eq!(audience(&config, 0), expected, "{text}");
+    };
+    check("", &["Head office", "Acme [EU]", "Acme E", "Cafe\u{301}", "a[b"]);
+    check("profiles = ['Acme *']", &["Acme [EU]", "Acme E"]);
+    check("profiles = ['Acme [EU]']", &["Acme [EU]"]);
+    check("profiles = ['a[b', 'Caf\u{e9}']", &["Cafe\u{301}", "a[b"]);
+    check("profiles = ['Nobody *']", &[]);
+    check("tags = ['emea']", &["Acme [EU]"]);
+    check("profiles = ['Head *']\ntags = ['re\u{301}gion']", &["Head office", "Acme [EU]"]);
+
+    let refuse = |text: &str, expected: &[&str]| {
+        let faults = faults(load(&document(text)));
+        assert_eq!(faults, expected, "{text}");
+    };
+    refuse("profiles = ['Acme']", &["channels[0].profiles[0]: there is no profile of this name"]);
+    refuse(
+        "profiles = ['x[b']",
+        &["channels[0].profiles[0]: is not a valid glob; write `[[]` for `[` and `[{]` for `{`"],
+    );
+    refuse("profiles = ['Acme *', 'Acme *']", &["channels[0].profiles[1]: is in this list already"]);
+    refuse("profiles = []", &["channels[0].profiles: is empty; remove the key unless it names profiles"]);
+    refuse(
+        "tags = ['emea', 'apac', 'emea', '']",
+        &[
+            "channels[0].tags[1]: there is no profile with this tag",
+            "channels[0].tags[2]: is in this list already",
+            "channels[0].tags[3]: must be one line of 1 to 200 characters",
+        ],
+    );
+    refuse("profiles = 'Acme *'", &["channels[0].profiles: expected an array of strings, found a string"]);
+}
+
 #[test]
 fn a_document_with_every_setting_is_read_and_its_references_are_resolved() {
     let config = load(WHOLE).expect("a configuration");
@@ -121,8 +171,8 @@ fn a_document_with_every_setting_is_read_and_its_references_are_resolved() {
     assert!(!config.ayrshare.scheduled_posts && !config.http.require_authorizer);
     let key = config.profiles[1].key.as_ref().map(ExposeSecret::expose_secret);
     assert_eq!(key, Some("ACME-KEY"));
-    assert_eq!(config.channels[0].profiles, [ProfileName::new("Acme Coffee")]);
-    assert_eq!(config.channels[1].profiles.len(), 2);
+    assert_eq!(audience(&config, 0), ["Acme Coffee"]);
+    assert!(config.channels[1].audience.is_all());
     assert_eq!(config.channels[1].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
     assert!(
         matches!(&config.channels[1].kind, ChannelKind::Sns { topic, format: SnsFormat::AmazonQ } if topic.region() == "eu-central-1")

@@ -210,6 +210,14 @@ fn record(entry: &Entry, now: Timestamp) -> Record {
 /// The parts of profiles that were announced as failing and were checked in this run.
 fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileName, Part)> {
     let unchecked: HashSet<_> = digest.unchecked.iter().map(|failed| (&failed.profile, failed.what)).collect();
+    // Failures of the list of profiles belong to no profile.
+    let of_list = memory.others().filter_map(|(key, _)| match key {
+        Key::Failing { profile, part: Part::Profiles } => Some(profile),
+        _ => None,
+    });
+    let of_list = of_list
+        .filter(|profile| !unchecked.contains(&(*profile, Part::Profiles)) && survey.listing.has_recovered(profile))
+        .map(|profile| (profile.clone(), Part::Profiles));
     let parts = [Part::Media, Part::Dates, Part::Posts];
     survey
         .profiles
@@ -221,6 +229,7 @@ fn recovered(digest: &Digest, survey: &Survey, memory: &Memory) -> Vec<(ProfileN
                 && memory.contains(&Key::of_failing(&profile.name, *part))
         })
         .map(|(profile, part)| (profile.name.clone(), part))
+        .chain(of_list)
         .collect()
 }
 
@@ -274,7 +283,9 @@ mod tests {
     use super::*;
     use crate::digest::Urgency;
     use crate::digest::test_surveys::{digest, failure, file, hours, now, post, survey, thresholds};
-    use crate::model::{DiscoveryStatus, PostAtRisk, Threshold};
+    use crate::model::{
+        DiscoveryStatus, FailedProfile, Failure, FailureKind, Listing, ListingOrigin, PostAtRisk, Threshold,
+    };
     use crate::scan::posts::SeenPosts;
 
     /// Shows what a channel with this memory is told about a survey, and every change that follows.
@@ -344,6 +355,50 @@ mod tests {
     fn of_failing(hours_ago: i64) -> (Key, Record) {
         let key = Key::of_failing(&ProfileName::new("Acme"), Part::Media);
         (key, Record::new(Level::SEEN, hours(-hours_ago), None))
+    }
+
+    /// A survey for which an entry of `[profiles_from]` cannot be used, and the digest of it.
+    fn listing(origin: ListingOrigin, names: &[&str]) -> (Survey, Digest) {
+        let failed = |name: &&str| FailedProfile {
+            profile: ProfileName::new(name),
+            what: Part::Profiles,
+            failure: Failure { kind: FailureKind::InvalidEntry, ..failure() },
+        };
+        let listing = Listing { origin, profiles: 1, failed: names.iter().map(failed).collect() };
+        let found = Survey { listing: listing.clone(), ..survey(Vec::new(), Vec::new()) };
+        let digest = digest(&Survey { listing: Listing::default(), ..found.clone() }).with_listing(&listing);
+        (found, digest)
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_list_of_profiles_is_announced_daily_and_when_it_is_over() {
+        let record = |hours_ago: i64| {
+            let key = Key::of_failing(&ProfileName::new("Birch"), Part::Profiles);
+            (key, Record::new(Level::SEEN, hours(-hours_ago), None))
+        };
+        let check = |(found, digest): (Survey, Digest), hours_ago: Option<i64>, is_news: bool, recovered: usize| {
+            let memory: Memory = hours_ago.map(record).into_iter().collect();
+            let told = Announcement::new(digest, &found, &memory, Repeat::OncePerThreshold);
+            assert_eq!((!told.digest.is_empty(), told.digest.recovered.len()), (is_news, recovered), "{hours_ago:?}");
+            let changes: Vec<_> = told.changes(0..0, true).map(|change| said("confirmed", &change)).collect();
+            assert_eq!(
+                changes.iter().filter(|change| change.contains("failing#Birch#profiles")).count(),
+                1,
+                "{changes:?}"
+            );
+        };
+        check(listing(ListingOrigin::Read, &["Birch"]), None, true, 0);
+        check(listing(ListingOrigin::Read, &["Birch"]), Some(5), false, 0);
+        check(listing(ListingOrigin::Read, &["Birch"]), Some(24), true, 0);
+        check(listing(ListingOrigin::Read, &[]), Some(5), true, 1);
+
+        // A list that was not read, or a run about some profiles only, tells nothing about an entry.
+        for origin in [ListingOrigin::None, ListingOrigin::Copy, ListingOrigin::Missing] {
+            let (found, digest) = listing(origin, &[]);
+            let memory: Memory = [record(5)].into_iter().collect();
+            let told = Announcement::new(digest, &found, &memory, Repeat::OncePerThreshold);
+            assert!(told.digest.recovered.is_empty(), "{origin:?}");
+        }
     }
 
     fn failing() -> Survey {

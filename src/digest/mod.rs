@@ -22,7 +22,7 @@ pub use self::wording::{
 };
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{
-    AyrshareProfile, Discovery, DiscoveryStatus, FailedProfile, Item, Level, MediaAtRisk, Part, PostAtRisk,
+    AyrshareProfile, Discovery, DiscoveryStatus, FailedProfile, Item, Level, Listing, MediaAtRisk, Part, PostAtRisk,
     ProfileName, RiskReason, State,
 };
 use crate::scan::survey::Survey;
@@ -192,6 +192,13 @@ impl Digest {
         }
     }
 
+    /// Adds what became of reading `[profiles_from]`, as far as the channel is told.
+    #[must_use]
+    pub fn with_listing(mut self, listing: &Listing) -> Self {
+        self.unchecked.splice(0..0, listing.failed.iter().cloned());
+        self
+    }
+
     /// Adds the profiles that nobody watches, for a channel that hears of all profiles.
     #[must_use]
     pub fn with_unwatched(self, discovery: &Discovery) -> Self {
@@ -255,7 +262,7 @@ impl Digest {
             .entries
             .iter()
             .map(Entry::profile)
-            .chain(self.unchecked.iter().map(|failed| &failed.profile))
+            .chain(self.unchecked.iter().filter(|failed| failed.what != Part::Profiles).map(|failed| &failed.profile))
             .chain(self.recovered.iter().map(|(profile, _)| profile))
             .chain(self.resolved.iter().map(|(profile, _)| profile))
             .collect();

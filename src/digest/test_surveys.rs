@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
 use crate::model::{
-    Discovery, Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State, Threshold,
-    Thresholds,
+    Discovery, Failure, FailureKind, Item, Listing, Media, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State,
+    Tags, Threshold, Thresholds,
 };
 use crate::scan::survey::{Survey, SurveyedProfile};
 
@@ -25,6 +25,7 @@ pub(super) fn thresholds() -> Thresholds {
 
 pub(super) fn profile(name: &str) -> SurveyedProfile {
     SurveyedProfile {
+        tags: Tags::default(),
         name: ProfileName::new(name),
         listed: 1,
         ignored: 0,
@@ -45,6 +46,7 @@ pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
     Survey {
         now: now(),
+        listing: Listing::default(),
         profiles: vec![profile("Acme")],
         items,
         posts_at_risk,

@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Digest, Entry, Urgency};
 use crate::model::text;
 use crate::model::threshold::Threshold;
-use crate::model::{AyrshareProfile, FailedProfile, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State};
+use crate::model::{
+    AyrshareProfile, FailedProfile, FailureKind, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State,
+};
 
 impl Urgency {
     /// The heading of its section.
@@ -95,6 +97,7 @@ impl Digest {
         }
         let all = self.profiles.len();
         let checked = match (self.checked, all) {
+            (_, 0) => "no profile".to_owned(),
             (1, 1) => "the profile".to_owned(),
             (checked, all) if checked == all => format!("all {}", text::count(all, "profile")),
             (checked, all) => format!("{checked} of {}", text::count(all, "profile")),
@@ -120,6 +123,7 @@ impl Digest {
             (Part::Media, "Checked again"),
             (Part::Dates, "All expiry dates can be read again"),
             (Part::Posts, "Scheduled posts checked again"),
+            (Part::Profiles, "No longer wrong in the list of profiles"),
         ];
         for (part, what) in parts {
             let names: Vec<_> = self
@@ -178,6 +182,13 @@ impl Digest {
                     .to_owned(),
             );
         }
+        if unread(Part::Profiles) {
+            advice.push(
+                "The list of profiles: nobody watches a profile that is missing from it or whose entry cannot be used. \
+                 Ask whoever looks after the list to mend it."
+                    .to_owned(),
+            );
+        }
         if unread(Part::Dates) {
             advice.push(
                 "Files with a date that could not be read: look up in Ayrshare when they expire, and report it to \
@@ -229,14 +240,19 @@ const MAX_UNWATCHED_LABEL: usize = 100;
 pub fn reason(failed: &FailedProfile) -> String {
     let failure = &failed.failure;
     let status = failure.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-    format!("{}{}{status}", unchecked_part(failed.what), failure.kind.in_words())
+    let words = failure.kind.in_words(failed.what);
+    if failure.kind == FailureKind::InvalidEntry {
+        // It is short, and says what to mend.
+        return format!("{words}: {}", failure.message);
+    }
+    format!("{}{words}{status}", unchecked_part(failed.what))
 }
 
 /// What could not be checked when the gallery could: `its scheduled posts could not be checked: `.
 #[must_use]
 pub fn unchecked_part(part: Part) -> &'static str {
     match part {
-        Part::Media => "",
+        Part::Media | Part::Profiles => "",
         Part::Dates => "some of its expiry dates could not be read: ",
         Part::Posts => "its scheduled posts could not be checked: ",
     }
@@ -351,7 +367,9 @@ impl Digest {
             None => "All clear".to_owned(),
         };
         if parts.is_empty() {
-            parts.push(if !self.unchecked.is_empty() {
+            parts.push(if self.unchecked.iter().any(|failed| failed.what == Part::Profiles) {
+                "Some profiles are not watched"
+            } else if !self.unchecked.is_empty() {
                 "Scheduled posts could not be checked"
             } else if !self.resolved.is_empty() {
                 "Scheduled posts are safe again"

@@ -1,5 +1,7 @@
 //! The response with a report: its format, its caching headers and its compression.
 
+use std::collections::HashSet;
+
 use super::accept;
 use super::request::Request;
 use super::response::{MAX_RESPONSE_BYTES, Response, status_code};
@@ -53,7 +55,11 @@ impl ReportResponse {
     /// Renders the report of `result`. The response is 304 if the client has the same report already.
     pub(super) fn respond(&self, result: &RunResult) -> Response {
         let status_code = status_code(result);
-        let rendered = result.report(self.format, &self.question, MAX_REPORT_BYTES, escaped_bytes);
+        // Behind a link, the names of other profiles are ignored.
+        let known: HashSet<_> = result.survey.known().map(|(name, _)| name.as_str()).collect();
+        let mut question = self.question.clone();
+        question.profiles.retain(|name| known.contains(name.as_str()));
+        let rendered = result.report(self.format, &question, MAX_REPORT_BYTES, escaped_bytes);
         let mut response = if self.format == Format::Html {
             Response::page(status_code, rendered.body, &rendered.picture_origins)
         } else {

@@ -8,7 +8,6 @@ use super::report::ReportResponse;
 use super::request::Request;
 use super::response::Response;
 use crate::config::Config;
-use crate::model::ProfileName;
 use crate::model::text::{list, one_line, shorten};
 use crate::report::link::{LinkError, Links};
 use crate::report::{Format, Question};
@@ -160,29 +159,29 @@ fn report(request: &Request, config: &Config) -> Result<Route, Response> {
 /// exists.
 fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp) -> Result<Route, LinkError> {
     let links = Links::of(&config.http).ok_or(LinkError::Unknown)?;
-    let (channel, profiles) = links.open(token, &config.channels, now)?;
+    let channel = links.open(token, &config.channels, now)?;
     let values = |name: &'static str| request.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
-    let is_asked_for = |profile: &&&ProfileName| values("profile").any(|name| name == profile.as_str());
-    let names = |profiles: &[&ProfileName]| profiles.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let asked: Vec<_> = profiles.iter().filter(is_asked_for).copied().collect();
+    let asked: Vec<_> = values("profile").cloned().collect();
     let widest = channel.thresholds.iter().max();
     let within = values("within").find_map(|text| within(text).ok());
     let within = within.map(|within| widest.map_or(within.clone(), |widest| within.min(widest.clone())));
     let command = Command {
         action: Action::Report,
         within: within.clone(),
-        profiles: Some(names(if asked.is_empty() { &profiles } else { &asked })),
+        profiles: (!asked.is_empty()).then(|| asked.clone()),
         channels: Some(vec![channel.name.clone()]),
         dry_run: false,
-        tells_unwatched: asked.is_empty() && channel.hears_of_all_profiles(),
+        is_limited_to_channels: true,
     };
-    let question = Question {
-        horizon: within.clone().or_else(|| widest.cloned()),
-        within,
-        profiles: names(&asked),
-        is_signed: true,
-    };
+    let question =
+        Question { horizon: within.clone().or_else(|| widest.cloned()), within, profiles: asked, is_signed: true };
     Ok(Route { command, report: Some(ReportResponse::new(request, Format::Html, question, false)) })
+}
+
+/// Creates the response to a link whose channel has no profiles now.
+#[must_use]
+pub fn empty_link(request: &Request, config: &Config) -> Response {
+    Response::of_link_error(LinkError::Unknown, request, config)
 }
 
 fn alerts(request: &Request) -> Result<Command, Response> {

@@ -21,6 +21,7 @@ use crate::report::link::Links;
 use crate::run::command::Action;
 use crate::run::result::RunResult;
 use crate::run::result::tests::result;
+use crate::run::roster::Roster;
 
 const DOCUMENT: &str = r#"
     ayrshare = {api_key = "KEY"}
@@ -67,7 +68,7 @@ fn answer(request: &Request, result: &RunResult) -> Response {
 fn rejection(request: &Request) -> Response {
     let config = config();
     route(request, &config, now())
-        .and_then(|route| route.command.plan(&config).map(drop).map_err(bad_request))
+        .and_then(|route| route.command.plan(&config, &Roster::configured(&config)).map(drop).map_err(bad_request))
         .expect_err("a rejection")
 }
 
@@ -193,19 +194,22 @@ fn link(channel: usize) -> String {
 
 #[test]
 fn parameters_of_a_link_cannot_extend_it_beyond_its_channel() {
-    let all = Some(vec!["Head office".to_owned(), "Café 東京".to_owned()]);
-    let one = Some(vec!["Café 東京".to_owned()]);
+    let all = ["Head office", "Café 東京"].as_slice();
+    let one = &["Café 東京"][..];
     for (query, profiles, within) in [
-        (&[][..], &all, None),
-        (&[("profile", "Café 東京"), ("within", "2d")], &one, Some("2d")),
-        (&[("profile", "Acme Coffee")], &all, None),
-        (&[("profile", "Acme Coffee"), ("profile", "Café 東京")], &one, None),
-        (&[("profile", ""), ("within", "0"), ("format", "json"), ("x", "y"), ("channels", "all")], &all, None),
+        (&[][..], all, None),
+        (&[("profile", "Café 東京"), ("within", "2d")], one, Some("2d")),
+        (&[("profile", "Acme Coffee")], all, None),
+        (&[("profile", "Acme Coffee"), ("profile", "Café 東京")], one, None),
+        (&[("profile", ""), ("within", "0"), ("format", "json"), ("x", "y"), ("channels", "all")], all, None),
     ] {
         let mut request = request(&link(0), query, &[("accept", "application/json")]);
         request.is_authorized = false;
-        let route = route(&request, &config(), now()).expect("a route");
-        assert_eq!(&route.command.profiles, profiles, "{query:?}");
+        let config = config();
+        let route = route(&request, &config, now()).expect("a route");
+        let roster = Roster::configured(&config);
+        let selected = route.command.select(&config, roster.known()).expect("names");
+        assert_eq!(selected.iter().map(|name| name.as_str()).collect::<Vec<_>>(), profiles, "{query:?}");
         assert_eq!(route.command.channels, Some(vec!["office".to_owned()]));
         assert_eq!((route.command.action, route.command.dry_run), (Action::Report, false));
         assert_eq!(route.command.within.as_ref().map(crate::model::threshold::Threshold::label), within);

@@ -24,6 +24,7 @@ use crate::run::execute::{self, MAX_RUN, beat, now, run};
 use crate::run::loaded::{ConfigReload, ConfigSource, LoadedConfig};
 use crate::run::metrics::{self, Source};
 use crate::run::result::RunResult;
+use crate::run::roster::Roster;
 use crate::run::services::LiveServices;
 use crate::scan::survey::Survey;
 
@@ -110,13 +111,13 @@ impl Function {
         reload: &ConfigReload<'_>,
         deadline: Deadline,
     ) -> Result<Box<RawValue>, FunctionError> {
-        let run = |plan| self.run(call, plan, LiveServices::new(loaded, reload), deadline);
         match event {
             Event::Command(command) => {
+                let roster = Roster::read(loaded, &self.aws, deadline).await;
                 let plan = command
-                    .plan(&loaded.config)
+                    .plan(&loaded.config, &roster)
                     .inspect_err(|error| tracing::error!("the event is invalid: {error}"))?;
-                let result = run(plan).await;
+                let result = self.run(call, plan, LiveServices::new(loaded, reload), deadline).await;
                 if result.is_busy() {
                     return Err(FunctionError::RunBusy);
                 }
@@ -147,34 +148,44 @@ impl Function {
         deadline: Deadline,
     ) -> Result<Response, Response> {
         let route = http::route(request, &loaded.config, call.now)?;
-        let plan = route.command.plan(&loaded.config).map_err(http::bad_request)?;
+        let command = &route.command;
         let mut services = LiveServices::new(loaded, reload);
         if let Some(report) = &route.report {
             if request.method == "HEAD" {
+                // Reading the list of profiles would be looking.
+                if loaded.config.profiles_from.is_none() {
+                    command.plan(&loaded.config, &Roster::configured(&loaded.config)).map_err(http::bad_request)?;
+                }
                 return Ok(report.head());
             }
             services.max_retries = report.max_retries();
-            let thresholds = loaded.config.channels.iter().flat_map(|channel| channel.thresholds.iter());
-            let is_covered = plan.within.as_ref().is_none_or(|within| Some(within) <= thresholds.max());
-            if is_covered && !report.is_live {
-                let looking = LiveServices { first: &plan.profiles, ..services };
-                let look = last_look(call, looking, deadline).await.map_err(http::bad_request)?;
-                return Ok(route.respond(&execute::report(call.run_id.clone(), plan, services, look, deadline).await));
+            if !report.is_live && command.is_within_thresholds(&loaded.config) {
+                let look = last_look(call, command, services, &self.aws, deadline).await.map_err(http::bad_request)?;
+                let narrowed = command.narrow(&loaded.config, look).map_err(http::bad_request)?;
+                if command.is_limited_to_channels && narrowed.profiles.is_empty() {
+                    return Err(http::empty_link(request, &loaded.config));
+                }
+                let roster = Roster::configured(&loaded.config);
+                let plan = command.plan_of_look(&loaded.config, &roster).map_err(http::bad_request)?;
+                return Ok(
+                    route.respond(&execute::report(call.run_id.clone(), plan, services, narrowed, deadline).await)
+                );
             }
         }
+        let roster = Roster::read(loaded, &self.aws, deadline).await;
+        let plan = command.plan(&loaded.config, &roster).map_err(http::bad_request)?;
         Ok(route.respond(&self.run(call, plan, services, deadline).await))
     }
 
     async fn run(&self, call: &Call<'_>, plan: Plan<'_>, services: LiveServices<'_>, deadline: Deadline) -> RunResult {
-        let Plan { is_whole_alert, is_whole_look, .. } = plan;
+        let Plan { is_whole_alert, is_whole_look, roster, .. } = plan;
         let last_look = &services.loaded.last_look;
         if is_whole_look {
             last_look.forget();
         }
         let result = run(call.run_id.clone(), call.now, plan, services, deadline).await;
         if is_whole_look {
-            let all: Vec<_> = services.loaded.config.profiles.iter().collect();
-            last_look.keep(&result.survey, &all);
+            last_look.keep(&result.survey, roster.known().map(|(name, _)| name));
         }
         if is_whole_alert && !result.is_busy() {
             let metrics = |source: &Source<'_>| metrics::metrics(&result, source, now());
@@ -218,17 +229,23 @@ impl Function {
 /// Returns the newest look that may answer a report, and makes one if there is none.
 async fn last_look(
     call: &Call<'_>,
+    command: &Command,
     services: LiveServices<'_>,
+    aws: &Aws,
     deadline: Deadline,
 ) -> Result<Arc<Survey>, InvalidEvent> {
     let LoadedConfig { config, last_look, .. } = services.loaded;
-    if let Some(look) = last_look.fresh(call.now, services.first) {
-        return Ok(look);
+    if let Some(look) = last_look.fresh(call.now)
+        && command.select(config, look.survey.known()).is_ok_and(|asked| look.covers(&asked))
+    {
+        return Ok(Arc::clone(&look.survey));
     }
+    let roster = Roster::read(services.loaded, aws, deadline).await;
+    let asked = command.plan(config, &roster)?.profiles;
     last_look.forget();
-    let plan = Command { action: Action::Report, ..Command::default() }.plan(config)?;
-    let look = execute::look(call.now, plan, services, deadline).await;
-    last_look.keep(&look, services.first);
+    let everything = Command { action: Action::Report, ..Command::default() }.plan(config, &roster)?;
+    let look = execute::look(call.now, everything, LiveServices { first: &asked, ..services }, deadline).await;
+    last_look.keep(&look, asked.iter().map(|profile| &profile.name));
     Ok(look)
 }
 

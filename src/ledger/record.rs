@@ -260,6 +260,9 @@ impl fmt::Display for Key {
             Self::Failing { profile, part: Part::Media } => write!(f, "failing#{}#media", escape(profile.as_str())),
             Self::Failing { profile, part: Part::Dates } => write!(f, "failing#{}#dates", escape(profile.as_str())),
             Self::Failing { profile, part: Part::Posts } => write!(f, "failing#{}#posts", escape(profile.as_str())),
+            Self::Failing { profile, part: Part::Profiles } => {
+                write!(f, "failing#{}#profiles", escape(profile.as_str()))
+            }
         }
     }
 }
@@ -296,6 +299,9 @@ impl Key {
             ("failing", of, "posts", None, None) => Some(Self::Failing { profile: profile(of), part: Part::Posts }),
             ("unwatched", of, "ref", None, None) => Some(Self::Unwatched { by: KnownBy::RefId, id: id(of) }),
             ("unwatched", of, "title", None, None) => Some(Self::Unwatched { by: KnownBy::Title, id: id(of) }),
+            ("failing", of, "profiles", None, None) => {
+                Some(Self::Failing { profile: profile(of), part: Part::Profiles })
+            }
             _ => None,
         }
     }
@@ -419,8 +425,11 @@ mod tests {
             // Somebody could try to pass off the hash of a text as that text.
             let hashed = key_of_item(&hash(&a), &hash(&b), at);
             prop_assert_ne!(one.to_string(), hashed.to_string());
-            let failing = Key::of_failing(&ProfileName::new(&a), Part::Posts);
-            prop_assert!(failing.to_string().len() <= MAX_KEY_BYTES);
+            for part in [Part::Media, Part::Dates, Part::Posts, Part::Profiles] {
+                let failing = Key::of_failing(&ProfileName::new(&a), part);
+                prop_assert!(failing.to_string().len() <= MAX_KEY_BYTES);
+                prop_assert_eq!(Key::parse(&failing.to_string()), Some(failing));
+            }
             let unwatched = |ref_id: Option<&String>, title: &String| {
                 Key::of_unwatched(&AyrshareProfile { title: Some(title.clone()), ref_id: ref_id.cloned() })
             };

@@ -5,6 +5,7 @@
 
 mod discovery;
 mod level;
+mod listing;
 mod media;
 mod post;
 mod profile;
@@ -14,8 +15,9 @@ pub mod threshold;
 
 pub use discovery::{AyrshareProfile, Discovery, DiscoveryStatus, IdentifiedProfile, comparable_title};
 pub use level::Level;
+pub use listing::{Listing, ListingOrigin};
 pub use media::{File, Item, Media, MediaKind, State};
 pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost, UnverifiedUrl};
-pub use profile::{FailedProfile, Failure, FailureKind, Part, ProfileName};
+pub use profile::{FailedProfile, Failure, FailureKind, PROFILES_FROM, Part, ProfileName, Tags};
 pub use status::Status;
 pub use threshold::{Threshold, Thresholds};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::text::nfc;
+
 /// The name of a profile in the configuration. Cloning it is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ProfileName(Arc<str>);
@@ -35,12 +37,29 @@ impl fmt::Display for ProfileName {
     }
 }
 
+/// The tags of a profile, in Unicode NFC. Cloning them is cheap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(Arc<[Box<str>]>);
+
+impl Tags {
+    /// Wraps tags that were already validated.
+    #[must_use]
+    pub fn new<'t>(tags: impl IntoIterator<Item = &'t str>) -> Self {
+        Self(tags.into_iter().map(|tag| nfc(tag).into()).collect())
+    }
+
+    /// Returns the tags.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|tag| &**tag)
+    }
+}
+
 /// Why a profile, or a part of it, could not be checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The kind of failure, for callers to act on.
     pub kind: FailureKind,
-    /// The HTTP status of Ayrshare's response, if there was one.
+    /// The HTTP status of the response, if there was one.
     pub http_status: Option<u16>,
     /// Ayrshare's own error code, if the response had one.
     pub code: Option<i64>,
@@ -69,13 +88,17 @@ pub enum FailureKind {
     BadResponse,
     /// The run's deadline passed first.
     OutOfTime,
+    /// An entry of `[profiles_from]` cannot be used.
+    InvalidEntry,
 }
 
 impl FailureKind {
     /// Returns the reason as messages word it, after the profile's name and a colon.
     #[must_use]
-    pub fn in_words(self) -> &'static str {
+    pub fn in_words(self, part: Part) -> &'static str {
         match self {
+            Self::InvalidEntry => "this entry of the list of profiles cannot be used",
+            _ if part == Part::Profiles => self.of_list_in_words(),
             Self::Unauthorized => "Ayrshare does not accept the API key",
             Self::Forbidden => "Ayrshare denies access to this profile",
             Self::NotFound => "Ayrshare does not know this profile",
@@ -84,6 +107,17 @@ impl FailureKind {
             Self::Unavailable => "Ayrshare could not be reached",
             Self::BadResponse => "Ayrshare's answer could not be read",
             Self::OutOfTime => "there was no time left to look at it",
+        }
+    }
+
+    fn of_list_in_words(self) -> &'static str {
+        match self {
+            Self::Unauthorized | Self::Forbidden => "access to the list of profiles is denied",
+            Self::NotFound => "the list of profiles was not found",
+            Self::RateLimited => "the list of profiles cannot be read so often",
+            Self::Timeout | Self::OutOfTime => "the list of profiles could not be read in time",
+            Self::Unavailable => "the list of profiles could not be reached",
+            Self::BadResponse | Self::InvalidEntry => "the list of profiles could not be read completely",
         }
     }
 
@@ -99,6 +133,7 @@ impl FailureKind {
             Self::Unavailable => "unavailable",
             Self::BadResponse => "bad-response",
             Self::OutOfTime => "out-of-time",
+            Self::InvalidEntry => "invalid-entry",
         }
     }
 }
@@ -113,6 +148,8 @@ pub enum Part {
     Dates,
     /// The scheduled posts, or the due dates of some. The gallery was read.
     Posts,
+    /// The list of `[profiles_from]`, or one entry of it, so that a profile may be missing.
+    Profiles,
 }
 
 /// A profile, or a part of it, that could not be checked.
@@ -125,4 +162,15 @@ pub struct FailedProfile {
     /// The reason.
     #[serde(flatten)]
     pub failure: Failure,
+}
+
+/// The name of the table `[profiles_from]`, which failures of the list have in the place of a profile's name.
+pub const PROFILES_FROM: &str = "profiles_from";
+
+impl FailedProfile {
+    /// Returns whether this is a failure of the list of `[profiles_from]`, and not of a profile or an entry.
+    #[must_use]
+    pub fn is_of_list(&self) -> bool {
+        self.what == Part::Profiles && self.profile.as_str() == PROFILES_FROM
+    }
 }

@@ -4,9 +4,10 @@
 //! broken into lines. So secrets and text are compared in a normal form, which [`Normalized`] defines. Base64 is not a
 //! character encoding, so its three alignments are additional patterns.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -25,10 +26,13 @@ const MIN_SECRET_BYTES: usize = 4;
 /// The minimum length of a base64 pattern, for the same reason.
 const MIN_BASE64_BYTES: usize = 8;
 
-/// Removes the secrets of a configuration from text.
+/// Removes the secrets of a configuration from text. Clones share their secrets.
 #[derive(Clone, Default)]
-pub struct Redactor {
-    secrets: Vec<String>,
+pub struct Redactor(Arc<RwLock<Secrets>>);
+
+#[derive(Default)]
+struct Secrets {
+    secrets: BTreeSet<String>,
     /// What to search for, sorted. It is built when it is first needed.
     patterns: OnceLock<Vec<Box<[u8]>>>,
 }
@@ -38,15 +42,25 @@ impl Redactor {
     ///
     /// Secrets of fewer than 4 bytes are ignored, because removing them would remove parts of ordinary words.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        let mut secrets: Vec<_> = secrets.into_iter().filter(|secret| MIN_SECRET_BYTES <= secret.len()).collect();
-        secrets.sort();
-        secrets.dedup();
-        Self { secrets, patterns: OnceLock::new() }
+        let redactor = Self::default();
+        redactor.learn(secrets);
+        redactor
     }
 
-    /// Adds the secrets of `other` to this redactor.
-    pub fn add(&mut self, other: &Self) {
-        *self = Self::new(self.secrets.iter().chain(&other.secrets).cloned());
+    /// Adds secrets to this redactor and all its clones.
+    pub fn learn(&self, secrets: impl IntoIterator<Item = String>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.secrets.len();
+        known.secrets.extend(secrets.into_iter().filter(|secret| MIN_SECRET_BYTES <= secret.len()));
+        if before < known.secrets.len() {
+            known.patterns = OnceLock::new();
+        }
+    }
+
+    /// Adds the secrets of `other` to this redactor and all its clones.
+    pub fn add(&self, other: &Self) {
+        let others = other.0.read().unwrap_or_else(PoisonError::into_inner).secrets.clone();
+        self.learn(others);
     }
 
     /// Replaces every secret in `text` with `[redacted]`. Where one secret contains another, the longer one is replaced.
@@ -55,7 +69,8 @@ impl Redactor {
     /// dashes, with white space in it, percent-encoded, escaped as JSON or HTML, and as a part of base64.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let patterns = self.patterns.get_or_init(|| patterns(&self.secrets));
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let patterns = known.patterns.get_or_init(|| patterns(&known.secrets));
         let text = text.as_bytes();
         let normalized = Normalized::of(text);
         let (mut redacted, mut copied, mut index) = (Vec::with_capacity(text.len()), 0, 0);
@@ -83,12 +98,13 @@ impl Redactor {
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} secrets)", self.secrets.len())
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        write!(f, "Redactor({} secrets)", known.secrets.len())
     }
 }
 
 /// Returns the normal forms of the secrets and of their base64, sorted.
-fn patterns(secrets: &[String]) -> Vec<Box<[u8]>> {
+fn patterns(secrets: &BTreeSet<String>) -> Vec<Box<[u8]>> {
     let mut patterns = Vec::new();
     for secret in secrets {
         patterns.push((MIN_SECRET_BYTES, Normalized::of(secret.as_bytes())));
@@ -184,10 +200,14 @@ mod tests {
         assert_eq!(format!("{redactor:?}"), "Redactor(2 secrets)");
         assert_eq!(Redactor::default().redact("abcd"), "abcd");
 
-        let mut both = Redactor::new(["ijkl".into(), "abcd".into()]);
+        let both = Redactor::new(["ijkl".into(), "abcd".into()]);
+        let clone = both.clone();
         both.add(&redactor);
         assert_eq!(both.redact("abcd-efgh abcd ijkl"), "[redacted] [redacted] [redacted]");
         assert_eq!(format!("{both:?}"), "Redactor(3 secrets)");
+        assert_eq!(clone.redact("abcd-efgh"), "[redacted]", "a clone learns too");
+        both.learn(["mnop".to_owned()]);
+        assert_eq!(clone.redact("mnop abcd"), "[redacted] [redacted]");
     }
 
     #[test]

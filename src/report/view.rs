@@ -245,12 +245,10 @@ struct Profiles<'a> {
 impl<'a> Profiles<'a> {
     fn of(report: &'a Report<'a>) -> Self {
         let mut profiles = Self { order: Vec::new(), index: HashMap::new() };
-        let named = report
-            .posts
-            .iter()
-            .map(|post| &post.profile)
-            .chain(report.items.iter().map(|item| &item.profile))
-            .chain(report.failed.iter().map(|failed| &failed.profile));
+        let named =
+            report.posts.iter().map(|post| &post.profile).chain(report.items.iter().map(|item| &item.profile)).chain(
+                report.failed.iter().filter(|failed| failed.what != Part::Profiles).map(|failed| &failed.profile),
+            );
         for profile in named {
             profiles.index.entry(profile).or_insert_with(|| {
                 profiles.order.push(profile);
@@ -325,6 +323,9 @@ pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
     }
     if 0 < unread {
         return format!("{unread} of {} could not be checked", count(report.survey.configured(), "profile"));
+    }
+    if report.failed.iter().any(|failed| failed.what == Part::Profiles) {
+        return "No file expires, but some profiles are not watched".to_owned();
     }
     if !report.failed.is_empty() {
         return "No file expires, but scheduled posts could not be checked".to_owned();

@@ -43,7 +43,7 @@ impl Clients {
         let needs_aws = !topics.is_empty() || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
         let http = aws.http().clone();
         let credentials = aws.redactor();
-        let mut redactor = config.redactor();
+        let redactor = config.redactor();
         redactor.add(&credentials);
         let aws = if needs_aws { Some(aws.config().await) } else { None };
 

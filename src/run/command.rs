@@ -1,11 +1,17 @@
 //! The command that a run executes.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::roster::{Roster, listing_of};
 use crate::config::{Channel, Config, Profile};
-use crate::model::text::{one_line, shorten};
-use crate::model::threshold::Threshold;
+use crate::model::text::{list, one_line, shorten};
+use crate::model::threshold::{Threshold, Thresholds};
+use crate::model::{ProfileName, Tags};
+use crate::scan::survey::Survey;
 
 /// What a run does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -38,9 +44,9 @@ pub struct Command {
     pub channels: Option<Vec<String>>,
     /// Whether to render the messages without sending them.
     pub dry_run: bool,
-    /// Whether profiles that nobody watches belong to a report although `profiles` names some: to the report of a channel
-    /// that hears of all profiles.
-    pub tells_unwatched: bool,
+    /// Whether the run is about the profiles of its channels only. Then `profiles` can only narrow these, and what else it
+    /// names is ignored, because an error would tell what exists.
+    pub is_limited_to_channels: bool,
 }
 
 impl Command {
@@ -81,22 +87,127 @@ impl Command {
         Ok(command)
     }
 
-    /// Looks up the names in the configuration.
+    /// Looks up the names of profiles and channels.
     ///
     /// # Errors
     ///
-    /// Names what is not in the configuration, and lists what is.
-    pub fn plan<'a>(&self, config: &'a Config) -> Result<Plan<'a>, InvalidEvent> {
+    /// Names what does not exist, and lists what does.
+    pub fn plan<'a>(&self, config: &'a Config, roster: &'a Roster<'a>) -> Result<Plan<'a>, InvalidEvent> {
+        let profiles = if self.profiles.is_none() && !self.is_limited_to_channels {
+            roster.profiles().collect()
+        } else {
+            let selected = self.select(config, roster.known()).map_err(|error| roster.explain(error))?;
+            let selected: HashSet<_> = selected.into_iter().collect();
+            roster.profiles().filter(|profile| selected.contains(&profile.name)).collect()
+        };
+        let channels = self.channels(config)?;
         Ok(Plan {
             action: self.action,
             within: self.within.clone(),
-            profiles: pick(&config.profiles, self.profiles.as_deref(), "profile", |profile| profile.name.as_str())?,
-            channels: pick(&config.channels, self.channels.as_deref(), "channel", |channel| &channel.name)?,
+            roster,
+            profiles,
+            channels,
             dry_run: self.dry_run,
             is_whole_alert: self.is_whole_alert(),
             is_whole_look: self.is_whole_look(),
-            tells_unwatched: self.profiles.is_none() || self.tells_unwatched,
         })
+    }
+
+    /// Selects the profiles of the command from all profiles, and keeps their order.
+    ///
+    /// # Errors
+    ///
+    /// Names a profile that does not exist, and lists those that do.
+    pub fn select<'p, P>(&self, config: &Config, known: P) -> Result<Vec<&'p ProfileName>, InvalidEvent>
+    where
+        P: Iterator<Item = (&'p ProfileName, &'p Tags)> + Clone,
+    {
+        let all: Vec<_> = if self.is_limited_to_channels {
+            let channels = self.channels(config)?;
+            let of_channels: HashSet<_> =
+                channels.iter().flat_map(|channel| channel.audience.select(known.clone())).collect();
+            known.map(|(name, _)| name).filter(|name| of_channels.contains(name)).collect()
+        } else {
+            known.map(|(name, _)| name).collect()
+        };
+        let Some(asked) = &self.profiles else { return Ok(all) };
+        let names: HashSet<_> = asked.iter().map(String::as_str).collect();
+        let found: Vec<_> = all.iter().copied().filter(|name| names.contains(name.as_str())).collect();
+        if self.is_limited_to_channels {
+            return Ok(if found.is_empty() { all } else { found });
+        }
+        let existing: HashSet<_> = found.iter().map(|name| name.as_str()).collect();
+        match asked.iter().find(|name| !existing.contains(name.as_str())) {
+            Some(unknown) => Err(unknown_name("profile", unknown, all.iter().map(|name| name.as_str()))),
+            None => Ok(found),
+        }
+    }
+
+    /// Looks up the names of a report that is made of a look, which needs no profiles.
+    ///
+    /// # Errors
+    ///
+    /// Names a channel that does not exist, and lists those that do.
+    pub fn plan_of_look<'a>(&self, config: &'a Config, roster: &'a Roster<'a>) -> Result<Plan<'a>, InvalidEvent> {
+        Ok(Plan {
+            action: self.action,
+            within: self.within.clone(),
+            roster,
+            profiles: Vec::new(),
+            channels: self.channels(config)?,
+            dry_run: self.dry_run,
+            is_whole_alert: false,
+            is_whole_look: false,
+        })
+    }
+
+    /// Narrows a look, which is a survey of all profiles with the thresholds of all channels, to what the command is about.
+    ///
+    /// # Errors
+    ///
+    /// Names what does not exist, and lists what does.
+    pub fn narrow(&self, config: &Config, look: Arc<Survey>) -> Result<Arc<Survey>, InvalidEvent> {
+        if self.is_whole_look() {
+            return Ok(look);
+        }
+        let profiles = self.select(config, look.known())?;
+        let channels = self.channels(config)?;
+        let mut narrowed = look.narrowed(&profiles, &thresholds(self.within.as_ref(), &channels, config));
+        match &channels[..] {
+            [channel] if self.is_limited_to_channels => {
+                narrowed.listing = listing_of(channel, config, &look.listing);
+                if self.profiles.is_none() && channel.hears_of_all_profiles() {
+                    narrowed.discovery = look.discovery.clone();
+                }
+            }
+            _ if self.profiles.is_none() => {
+                narrowed.listing = look.listing.clone();
+                narrowed.discovery = look.discovery.clone();
+            }
+            _ => {}
+        }
+        Ok(Arc::new(narrowed))
+    }
+
+    /// Whether the command reaches no further than a look with the thresholds of all channels.
+    #[must_use]
+    pub fn is_within_thresholds(&self, config: &Config) -> bool {
+        let thresholds = config.channels.iter().flat_map(|channel| channel.thresholds.iter());
+        self.within.as_ref().is_none_or(|within| Some(within) <= thresholds.max())
+    }
+
+    /// Looks up the channels of the command.
+    ///
+    /// # Errors
+    ///
+    /// Names a channel that does not exist, and lists those that do.
+    pub fn channels<'a>(&self, config: &'a Config) -> Result<Vec<&'a Channel>, InvalidEvent> {
+        let Some(asked) = &self.channels else { return Ok(config.channels.iter().collect()) };
+        let names = || config.channels.iter().map(|channel| channel.name.as_str());
+        match asked.iter().find(|name| !names().any(|known| known == name.as_str())) {
+            Some(unknown) => Err(unknown_name("channel", unknown, names())),
+            None => Ok(config.channels.iter().filter(|channel| asked.contains(&channel.name)).collect()),
+        }
     }
 
     /// Whether this is an alert to all channels about all profiles. Only these have metrics and a heartbeat.
@@ -119,6 +230,8 @@ pub struct Plan<'a> {
     pub action: Action,
     /// Replaces all thresholds for this run.
     pub within: Option<Threshold>,
+    /// All profiles, from which the audiences of channels are selected.
+    pub roster: &'a Roster<'a>,
     /// The profiles of the run, in the order of the configuration.
     pub profiles: Vec<&'a Profile>,
     /// The channels of the run, in the order of the configuration.
@@ -129,8 +242,30 @@ pub struct Plan<'a> {
     pub is_whole_alert: bool,
     /// Whether this scans all profiles with the thresholds of all channels.
     pub is_whole_look: bool,
-    /// Whether the run tells of profiles that nobody watches.
-    pub tells_unwatched: bool,
+}
+
+impl Plan<'_> {
+    /// Returns the thresholds of all channels of the run.
+    #[must_use]
+    pub fn thresholds(&self, config: &Config) -> Thresholds {
+        thresholds(self.within.as_ref(), &self.channels, config)
+    }
+
+    /// Whether the run is about some of the profiles only.
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        self.profiles.len() < self.roster.profiles().count()
+    }
+}
+
+fn thresholds(within: Option<&Threshold>, channels: &[&Channel], config: &Config) -> Thresholds {
+    let all = channels.iter().flat_map(|channel| channel.thresholds.iter());
+    let all = match within {
+        Some(within) => Thresholds::new([within.clone()]),
+        None => Thresholds::new(all.cloned()),
+    };
+    // There is one channel at least, and each has one threshold at least.
+    all.unwrap_or_else(|| config.channels[0].thresholds.clone())
 }
 
 /// Reads the `within` of a command or a query.
@@ -153,20 +288,11 @@ fn expected(key: &str, expected: &str, found: &Value) -> InvalidEvent {
     InvalidEvent(format!("{key}: expected {expected}, found {}", shorten(&one_line(&found), 60)))
 }
 
-fn pick<'a, T>(
-    all: &'a [T],
-    names: Option<&[String]>,
-    what: &str,
-    name_of: impl Fn(&T) -> &str,
-) -> Result<Vec<&'a T>, InvalidEvent> {
-    let Some(names) = names else { return Ok(all.iter().collect()) };
-    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|one| name_of(one) == name.as_str())) {
-        let known: Vec<_> = all.iter().map(|one| format!("`{}`", name_of(one))).collect();
-        let unknown = shorten(&one_line(unknown), 60).into_owned();
-        let known = crate::model::text::list(&known, 20);
-        return Err(InvalidEvent(format!("{what}s: there is no {what} `{unknown}`; the configuration has {known}")));
-    }
-    Ok(all.iter().filter(|one| names.iter().any(|name| name_of(one) == name.as_str())).collect())
+fn unknown_name<'k>(what: &str, unknown: &str, known: impl Iterator<Item = &'k str>) -> InvalidEvent {
+    let known: Vec<_> = known.map(|name| format!("`{name}`")).collect();
+    let unknown = shorten(&one_line(unknown), 60).into_owned();
+    let known = list(&known, 20);
+    InvalidEvent(format!("{what}s: there is no {what} `{unknown}`; the configuration has {known}"))
 }
 
 /// An event that the function does not accept, with what it accepts instead.
@@ -196,7 +322,7 @@ mod tests {
             profiles: Some(vec!["A".into()]),
             channels: Some(vec!["b".into()]),
             dry_run: true,
-            tells_unwatched: false,
+            is_limited_to_channels: false,
         };
         assert_eq!(command, Ok(expected));
     }

@@ -18,13 +18,13 @@ use crate::scan::rules::Rules;
 const MAX_AFTER_GALLERIES: Duration = Duration::from_secs(5);
 
 /// The list of the profiles at Ayrshare.
-pub(super) type ListedProfiles = Result<Vec<AyrshareProfile>, Failure>;
+pub(super) type AccountProfiles = Result<Vec<AyrshareProfile>, Failure>;
 
 /// Waits a little for the list of profiles, after everything else was read.
 pub(super) async fn soon(
-    listed: impl Future<Output = Option<ListedProfiles>>,
+    listed: impl Future<Output = Option<AccountProfiles>>,
     until: Deadline,
-) -> Option<ListedProfiles> {
+) -> Option<AccountProfiles> {
     let late = || {
         let message = "GET /profiles: no answer in time".to_owned();
         Some(Err(Failure { kind: FailureKind::Timeout, http_status: None, code: None, message }))
@@ -39,7 +39,7 @@ impl LiveServices<'_> {
         rules: &Rules<'_>,
         slots: &Slots,
         until: Deadline,
-    ) -> Option<ListedProfiles> {
+    ) -> Option<AccountProfiles> {
         rules.discovery?;
         Some(ayrshare(self.newest(), self.max_retries, slots).profiles(until).await)
     }
@@ -48,7 +48,7 @@ impl LiveServices<'_> {
     /// `profiles`; empty if there are none.
     pub(super) async fn discover(
         &self,
-        listed: Option<ListedProfiles>,
+        listed: Option<AccountProfiles>,
         profiles: &[&Profile],
         ref_ids: Vec<Option<String>>,
         rules: &Rules<'_>,

@@ -45,7 +45,7 @@ pub(crate) async fn look(
     Run::new(String::new(), now, plan, config, clients.ledger.as_ref(), services, deadline).scan().await
 }
 
-/// Makes a report from a survey of all profiles, without calling Ayrshare.
+/// Makes a report from a look that was narrowed to what the report is about, without calling Ayrshare.
 pub(crate) async fn report(
     id: String,
     plan: Plan<'_>,

@@ -22,6 +22,7 @@ use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::run::clients::Clients;
 use crate::run::look::LastLook;
+use crate::run::roster::KeptList;
 
 /// The maximum age of a configuration that is used for an event.
 const FRESH: Duration = Duration::from_mins(5);
@@ -35,6 +36,8 @@ pub struct LoadedConfig {
     pub clients: Clients,
     /// The last survey of the profiles of this configuration.
     pub last_look: LastLook,
+    /// The last list of profiles that was read for this configuration.
+    pub kept_list: KeptList,
     read_at: Timestamp,
 }
 
@@ -58,7 +61,8 @@ impl ConfigSource<'_> {
     pub async fn read(&self, deadline: Deadline) -> Result<LoadedConfig, InvalidConfiguration> {
         let config = Config::load(self.environment, self.aws, deadline).await?;
         let clients = Clients::new(&config, self.aws).await;
-        Ok(LoadedConfig { config, clients, last_look: LastLook::default(), read_at: self.now })
+        let (last_look, kept_list) = (LastLook::default(), KeptList::default());
+        Ok(LoadedConfig { config, clients, last_look, kept_list, read_at: self.now })
     }
 
     /// Reads the configuration that replaces `before`. Its old secrets are still redacted, because an answer may repeat
@@ -68,8 +72,11 @@ impl ConfigSource<'_> {
         before: &LoadedConfig,
         deadline: Deadline,
     ) -> Result<LoadedConfig, InvalidConfiguration> {
-        let mut loaded = self.read(deadline).await?;
+        let loaded = self.read(deadline).await?;
         loaded.clients.redactor.add(&before.clients.redactor);
+        if loaded.reads_same_list(before) {
+            loaded.kept_list.take_over(&before.kept_list);
+        }
         Ok(loaded)
     }
 
@@ -106,8 +113,17 @@ impl LoadedConfig {
             let thresholds: BTreeSet<_> = channels.flat_map(|channel| channel.thresholds.iter().cloned()).collect();
             (profiles, thresholds)
         };
-        if of(&self.config) == of(&before.config) {
+        if of(&self.config) == of(&before.config) && self.reads_same_list(before) {
             self.last_look.take_over(&before.last_look);
+        }
+    }
+
+    /// Whether both have the same `[profiles_from]`, or none.
+    fn reads_same_list(&self, other: &Self) -> bool {
+        match (&self.config.profiles_from, &other.config.profiles_from) {
+            (Some(one), Some(other)) => one.is_same_list(other),
+            (None, None) => true,
+            _ => false,
         }
     }
 
@@ -345,19 +361,19 @@ mod tests {
         let document = Document::with_key("FIRST-KEY");
         let before = document.read().await;
         let survey = Arc::new(crate::digest::fixtures::survey());
-        before.last_look.keep(&survey, &[]);
+        before.last_look.keep(&survey, []);
 
         document.set_key("SECOND-KEY");
         let reloaded = document.read().await;
         reloaded.take_over_look(&before);
-        assert!(reloaded.last_look.fresh(survey.now, &[]).is_some());
+        assert!(reloaded.last_look.fresh(survey.now).is_some());
 
         let text = std::fs::read_to_string(document.file.path()).expect("the document");
         for changed in [text.replace("'Primary'", "'Office'"), format!("{text}thresholds = ['2d']\n")] {
             document.write(&changed);
             let other = document.read().await;
             other.take_over_look(&reloaded);
-            assert!(other.last_look.fresh(survey.now, &[]).is_none(), "{changed}");
+            assert!(other.last_look.fresh(survey.now).is_none(), "{changed}");
         }
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::config::Profile;
 use crate::model::{Failure, FailureKind, ProfileName};
 use crate::scan::survey::{Survey, SurveyedProfile};
 
@@ -17,28 +16,31 @@ const MAX_AGE: Duration = Duration::from_mins(1);
 ///
 /// It belongs to one configuration, because another one may have other profiles and thresholds.
 #[derive(Debug, Default)]
-pub struct LastLook(Mutex<Option<Kept>>);
+pub struct LastLook(Mutex<Option<Arc<Look>>>);
 
+/// A survey of all profiles, with what is known about its making.
 #[derive(Debug)]
-struct Kept {
-    survey: Arc<Survey>,
+pub struct Look {
+    /// The survey.
+    pub survey: Arc<Survey>,
     /// The profiles that were looked at first, because a request asked for them.
     first: HashSet<ProfileName>,
     /// The profiles that the deadline cut off.
     cut_off: HashSet<ProfileName>,
 }
 
-impl Kept {
+impl Look {
     /// Whether another look, at `asked` first, would find no more about these profiles.
-    fn covers(&self, asked: &[&Profile]) -> bool {
-        let is_first = || asked.len() == self.first.len() && asked.iter().all(|one| self.first.contains(&one.name));
-        asked.iter().all(|profile| !self.cut_off.contains(&profile.name)) || is_first()
+    #[must_use]
+    pub fn covers(&self, asked: &[&ProfileName]) -> bool {
+        let is_first = || asked.len() == self.first.len() && asked.iter().all(|name| self.first.contains(*name));
+        asked.iter().all(|name| !self.cut_off.contains(*name)) || is_first()
     }
 }
 
 impl LastLook {
     /// Keeps a survey for which the profiles in `first` were looked at first, unless no profile could be read.
-    pub fn keep(&self, survey: &Arc<Survey>, first: &[&Profile]) {
+    pub fn keep<'p>(&self, survey: &Arc<Survey>, first: impl IntoIterator<Item = &'p ProfileName>) {
         if survey.checked() == 0 {
             return;
         }
@@ -48,18 +50,17 @@ impl LastLook {
             profile.failed.as_ref().or(posts).is_some_and(is_out_of_time)
         };
         let cut_off = survey.profiles.iter().filter(is_cut_off).map(|profile| profile.name.clone()).collect();
-        let first = first.iter().map(|profile| profile.name.clone()).collect();
-        *self.kept() = Some(Kept { survey: Arc::clone(survey), first, cut_off });
+        let first = first.into_iter().cloned().collect();
+        *self.kept() = Some(Arc::new(Look { survey: Arc::clone(survey), first, cut_off }));
     }
 
-    /// Returns the last look if it is fresh at `now` and the profiles in `asked` were read, as far as time allows.
+    /// Returns the last look if it is fresh at `now`.
     ///
     /// A look may have started after a request that waited for it, so it may be younger than `now`, too.
     #[must_use]
-    pub fn fresh(&self, now: Timestamp, asked: &[&Profile]) -> Option<Arc<Survey>> {
-        let kept = self.kept();
-        let look = kept.as_ref().filter(|look| look.covers(asked))?;
-        (now.duration_since(look.survey.now).unsigned_abs() <= MAX_AGE).then(|| Arc::clone(&look.survey))
+    pub fn fresh(&self, now: Timestamp) -> Option<Arc<Look>> {
+        let look = self.kept().clone()?;
+        (now.duration_since(look.survey.now).unsigned_abs() <= MAX_AGE).then_some(look)
     }
 
     /// Drops the last look, so that memory holds one survey only while the next one is made.
@@ -72,7 +73,7 @@ impl LastLook {
         *self.kept() = other.kept().take();
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<Look>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,17 +86,13 @@ mod tests {
     use crate::digest::fixtures::{now, survey};
     use crate::scan::posts::CheckedPosts;
 
-    fn profile(name: &str) -> Profile {
-        Profile { name: ProfileName::new(name), key: None }
-    }
-
     #[test]
     fn a_look_is_kept_for_a_minute_unless_no_profile_was_read() {
         let last = LastLook::default();
-        let after = |ms: i64| last.fresh(now() + SignedDuration::from_millis(ms), &[]).is_some();
-        last.keep(&Arc::new(Survey::new(now(), Vec::new(), CheckedPosts::default())), &[]);
+        let after = |ms: i64| last.fresh(now() + SignedDuration::from_millis(ms)).is_some();
+        last.keep(&Arc::new(Survey::new(now(), Vec::new(), CheckedPosts::default())), []);
         assert!(!after(0));
-        last.keep(&Arc::new(survey()), &[]);
+        last.keep(&Arc::new(survey()), []);
         assert!(after(0) && after(60_000) && after(-1_000));
         // A clock that was set back does not keep a look fresh for ever.
         assert!(!after(60_001) && !after(-60_001));
@@ -105,26 +102,26 @@ mod tests {
 
     #[test]
     fn a_look_that_was_cut_off_answers_for_the_profiles_that_it_read() {
-        let (office, acme, cafe) = (profile("Head office"), profile("Acme Coffee"), profile("Café 東京"));
+        let [office, acme, cafe] = ["Head office", "Acme Coffee", "Café 東京"].map(ProfileName::new);
         let mut survey = survey();
         let failed = survey.profiles[1].failed.as_mut().expect("Acme Coffee fails");
         failed.kind = FailureKind::OutOfTime;
         let last = LastLook::default();
-        let answers = |asked: &[&Profile]| last.fresh(now(), asked).is_some();
+        let answers = |asked: &[&ProfileName]| last.fresh(now()).is_some_and(|look| look.covers(asked));
 
-        last.keep(&Arc::new(survey.clone()), &[&office]);
+        last.keep(&Arc::new(survey.clone()), [&office]);
         assert!(answers(&[&office]) && answers(&[&office, &cafe]));
         assert!(!answers(&[&acme]) && !answers(&[&office, &acme, &cafe]));
         // Looking again would not get any further than this.
-        last.keep(&Arc::new(survey), &[&acme, &office]);
+        last.keep(&Arc::new(survey), [&acme, &office]);
         assert!(answers(&[&office, &acme]) && !answers(&[&acme]));
     }
 
     #[test]
     fn a_renewed_configuration_takes_over_the_look() {
         let (before, after) = (LastLook::default(), LastLook::default());
-        before.keep(&Arc::new(survey()), &[]);
+        before.keep(&Arc::new(survey()), []);
         after.take_over(&before);
-        assert!(after.fresh(now(), &[]).is_some() && before.fresh(now(), &[]).is_none());
+        assert!(after.fresh(now()).is_some() && before.fresh(now()).is_none());
     }
 }

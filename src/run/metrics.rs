@@ -27,7 +27,7 @@ pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> Strin
     let count = |outcome: Outcome| result.channels.iter().filter(|channel| channel.outcome == outcome).count();
     let media = result.survey.counts();
     let checked = result.survey.checked();
-    let unchecked = result.configured - checked;
+    let unchecked = result.configured - checked + result.survey.listing.failed.len();
     embed(
         &result.run_id,
         source,

@@ -13,6 +13,7 @@ pub mod loaded;
 pub mod look;
 pub mod metrics;
 pub mod result;
+pub mod roster;
 pub mod services;
 
 use std::collections::{BTreeMap, HashSet};
@@ -35,11 +36,12 @@ use crate::digest::announce::{Announced, Announcement};
 use crate::ledger::{Change, LedgerError, LedgerStore, Memory};
 use crate::model::Status;
 use crate::model::threshold::Thresholds;
-use crate::model::{Item, Media, ProfileName, State};
+use crate::model::{Discovery, Item, Listing, ListingOrigin, Media, ProfileName, State};
 use crate::net::Deadline;
 use crate::report::link::Links;
 use crate::run::command::{Action, Plan};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
+use crate::run::roster::listing_of;
 use crate::scan::discovery::DiscoveryRules;
 use crate::scan::posts::CheckedPosts;
 use crate::scan::rules::Rules;
@@ -130,7 +132,7 @@ pub struct Run<'a, S, L> {
     send_until: Deadline,
     /// The deadline of the run.
     deadline: Deadline,
-    /// A survey of all profiles that replaces the scan.
+    /// A survey that replaces the scan.
     seen: Option<Arc<Survey>>,
     /// The first error of the ledger.
     ledger_error: Mutex<Option<String>>,
@@ -168,7 +170,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
     }
 
-    /// Uses this survey of all profiles, made with the thresholds of all channels, instead of scanning.
+    /// Uses this survey instead of scanning.
     #[must_use]
     pub fn with_look(self, survey: Arc<Survey>) -> Self {
         Self { seen: Some(survey), ..self }
@@ -194,7 +196,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             // A report does not need the ledger.
             _ => result.status,
         };
-        result.duration_ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        let took = self.plan.roster.took + began.elapsed();
+        result.duration_ms = took.as_millis().try_into().unwrap_or(u64::MAX);
         result
     }
 
@@ -272,7 +275,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     async fn test(&self) -> RunResult {
         let mut result = self.result(Survey::new(self.now, Vec::new(), CheckedPosts::default()), BTreeMap::new());
         result.configured = self.plan.profiles.len();
-        result.status = Status::Ok;
+        Arc::make_mut(&mut result.survey).listing = self.listing();
+        result.status = result.survey.listing.status();
         result.channels = self.side_by_side(|channel| self.send_sample(channel)).await;
         result
     }
@@ -298,21 +302,13 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 
     /// The survey that the run was given, or else a new scan.
     pub(crate) async fn scan(&self) -> Arc<Survey> {
-        let thresholds = self.all_thresholds();
         if let Some(seen) = &self.seen {
-            if self.plan.is_whole_look {
-                return Arc::clone(seen);
-            }
-            let profiles: Vec<_> = self.plan.profiles.iter().map(|profile| &profile.name).collect();
-            let mut narrowed = seen.narrowed(&profiles, &thresholds);
-            if self.plan.tells_unwatched {
-                narrowed.discovery = seen.discovery.clone();
-            }
-            return Arc::new(narrowed);
+            return Arc::clone(seen);
         }
-        let looks_for_unwatched = self.config.ayrshare.discover_profiles
-            && self.plan.tells_unwatched
-            && self.plan.profiles.len() == self.config.profiles.len();
+        let thresholds = self.plan.thresholds(self.config);
+        let looks_for_unwatched = self.config.ayrshare.discover_profiles && !self.plan.is_narrowed();
+        // A list that could not be read may contain any profile.
+        let knows_all_profiles = matches!(self.plan.roster.listing.origin, ListingOrigin::None | ListingOrigin::Read);
         let rules = Rules {
             now: self.now,
             thresholds: &thresholds,
@@ -320,23 +316,26 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             check_posts: self.config.ayrshare.scheduled_posts,
             check_urls: self.config.ayrshare.check_media_urls,
             all_profiles: self.plan.profiles.len() == self.config.profiles.len(),
-            discovery: looks_for_unwatched.then_some(DiscoveryRules {
+            discovery: (looks_for_unwatched && knows_all_profiles).then_some(DiscoveryRules {
                 ignore: &self.config.alerts.ignore_profiles,
                 identifies_all: self.plan.action == Action::Check,
             }),
         };
-        Arc::new(self.services.scan(&self.plan.profiles, &rules, self.scan_until).await)
+        let mut survey = self.services.scan(&self.plan.profiles, &rules, self.scan_until).await;
+        for (surveyed, profile) in survey.profiles.iter_mut().zip(&self.plan.profiles) {
+            surveyed.tags = profile.tags.clone();
+        }
+        survey.listing = self.listing();
+        if looks_for_unwatched && !knows_all_profiles {
+            survey.discovery = Discovery::unavailable();
+        }
+        Arc::new(survey)
     }
 
-    /// The thresholds of all channels of the run.
-    fn all_thresholds(&self) -> Thresholds {
-        let all = self.plan.channels.iter().flat_map(|channel| channel.thresholds.iter());
-        let all = match &self.plan.within {
-            Some(within) => Thresholds::new([within.clone()]),
-            None => Thresholds::new(all.cloned()),
-        };
-        // The plan has one channel at least, and each has one threshold at least.
-        all.unwrap_or_else(|| self.config.channels[0].thresholds.clone())
+    /// What became of reading `[profiles_from]`, as far as it concerns the run.
+    fn listing(&self) -> Listing {
+        let listing = &self.plan.roster.listing;
+        if self.plan.is_narrowed() { listing.without_entries() } else { listing.clone() }
     }
 
     fn thresholds_of(&self, channel: &Channel) -> Thresholds {
@@ -345,15 +344,18 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 
     fn profiles_of(&self, channel: &Channel) -> Vec<ProfileName> {
-        let of_channel: HashSet<_> = channel.profiles.iter().collect();
-        let in_run = self.plan.profiles.iter().map(|profile| &profile.name);
-        in_run.filter(|name| of_channel.contains(name)).cloned().collect()
+        let of_channel = channel.audience.select(self.plan.roster.known());
+        if !self.plan.is_narrowed() {
+            return of_channel.into_iter().cloned().collect();
+        }
+        let in_run: HashSet<_> = self.plan.profiles.iter().map(|profile| &profile.name).collect();
+        of_channel.into_iter().filter(|name| in_run.contains(name)).cloned().collect()
     }
 
     /// The result of a survey, without the outcomes of channels. `memories` has what each channel has confirmed.
     fn result(&self, survey: impl Into<Arc<Survey>>, memories: BTreeMap<String, Memory>) -> RunResult {
-        let announced =
-            (!memories.is_empty()).then(|| Announced { channels: memories, thresholds: self.all_thresholds() });
+        let announced = (!memories.is_empty())
+            .then(|| Announced { channels: memories, thresholds: self.plan.thresholds(self.config) });
         let result = RunResult::of_survey(survey, &self.id, self.plan.action);
         RunResult { dry_run: self.plan.dry_run, announced, ..result }
     }
@@ -366,11 +368,15 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         lease: Option<&RunLease<'_, L>>,
     ) -> (ChannelResult, Option<Memory>) {
         let profiles = self.profiles_of(channel);
-        if profiles.is_empty() {
+        let listing = listing_of(channel, self.config, &survey.listing);
+        if profiles.is_empty() && listing.failed.is_empty() {
+            if !self.plan.is_narrowed() {
+                tracing::warn!(channel = channel.name, "this channel has no profiles now");
+            }
             return (outcome(channel, Outcome::NothingDue), None);
         }
         let mut memory = self.read_memory(channel).await;
-        let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel));
+        let mut digest = Digest::new(survey, &profiles, &self.thresholds_of(channel)).with_listing(&listing);
         if channel.hears_of_all_profiles() {
             digest = digest.with_unwatched(&survey.discovery);
         }
@@ -390,7 +396,10 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
         let messages = render(channel, digest, &self.id, &|| {
             let memories = memory.iter().map(|memory| (channel.name.clone(), memory.clone())).collect();
-            self.result(survey_for(channel, survey, &profiles), memories)
+            let discovery =
+                if channel.hears_of_all_profiles() { survey.discovery.clone() } else { Discovery::default() };
+            let of_channel = Survey { listing: listing.clone(), discovery, ..survey.of_profiles(&profiles) };
+            self.result(of_channel, memories)
         });
         if self.plan.dry_run {
             return (rendered(channel, &messages), memory);
@@ -416,9 +425,13 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     }
 
     async fn send_sample(&self, channel: &Channel) -> ChannelResult {
-        let profiles = self.profiles_of(channel);
-        if profiles.is_empty() {
+        let mut profiles = self.profiles_of(channel);
+        if profiles.is_empty() && self.plan.is_narrowed() {
             return outcome(channel, Outcome::NothingDue);
+        }
+        if profiles.is_empty() {
+            // A glob may match nothing yet. The sample still proves that messages arrive.
+            profiles.push(ProfileName::new("Sample profile"));
         }
         let thresholds = self.thresholds_of(channel);
         let survey = sample(self.now, &profiles, &thresholds);
@@ -527,15 +540,6 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 /// Half of the time until a deadline, but at least [`MIN_FOR_LEDGER`] if there is that much.
 fn half_of(deadline: Deadline) -> Deadline {
     deadline.within(MIN_FOR_LEDGER.max(deadline.remaining() / 2))
-}
-
-/// The part of a survey that a channel with these profiles may know.
-fn survey_for(channel: &Channel, survey: &Survey, profiles: &[ProfileName]) -> Survey {
-    let mut of_channel = survey.of_profiles(profiles);
-    if channel.hears_of_all_profiles() {
-        of_channel.discovery = survey.discovery.clone();
-    }
-    of_channel
 }
 
 /// The sample that `test` sends: one file that has just entered the tightest threshold.

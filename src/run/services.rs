@@ -79,12 +79,12 @@ impl<'a> LiveServices<'a> {
     /// Reads the keys again if Ayrshare rejected some. Returns the profiles whose key has changed, with their indices.
     ///
     /// A key may have been replaced since the configuration was read.
-    async fn changed_keys<T>(
-        &self,
-        profiles: &[&Profile],
+    async fn changed_keys<'p, T>(
+        &'p self,
+        profiles: &[&'p Profile],
         results: &[Result<T, Failure>],
         until: Deadline,
-    ) -> Option<(&LoadedConfig, Vec<usize>, Vec<&Profile>)> {
+    ) -> Option<(&'p LoadedConfig, Vec<usize>, Vec<&'p Profile>)> {
         let before = &self.loaded.config;
         let rejected: Vec<_> = (0..results.len()).filter(|index| is_rejected(&results[*index])).collect();
         if rejected.is_empty() || !before.is_from_aws || self.max_retries == 0 {
@@ -94,9 +94,13 @@ impl<'a> LiveServices<'a> {
         let half = Deadline::after(until.remaining() / 2);
         let reloaded = self.reload.reload(self.loaded, half).await?;
         let config = &reloaded.config;
-        let by_name: HashMap<_, _> = config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
+        let by_name = profiles_by_name(config);
+        let configured_before: HashSet<_> = before.profiles.iter().map(|profile| profile.name.as_str()).collect();
         let changed = |index: usize| {
-            let profile = *by_name.get(profiles[index].name.as_str())?;
+            let name = profiles[index].name.as_str();
+            // The key of a profile of `[profiles_from]` was read by this run, but the API key may be another one now.
+            let is_listed = !configured_before.contains(name);
+            let profile = if is_listed { profiles[index] } else { *by_name.get(name)? };
             (keys(config, profile) != keys(before, profiles[index])).then_some((index, profile))
         };
         let (indices, again): (Vec<_>, Vec<_>) = rejected.into_iter().filter_map(changed).unzip();
@@ -171,11 +175,10 @@ impl<'a> LiveServices<'a> {
             return UrlStatuses::default();
         }
         let loaded = self.newest();
-        let by_name: HashMap<_, _> =
-            loaded.config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect();
-        let newest = |profile: &'_ &Profile| by_name.get(profile.name.as_str()).copied();
-        let urls: Vec<_> =
-            urls.into_iter().filter_map(|(index, url)| Some((newest(profiles.get(index)?)?, url))).collect();
+        let by_name = profiles_by_name(&loaded.config);
+        let newest = |profile: &'_ Profile| by_name.get(profile.name.as_str()).copied();
+        let newest = |index: usize| profiles.get(index).map(|profile| newest(profile).unwrap_or(profile));
+        let urls: Vec<_> = urls.into_iter().filter_map(|(index, url)| Some((newest(index)?, url))).collect();
         let slots = slots(loaded, rules);
         scan::check_urls(&ayrshare(loaded, self.max_retries, &slots), &urls, until).await
     }
@@ -187,6 +190,10 @@ impl<'a> LiveServices<'a> {
 }
 
 fn no_progress() {}
+
+fn profiles_by_name(config: &Config) -> HashMap<&str, &Profile> {
+    config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect()
+}
 
 pub(super) fn slots(loaded: &LoadedConfig, rules: &Rules<'_>) -> Slots {
     Slots::new(loaded.config.ayrshare.concurrency * if rules.check_posts { REQUESTS_OF_PROFILE } else { 1 })

@@ -51,6 +51,7 @@ impl Survey {
         };
         Self {
             now: self.now,
+            listing: self.listing.without_entries(),
             profiles: self.profiles.iter().filter(|profile| profiles.contains(&profile.name)).cloned().collect(),
             items: self.items.iter().filter_map(item).collect(),
             posts_at_risk: self.posts_at_risk.iter().filter_map(post).collect(),

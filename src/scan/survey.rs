@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::{
-    Discovery, FailedProfile, Failure, FailureKind, Item, Part, PostAtRisk, ProfileName, ScheduledPost, State, Status,
-    UnverifiedUrl, text,
+    Discovery, FailedProfile, Failure, FailureKind, Item, Listing, Part, PostAtRisk, ProfileName, ScheduledPost, State,
+    Status, Tags, UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
 use crate::scan::posts::{CheckedPosts, Known, SeenPosts};
@@ -50,6 +50,8 @@ impl Scan {
 pub struct Survey {
     /// When the run started.
     pub now: Timestamp,
+    /// What became of reading `[profiles_from]`.
+    pub listing: Listing,
     /// The profiles that the run had to check, in the order of the configuration.
     pub profiles: Vec<SurveyedProfile>,
     /// The files that matter, sorted by expiry. Files without an expiry come last; files with the same expiry keep the
@@ -70,6 +72,8 @@ pub struct Survey {
 pub struct SurveyedProfile {
     /// The profile.
     pub name: ProfileName,
+    /// Its tags, by which channels can select it.
+    pub tags: Tags,
     /// How many files its gallery listed, including the ignored ones.
     pub listed: usize,
     /// How many of them are ignored.
@@ -92,6 +96,7 @@ impl SurveyedProfile {
             Part::Media => self.failed.is_none(),
             Part::Dates => self.failed.is_none() && self.dates.is_ok(),
             Part::Posts => self.posts == Some(Ok(())),
+            Part::Profiles => false,
         }
     }
 }
@@ -105,6 +110,7 @@ impl Survey {
         let seen_posts = Arc::new(seen_posts);
         let mut survey = Self {
             now,
+            listing: Listing::default(),
             profiles: Vec::new(),
             items: Vec::new(),
             posts_at_risk,
@@ -126,21 +132,23 @@ impl Survey {
                         .and_then(|()| all_readable(posts.unknown_shapes, "the media or the text", "scheduled post"))
                 })
             });
-            survey.profiles.push(SurveyedProfile { name, listed, ignored, failed, dates, scheduled, posts });
+            let tags = Tags::default();
+            survey.profiles.push(SurveyedProfile { name, tags, listed, ignored, failed, dates, scheduled, posts });
             survey.items.extend(items.into_iter().map(Arc::new));
         }
         survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
         survey
     }
 
-    /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other, so nothing is left
-    /// of profiles that nobody watches.
+    /// The survey restricted to `profiles`. A channel for these profiles must not learn about any other, so it contains
+    /// neither failures of `[profiles_from]` nor unwatched profiles.
     #[must_use]
     pub fn of_profiles(&self, profiles: &[ProfileName]) -> Self {
         let profiles: HashSet<_> = profiles.iter().collect();
         let named = |name: &ProfileName| profiles.contains(name);
         Self {
             now: self.now,
+            listing: Listing::default(),
             profiles: self.profiles.iter().filter(|profile| named(&profile.name)).cloned().collect(),
             items: self.items.iter().filter(|item| named(&item.profile)).cloned().collect(),
             posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
@@ -148,6 +156,11 @@ impl Survey {
             seen_posts: Arc::clone(&self.seen_posts),
             discovery: Discovery::default(),
         }
+    }
+
+    /// Returns the name and the tags of each profile that the run had to check.
+    pub fn known(&self) -> impl Iterator<Item = (&ProfileName, &Tags)> + Clone {
+        self.profiles.iter().map(|profile| (&profile.name, &profile.tags))
     }
 
     /// How many profiles the run had to check.
@@ -162,7 +175,7 @@ impl Survey {
         self.profiles.iter().filter(|profile| profile.failed.is_none()).count()
     }
 
-    /// What could not be read, in the order of the configuration.
+    /// What could not be read: `[profiles_from]` first, then the profiles in the order of the configuration.
     #[must_use]
     pub fn failed(&self) -> Vec<FailedProfile> {
         let failed = |profile: &SurveyedProfile| {
@@ -182,7 +195,7 @@ impl Survey {
                 failure,
             })
         };
-        self.profiles.iter().flat_map(failed).collect()
+        self.listing.failed.iter().cloned().chain(self.profiles.iter().flat_map(failed)).collect()
     }
 
     /// The ids of the posts at risk, keyed by the owner and the id of the file that each post will be missing.
@@ -230,7 +243,7 @@ impl Survey {
     /// The status of the run. It is never `ok` when any part of a profile could not be read.
     #[must_use]
     pub fn status(&self) -> Status {
-        if self.checked() == 0 {
+        if self.checked() == 0 || self.listing.status() == Status::Failed {
             Status::Failed
         } else if !self.failed().is_empty() {
             Status::Partial

@@ -12,6 +12,7 @@ mod large;
 mod ledger;
 mod looks;
 mod posts;
+mod profiles_from;
 mod report;
 mod telemetry;
 mod unwatched;

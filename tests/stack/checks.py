@@ -51,6 +51,8 @@ FUNCTION_MAY = {
     "DecryptSecrets": {"kms:Decrypt"},
     "ReadConfigurationDocument": {"s3:GetObject"},
     "PublishToExtraTopics": {"sns:Publish", "sns:GetTopicAttributes"},
+    "ReadProfilesFromTheTable": {"dynamodb:Scan"},
+    "ReadProfilesFromTheObject": {"s3:GetObject"},
 }
 SCHEDULE_MAY = {
     "InvokeFunction": {"lambda:InvokeFunction"},

@@ -81,6 +81,8 @@ def test_optional_permissions(account):
         ("secretsmanager:GetSecretValue", secret),
         ("s3:GetObject", "arn:aws:s3:::bucket/some/config.toml"),
         ("sns:Publish", topic),
+        ("dynamodb:Scan", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/clients"),
+        ("s3:GetObject", "arn:aws:s3:::lists/profiles.jsonl"),
     ]
     assert not any(closed.allows(action, resource) for action, resource in wanted)
     assert not closed.allows("kms:Decrypt", key, kms_ViaService=ssm)
@@ -89,11 +91,17 @@ def test_optional_permissions(account):
     secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]
     wanted[0] = ("secretsmanager:GetSecretValue", secret)
     stack = account.deploy(
-        SecretArn=secret, ConfigSource="s3://bucket/some/config.toml", ExtraTopicArns=topic, SecretsKeyArn=key
+        SecretArn=secret,
+        ConfigSource="s3://bucket/some/config.toml",
+        ExtraTopicArns=topic,
+        SecretsKeyArn=key,
+        ProfilesTable="clients",
+        ProfilesObject="s3://lists/profiles.jsonl",
     )
     policy = account.policy(stack.function()["Role"])
     assert all(policy.allows(action, resource) for action, resource in wanted)
     assert not policy.allows("s3:GetObject", "arn:aws:s3:::bucket/some/other.toml")
+    assert not policy.allows("dynamodb:Scan", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/others")
     assert not policy.allows("secretsmanager:GetSecretValue", secret.replace("media", "other"))
     assert policy.allows("kms:Decrypt", key, kms_ViaService=ssm)
     assert not policy.allows("kms:Decrypt", key)

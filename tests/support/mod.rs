@@ -8,6 +8,7 @@
 
 pub mod binary;
 pub mod http;
+pub mod list;
 mod runtime_api;
 
 use std::collections::BTreeMap;

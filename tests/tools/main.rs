@@ -10,6 +10,7 @@
 mod cargo_lambda;
 mod ledger;
 mod moto;
+mod profiles_from;
 #[path = "../simulation/simulator/mod.rs"]
 mod simulator;
 mod sources;

@@ -31,6 +31,7 @@ use media_expiry_alerts::net::{self, Deadline};
 use media_expiry_alerts::run::Run;
 use media_expiry_alerts::run::command::Command;
 use media_expiry_alerts::run::result::{Outcome, RunResult};
+use media_expiry_alerts::run::roster::Roster;
 
 use self::news::Deliveries;
 use self::oracle::{Oracle, RecordLifetimes};
@@ -216,7 +217,8 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
             Services { world: &self.world, deliveries: &self.deliveries, steps: Arc::clone(steps), run: number };
         let profiles = self.world().narrowed_to.map(|account| vec![profile_name(account)]);
         let command = Command { profiles, ..Command::default() };
-        let plan = command.plan(config).expect("the command fits every configuration");
+        let roster = Roster::configured(config);
+        let plan = command.plan(config, &roster).expect("the command fits every configuration");
         let deadline = Deadline::after(Duration::from_mins(5));
         let run = Run::new(format!("run-{number}"), now, plan, config, Some(&ledger), services, deadline);
         // `biased`, because `select!` otherwise polls in random order, and a seed could not be replayed.

@@ -256,7 +256,7 @@ impl Account {
     pub fn fails(&self, part: Part) -> bool {
         match part {
             Part::Media => self.media_fail,
-            Part::Dates => false,
+            Part::Dates | Part::Profiles => false,
             Part::Posts => self.posts_fail,
         }
     }
