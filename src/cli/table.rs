@@ -10,8 +10,8 @@ use crate::digest::{self, Urgency};
 use crate::model::Status;
 use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
 use crate::model::{
-    AyrshareProfile, DiscoveryStatus, FailedProfile, Failure, IdentifiedProfile, Item, ListingOrigin, MediaAtRisk,
-    PROFILES_FROM, Part, PostAtRisk, RiskReason, State,
+    AyrshareProfile, FailedProfile, Failure, IdentifiedProfile, Item, ListingOrigin, MediaAtRisk, PROFILES_FROM, Part,
+    PostAtRisk, RiskReason, State,
 };
 use crate::report::{self, Question, Report};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
@@ -99,10 +99,6 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, terminal
         }
     }
     text += &listing(result, &of_list, terminal);
-    if discovery.status == DiscoveryStatus::Unavailable {
-        let sentence = "Which profiles nobody watches is not known: Ayrshare's list of profiles could not be compared.";
-        text += &format!("\n{}", indented(sentence, INDENT.len(), terminal));
-    }
     text += &unwatched(result, terminal);
     text += &format!("\n{}\n", terminal.bold("Channels"));
     for channel in &result.channels {

@@ -155,7 +155,7 @@ impl World {
     pub fn advance(&mut self) {
         let hours = *self.rng.choice(&[24, 24, 24, 24, 6, 1, 72]).expect("the list is not empty");
         self.now_ms += hours * HOUR_MS + self.rng.i64(-600_000..600_000);
-        let narrows = self.chance(10);
+        let narrows = self.chance(10) && 1 < self.accounts.len();
         self.narrowed_to = narrows.then(|| self.rng.usize(0..self.accounts.len()));
         let mut rng = self.rng.fork();
         for account in &mut self.accounts {
