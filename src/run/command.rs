@@ -224,7 +224,6 @@ impl Command {
 
 /// A command whose names were found in the configuration.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own about the run")]
 pub struct Plan<'a> {
     /// The action.
     pub action: Action,
