@@ -79,10 +79,18 @@ fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
 }
 
 // Finds the posts that will fail because of a gallery.
-#[library_benchmark(config = recorded(7_889_000))]
+#[library_benchmark(config = recorded(8_650_000))]
 #[bench::gallery((data::read(0, &data::body(0, FILES), &data::posts(0, FILES)), data::posts(0, FILES)))]
 fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
     data::survey_of(vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
+}
+
+// Finds 4,000 posts that will fail because of 4,000 files of another profile.
+#[library_benchmark(config = recorded(76_521_000))]
+#[bench::profiles((data::read(0, &data::body(0, 4_000), &data::risky_posts(0, 4_000)), data::risky_posts(0, 4_000)))]
+fn posts_of_another_profile((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
+    let scans = vec![data::scan(0, gallery, Vec::new()), data::scan(1, Gallery::default(), black_box(posts))];
+    data::survey_of(scans).posts_at_risk
 }
 
 // Creates the digest of 30 profiles for a channel.
@@ -129,6 +137,7 @@ fn page((_, result): (Digest, RunResult), format: Format) -> (String, RunResult)
 
 library_benchmark_group!(
     name = core,
-    benchmarks = [read, read_with_posts, select, hold_posts, digest, slack_message, mail, page]
+    benchmarks =
+        [read, read_with_posts, select, hold_posts, posts_of_another_profile, digest, slack_message, mail, page]
 );
 main!(library_benchmark_groups = core);

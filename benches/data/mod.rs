@@ -102,6 +102,17 @@ pub fn posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
     (0..files).step_by(10).map(post).collect()
 }
 
+/// Posts that use all files of a gallery, each of which expires before its post is due.
+pub fn risky_posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
+    let post = |index: usize| ScheduledPost {
+        id: Some(format!("post-{index}")),
+        scheduled_at: Some(expires_at(index) + SignedDuration::from_hours(5)),
+        media_urls: vec![url(profile, index)],
+        ..ScheduledPost::default()
+    };
+    (0..files).map(post).collect()
+}
+
 /// The scan of one profile.
 pub fn scan(profile: usize, gallery: Gallery, posts: Vec<ScheduledPost>) -> Scan {
     let posts = ScheduledPosts { posts, ..ScheduledPosts::default() };

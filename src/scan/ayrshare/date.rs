@@ -38,6 +38,9 @@ impl Date {
         if MAX_TEXT_BYTES < text.len() {
             return Self::Unreadable;
         }
+        if let Ok(moment) = text.parse() {
+            return Self::At(moment).or_placeholder();
+        }
         let text = &*without_excess_digits(text);
         if let Ok(moment) = text.parse() {
             return Self::At(moment).or_placeholder();
