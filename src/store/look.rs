@@ -50,6 +50,7 @@ const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
 /// The settings that decide what a look contains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct LookRules {
     /// The thresholds of all channels.
     thresholds: BTreeSet<Threshold>,

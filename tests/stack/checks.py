@@ -53,13 +53,17 @@ FUNCTION_MAY = {
     "PublishToExtraTopics": {"sns:Publish", "sns:GetTopicAttributes"},
     "ReadProfilesFromTheTable": {"dynamodb:Scan"},
     "ReadProfilesFromTheObject": {"s3:GetObject"},
+    "KeepLooks": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
+    "TellWhetherThereIsALook": {"s3:ListBucket"},
 }
 SCHEDULE_MAY = {
     "InvokeFunction": {"lambda:InvokeFunction"},
     "SendUndeliveredEventsToQueue": {"sqs:SendMessage"},
 }
-# The only resource in a policy that may contain a wildcard: the parameters that the user creates under the stack's path.
+# The only resources in a policy that may contain a wildcard: the parameters that the user creates under the stack's path, and
+# the objects of the stack's own bucket.
 OWN_PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/*"
+OWN_LOOKS = "${Looks.Arn}/looks/*"
 
 
 def statements_of(template, role):
@@ -103,7 +107,7 @@ def permissions_are_least(template):
 def _wildcards(resource):
     if isinstance(resource, str):
         return [f"resource {resource} has a wildcard"] if "*" in resource or "?" in resource else []
-    if resource == {"Fn::Sub": OWN_PARAMETERS}:
+    if resource in ({"Fn::Sub": OWN_PARAMETERS}, {"Fn::Sub": OWN_LOOKS}):
         return []
     return [f"resource {json.dumps(resource)} has a wildcard"] if "*" in json.dumps(resource) else []
 
@@ -412,7 +416,7 @@ def the_function_fits_its_build(template):
         *_require(variables.get("ALERT_TOPIC_ARN") == ref("AlertTopic"), "Function: ALERT_TOPIC_ARN is not the topic"),
         *_require(variables.get("LEDGER_TABLE") == ref("Ledger"), "Function: LEDGER_TABLE is not the ledger"),
         *_require(
-            set(variables) == {"MEDIA_ALERTS_CONFIG", "ALERT_TOPIC_ARN", "LEDGER_TABLE", "REPORT_URL"},
+            set(variables) == {"MEDIA_ALERTS_CONFIG", "ALERT_TOPIC_ARN", "LEDGER_TABLE", "REPORT_URL", "STORE_URL"},
             f"Function: has the variables {sorted(variables)}; secrets must not be among them",
         ),
     ]
