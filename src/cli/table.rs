@@ -596,7 +596,7 @@ mod tests {
         let check = |origin: ListingOrigin, failed: Vec<FailedProfile>| {
             let mut result = result(survey_of(0));
             Arc::make_mut(&mut result.survey).listing = Listing { origin, profiles: 2, failed };
-            super::check(&result, &["Head office".to_owned()], false, terminal(80))
+            super::check(&result, &["Head office".to_owned()], false, false, terminal(80))
         };
         let failed = |name: &str, kind: FailureKind| {
             let failure = Failure { kind, http_status: None, code: None, message: "it has no key".to_owned() };

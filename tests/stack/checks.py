@@ -511,7 +511,7 @@ def outputs_are_complete_and_described(template):
     outputs = template.get("Outputs", {})
     wanted = {
         "FunctionName", "PutApiKeyCommand", "CheckCommand", "TestCommand", "RunCommand", "LogsCommand", "ConfigLocation",
-        "AlertTopicArn", "AlarmTopicArn", "LedgerTableName", "DeadLetterQueueUrl", "ReportUrl", "ReportInvokeArn", "DashboardUrl",
+        "AlertTopicArn", "AlarmTopicArn", "LedgerTableName", "LooksBucketName", "DeadLetterQueueUrl", "ReportUrl", "ReportInvokeArn", "DashboardUrl",
     }  # fmt: skip
     faults = _require(set(outputs) == wanted, f"Outputs: {sorted(set(outputs) ^ wanted)} is new or missing")
     return faults + [f"{name}: has no description" for name, output in outputs.items() if not output.get("Description")]
