@@ -16,6 +16,8 @@ pub mod digest;
 pub mod channel;
 pub mod report;
 
+pub mod store;
+
 pub mod run;
 
 pub mod http;

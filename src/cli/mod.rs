@@ -129,7 +129,9 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, CliError> {
         }
         Verb::Check(args) => {
             let done = execute(&args.setup, &args.command(), environment).await?;
-            show(&done, args.format, |done| table::check(&done.result, &done.profiles, done.has_ledger, terminal))
+            show(&done, args.format, |done| {
+                table::check(&done.result, &done.profiles, done.has_ledger, done.has_store, terminal)
+            })
         }
         Verb::Test(args) => {
             let done = execute(&args.setup, &args.command(), environment).await?;

@@ -8,7 +8,7 @@ use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::report::Question;
 use crate::run::command::{Command, InvalidEvent};
-use crate::run::execute::{MAX_RUN, beat, now, run};
+use crate::run::execute::{MAX_RUN, beat, keep_look, now, run};
 use crate::run::loaded::{ConfigReload, ConfigSource};
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;
@@ -37,6 +37,8 @@ pub struct CompletedRun {
     pub profiles: Vec<String>,
     /// Whether the configuration has a ledger.
     pub has_ledger: bool,
+    /// Whether the configuration has a store.
+    pub has_store: bool,
 }
 
 /// The reasons why a run could not start.
@@ -79,16 +81,25 @@ pub async fn execute(
         // A page in a file cannot link to the other formats.
         is_signed: true,
     };
-    let is_whole_alert = plan.is_whole_alert;
+    let (is_whole_alert, is_whole_look) = (plan.is_whole_alert, plan.is_whole_look);
     listener.on_start(profiles.len());
     let reload = ConfigReload::new(source);
     let on_scanned = || listener.on_scanned();
     let services = LiveServices { on_scanned: &on_scanned, ..LiveServices::new(&loaded, &reload) };
     let result = run(Uuid::new_v4().to_string(), source.now, plan, services, deadline).await;
     if is_whole_alert && !result.is_busy() {
+        if is_whole_look {
+            keep_look(&result, &loaded, deadline).await;
+        }
         beat(&result, &loaded, deadline).await;
     }
-    Ok(CompletedRun { result, question, profiles, has_ledger: loaded.config.ledger.is_some() })
+    Ok(CompletedRun {
+        result,
+        question,
+        profiles,
+        has_ledger: loaded.config.ledger.is_some(),
+        has_store: loaded.config.store.is_some(),
+    })
 }
 
 #[cfg(test)]

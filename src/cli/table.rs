@@ -81,7 +81,13 @@ pub fn sent(result: &RunResult, question: &Question, terminal: TerminalStyle) ->
 }
 
 /// Renders the result of a check: each profile, each channel and the ledger.
-pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, terminal: TerminalStyle) -> String {
+pub fn check(
+    result: &RunResult,
+    profiles: &[String],
+    has_ledger: bool,
+    has_store: bool,
+    terminal: TerminalStyle,
+) -> String {
     let mut text = format!("{}\n", terminal.bold("Profiles"));
     let failures = result.survey.failed();
     let discovery = &result.survey.discovery;
@@ -110,6 +116,10 @@ pub fn check(result: &RunResult, profiles: &[String], has_ledger: bool, terminal
     if has_ledger {
         text += &format!("\n{}\n", terminal.bold("Ledger"));
         text += &line("ledger", "ok", result.ledger_error.as_deref(), terminal);
+    }
+    if has_store {
+        text += &format!("\n{}\n", terminal.bold("Store"));
+        text += &line("store", "ok", result.store_error.as_deref(), terminal);
     }
     text
 }
@@ -578,7 +588,7 @@ mod tests {
             vec![identified("Head office", "Primary Profile", false), identified("Café 東京", "Café Tokyo GmbH", true)];
         Arc::make_mut(&mut result.survey).discovery = discovery;
         let profiles = ["Head office", "Acme Coffee", "Café 東京"].map(ToOwned::to_owned);
-        insta::assert_snapshot!(check(&result, &profiles, true, terminal(80)));
+        insta::assert_snapshot!(check(&result, &profiles, true, true, terminal(80)));
     }
 
     #[test]
@@ -586,7 +596,7 @@ mod tests {
         let check = |origin: ListingOrigin, failed: Vec<FailedProfile>| {
             let mut result = result(survey_of(0));
             Arc::make_mut(&mut result.survey).listing = Listing { origin, profiles: 2, failed };
-            super::check(&result, &["Head office".to_owned()], false, terminal(80))
+            super::check(&result, &["Head office".to_owned()], false, false, terminal(80))
         };
         let failed = |name: &str, kind: FailureKind| {
             let failure = Failure { kind, http_status: None, code: None, message: "it has no key".to_owned() };

@@ -26,6 +26,9 @@ pub fn document(environment: &Environment) -> Value {
     if let Some(table) = var("LEDGER_TABLE") {
         document["ledger"] = json!({"type": "dynamodb", "table": table});
     }
+    if let Some(url) = var("STORE_URL") {
+        document["store"] = json!({"url": url});
+    }
     let mut channels = Vec::new();
     if let Some(url) = var("SLACK_WEBHOOK_URL") {
         channels.push(json!({"name": "slack", "type": "slack", "webhook_url": url}));
@@ -44,6 +47,7 @@ pub fn name_variables(invalid: InvalidConfiguration) -> InvalidConfiguration {
             "ayrshare.api_key" => "AYRSHARE_API_KEY".to_owned(),
             "ayrshare.base_url" => "AYRSHARE_BASE_URL".to_owned(),
             "ledger.table" => "LEDGER_TABLE".to_owned(),
+            "store.url" => "STORE_URL".to_owned(),
             "channels" => {
                 let message = "set SLACK_WEBHOOK_URL, SNS_TOPIC_ARN or both; or set MEDIA_ALERTS_CONFIG to the location of a document";
                 return Fault::new("SLACK_WEBHOOK_URL", message);

@@ -21,8 +21,10 @@ mod profiles_from;
 mod reference;
 mod s3;
 mod secrets_manager;
+mod store;
 mod table;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ use self::fault::Faults;
 pub use self::fault::{Fault, InvalidConfiguration};
 pub use self::profiles_from::{ListedProfiles, ProfilesFrom};
 use self::reference::ReferenceSources;
+pub use self::s3::{Object, aws_error};
+pub use self::store::StoreConfig;
 use crate::model::{ProfileName, Tags};
 use crate::net::Deadline;
 use crate::net::aws::{Aws, DEFAULT_REGION};
@@ -69,6 +73,8 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// The table `[ledger]`, or `None` without a ledger.
     pub ledger: Option<LedgerConfig>,
+    /// The table `[store]`, if there is one.
+    pub store: Option<StoreConfig>,
     /// The table `[http]`.
     pub http: HttpConfig,
     /// The URL of the table `[heartbeat]`, if there is one.
@@ -118,6 +124,10 @@ pub struct Alerts {
     pub ignore: GlobSet,
     /// Profiles whose title matches one of these globs need not be watched.
     pub ignore_profiles: GlobSet,
+    /// The globs of `ignore` as text, by which two configurations can be compared.
+    pub ignore_patterns: BTreeSet<String>,
+    /// The globs of `ignore_profiles` as text.
+    pub ignore_profiles_patterns: BTreeSet<String>,
 }
 
 /// How often the same item is announced.
@@ -244,7 +254,7 @@ impl Config {
 }
 
 /// Returns the region in which AWS is called, for error texts.
-fn region(config: &SdkConfig) -> String {
+pub(crate) fn region(config: &SdkConfig) -> String {
     config.region().map_or_else(|| DEFAULT_REGION.to_owned(), ToString::to_string)
 }
 

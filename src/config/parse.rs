@@ -69,6 +69,7 @@ pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) 
     let profiles_from = ProfilesFrom::parse(&root);
     let profiles = profiles(&root);
     let ledger = ledger(&root);
+    let store = super::store::store(&root);
     let (thresholds, alerts) = alerts(&root, ledger.is_some());
     let channels = channels(&root, profiles.as_deref().unwrap_or_default(), thresholds.as_ref());
     let http = http(&root);
@@ -84,6 +85,7 @@ pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) 
         alerts: alerts?,
         channels: channels?,
         ledger,
+        store,
         http,
         heartbeat,
         is_from_aws: resolved.any_from_aws(),
@@ -130,6 +132,8 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
             when_empty: WhenEmpty::Silent,
             ignore: GlobSet::empty(),
             ignore_profiles: GlobSet::empty(),
+            ignore_patterns: BTreeSet::new(),
+            ignore_profiles_patterns: BTreeSet::new(),
         };
         return (defaults(), Some(alerts));
     };
@@ -147,24 +151,35 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
     let alerts = ignore.zip(ignore_profiles).map(|(ignore, ignore_profiles)| Alerts {
         repeat,
         when_empty,
-        ignore,
-        ignore_profiles,
+        ignore: ignore.set,
+        ignore_profiles: ignore_profiles.set,
+        ignore_patterns: ignore.patterns,
+        ignore_profiles_patterns: ignore_profiles.patterns,
     });
     (thresholds, alerts)
 }
 
+/// Globs, and what they were written as.
+struct ParsedGlobs {
+    set: GlobSet,
+    patterns: BTreeSet<String>,
+}
+
 /// Parses a list of globs, which are compared in Unicode NFC.
-fn globs(table: &Table<'_>, key: &'static str) -> Option<GlobSet> {
+fn globs(table: &Table<'_>, key: &'static str) -> Option<ParsedGlobs> {
     let mut globs = GlobSetBuilder::new();
+    let mut patterns = BTreeSet::new();
     for pattern in table.texts(key).unwrap_or_default() {
         match Glob::new(&nfc(pattern.value)) {
             Ok(glob) => {
+                patterns.insert(glob.glob().to_owned());
                 globs.add(glob);
             }
             Err(_) => table.fault_at(&pattern, NOT_A_GLOB),
         }
     }
-    globs.build().map_err(|_| table.fault(key, "has globs that are too large together")).ok()
+    let set = globs.build().map_err(|_| table.fault(key, "has globs that are too large together")).ok()?;
+    Some(ParsedGlobs { set, patterns })
 }
 
 #[derive(Clone, Copy)]
@@ -347,7 +362,7 @@ pub(super) fn api_key(text: &TextField<'_>) -> Result<SecretString, String> {
 }
 
 /// Returns whether a literal looks like a reference of an unknown kind. A key never contains a colon.
-fn has_unknown_scheme(text: &TextField<'_>) -> bool {
+pub(super) fn has_unknown_scheme(text: &TextField<'_>) -> bool {
     text.is_literal
         && text.value.split_once(':').is_some_and(|(scheme, _)| {
             !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())

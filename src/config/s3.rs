@@ -72,8 +72,14 @@ impl Object {
         Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
     }
 
+    /// Returns the object with this key in a bucket whose name [`Object::parse`] has accepted.
+    #[must_use]
+    pub fn in_bucket(bucket: &str, key: String) -> Self {
+        Self { bucket: bucket.to_owned(), key }
+    }
+
     /// Reads the object as text, if it is not larger than [`MAX_DOCUMENT_BYTES`].
-    pub async fn read(&self, aws: &Aws, deadline: Deadline) -> Result<String, LookupError> {
+    pub(super) async fn read(&self, aws: &Aws, deadline: Deadline) -> Result<String, LookupError> {
         let config = aws.config().await;
         let result = aws::retrying(deadline, || self.get(aws, config, deadline)).await;
         let bytes = result.map_err(|error| self.lookup_error(&error, &super::region(config)))?;
@@ -121,7 +127,11 @@ impl Object {
     ///
     /// The bucket is usually a part of the host name. It is a part of the path when its name contains a dot, which the
     /// certificate of S3 does not cover, and for a custom endpoint, which may not have a host name for each bucket.
-    fn url(&self, config: &SdkConfig, region: &str) -> Result<String, AwsError> {
+    ///
+    /// # Errors
+    ///
+    /// Fails when the region is not valid.
+    pub fn url(&self, config: &SdkConfig, region: &str) -> Result<String, AwsError> {
         let Self { bucket, key } = self;
         let key = utf8_percent_encode(key, ENCODED);
         if let Some(endpoint) = aws::endpoint_url(config, "S3") {
@@ -173,7 +183,8 @@ impl Object {
 const TOO_LARGE: &str = "TooLarge";
 
 /// Parses an error response: `<Error><Code>NoSuchKey</Code><Message>...</Message>...</Error>`.
-fn aws_error(answer: &Answer, redactor: &Redactor) -> AwsError {
+#[must_use]
+pub fn aws_error(answer: &Answer, redactor: &Redactor) -> AwsError {
     let body = String::from_utf8_lossy(&answer.body);
     let field = |name: &str| {
         let (_, rest) = body.split_once(&format!("<{name}>"))?;

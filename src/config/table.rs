@@ -206,9 +206,16 @@ impl<'a> Table<'a> {
             let mut known = known_keys.clone();
             known.sort_unstable();
             known.dedup();
-            self.fault(key, format!("is not a key of this table; the keys are {}", known.join(", ")));
+            let shown = if is_like_a_key(key) { key } else { "?" };
+            self.fault(shown, format!("is not a key of this table; the keys are {}", known.join(", ")));
         }
     }
+}
+
+/// Returns whether a text looks like the key of a setting. Others are not shown, because a secret may have been pasted there.
+fn is_like_a_key(text: &str) -> bool {
+    const MAX_BYTES: usize = 40;
+    text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
 }
 
 fn name_of(value: &Value) -> &'static str {

@@ -92,6 +92,8 @@ const WHOLE: &str = r#"
     report_url = "https://example.com"
     link_secret = "0123456789abcdef0123456789abcdef"
     link_ttl = "1d"
+    [store]
+    url = "s3://looks.example/media/alerts/"
     [heartbeat]
     url = "https://hc-ping.com/00000000-0000-0000-0000-000000000000"
 "#;
@@ -178,6 +180,8 @@ fn a_document_with_every_setting_is_read_and_its_references_are_resolved() {
         matches!(&config.channels[1].kind, ChannelKind::Sns { topic, format: SnsFormat::AmazonQ } if topic.region() == "eu-central-1")
     );
     assert_eq!(config.ledger, Some(LedgerConfig::DynamoDb { table: "ledger".into() }));
+    let store = StoreConfig::S3 { bucket: "looks.example".into(), prefix: "media/alerts".into() };
+    assert_eq!(config.store, Some(store));
     assert_eq!(config.alerts.repeat, Repeat::EveryRun);
     assert!(config.alerts.ignore.is_match("a.tmp") && config.alerts.when_empty == WhenEmpty::Report);
     assert!(config.alerts.ignore_profiles.is_match("Caf\u{e9} 1") && !config.alerts.ignore_profiles.is_match("a.tmp"));
@@ -193,6 +197,52 @@ fn settings_have_the_documented_defaults() {
     assert!(config.ayrshare.scheduled_posts && config.http.require_authorizer);
     assert_eq!(config.http.link_ttl, Duration::from_hours(7 * 24));
     assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "3d", "7d"]);
+}
+
+#[test]
+fn a_store_is_a_folder_or_a_place_in_a_bucket() {
+    let store =
+        |url: &str| load(&format!("{SMALL}\n[store]\nurl = '{url}'")).map(|config| config.store.expect("a store"));
+    let folder = |path: &str| Ok(StoreConfig::Folder(path.into()));
+    assert_eq!(store("/var/lib/media alerts"), folder("/var/lib/media alerts"));
+    assert_eq!(store("looks"), folder("looks"));
+    assert_eq!(store("file:///var/lib/media%20alerts"), folder("/var/lib/media alerts"));
+    let s3 = |prefix: &str| Ok(StoreConfig::S3 { bucket: "looks".into(), prefix: prefix.into() });
+    assert_eq!(store("s3://looks"), s3(""));
+    assert_eq!(store("s3://looks/"), s3(""));
+    assert_eq!(store("s3://looks/a/東 b/"), s3("a/東 b"));
+    assert_eq!(store("env:TABLE"), folder("ledger"));
+
+    let secret = "hidden";
+    for wrong in [
+        " ",
+        "s3:",
+        "s3:hidden",
+        "s3://",
+        "s3:///hidden",
+        "s3://Hidden/a",
+        "s3://hidden/../a",
+        "s3://hidden/a/./b",
+        "https://hidden.example",
+        "gs://hidden/a",
+        "vault:hidden",
+        "file://hidden.example/a",
+        "file:hidden?x#y",
+    ] {
+        let found = faults(load(&format!("{SMALL}\n[store]\nurl = '{wrong}'")));
+        assert!(
+            found.len() == 1 && found[0].starts_with("store.url: ") && !found[0].contains(secret),
+            "{wrong}: {found:?}"
+        );
+    }
+    let long = format!("s3://looks/{}", "a".repeat(801));
+    assert!(store(&long).is_err());
+    check(&format!("{SMALL}\n[store]"), &["store.url: is missing"]);
+    check(&format!("{SMALL}\n[store]\nurl = 'a'\npath = 'b'"), &["store.path: is not a key"]);
+    let variables = [("AYRSHARE_API_KEY", "KEY"), ("SNS_TOPIC_ARN", "arn:aws:sns:eu-central-1:123456789012:alerts")];
+    let with = |url| load_from(&[variables[0], variables[1], ("STORE_URL", url)]);
+    assert_eq!(with("s3://looks/a").expect("a configuration").store, s3("a").ok());
+    assert!(faults(with("https://hidden.example"))[0].starts_with("STORE_URL: is neither"));
 }
 
 #[test]
@@ -274,7 +324,7 @@ fn all_errors_are_reported_together_with_their_paths() {
         [heartbeat]
         "#,
         &[
-            "colour: is not a key of this table; the keys are alerts, ayrshare, channels, heartbeat, http, ledger, profiles",
+            "colour: is not a key of this table; the keys are alerts, ayrshare, channels, heartbeat, http, ledger, profiles, profiles_from, store",
             "ayrshare.api_key: contains a space",
             "ayrshare.base_url: is neither",
             "ayrshare.concurrency: expected a whole number from 1 to 256",

@@ -37,6 +37,8 @@ impl Route {
     }
 }
 
+const ROUTES: &str = "There are `GET /report`, `POST /alerts` and `GET /r/{token}`.";
+
 /// Returns what a request that came at `now` asks for.
 ///
 /// # Errors
@@ -48,6 +50,8 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
         return match request.method.as_str() {
             "GET" | "HEAD" => signed_report(token, request, config, now)
                 .map_err(|error| Response::of_link_error(error, request, config)),
+            // Files cannot be marked as handled.
+            "POST" if request.path.ends_with("/handled") => Err(Response::problem(404, ROUTES)),
             _ => Err(Response::method_not_allowed("GET, HEAD")),
         };
     }
@@ -61,7 +65,7 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
         (Endpoint::Report, _) => Err(Response::method_not_allowed("GET, HEAD")),
         (Endpoint::Alerts, "POST") => Ok(Route { command: alerts(request)?, report: None }),
         (Endpoint::Alerts, _) => Err(Response::method_not_allowed("POST")),
-        _ => Err(Response::problem(404, "There are `GET /report`, `POST /alerts` and `GET /r/{token}`.")),
+        _ => Err(Response::problem(404, ROUTES)),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::run::metrics::{self, Source};
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;
 use crate::run::services::LiveServices;
+use crate::run::stored_look;
 use crate::scan::survey::Survey;
 
 /// How long a run for an HTTP request may take. API Gateway gives up after 29 seconds.
@@ -182,12 +183,16 @@ impl Function {
         let last_look = &services.loaded.last_look;
         if is_whole_look {
             last_look.forget();
+            services.loaded.stored_look.release();
         }
         let result = run(call.run_id.clone(), call.now, plan, services, deadline).await;
         if is_whole_look {
             last_look.keep(&result.survey, roster.known().map(|(name, _)| name));
         }
         if is_whole_alert && !result.is_busy() {
+            if is_whole_look && execute::keep_look(&result, services.loaded, deadline).await {
+                services.loaded.stored_look.keep(&result.run_id, &result.survey);
+            }
             let metrics = |source: &Source<'_>| metrics::metrics(&result, source, now());
             self.write_metrics(call.invocation, metrics);
             beat(&result, services.loaded, deadline).await;
@@ -235,6 +240,9 @@ async fn last_look(
     deadline: Deadline,
 ) -> Result<Arc<Survey>, InvalidEvent> {
     let LoadedConfig { config, last_look, .. } = services.loaded;
+    if let Some(look) = stored_look::newest(services.loaded, command, call.now, deadline).await {
+        return Ok(look);
+    }
     if let Some(look) = last_look.fresh(call.now)
         && command.select(config, look.survey.known()).is_ok_and(|asked| look.covers(&asked))
     {
@@ -243,6 +251,7 @@ async fn last_look(
     let roster = Roster::read(services.loaded, aws, deadline).await;
     let asked = command.plan(config, &roster)?.profiles;
     last_look.forget();
+    services.loaded.stored_look.release();
     let everything = Command { action: Action::Report, ..Command::default() }.plan(config, &roster)?;
     let look = execute::look(call.now, everything, LiveServices { first: &asked, ..services }, deadline).await;
     last_look.keep(&look, asked.iter().map(|profile| &profile.name));

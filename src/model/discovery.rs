@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::profile::ProfileName;
 use super::text::{nfc, one_line};
 
 /// A profile of the account as Ayrshare lists it. It has a title, a `refId` or both.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AyrshareProfile {
     /// The title, which people can change and which need not be unique.
     pub title: Option<String>,
@@ -36,7 +36,7 @@ pub fn comparable_title(title: &str) -> String {
 }
 
 /// What came of comparing the configured profiles with those that Ayrshare lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discovery {
     /// Whether they were compared.
     pub status: DiscoveryStatus,
@@ -55,7 +55,7 @@ impl Discovery {
 }
 
 /// Whether the configured profiles were compared with those that Ayrshare lists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DiscoveryStatus {
     /// They were compared.
@@ -68,7 +68,7 @@ pub enum DiscoveryStatus {
 }
 
 /// A configured profile, and what it is called at Ayrshare.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentifiedProfile {
     /// The name in the configuration.
     pub profile: ProfileName,

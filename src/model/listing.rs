@@ -1,9 +1,11 @@
 //! What became of reading `[profiles_from]`.
 
+use serde::{Deserialize, Serialize};
+
 use super::{FailedProfile, ProfileName, Status};
 
 /// What became of reading `[profiles_from]` at the start of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// Where the profiles of the list come from.
     pub origin: ListingOrigin,
@@ -14,7 +16,8 @@ pub struct Listing {
 }
 
 /// Where the profiles of a list come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ListingOrigin {
     /// There is no list, or the run is about some of its profiles only.
     #[default]

@@ -1,7 +1,7 @@
 //! The files of a gallery.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::profile::ProfileName;
 use super::text::one_line;
@@ -27,7 +27,7 @@ pub trait File {
 }
 
 /// A file of a gallery. A field that Ayrshare left out, left empty or filled with something unreadable is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Media {
     /// Ayrshare's id of the file: a UUID, `-` and the file extension.
     pub id: Option<String>,
@@ -115,7 +115,7 @@ impl MediaKind {
 }
 
 /// A file that a run reports: it has expired, expires within a threshold, or has no readable expiry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// The profile whose gallery contains the file.
     pub profile: ProfileName,
@@ -150,7 +150,7 @@ impl Item {
 }
 
 /// The state of a file at the start of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The file expires now or has expired.

@@ -1,7 +1,7 @@
 //! Scheduled posts, and the posts that will fail.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::profile::ProfileName;
@@ -48,7 +48,7 @@ fn identity(id: Option<&str>, text: Option<&str>, platforms: &[String], schedule
 }
 
 /// A scheduled post that will fail because of its media.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostAtRisk {
     /// The profile that will publish the post.
     pub profile: ProfileName,
@@ -73,7 +73,7 @@ impl PostAtRisk {
 }
 
 /// A file that will be missing when a scheduled post is published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaAtRisk {
     /// The file's id in the gallery, if a gallery still lists it.
     pub id: Option<String>,
@@ -101,7 +101,7 @@ impl MediaAtRisk {
 }
 
 /// Why a file will be missing when a post is published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RiskReason {
     /// The file expires before the post is published, or within an hour after.
@@ -113,7 +113,7 @@ pub enum RiskReason {
 }
 
 /// A URL of a post that Ayrshare could not open. That proves nothing: the host may refuse such checks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnverifiedUrl {
     /// The profile that will publish the post.
     pub profile: ProfileName,

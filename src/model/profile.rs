@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text::nfc;
 
 /// The name of a profile in the configuration. Cloning it is cheap.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProfileName(Arc<str>);
 
 impl ProfileName {
@@ -38,7 +38,7 @@ impl fmt::Display for ProfileName {
 }
 
 /// The tags of a profile, in Unicode NFC. Cloning them is cheap.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tags(Arc<[Box<str>]>);
 
 impl Tags {
@@ -55,7 +55,7 @@ impl Tags {
 }
 
 /// Why a profile, or a part of it, could not be checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The kind of failure, for callers to act on.
     pub kind: FailureKind,
@@ -68,7 +68,7 @@ pub struct Failure {
 }
 
 /// The kinds of [`Failure`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// Ayrshare rejected the API key: HTTP status 401, or Ayrshare's code 102 with any status.
@@ -139,7 +139,7 @@ impl FailureKind {
 }
 
 /// The part of a profile that could not be checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// The gallery. Nothing is known about the profile.
@@ -153,7 +153,7 @@ pub enum Part {
 }
 
 /// A profile, or a part of it, that could not be checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedProfile {
     /// The profile.
     pub profile: ProfileName,

@@ -1,8 +1,8 @@
 //! Removes secrets from text.
 //!
 //! An error text of a service may repeat the key or the webhook URL that the request contained, also encoded, escaped, or
-//! broken into lines. So secrets and text are compared in a normal form, which [`Normalized`] defines. Base64 is not a
-//! character encoding, so its three alignments are additional patterns.
+//! broken into lines. So secrets and text are compared in a normal form, which [`Normalized`] defines. Base64 and
+//! hexadecimal are no character encodings, so they are additional patterns: base64 in its three alignments.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -66,7 +66,7 @@ impl Redactor {
     /// Replaces every secret in `text` with `[redacted]`. Where one secret contains another, the longer one is replaced.
     ///
     /// Recognizes a secret in any of these forms, and in some combinations of them: in other letter case, without its
-    /// dashes, with white space in it, percent-encoded, escaped as JSON or HTML, and as a part of base64.
+    /// dashes, with white space in it, percent-encoded, escaped as JSON or HTML, in hexadecimal, and as a part of base64.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +108,7 @@ fn patterns(secrets: &BTreeSet<String>) -> Vec<Box<[u8]>> {
     let mut patterns = Vec::new();
     for secret in secrets {
         patterns.push((MIN_SECRET_BYTES, Normalized::of(secret.as_bytes())));
+        patterns.push((MIN_BASE64_BYTES, Normalized::of(hex::encode(secret).as_bytes())));
         for offset in 0..3 {
             let encoded = STANDARD_NO_PAD.encode([&[0; 2][..offset], secret.as_bytes()].concat());
             // The first and the last character may also encode bits of what stands before and after the secret.
@@ -230,6 +231,8 @@ mod tests {
             [standard, url_safe]
         };
         let mut encoded = vec![
+            hex::encode(KEY),
+            hex::encode_upper(KEY),
             KEY.replace('-', ""),
             KEY.to_lowercase(),
             KEY.replace('-', "").to_lowercase(),

@@ -11,6 +11,7 @@ use crate::config::{ChannelKind, Config, LedgerConfig, TopicArn};
 use crate::ledger::{DynamoDbLedger, FileLedger, Ledger};
 use crate::net::aws::Aws;
 use crate::net::redact::Redactor;
+use crate::store::Store;
 
 /// The clients that a run uses.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Clients {
     pub redactor: Redactor,
     /// The ledger, if the configuration has one.
     pub ledger: Option<Ledger>,
+    /// The store, if the configuration has one.
+    pub store: Option<Store>,
     /// An SNS client for each region that a topic of the configuration is in.
     sns: HashMap<String, LazySns>,
 }
@@ -40,6 +43,10 @@ impl Clients {
                 ChannelKind::Slack { .. } | ChannelKind::Webhook { .. } => None,
             })
             .collect();
+        let store = match &config.store {
+            Some(store) => Some(Store::new(store, aws).await),
+            None => None,
+        };
         let needs_aws = !topics.is_empty() || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
         let http = aws.http().clone();
         let credentials = aws.redactor();
@@ -66,7 +73,7 @@ impl Clients {
             (Some(LedgerConfig::File { path }), _) => Some(Ledger::File(FileLedger::new(path.clone()))),
             _ => None,
         };
-        Self { http, redactor, ledger, sns }
+        Self { http, redactor, ledger, store, sns }
     }
 
     /// The client for a topic of the configuration.

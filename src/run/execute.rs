@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Run;
-use super::command::Plan;
+use super::command::{Action, Plan};
 use super::heartbeat;
 use super::loaded::LoadedConfig;
 use super::result::RunResult;
@@ -14,9 +14,14 @@ use super::services::LiveServices;
 use crate::model::Status;
 use crate::net::Deadline;
 use crate::scan::survey::Survey;
+use crate::store::look::{self, LookRules};
 
 /// The longest run if nothing else sets a deadline: what Lambda allows.
 pub const MAX_RUN: Duration = Duration::from_mins(15);
+/// Time reserved for the metrics, the heartbeat and the answer after the store.
+const END_TIME: Duration = Duration::from_millis(500);
+/// The longest time for keeping a look. A store that hangs must not hold up the end of a run.
+const MAX_TO_KEEP_LOOK: Duration = Duration::from_mins(1);
 /// Time reserved for the answer after the heartbeat.
 const ANSWER_TIME: Duration = Duration::from_millis(200);
 
@@ -29,9 +34,35 @@ pub(crate) async fn run(
     deadline: Deadline,
 ) -> RunResult {
     let LoadedConfig { config, clients, .. } = services.loaded;
-    let result = Run::new(id, now, plan, config, clients.ledger.as_ref(), services, deadline).execute().await;
+    let is_check = plan.action == Action::Check;
+    let mut result = Run::new(id, now, plan, config, clients.ledger.as_ref(), services, deadline).execute().await;
+    if is_check
+        && let Some(store) = &clients.store
+        && let Err(error) = store.check(&result.run_id, deadline.earlier_by(END_TIME)).await
+    {
+        tracing::error!("{error}");
+        result.store_error = Some(error.to_string());
+        result.status = Status::Failed;
+    }
     log(&result);
     result
+}
+
+/// Keeps the look of an alert run over all profiles and channels in the store, if one is configured. Returns whether it
+/// was kept.
+///
+/// The alerts are sent and recorded by now, so a failure is only logged: links then show what the run before has seen.
+pub(crate) async fn keep_look(result: &RunResult, loaded: &LoadedConfig, deadline: Deadline) -> bool {
+    let LoadedConfig { config, clients, .. } = loaded;
+    let Some(store) = clients.store.as_ref().filter(|_| 0 < result.survey.checked()) else { return false };
+    let until = deadline.earlier_by(END_TIME).within(MAX_TO_KEEP_LOOK);
+    let saving = look::save(store, &result.survey, &result.run_id, LookRules::of(config), until);
+    match until.bound(saving).await {
+        Some(Ok(())) => return true,
+        Some(Err(error)) => tracing::warn!("the look of this run is not kept: {error}"),
+        None => tracing::warn!("the look of this run is not kept: there was no time left for the store"),
+    }
+    false
 }
 
 /// Scans the profiles of a plan.

@@ -10,7 +10,6 @@
 //!
 //! A key that Ayrshare rejects is read again at once: see [`ConfigReload`].
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,6 +22,8 @@ use crate::net::environment::Environment;
 use crate::run::clients::Clients;
 use crate::run::look::LastLook;
 use crate::run::roster::KeptList;
+use crate::run::stored_look::StoredLook;
+use crate::store::look::LookRules;
 
 /// The maximum age of a configuration that is used for an event.
 const FRESH: Duration = Duration::from_mins(5);
@@ -38,6 +39,8 @@ pub struct LoadedConfig {
     pub last_look: LastLook,
     /// The last list of profiles that was read for this configuration.
     pub kept_list: KeptList,
+    /// What is known of the look in the store.
+    pub stored_look: StoredLook,
     read_at: Timestamp,
 }
 
@@ -61,8 +64,8 @@ impl ConfigSource<'_> {
     pub async fn read(&self, deadline: Deadline) -> Result<LoadedConfig, InvalidConfiguration> {
         let config = Config::load(self.environment, self.aws, deadline).await?;
         let clients = Clients::new(&config, self.aws).await;
-        let (last_look, kept_list) = (LastLook::default(), KeptList::default());
-        Ok(LoadedConfig { config, clients, last_look, kept_list, read_at: self.now })
+        let (last_look, stored_look, kept_list) = (LastLook::default(), StoredLook::default(), KeptList::default());
+        Ok(LoadedConfig { config, clients, last_look, stored_look, kept_list, read_at: self.now })
     }
 
     /// Reads the configuration that replaces `before`. Its old secrets are still redacted, because an answer may repeat
@@ -105,16 +108,15 @@ impl ConfigSource<'_> {
 }
 
 impl LoadedConfig {
-    /// Takes over the last look of `before`, if both look at the same profiles with the same thresholds.
+    /// Takes over the last look of `before`, if both look at the same profiles by the same rules.
     pub fn take_over_look(&self, before: &Self) {
         let of = |config: &Config| {
             let profiles: Vec<_> = config.profiles.iter().map(|profile| profile.name.clone()).collect();
-            let channels = config.channels.iter();
-            let thresholds: BTreeSet<_> = channels.flat_map(|channel| channel.thresholds.iter().cloned()).collect();
-            (profiles, thresholds)
+            (profiles, LookRules::of(config))
         };
         if of(&self.config) == of(&before.config) && self.reads_same_list(before) {
             self.last_look.take_over(&before.last_look);
+            self.stored_look.take_over(&before.stored_look);
         }
     }
 

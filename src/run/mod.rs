@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod result;
 pub mod roster;
 pub mod services;
+pub mod stored_look;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;

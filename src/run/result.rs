@@ -41,6 +41,8 @@ pub struct RunResult {
     pub channels: Vec<ChannelResult>,
     /// Why the ledger could not be used, if it could not.
     pub ledger_error: Option<String>,
+    /// Why the store failed its check, if it did.
+    pub store_error: Option<String>,
 }
 
 /// What became of a channel.
@@ -98,6 +100,7 @@ impl RunResult {
             announced: None,
             channels: Vec::new(),
             ledger_error: None,
+            store_error: None,
         }
     }
 
@@ -203,6 +206,7 @@ impl RunResult {
             parts.push(format!("channels that failed: {}", text::list(&channels, 20)));
         }
         parts.extend(self.ledger_error.iter().map(|error| format!("the ledger failed: {error}")));
+        parts.extend(self.store_error.clone());
         parts.join("; ")
     }
 
@@ -279,6 +283,8 @@ struct ResultJson<'a> {
     channels: &'a [ChannelResult],
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_error: Option<&'a str>,
 }
 
 impl<'a> ResultJson<'a> {
@@ -312,6 +318,7 @@ impl<'a> ResultJson<'a> {
             posts_left_out: survey.posts_at_risk.len() - shown.posts.len(),
             channels: &result.channels,
             ledger_error: result.ledger_error.as_deref(),
+            store_error: result.store_error.as_deref(),
         }
     }
 }

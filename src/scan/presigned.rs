@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use base64::Engine as _;
-use base64::alphabet::Alphabet;
+use base64::alphabet::{self, Alphabet};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp, tz};
@@ -47,14 +47,17 @@ impl Presigned {
             dated(get("x-amz-date"), get("x-amz-expires"))
         } else if has("x-goog-signature") {
             dated(get("x-goog-date"), get("x-goog-expires"))
-        } else if has("x-oss-signature") {
+        } else if has("x-oss-signature") || has("x-oss-expires") {
             dated(get("x-oss-date"), get("x-oss-expires"))
-        } else if has("signature") && ["awsaccesskeyid", "googleaccessid", "ossaccesskeyid"].into_iter().any(has) {
+        } else if has("ossaccesskeyid") || has("signature") && ["awsaccesskeyid", "googleaccessid"].into_iter().any(has)
+        {
             unix("expires")
         } else if has("signature") && has("key-pair-id") {
             if has("expires") { unix("expires") } else { get("policy").and_then(policy_end) }
         } else if has("sig") && (has("sv") || has("se")) {
             get("se").and_then(azure_end)
+        } else if url.path().contains("/storage/v1/") && url.path().contains("/sign/") && has("token") {
+            get("token").and_then(jwt_end)
         } else {
             return Self::No;
         };
@@ -69,6 +72,15 @@ impl Presigned {
             Self::No | Self::Open => None,
         }
     }
+}
+
+/// Reads the end of a JSON Web Token, as Supabase signs its URLs. The signature cannot be checked without its key.
+fn jwt_end(token: &str) -> Option<Timestamp> {
+    let payload = token.split('.').nth(1).filter(|payload| payload.len() <= MAX_POLICY_BYTES)?;
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let payload = GeneralPurpose::new(&alphabet::URL_SAFE, config).decode(payload).ok()?;
+    let payload: Value = serde_json::from_slice(&payload).ok()?;
+    Timestamp::from_second(payload.get("exp")?.as_i64()?).ok()
 }
 
 /// Parses digits and nothing else.
@@ -149,6 +161,7 @@ mod tests {
             "sv=2024-11-04&se=2026-11-27&sig=ab".to_owned(),
             "OSSAccessKeyId=a&Expires=1795737600&Signature=ab".to_owned(),
             "x-oss-date=20261126T000000Z&x-oss-expires=86400&x-oss-signature=ab".to_owned(),
+            "x-oss-date=20261126T000000Z&x-oss-expires=86400".to_owned(),
         ];
         for query in queries {
             assert_eq!(Presigned::of(&format!("https://files.example.com/a.png?{query}#x")), end, "{query}");
@@ -170,6 +183,19 @@ mod tests {
             assert_eq!(Presigned::of(&format!("https://files.example.com/a.png?{query}")), Presigned::No, "{query}");
         }
         assert_eq!(Presigned::of("not a url?Expires=1"), Presigned::No);
+    }
+
+    #[test]
+    fn the_end_of_a_supabase_link_is_read() {
+        let payload = |json: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json);
+        let url = |path: &str, token: &str| Presigned::of(&format!("https://x.supabase.co{path}?token={token}"));
+        let token = format!("aGVhZA.{}.c2ln", payload(r#"{"url":"b/1.jpg","iat":1,"exp":1795608000}"#));
+        let until = Presigned::Until(Timestamp::from_second(1_795_608_000).expect("a time"));
+        assert_eq!(url("/storage/v1/object/sign/b/1.jpg", &token), until);
+        assert_eq!(url("/storage/v1/render/image/sign/b/1.jpg", &token), until);
+        assert_eq!(url("/storage/v1/object/sign/b/1.jpg", "no-token"), Presigned::Open);
+        // Other tokens say nothing about an end.
+        assert_eq!(url("/v0/b/app/o/1.jpg", &token), Presigned::No);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Discovery, FailedProfile, Failure, FailureKind, Item, Listing, Part, PostAtRisk, ProfileName, ScheduledPost, State,
@@ -46,29 +46,36 @@ impl Scan {
 }
 
 /// Everything that a run found.
-#[derive(Clone, Debug)]
+///
+/// Its long lists are not a part of what it serializes to. The store writes and reads their entries one by one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Survey {
     /// When the run started.
     pub now: Timestamp,
     /// What became of reading `[profiles_from]`.
     pub listing: Listing,
     /// The profiles that the run had to check, in the order of the configuration.
+    #[serde(skip)]
     pub profiles: Vec<SurveyedProfile>,
     /// The files that matter, sorted by expiry. Files without an expiry come last; files with the same expiry keep the
     /// order of their galleries.
+    #[serde(skip)]
     pub items: Vec<Arc<Item>>,
     /// The scheduled posts that will fail, the earliest first.
+    #[serde(skip)]
     pub posts_at_risk: Vec<Arc<PostAtRisk>>,
     /// The URLs of posts that Ayrshare could not open, though that proves nothing.
+    #[serde(skip)]
     pub unverified: Vec<UnverifiedUrl>,
-    /// The scheduled posts that were read.
+    /// The scheduled posts that were read. Only announcing needs them, so they are not stored.
+    #[serde(skip)]
     pub seen_posts: Arc<SeenPosts>,
     /// The profiles of the account that nobody watches, if the run looked for them.
     pub discovery: Discovery,
 }
 
 /// What a survey knows about one profile.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SurveyedProfile {
     /// The profile.
     pub name: ProfileName,

@@ -14,6 +14,7 @@ mod looks;
 mod posts;
 mod profiles_from;
 mod report;
+mod store;
 mod telemetry;
 mod unwatched;
 

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, mpsc};
 use crate::server::{Reply, Request, Server, Service, reply};
 
 /// The time limit of every step.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_mins(9);
 
 /// The Runtime API of one process.
 pub struct RuntimeApi {

@@ -58,8 +58,23 @@ pub async fn signed(
     region: &str,
     request: RequestBuilder,
 ) -> Result<RequestBuilder, AwsError> {
-    let credentials = provide(aws.config().await.credentials_provider()).await?;
-    sign_with(&credentials, aws.http(), service, region, request)
+    signed_with(aws.config().await, aws.http(), service, region, request).await
+}
+
+/// Signs a request like [`signed`], for a caller that outlives the [`Aws`] it got its configuration from.
+///
+/// # Errors
+///
+/// Fails without credentials, and for a request that cannot be made.
+pub async fn signed_with(
+    config: &SdkConfig,
+    http: &reqwest::Client,
+    service: &str,
+    region: &str,
+    request: RequestBuilder,
+) -> Result<RequestBuilder, AwsError> {
+    let credentials = provide(config.credentials_provider()).await?;
+    sign_with(&credentials, http, service, region, request)
 }
 
 async fn provide(provider: Option<SharedCredentialsProvider>) -> Result<Credentials, AwsError> {

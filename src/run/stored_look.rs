@@ -1,0 +1,181 @@
+//! The look in the store, as far as it answers the questions of this configuration.
+//!
+//! The newest alert run answers a report when it was made by rules that cover those of the configuration, and when it has
+//! every profile of the configuration that is asked for. A profile that it does not have would otherwise pass for one in
+//! which all is well. Profiles and thresholds that are no longer configured are not shown. Of `[profiles_from]`, which is
+//! not read for a report, it has the profiles that the run has read. Age does not matter: the report says when it was.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::model::ProfileName;
+use crate::model::threshold::Thresholds;
+use crate::net::Deadline;
+use crate::run::command::Command;
+use crate::run::loaded::LoadedConfig;
+use crate::scan::survey::Survey;
+use crate::store::look::{self, LookManifest, LookRules};
+use crate::store::{Store, StoreError};
+
+/// The longest time for reading the store. There must be time for a look of its own after a store that hangs.
+const MAX_TO_READ: Duration = Duration::from_secs(8);
+
+/// What this process knows of the look in the store, so that it is not read again for each request.
+#[derive(Debug, Default)]
+pub struct StoredLook(Mutex<Option<KnownLook>>);
+
+#[derive(Debug)]
+struct KnownLook {
+    run_id: String,
+    /// The profiles that it can answer for; none when it cannot be used.
+    profiles: HashSet<ProfileName>,
+    /// The look, unless its memory was needed for another one.
+    survey: Option<Arc<Survey>>,
+}
+
+impl StoredLook {
+    /// Remembers the look of a run. It must contain only what is configured.
+    pub fn keep(&self, run_id: &str, survey: &Arc<Survey>) {
+        let profiles = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
+        *self.known() = Some(KnownLook { run_id: run_id.to_owned(), profiles, survey: Some(Arc::clone(survey)) });
+    }
+
+    /// Remembers that the look of a run cannot be used.
+    fn reject(&self, run_id: &str) {
+        *self.known() = Some(KnownLook { run_id: run_id.to_owned(), profiles: HashSet::new(), survey: None });
+    }
+
+    /// Frees the memory of the look, so that there is room for another one.
+    pub fn release(&self) {
+        if let Some(known) = &mut *self.known() {
+            known.survey = None;
+        }
+    }
+
+    /// Takes over what another configuration with the same profiles and rules knows.
+    pub fn take_over(&self, other: &Self) {
+        *self.known() = other.known().take();
+    }
+
+    /// Returns whether the look of a run answers a command, if that is known, and the look.
+    fn answer(&self, run_id: &str, command: &Command, config: &Config) -> Option<(bool, Option<Arc<Survey>>)> {
+        let known = self.known();
+        let known = known.as_ref().filter(|known| known.run_id == run_id)?;
+        let has = |name: &ProfileName| known.profiles.contains(name);
+        let has_all = match &command.profiles {
+            Some(names) if !command.is_limited_to_channels => names.iter().all(|name| has(&ProfileName::new(name))),
+            _ => {
+                let configured = config.profiles.iter().map(|profile| (&profile.name, &profile.tags));
+                command.select(config, configured).is_ok_and(|asked| asked.into_iter().all(has))
+            }
+        };
+        Some((has_all && !known.profiles.is_empty(), known.survey.clone()))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<KnownLook>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the look in the store, if it answers a command.
+///
+/// A store that cannot be read is one line in the log. The function then looks by itself.
+pub(crate) async fn newest(
+    loaded: &LoadedConfig,
+    command: &Command,
+    now: Timestamp,
+    deadline: Deadline,
+) -> Option<Arc<Survey>> {
+    let store = loaded.clients.store.as_ref()?;
+    let until = deadline.within(MAX_TO_READ.min(deadline.remaining() / 2));
+    match until.bound(read(store, loaded, command, now, until)).await {
+        Some(Ok(look)) => return look,
+        Some(Err(error)) => tracing::warn!("the look of the last run cannot be shown: {error}"),
+        None => tracing::warn!("the look of the last run cannot be shown: the store did not answer in time"),
+    }
+    None
+}
+
+async fn read(
+    store: &Store,
+    loaded: &LoadedConfig,
+    command: &Command,
+    now: Timestamp,
+    until: Deadline,
+) -> Result<Option<Arc<Survey>>, StoreError> {
+    let LoadedConfig { config, last_look, stored_look, .. } = loaded;
+    let Some(mut manifest) = look::newest(store, until).await? else { return Ok(None) };
+    let mut is_first = true;
+    loop {
+        match stored_look.answer(&manifest.run_id, command, config) {
+            Some((false, _)) => return Ok(None),
+            Some((true, Some(look))) => return Ok(selects_any(command, config, &look).then_some(look)),
+            Some((true, None)) | None => {}
+        }
+        if !manifest.rules.cover(&LookRules::of(config)) {
+            return Ok(None);
+        }
+        // Memory holds one look at a time, except for one that may have to answer if this one does not.
+        stored_look.release();
+        if last_look.fresh(now).is_none() {
+            last_look.forget();
+        }
+        let error = match look::read(store, &manifest, until).await {
+            Ok(survey) => {
+                let survey = Arc::new(of_configuration(survey, &manifest, config));
+                if survey.checked() == 0 {
+                    stored_look.reject(&manifest.run_id);
+                } else {
+                    stored_look.keep(&manifest.run_id, &survey);
+                }
+                let answer = stored_look.answer(&manifest.run_id, command, config);
+                let look = answer.and_then(|(has_all, look)| look.filter(|_| has_all));
+                return Ok(look.filter(|look| selects_any(command, config, look)));
+            }
+            Err(error) => error,
+        };
+        // A run that has just ended deletes the parts of the look before.
+        let newer = look::newest(store, until).await?.filter(|newer| newer.run_id != manifest.run_id);
+        let Some(newer) = newer.filter(|_| is_first) else {
+            if matches!(error, StoreError::Unusable { .. }) {
+                stored_look.reject(&manifest.run_id);
+            }
+            return Err(error);
+        };
+        (manifest, is_first) = (newer, false);
+    }
+}
+
+/// The part of a look that is still configured, with the tags that are configured now.
+fn of_configuration(mut survey: Survey, manifest: &LookManifest, config: &Config) -> Survey {
+    let configured: HashMap<_, _> = config.profiles.iter().map(|profile| (&profile.name, &profile.tags)).collect();
+    // The profiles of the list follow those of the configuration.
+    let of_configuration = survey.profiles.len().saturating_sub(survey.listing.profiles);
+    let mut names = Vec::with_capacity(survey.profiles.len());
+    for (index, profile) in survey.profiles.iter_mut().enumerate() {
+        let tags = configured.get(&profile.name);
+        if let Some(tags) = tags {
+            profile.tags = (*tags).clone();
+        }
+        if tags.is_some() || of_configuration <= index {
+            names.push(profile.name.clone());
+        }
+    }
+    let has_same_profiles = names.len() == survey.profiles.len() && configured.len() == of_configuration;
+    if has_same_profiles && manifest.rules == LookRules::of(config) {
+        return survey;
+    }
+    let thresholds = config.channels.iter().flat_map(|channel| channel.thresholds.iter().cloned());
+    let Some(thresholds) = Thresholds::new(thresholds) else { return survey };
+    // Whether somebody watches a profile depends on the configuration, so nothing is said of those that nobody watches.
+    Survey { listing: survey.listing.clone(), ..survey.narrowed(&names.iter().collect::<Vec<_>>(), &thresholds) }
+}
+
+/// Whether a look has a profile that a command is about. A link whose profiles have all come since needs a new look.
+fn selects_any(command: &Command, config: &Config, look: &Survey) -> bool {
+    command.select(config, look.known()).is_ok_and(|selected| !selected.is_empty())
+}

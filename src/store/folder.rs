@@ -1,0 +1,166 @@
+//! The store in a folder of this machine. Each object is a file, which is replaced atomically.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::StoreError;
+
+/// A store in a folder.
+#[derive(Debug)]
+pub struct FolderStore {
+    path: PathBuf,
+}
+
+impl FolderStore {
+    /// Creates a store in the folder at `path`. The first write creates the folder.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Writes a file beside the old one and renames it, so that a reader sees the old or the new one.
+    ///
+    /// The file is not synced: a look that a power failure has cut off is recognized, and the next run writes another.
+    pub(super) fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path.join(key);
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let write = || {
+            fs::create_dir_all(folder)?;
+            // Temporary files are readable by their owner only, so the objects are too.
+            let mut new = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+            new.write_all(bytes)?;
+            new.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|error| failed("be written", &error))
+    }
+
+    pub(super) fn get(&self, key: &str, max_bytes: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let cannot = |error: io::Error| failed("be read", &error);
+        self.require_folder()?;
+        let path = self.path.join(key);
+        match fs::metadata(&path) {
+            // Opening a pipe would wait for somebody to write to it.
+            Ok(found) if !found.is_file() => {
+                return Err(StoreError::failed("be read", "something that is not a file is in it"));
+            }
+            Ok(_) => {}
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(cannot(error)),
+        }
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+        let read = File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        match read {
+            Ok(_) if max_bytes < bytes.len() => Err(too_large(max_bytes)),
+            Ok(_) => Ok(Some(bytes)),
+            // It was deleted just now.
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(cannot(error)),
+        }
+    }
+
+    pub(super) fn delete(&self, key: &str) -> Result<(), StoreError> {
+        match fs::remove_file(self.path.join(key)) {
+            Err(error) if !is_absent(&error) => Err(failed("be written", &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes the files in a folder of the store that are older than `age`, which runs that were cut off have left.
+    pub(super) fn delete_older(&self, folder: &str, age: Duration) {
+        let Ok(entries) = fs::read_dir(self.path.join(folder)) else { return };
+        let is_old = |modified: SystemTime| modified.elapsed().is_ok_and(|passed| age < passed);
+        for entry in entries.flatten() {
+            let modified = entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|found| found.modified().ok());
+            if modified.is_some_and(is_old) {
+                // The next run tries again.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn require_folder(&self) -> Result<(), StoreError> {
+        match fs::metadata(&self.path) {
+            Ok(found) if !found.is_dir() => Err(StoreError::failed("be read", "it is not a folder")),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed("be read", &error)),
+        }
+    }
+}
+
+fn failed(action: &'static str, error: &io::Error) -> StoreError {
+    let hint = match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => "; a Lambda function can write to /tmp only, so use a bucket there",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "; `store.url` must be a folder",
+        _ => "",
+    };
+    StoreError::failed(action, format!("{error}{hint}"))
+}
+
+/// Creates the error for an object that is larger than anything that this program writes.
+pub(super) fn too_large(max_bytes: usize) -> StoreError {
+    StoreError::unusable(format!("an object in it has more than {max_bytes} bytes"))
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, FolderStore) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = FolderStore::new(folder.path().join("a/b"));
+        (folder, store)
+    }
+
+    #[test]
+    fn an_object_is_written_replaced_read_and_deleted() {
+        let (_folder, store) = store();
+        assert_eq!(store.get("looks/x", 10), Ok(None));
+        assert_eq!(store.delete("looks/x"), Ok(()));
+        for content in ["one", "another"] {
+            assert_eq!(store.put("looks/x", content.as_bytes()), Ok(()));
+            assert_eq!(store.get("looks/x", 10), Ok(Some(content.into())));
+        }
+        assert!(matches!(store.get("looks/x", 6), Err(StoreError::Unusable { .. })));
+        assert_eq!(store.delete("looks/x"), Ok(()));
+        assert_eq!(store.get("looks/x", 10), Ok(None));
+        let left = fs::read_dir(store.path.join("looks")).expect("the folder").count();
+        assert_eq!(left, 0, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_is_no_folder_is_an_error_that_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "mine").expect("a file");
+        let store = FolderStore::new(file.clone());
+        let error = store.get("looks/x", 10).expect_err("an error").to_string();
+        assert!(error.contains("it is not a folder"), "{error}");
+        assert!(store.put("looks/x", b"1").is_err());
+        assert_eq!(fs::read(&file).expect("the file"), b"mine");
+
+        let store = FolderStore::new(folder.path().to_owned());
+        fs::create_dir_all(folder.path().join("looks/x")).expect("a folder");
+        let error = store.get("looks/x", 10).expect_err("an error").to_string();
+        assert!(error.contains("something that is not a file"), "{error}");
+    }
+
+    #[test]
+    fn only_old_files_are_deleted() {
+        let (_folder, store) = store();
+        store.put("looks/old", b"1").expect("written");
+        let path = store.path.join("looks/old");
+        let long_ago = SystemTime::now() - Duration::from_hours(48);
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(long_ago)).expect("a new time");
+        store.put("looks/new", b"2").expect("written");
+        store.delete_older("looks", Duration::from_hours(24));
+        assert_eq!((store.get("looks/old", 9), store.get("looks/new", 9)), (Ok(None), Ok(Some(b"2".to_vec()))));
+    }
+}

@@ -1,0 +1,368 @@
+//! The format of a look in the store.
+//!
+//! A look is a manifest and the parts that it names. A part is compressed JSON, one line for each profile, item, post and
+//! URL, so that neither writing nor reading holds more than one part in memory. The manifest is written last and replaces
+//! the one before, so a look that was not written to its end is never seen. It has the length and the hash of each part.
+//!
+//! Whatever does not match is a look that cannot be used, and never a look with less in it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::iter::{self, Peekable};
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Store, StoreError};
+use crate::config::Config;
+use crate::model::text::json;
+use crate::model::{Item, MediaAtRisk, PostAtRisk, ProfileName, Threshold, UnverifiedUrl};
+use crate::net::Deadline;
+use crate::scan::survey::{Survey, SurveyedProfile};
+
+/// The folder of the store that everything about looks is in.
+const FOLDER: &str = "looks";
+/// The key of the manifest.
+const MANIFEST: &str = "looks/latest.json";
+/// What a manifest says it is.
+const FORMAT: &str = "media-expiry-alerts look";
+/// It changes when an older program could misread a look. A program that lacks a new field refuses the look anyway.
+const VERSION: u32 = 1;
+/// The largest manifest that is read.
+const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
+/// A part ends with the line that reaches this many bytes before compression.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+/// The most that a part may have before compression: its last line may be long.
+const MAX_PART_BYTES: usize = 2 * PART_BYTES;
+/// The largest part that is read. Text that does not compress grows a little.
+const MAX_COMPRESSED_BYTES: usize = PART_BYTES + PART_BYTES / 4;
+/// The most parts of a look: about 700,000 items.
+const MAX_PARTS: usize = 32;
+/// How old what an earlier run has left must be before it is deleted, in a store without a lifecycle.
+const ABANDONED_AFTER: Duration = Duration::from_hours(24);
+
+/// The settings that decide what a look contains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
+pub struct LookRules {
+    /// The thresholds of all channels.
+    thresholds: BTreeSet<Threshold>,
+    /// The globs of `alerts.ignore`.
+    ignore: BTreeSet<String>,
+    /// The globs of `alerts.ignore_profiles`.
+    ignore_profiles: BTreeSet<String>,
+    scheduled_posts: bool,
+    check_media_urls: bool,
+    discover_profiles: bool,
+    /// Whether there is a list of more profiles.
+    profiles_from: bool,
+}
+
+impl LookRules {
+    /// The rules of a configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            thresholds: config.channels.iter().flat_map(|channel| channel.thresholds.iter().cloned()).collect(),
+            ignore: config.alerts.ignore_patterns.clone(),
+            ignore_profiles: config.alerts.ignore_profiles_patterns.clone(),
+            scheduled_posts: config.ayrshare.scheduled_posts,
+            check_media_urls: config.ayrshare.check_media_urls,
+            discover_profiles: config.ayrshare.discover_profiles,
+            profiles_from: config.profiles_from.is_some(),
+        }
+    }
+
+    /// Whether a look that was made by these rules contains all that one by `other` would contain.
+    #[must_use]
+    pub fn cover(&self, other: &Self) -> bool {
+        // With the widest threshold of the other rules, the rest is the same for both.
+        let with_other = Self { thresholds: other.thresholds.clone(), ..self.clone() };
+        with_other == *other && other.thresholds.last() <= self.thresholds.last()
+    }
+}
+
+/// What is known about the look in the store before it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookManifest {
+    format: String,
+    version: u32,
+    /// The run that made the look.
+    pub run_id: String,
+    /// When the run started.
+    pub started_at: Timestamp,
+    /// The settings that the look was made by.
+    pub rules: LookRules,
+    parts: Vec<PartSummary>,
+}
+
+/// What a part must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct PartSummary {
+    bytes: usize,
+    sha256: String,
+}
+
+impl PartSummary {
+    fn of(part: &[u8]) -> Self {
+        Self { bytes: part.len(), sha256: hex::encode(Sha256::digest(part)) }
+    }
+}
+
+/// Replaces the look in the store.
+///
+/// # Errors
+///
+/// Fails when the store cannot be written before the deadline, or when the look is too large. The look before stays then.
+pub async fn save(
+    store: &Store,
+    survey: &Survey,
+    run_id: &str,
+    rules: LookRules,
+    deadline: Deadline,
+) -> Result<(), StoreError> {
+    let cannot = |reason: String| StoreError::failed("be written", reason);
+    if !is_plain(run_id) {
+        return Err(cannot("the run has an unusual id".to_owned()));
+    }
+    // Without it, what it names is deleted later. It may also be what this program did not write.
+    let before = newest(store, deadline).await.ok().flatten();
+    let mut writer = PartWriter::new(lines_of(survey));
+    let mut parts = Vec::new();
+    while let Some(part) = writer.next_part().map_err(|error| cannot(error.to_string()))? {
+        if MAX_PARTS <= parts.len() || MAX_COMPRESSED_BYTES < part.len() {
+            return Err(cannot(format!("the look is too large; it may have {MAX_PARTS} parts")));
+        }
+        store.put(&part_key(run_id, parts.len()), &part, deadline).await?;
+        parts.push(PartSummary::of(&part));
+    }
+    let (format, run_id) = (FORMAT.to_owned(), run_id.to_owned());
+    let manifest = LookManifest { format, version: VERSION, run_id, started_at: survey.now, rules, parts };
+    store.put(MANIFEST, json(&manifest).as_bytes(), deadline).await?;
+
+    if let Some(before) = before.filter(|before| before.run_id != manifest.run_id) {
+        for index in 0..before.parts.len() {
+            // What is left is deleted by the lifecycle of the bucket, or a day later in a folder.
+            let _ = store.delete(&part_key(&before.run_id, index), deadline).await;
+        }
+    }
+    store.delete_abandoned(FOLDER, ABANDONED_AFTER);
+    Ok(())
+}
+
+/// Reads what the newest look in the store is. Returns `None` when none was kept yet.
+///
+/// # Errors
+///
+/// Fails when the store cannot be read before the deadline, or when what is there is not a manifest of this version.
+pub async fn newest(store: &Store, deadline: Deadline) -> Result<Option<LookManifest>, StoreError> {
+    let Some(bytes) = store.get(MANIFEST, MAX_MANIFEST_BYTES, deadline).await? else { return Ok(None) };
+    let unusable = |reason: &str| StoreError::unusable(reason);
+    let manifest: LookManifest =
+        serde_json::from_slice(&bytes).map_err(|_| unusable("its manifest is not what this version writes"))?;
+    if manifest.format != FORMAT || manifest.version != VERSION {
+        return Err(unusable("another version of this program wrote it"));
+    }
+    let has_fair_parts = manifest.parts.iter().all(|part| part.bytes <= MAX_COMPRESSED_BYTES);
+    if !is_plain(&manifest.run_id) || !(1..=MAX_PARTS).contains(&manifest.parts.len()) || !has_fair_parts {
+        return Err(unusable("its manifest names what this program would not write"));
+    }
+    Ok(Some(manifest))
+}
+
+/// Reads a look.
+///
+/// # Errors
+///
+/// Fails when the store cannot be read before the deadline, or when a part is missing or is not what was written.
+pub async fn read(store: &Store, manifest: &LookManifest, deadline: Deadline) -> Result<Survey, StoreError> {
+    let mut reader = LookReader::new(&manifest.rules);
+    for (index, expected) in manifest.parts.iter().enumerate() {
+        let unusable = |reason: &str| StoreError::unusable(format!("part {index} {reason}"));
+        let part = store.get(&part_key(&manifest.run_id, index), expected.bytes, deadline).await?;
+        let part = part.ok_or_else(|| unusable("is missing"))?;
+        if PartSummary::of(&part) != *expected {
+            return Err(unusable("is not the one that was written"));
+        }
+        reader.add_part(&part).map_err(|_| unusable("has content that this version does not write"))?;
+    }
+    let survey = reader.finish().filter(|survey| survey.now == manifest.started_at);
+    survey.ok_or_else(|| StoreError::unusable("its parts do not belong together"))
+}
+
+/// The key of a part.
+fn part_key(run_id: &str, index: usize) -> String {
+    format!("{FOLDER}/{run_id}-{index}.jsonl.gz")
+}
+
+/// Whether an id can be a part of a key. A manifest may come from anybody who can write to the store.
+fn is_plain(run_id: &str) -> bool {
+    (1..=64).contains(&run_id.len()) && run_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// One line of a part.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line<'a> {
+    /// The survey without its lists: the first line.
+    Survey(Box<Cow<'a, Survey>>),
+    Profile(Box<Cow<'a, SurveyedProfile>>),
+    Item(Box<Cow<'a, Item>>),
+    Post(Box<PostLine<'a>>),
+    Unverified(Box<Cow<'a, UnverifiedUrl>>),
+}
+
+/// A post at risk. The shape in which results show a post lacks what is said here of the galleries.
+#[derive(Serialize, Deserialize)]
+struct PostLine<'a> {
+    post: Cow<'a, PostAtRisk>,
+    /// For each file of the post: the profile whose gallery lists it, and its name there.
+    galleries: Vec<(Option<ProfileName>, Option<String>)>,
+}
+
+fn lines_of(survey: &Survey) -> impl Iterator<Item = Line<'_>> {
+    let profile = |profile| Line::Profile(Box::new(Cow::Borrowed(profile)));
+    let item = |item| Line::Item(Box::new(Cow::Borrowed(item)));
+    iter::once(Line::Survey(Box::new(Cow::Borrowed(survey))))
+        .chain(survey.profiles.iter().map(profile))
+        .chain(survey.items.iter().map(Arc::as_ref).map(item))
+        .chain(survey.posts_at_risk.iter().map(|post| Line::Post(Box::new(PostLine::of(post)))))
+        .chain(survey.unverified.iter().map(|url| Line::Unverified(Box::new(Cow::Borrowed(url)))))
+}
+
+impl<'a> PostLine<'a> {
+    fn of(post: &'a PostAtRisk) -> Self {
+        let galleries = post.media.iter().map(|media| (media.owner.clone(), media.file_name.clone())).collect();
+        Self { post: Cow::Borrowed(post), galleries }
+    }
+}
+
+/// Compresses lines into parts, one at a time.
+struct PartWriter<'a, I: Iterator<Item = Line<'a>>> {
+    lines: Peekable<I>,
+}
+
+impl<'a, I: Iterator<Item = Line<'a>>> PartWriter<'a, I> {
+    fn new(lines: I) -> Self {
+        Self { lines: lines.peekable() }
+    }
+
+    fn next_part(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if self.lines.peek().is_none() {
+            return Ok(None);
+        }
+        // Fast, because a small function has little CPU, and the lines are alike.
+        let mut part = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut line = Vec::new();
+        let mut bytes = 0;
+        while bytes < PART_BYTES
+            && let Some(next) = self.lines.next()
+        {
+            line.clear();
+            serde_json::to_writer(&mut line, &next)?;
+            line.push(b'\n');
+            bytes += line.len();
+            if MAX_PART_BYTES < bytes {
+                return Err(io::Error::other("an entry of the look is too large"));
+            }
+            part.write_all(&line)?;
+        }
+        part.finish().map(Some)
+    }
+}
+
+/// A line is not what this program writes.
+#[derive(Debug, PartialEq, Eq)]
+struct InvalidLine;
+
+/// Puts a survey together again.
+struct LookReader {
+    survey: Option<Survey>,
+    /// The names of the profiles and the thresholds, which hundreds of thousands of items share.
+    names: HashSet<ProfileName>,
+    thresholds: BTreeSet<Threshold>,
+}
+
+impl LookReader {
+    fn new(rules: &LookRules) -> Self {
+        Self { survey: None, names: HashSet::new(), thresholds: rules.thresholds.clone() }
+    }
+
+    fn add_part(&mut self, part: &[u8]) -> Result<(), InvalidLine> {
+        let limit = u64::try_from(MAX_PART_BYTES + 1).unwrap_or(u64::MAX);
+        let mut lines = BufReader::new(GzDecoder::new(part).take(limit));
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if lines.read_until(b'\n', &mut line).map_err(|_| InvalidLine)? == 0 {
+                break;
+            }
+            // A line that the limit has cut off has no end.
+            let line = line.strip_suffix(b"\n").ok_or(InvalidLine)?;
+            self.add_line(serde_json::from_slice(line).map_err(|_| InvalidLine)?)?;
+        }
+        // Whatever follows would be lost.
+        let end = lines.into_inner();
+        if end.limit() == 0 { Err(InvalidLine) } else { Ok(()) }
+    }
+
+    fn add_line(&mut self, line: Line<'_>) -> Result<(), InvalidLine> {
+        let Self { survey, names, thresholds } = self;
+        let Some(survey) = survey else {
+            let Line::Survey(first) = line else { return Err(InvalidLine) };
+            *survey = Some(first.into_owned());
+            return Ok(());
+        };
+        let known = |name: &ProfileName| names.get(name).cloned().ok_or(InvalidLine);
+        match line {
+            Line::Survey(_) => return Err(InvalidLine),
+            Line::Profile(profile) => {
+                let profile = profile.into_owned();
+                if !names.insert(profile.name.clone()) {
+                    return Err(InvalidLine);
+                }
+                survey.profiles.push(profile);
+            }
+            Line::Item(item) => {
+                let mut item = item.into_owned();
+                let threshold =
+                    item.threshold.take().map(|threshold| thresholds.get(&threshold).cloned().ok_or(InvalidLine));
+                let item = Item { profile: known(&item.profile)?, threshold: threshold.transpose()?, ..item };
+                survey.items.push(Arc::new(item));
+            }
+            Line::Post(line) => {
+                let PostLine { post, galleries } = *line;
+                let post = post.into_owned();
+                if post.media.len() != galleries.len() {
+                    return Err(InvalidLine);
+                }
+                let media = post.media.into_iter().zip(galleries);
+                let media = media.map(|(media, (owner, file_name))| {
+                    Ok(MediaAtRisk { owner: owner.as_ref().map(known).transpose()?, file_name, ..media })
+                });
+                let post =
+                    PostAtRisk { profile: known(&post.profile)?, media: media.collect::<Result<_, _>>()?, ..post };
+                survey.posts_at_risk.push(Arc::new(post));
+            }
+            Line::Unverified(url) => {
+                let url = url.into_owned();
+                survey.unverified.push(UnverifiedUrl { profile: known(&url.profile)?, ..url });
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Option<Survey> {
+        self.survey
+    }
+}
+
+#[cfg(test)]
+mod tests;
