@@ -33,5 +33,5 @@ fn digest_and_slack(bencher: Bencher<'_, '_>, profiles: usize) {
     let thresholds = data::thresholds();
     bencher
         .counter(ItemsCount::new(survey.items.len()))
-        .bench(|| slack::render(&Digest::new(&survey, &names, &thresholds)));
+        .bench(|| slack::render(&Digest::new(&survey, &names, &thresholds), None));
 }

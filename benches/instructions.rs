@@ -108,11 +108,11 @@ fn digest_of(survey: &Survey) -> Digest {
 #[library_benchmark(config = recorded(26_842_000))]
 #[bench::profiles(digest_of(&data::survey(30, 200)))]
 fn slack_message(digest: Digest) -> (Vec<Message>, Digest) {
-    (slack::render(black_box(&digest)), digest)
+    (slack::render(black_box(&digest), None), digest)
 }
 
 /// A mail asks for no JSON.
-const NO_JSON: RunJson<'_> = RunJson { run_id: "run", within: &|_| (String::new(), false) };
+const NO_JSON: RunJson<'_> = RunJson { run_id: "run", channel: "mail", within: &|_| (String::new(), false) };
 
 fn digest_and_result() -> (Digest, RunResult) {
     let survey = data::survey(30, 200);

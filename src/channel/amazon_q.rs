@@ -3,7 +3,9 @@
 //! Amazon Q silently drops messages of any other shape, so its topic should carry nothing else.
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
+use super::RunJson;
 use crate::digest::{self, Digest, Entry, Subject};
 use crate::model::text::{self, list, one_line, shorten, units};
 
@@ -20,14 +22,14 @@ const MAX_NAMES: usize = 8;
 
 /// Renders a digest; the second value says whether entries were left out.
 #[must_use]
-pub fn render(digest: &Digest, run_id: &str) -> (String, bool) {
+pub fn render(digest: &Digest, run: RunJson<'_>) -> (String, bool) {
     let concerned: Vec<_> = digest.concerned().iter().map(|profile| text(profile.as_str())).collect();
     let counts = digest.counts();
     let (description, is_cut) = description(digest);
     let message = json!({
         "version": "1.0",
         "source": "custom",
-        "id": run_id,
+        "id": run.run_id,
         "content": {
             "textType": "client-markdown",
             "title": digest.headline(),
@@ -36,7 +38,7 @@ pub fn render(digest: &Digest, run_id: &str) -> (String, bool) {
             "keywords": concerned.iter().take(MAX_NAMES).collect::<Vec<_>>(),
         },
         "metadata": {
-            "threadId": format!("media-expiry-alerts-{run_id}"),
+            "threadId": thread_id(run.channel),
             "summary": digest.headline(),
             "eventType": digest.severity(),
             "additionalContext": {
@@ -48,6 +50,11 @@ pub fn render(digest: &Digest, run_id: &str) -> (String, bool) {
         },
     });
     (message.to_string(), is_cut)
+}
+
+/// The same for all messages of a channel, so that they form one thread. A hash, because names may have any characters.
+fn thread_id(channel: &str) -> String {
+    format!("{}-{}", env!("CARGO_PKG_NAME"), hex::encode(&Sha256::digest(channel)[..8]))
 }
 
 fn description(digest: &Digest) -> (String, bool) {
@@ -76,6 +83,9 @@ fn description(digest: &Digest) -> (String, bool) {
         text += "\n\n";
         text += &escape(&shorten(&line, MAX_GOOD_NEWS));
     }
+    // The note is the operator's own Markdown, but never a mention.
+    let note = digest.note.as_deref().map(|note| format!("\n\n{}", entities(note))).unwrap_or_default();
+    let max_entries = MAX_DESCRIPTION - 200 - units(&note);
     let mut shown = 0;
     let mut last: Option<&Entry> = None;
     for entry in &digest.entries {
@@ -89,7 +99,7 @@ fn description(digest: &Digest) -> (String, bool) {
             lines += &format!("\n*{}*", self::text(entry.profile().as_str()));
         }
         lines += &line(entry, digest);
-        if MAX_DESCRIPTION - 200 < units(&text) + units(&lines) {
+        if max_entries < units(&text) + units(&lines) {
             break;
         }
         text += &lines;
@@ -103,8 +113,9 @@ fn description(digest: &Digest) -> (String, bool) {
     }
     for line in digest.closing() {
         text += "\n\n";
-        text += &line;
+        text += &escape(&line);
     }
+    text += &note;
     (text, !left_out.is_empty())
 }
 
@@ -122,6 +133,11 @@ fn line(entry: &Entry, digest: &Digest) -> String {
 /// Shortens text from outside and escapes what Markdown or a chat application would act on.
 fn text(outside: &str) -> String {
     escape(&shorten(&one_line(outside), MAX_NAME))
+}
+
+/// Escapes what could begin a mention or a link of the chat application.
+fn entities(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn escape(outside: &str) -> String {

@@ -29,6 +29,8 @@ pub struct Message {
 pub struct RunJson<'a> {
     /// The id of the run.
     pub run_id: &'a str,
+    /// The name of the channel.
+    pub channel: &'a str,
     /// Returns the result in at most this many bytes, and whether something was left out.
     pub within: &'a dyn Fn(usize) -> (String, bool),
 }

@@ -1,11 +1,14 @@
 //! Renders a digest as Block Kit messages and posts them to an incoming webhook of Slack.
 
+mod markup;
+
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
+use self::markup::{bold, entities, literal};
 use super::{Message, SEND_TIMEOUT, SendError};
-use crate::config::SecretUrl;
+use crate::config::{Mentions, SecretUrl};
 use crate::digest::{self, Digest, Entry, Subject, Urgency};
 use crate::model::text::{one_line, shorten, units};
 use crate::model::{Item, MediaKind, PostAtRisk, ProfileName, State};
@@ -18,8 +21,8 @@ const MAX_SECTION: usize = 2_900;
 /// The longest JSON of a message's blocks, in characters. Slack rejects messages somewhere above 10,000
 /// (`msg_blocks_too_long`).
 const MAX_MESSAGE: usize = 9_000;
-/// The part of [`MAX_MESSAGE`] that is reserved for the footer.
-const FOOTER: usize = 1_900;
+/// The longest fallback text, in characters. Slack recommends fewer than 4,000.
+const MAX_FALLBACK: usize = 3_900;
 /// The most messages for one digest: more would be noise, and Slack accepts about one per second.
 const MAX_MESSAGES: usize = 5;
 /// The most pictures in one message.
@@ -36,31 +39,43 @@ const MAX_UNCHECKED: usize = 8;
 const MAX_UNWATCHED: usize = 600;
 /// The longest text of the good news, in characters. Escaping can make it five times as long.
 const MAX_GOOD_NEWS: usize = 550;
+/// The longest line at the end, such as the note about the ledger, in characters.
+const MAX_CLOSING: usize = 500;
 /// How many entries the fallback text names.
 const MAX_IN_FALLBACK: usize = 3;
 
-/// Renders a digest as one message, or as several if its entries do not fit into one.
+/// Renders a digest as one message, or as several if its entries do not fit into one. The first one mentions whom
+/// `mentions` says, if the digest is urgent enough.
 #[must_use]
-pub fn render(digest: &Digest) -> Vec<Message> {
-    let mut drafts = vec![Draft::first(digest)];
+pub fn render(digest: &Digest, mentions: Option<&Mentions>) -> Vec<Message> {
+    let note = digest.note.as_deref().map(note);
+    // No count of what is left out is longer than the count of everything, but for the end of a plural.
+    let footer = footer(digest, &digest.entries).iter().chain(&note).map(size).sum::<usize>() + 50;
+    let mut drafts = vec![Draft::first(digest, mentions, footer)];
     let mut rest = digest.entries.as_slice();
     while let [entry, others @ ..] = rest {
         let is_taken = drafts.last_mut().is_some_and(|draft| draft.add(entry, digest));
         if is_taken {
             rest = others;
         } else if drafts.len() < MAX_MESSAGES {
-            drafts.push(Draft::default());
+            drafts.push(Draft { footer, ..Draft::default() });
         } else {
             break;
         }
     }
+    drafts.iter_mut().for_each(Draft::close_section);
+    let footer_blocks: Vec<_> = self::footer(digest, rest).into_iter().chain(note).collect();
+    // What precedes the entries may leave no room for it.
+    let last = drafts.last().map_or(0, |draft| draft.size);
+    if MAX_MESSAGE < last + footer_blocks.iter().map(size).sum::<usize>() && drafts.len() < MAX_MESSAGES {
+        drafts.push(Draft::default());
+    }
 
     let parts = drafts.len();
     let finish = |(index, mut draft): (usize, Draft<'_>)| {
-        draft.close_section();
         let mut entries = draft.entries;
         if index + 1 == parts {
-            draft.add_footer(digest, rest);
+            draft.blocks.extend(footer_blocks.iter().cloned());
             entries += rest.len();
         } else {
             draft.push(context(&format!("Part {} of {parts}, continued in the next message.", index + 1)));
@@ -68,9 +83,11 @@ pub fn render(digest: &Digest) -> Vec<Message> {
         let text = if index == 0 {
             fallback(digest)
         } else {
-            escape(&format!("{} (part {} of {parts})", digest.headline(), index + 1))
+            entities(&format!("{} (part {} of {parts})", digest.headline(), index + 1))
         };
-        Message { body: json!({"text": text, "blocks": draft.blocks}), entries }
+        // A preview of each linked picture would double the message.
+        let body = json!({"text": text, "blocks": draft.blocks, "unfurl_links": false, "unfurl_media": false});
+        Message { body, entries }
     };
     drafts.into_iter().enumerate().map(finish).collect()
 }
@@ -81,6 +98,8 @@ struct Draft<'a> {
     blocks: Vec<Value>,
     /// The length of `blocks` as JSON, in characters.
     size: usize,
+    /// The part of [`MAX_MESSAGE`] that is reserved for the footer.
+    footer: usize,
     /// The lines of the section that is not yet a block.
     open: Vec<String>,
     /// The headings of the last entry.
@@ -90,25 +109,32 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn first(digest: &Digest) -> Self {
-        let mut draft = Self::default();
+    fn first(digest: &Digest, mentions: Option<&Mentions>, footer: usize) -> Self {
+        let mut draft = Self { footer, ..Self::default() };
         let headline = digest.headline();
         draft.push(json!({
             "type": "header",
             "text": {"type": "plain_text", "text": shorten(&headline, MAX_HEADER)},
         }));
-        draft.push(context(&escape(&digest.coverage())));
+        if let Some(mentions) = mentions.filter(|mentions| digest.is_urgent_at(&mentions.at)) {
+            // Slack notifies people because of mentions in blocks, and not of those in the fallback text.
+            let who: Vec<_> = mentions.who.iter().map(markup::mention).collect();
+            draft.push(section(&who.join(" ")));
+        }
+        draft.push(context(&entities(&digest.coverage())));
         if let Some(report) = &digest.report_link {
             // Not a button, because Slack shows a warning when somebody presses a button of an app without an endpoint.
             let until = crate::model::text::utc(report.until);
-            draft.push(section(&format!("<{}|Open the report> · works until {until}", escape(&report.url))));
+            draft.push(section(&format!("<{}|Open the report> · works until {until}", entities(&report.url))));
         }
         if !digest.unchecked.is_empty() {
             let mut lines = vec![":warning: *Could not be checked*".to_owned()];
             lines.extend(
-                digest.unchecked.iter().take(MAX_UNCHECKED).map(|failed| {
-                    format!("• *{}*: {}", text(failed.profile.as_str()), escape(&digest::reason(failed)))
-                }),
+                digest
+                    .unchecked
+                    .iter()
+                    .take(MAX_UNCHECKED)
+                    .map(|failed| format!("• {}: {}", name(failed.profile.as_str()), literal(&digest::reason(failed)))),
             );
             // Escaping can make a name five times as long, so not all names may fit. The others are counted.
             let mut room = MAX_SECTION - 30;
@@ -124,12 +150,12 @@ impl<'a> Draft<'a> {
             }
             draft.push(section(&lines.join("\n")));
         }
-        if let Some(unwatched) = digest.unwatched(MAX_UNWATCHED, |label| units(&escape(label))) {
-            draft.push(section(&format!(":see_no_evil: {}", escape(&unwatched))));
+        if let Some(unwatched) = digest.unwatched(MAX_UNWATCHED, |label| units(&literal(label))) {
+            draft.push(section(&format!("👀 {}", literal(&unwatched))));
         }
         let good_news = digest.good_news().join("\n");
         if !good_news.is_empty() {
-            draft.push(section(&format!(":white_check_mark: {}", escape(&shorten(&good_news, MAX_GOOD_NEWS)))));
+            draft.push(section(&format!(":white_check_mark: {}", literal(&shorten(&good_news, MAX_GOOD_NEWS)))));
         }
         draft
     }
@@ -137,7 +163,7 @@ impl<'a> Draft<'a> {
     /// Adds an entry, with its headings unless the previous entry has the same ones. Returns false if the message has no
     /// room for it.
     ///
-    /// A draft without entries accepts every entry, because the longest one is far shorter than a message.
+    /// An empty draft accepts every entry, because the longest one is far shorter than a message.
     fn add(&mut self, entry: &'a Entry, digest: &Digest) -> bool {
         let mut lines = self.headings(entry, digest);
         lines.push(line(entry, digest));
@@ -145,9 +171,10 @@ impl<'a> Draft<'a> {
         let open_json = section(&self.open.join("\n")).to_string();
         let more_json = section(&lines.join("\n")).to_string();
         let picture_json = picture.as_ref().map_or(0, |picture| units(&picture.to_string()) + 20);
-        let is_full = MAX_MESSAGE - FOOTER < self.size + units(&open_json) + units(&more_json) + picture_json
+        let is_full = MAX_MESSAGE.saturating_sub(self.footer)
+            < self.size + units(&open_json) + units(&more_json) + picture_json
             || MAX_BLOCKS < self.blocks.len() + 2;
-        if is_full && 0 < self.entries {
+        if is_full && (0 < self.entries || !self.blocks.is_empty()) {
             return false;
         }
         let section_units: usize = self.open.iter().chain(&lines).map(|line| units(line) + 1).sum();
@@ -174,10 +201,10 @@ impl<'a> Draft<'a> {
         let mut lines = Vec::new();
         if self.last.is_none_or(|(urgency, _)| *urgency != entry.urgency) {
             let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
-            lines.push(format!("{} *{}* · {all}", sign(&entry.urgency), escape(&entry.urgency.heading())));
+            lines.push(format!("{} *{}* · {all}", sign(&entry.urgency), entities(&entry.urgency.heading())));
         }
         if !lines.is_empty() || self.last.is_none_or(|(_, profile)| profile != entry.profile()) {
-            lines.push(format!("*{}*", text(entry.profile().as_str())));
+            lines.push(name(entry.profile().as_str()));
         }
         lines
     }
@@ -189,22 +216,32 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds the footer of the last message: how much is left out, and what to do about the entries.
-    fn add_footer(&mut self, digest: &Digest, left_out: &[Entry]) {
-        if !left_out.is_empty() {
-            self.push(section(&escape(&digest::left_out(left_out))));
-        }
-        for lines in [digest.advice().join("\n"), digest.closing().join("\n")] {
-            if !lines.is_empty() {
-                self.push(context(&escape(&lines)));
-            }
-        }
-    }
-
     fn push(&mut self, block: Value) {
-        self.size += units(&block.to_string()) + 1;
+        self.size += size(&block);
         self.blocks.push(block);
     }
+}
+
+/// The footer of the last message: how much is left out, and what to do about the entries.
+fn footer(digest: &Digest, left_out: &[Entry]) -> Vec<Value> {
+    let mut blocks = Vec::new();
+    if !left_out.is_empty() {
+        blocks.push(section(&entities(&digest::left_out(left_out))));
+    }
+    let advice = digest.advice().join("\n");
+    let closing: Vec<_> = digest.closing().iter().map(|line| literal(&shorten(line, MAX_CLOSING))).collect();
+    if !advice.is_empty() {
+        blocks.push(context(&entities(&advice)));
+    }
+    if !closing.is_empty() {
+        blocks.push(context(&closing.join("\n")));
+    }
+    blocks
+}
+
+/// The length of a block in a message, in characters of JSON.
+fn size(block: &Value) -> usize {
+    units(&block.to_string()) + 1
 }
 
 fn sign(urgency: &Urgency) -> &'static str {
@@ -229,15 +266,15 @@ fn file_line(item: &Item, digest: &Digest) -> String {
         MediaKind::Video => ":clapper:",
         MediaKind::Other => ":page_facing_up:",
     };
-    let timing = escape(&digest::timing(item, digest.now));
+    let timing = entities(&digest::timing(item, digest.now));
     format!("{sign} {} · {timing}", link(item.media.url.as_deref(), &item.label()))
 }
 
 fn post_line(post: &PostAtRisk, digest: &Digest) -> String {
     let mut line =
-        format!("• {}\n    {}", text(&digest::post_label(post)), escape(&digest::post_timing(post, digest.now)));
+        format!("• {}\n    {}", text(&digest::post_label(post)), literal(&digest::post_timing(post, digest.now)));
     for reason in digest::post_reasons(post, digest.now) {
-        line += &format!("\n    {}", escape(&reason));
+        line += &format!("\n    {}", literal(&reason));
     }
     line
 }
@@ -266,20 +303,30 @@ fn link(url: Option<&str>, label: &str) -> String {
 
 /// Shortens and escapes text from outside. It is shortened first, so that no entity is cut in half.
 fn text(outside: &str) -> String {
-    escape(&shorten(&one_line(outside), MAX_NAME))
+    literal(&shorten(&one_line(outside), MAX_NAME))
 }
 
-/// Escapes the three characters that Slack requires to be escaped.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// Does the same as [`text`], in bold.
+fn name(outside: &str) -> String {
+    bold(&shorten(&one_line(outside), MAX_NAME))
 }
 
 fn section(text: &str) -> Value {
-    json!({"type": "section", "text": {"type": "mrkdwn", "text": text}})
+    json!({"type": "section", "text": verbatim(text)})
 }
 
 fn context(text: &str) -> Value {
-    json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]})
+    json!({"type": "context", "elements": [verbatim(text)]})
+}
+
+/// Markup in which Slack does not turn names of channels, mentions and URLs into links by itself.
+fn verbatim(text: &str) -> Value {
+    json!({"type": "mrkdwn", "text": text, "verbatim": true})
+}
+
+/// The note of the configuration. It is not verbatim, so that its URLs become links.
+fn note(note: &str) -> Value {
+    json!({"type": "context", "elements": [{"type": "mrkdwn", "text": markup::note(note)}]})
 }
 
 /// The text that notifications, phones and screen readers show instead of the blocks.
@@ -305,10 +352,18 @@ fn fallback(digest: &Digest) -> String {
         let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MAX_NAME)).collect();
         lines.push(format!("Could not be checked: {}.", crate::model::text::list(&names, MAX_UNCHECKED)));
     }
-    lines.extend(digest.unwatched(MAX_UNWATCHED, |label| units(&escape(label))));
+    lines.extend(digest.unwatched(MAX_UNWATCHED, |label| units(&literal(label))));
     lines.extend(digest.good_news().iter().map(|line| shorten(line, MAX_GOOD_NEWS / 2).into_owned()));
     lines.push(digest.coverage());
-    escape(&lines.join("\n"))
+    let mut text = String::new();
+    for line in lines.iter().map(|line| literal(line)) {
+        // Escaping can make a line five times as long. The blocks have everything.
+        if units(&text) + units(&line) < MAX_FALLBACK {
+            text.extend([line.as_str(), "\n"]);
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text
 }
 
 /// Posts one message.
@@ -351,18 +406,27 @@ async fn post(http: &Client, webhook_url: &SecretUrl, body: &Value, deadline: De
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::digest::fixtures::{digest, hostile_survey, report_link, survey, survey_of};
+    use crate::config::Mention;
+    use crate::digest::fixtures::{digest, hostile_survey, item, report_link, survey, survey_of, unwatched};
+    use crate::model::{FailedProfile, Threshold};
 
     /// Checks a message against Slack's documented limits.
     fn check_limits(body: &Value) {
         let fallback = body["text"].as_str().expect("a text");
         assert!(!fallback.is_empty() && units(fallback) < 4_000, "the text has {} characters", units(fallback));
+        assert_eq!((&body["unfurl_links"], &body["unfurl_media"]), (&json!(false), &json!(false)));
         let blocks = body["blocks"].as_array().expect("blocks");
         assert!((1..=50).contains(&blocks.len()), "{} blocks", blocks.len());
-        assert!(units(&body["blocks"].to_string()) < 9_500, "{} characters", units(&body["blocks"].to_string()));
+        assert!(
+            units(&body["blocks"].to_string()) < MAX_MESSAGE + 100,
+            "{} characters",
+            units(&body["blocks"].to_string())
+        );
         for block in blocks {
             let text = |value: &Value, most: usize| {
                 let text = value["text"].as_str().expect("a text");
@@ -412,7 +476,7 @@ mod tests {
 
     #[test]
     fn a_digest_of_everything() {
-        let messages = render(&digest(&survey()));
+        let messages = render(&digest(&survey()), None);
         assert_eq!(messages.len(), 1);
         check_limits(&messages[0].body);
         insta::assert_json_snapshot!(messages[0].body);
@@ -421,7 +485,7 @@ mod tests {
     #[test]
     fn a_long_digest_is_split_and_the_entries_left_out_are_counted() {
         let check = |entries: usize, expected_messages: usize| {
-            let messages = render(&digest(&survey_of(entries)));
+            let messages = render(&digest(&survey_of(entries)), None);
             for message in &messages {
                 check_limits(&message.body);
             }
@@ -439,13 +503,89 @@ mod tests {
     fn the_first_message_links_to_the_report() {
         let mut digest = digest(&survey_of(60));
         digest.report_link = Some(report_link());
-        let messages = render(&digest);
+        let messages = render(&digest, None);
         let linked = messages[0].body["blocks"][2]["text"]["text"].as_str().expect("a text");
         assert!(linked.starts_with("<https://reports.example.com/prod/r/AAA"), "{linked}");
         assert!(linked.ends_with("A|Open the report> · works until 2026-11-30 06:00 UTC"), "{linked}");
         for message in &messages {
             check_limits(&message.body);
         }
+    }
+
+    fn mentions(at: &str) -> Mentions {
+        let at = Threshold::parse(at).expect("a threshold");
+        Mentions { who: vec![Mention::Here, Mention::User("U012AB3CD".to_owned())], at }
+    }
+
+    /// The longest note that a configuration accepts, with characters that are long once escaped.
+    fn long_note() -> String {
+        format!("Runbook: https://example.com/?a=1&b=2 {}", "&<>é📸 ".repeat(43))
+    }
+
+    #[test]
+    fn people_are_mentioned_once_when_the_digest_is_urgent_enough() {
+        let check = |hours: i64, at: &str, expected: bool| {
+            let mut survey = survey_of(60);
+            survey.items.truncate(1);
+            survey.items[0] = Arc::new(item("Head office", "<!here> <@U012AB3CD> @here.png", Some(hours * 60)));
+            let messages = render(&digest(&survey), Some(&mentions(at)));
+            let all: String = messages.iter().map(|message| message.body.to_string()).collect();
+            assert_eq!(all.matches("<!here>").count() - alt_texts(&messages), usize::from(expected), "{hours} {at}");
+            let mention = json!({"type": "section", "text": verbatim("<!here> <@U012AB3CD>")});
+            assert_eq!(messages[0].body["blocks"][1] == mention, expected, "{hours} {at}");
+            assert!(!messages[0].body["text"].to_string().contains("<!"));
+        };
+        check(24, "1d", true);
+        check(25, "1d", false);
+        check(25, "3d", true);
+        check(-1, "7d", false);
+        assert!(render(&digest(&survey()), None)[0].body["blocks"][1]["type"] == "context");
+    }
+
+    /// How many pictures have a mention in their alternative text, which Slack shows as plain text.
+    fn alt_texts(messages: &[Message]) -> usize {
+        let blocks = messages.iter().flat_map(|message| message.body["blocks"].as_array().expect("blocks"));
+        blocks.filter(|block| block["accessory"]["alt_text"].to_string().contains("<!here>")).count()
+    }
+
+    #[test]
+    fn only_the_last_message_ends_in_the_note() {
+        for entries in [0, 1, 60, 300] {
+            let digest = Digest { note: Some(long_note()), announced_before: 3, ..digest(&survey_of(entries)) };
+            let messages = render(&digest, None);
+            messages.iter().for_each(|message| check_limits(&message.body));
+            let (shown, counted) = shown_and_counted(&messages);
+            assert_eq!(shown + counted, entries, "{shown} shown and {counted} counted");
+            let ends: Vec<_> = messages
+                .iter()
+                .map(|message| {
+                    let blocks = message.body["blocks"].as_array().expect("blocks");
+                    let element = &blocks.last().expect("a block")["elements"][0];
+                    let is_note = element["text"].as_str().is_some_and(|text| text.starts_with("Runbook: https://"));
+                    is_note && element["verbatim"].is_null()
+                })
+                .collect();
+            assert!(ends.last() == Some(&true) && ends.iter().filter(|ends| **ends).count() == 1, "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn a_footer_that_has_no_room_is_a_message_of_its_own() {
+        let failed = digest(&survey()).unchecked.remove(0);
+        let mut digest = digest(&survey_of(1));
+        digest.unchecked = vec![FailedProfile { profile: ProfileName::new(&"&".repeat(120)), ..failed }; 40];
+        digest.resolved = vec![(ProfileName::new("&&&"), "“&&&&&&&&”".repeat(50)); 10];
+        digest.unwatched = unwatched((0..60).map(|index| (Some("&".repeat(90)), index.to_string()))).unwatched;
+        digest.report_link = Some(report_link());
+        digest.ledger_note = Some("&".repeat(1_000));
+        digest.note = Some(long_note());
+        let mut messages = render(&digest, Some(&mentions("7d")));
+        let mention = messages[0].body["blocks"].as_array_mut().expect("blocks").remove(1);
+        assert_eq!(mention["text"]["text"], "<!here> <@U012AB3CD>");
+        messages.iter().for_each(|message| check_limits(&message.body));
+        assert_eq!(messages.iter().map(|message| message.entries).sum::<usize>(), 1);
+        assert_eq!(shown_and_counted(&messages), (1, 0));
+        assert!(1 < messages.len());
     }
 
     #[test]
@@ -459,16 +599,21 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn every_message_is_within_the_limits_and_every_entry_is_shown_or_counted(survey in hostile_survey(), linked in any::<bool>()) {
+        fn every_message_is_within_the_limits_and_every_entry_is_shown_or_counted(
+            survey in hostile_survey(),
+            linked in any::<bool>(),
+            noted in any::<bool>(),
+        ) {
             let mut digest = digest(&survey);
             digest.report_link = linked.then(report_link);
-            let messages = render(&digest);
+            digest.note = noted.then(long_note);
+            let messages = render(&digest, None);
             prop_assert!(messages.len() <= MAX_MESSAGES);
             for message in &messages {
                 check_limits(&message.body);
             }
-            let said = digest.unwatched(MAX_UNWATCHED, |label| units(&escape(label)));
-            let is_said = said.is_none_or(|said| messages[0].body["blocks"].to_string().contains(&json!(escape(&said)).to_string().trim_matches('"')[..20]));
+            let said = digest.unwatched(MAX_UNWATCHED, |label| units(&literal(label)));
+            let is_said = said.is_none_or(|said| messages[0].body["blocks"].to_string().contains(&json!(literal(&said)).to_string().trim_matches('"')[..20]));
             prop_assert!(is_said);
             let (shown, counted) = shown_and_counted(&messages);
             prop_assert_eq!(shown + counted, digest.entries.len());

@@ -23,7 +23,7 @@ const MAX_SUBJECT: usize = 99;
 /// The part of [`MAX_BYTES`] that the attribute with the profile names may use. The rest is for the text.
 const MAX_PROFILES_BYTES: usize = 65_536;
 /// The part of [`MAX_BYTES`] that is reserved for the end of the text and for the `truncated` attribute.
-const FOOTER_BYTES: usize = 4_096;
+const FOOTER_BYTES: usize = 6_144;
 /// The longest name, in characters.
 const MAX_NAME: usize = 150;
 /// The longest line of an email, in bytes (RFC 5322). Mail servers break longer ones at any byte.
@@ -72,7 +72,7 @@ pub fn render(digest: &Digest, format: SnsFormat, result: RunJson<'_>) -> Messag
     let (message, message_cut) = match format {
         SnsFormat::Text => text(digest, room),
         SnsFormat::Json => (result.within)(room),
-        SnsFormat::AmazonQ => amazon_q::render(digest, result.run_id),
+        SnsFormat::AmazonQ => amazon_q::render(digest, result),
     };
     if profiles_cut || message_cut {
         attributes.insert("truncated".to_owned(), Attribute::new("String", &"true"));
@@ -180,9 +180,9 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
             text += "\n";
         }
     }
-    for line in digest.closing() {
+    for line in digest.closing().iter().chain(&digest.note) {
         text += "\n\n";
-        text += &wrapped(&line);
+        text += &wrapped(line);
     }
     while text.ends_with('\n') {
         text.pop();
@@ -324,7 +324,13 @@ mod tests {
 
     use super::*;
     use crate::digest::fixtures::{digest, hostile_survey, survey, survey_of};
+    use crate::model::text::units;
     use crate::scan::survey::Survey;
+
+    /// The longest note that a configuration accepts, with characters that are long once escaped or encoded.
+    fn long_note() -> String {
+        format!("Runbook: https://example.com/?a=1&b=2 {}", "&<é📸 ".repeat(52))
+    }
 
     fn rendered(digest: &Digest, survey: &Survey, format: SnsFormat) -> Message {
         let result = crate::run::result::tests::result(survey.clone());
@@ -332,7 +338,7 @@ mod tests {
             let json = result.to_json_within(max_bytes);
             (json.text, json.is_cut)
         };
-        render(digest, format, RunJson { run_id: &result.run_id, within: &within })
+        render(digest, format, RunJson { run_id: &result.run_id, channel: "ops", within: &within })
     }
 
     fn publication(survey: &Survey, format: SnsFormat) -> Publication {
@@ -404,6 +410,40 @@ mod tests {
     }
 
     #[test]
+    fn the_note_is_the_last_line_of_a_mail_and_of_a_notification() {
+        let mut digest = digest(&survey_of(3_000));
+        digest.announced_before = 2;
+        let note = "Runbook: https://example.com/media_alerts?a=1&b=2 and <!here>";
+        digest.note = Some(note.to_owned());
+        let publication = |format: SnsFormat| {
+            let publication = Publication::deserialize(rendered(&digest, &survey_of(3_000), format).body);
+            let publication = publication.expect("a publication");
+            check_limits(&publication);
+            publication
+        };
+        let mail = publication(SnsFormat::Text).message;
+        assert!(mail.ends_with(&format!("still open.\n\n{note}\n")), "{}", &mail[mail.len() - 200..]);
+        let notification: Value = serde_json::from_str(&publication(SnsFormat::AmazonQ).message).expect("JSON");
+        let description = notification["content"]["description"].as_str().expect("a description");
+        let end = "\n\nRunbook: https://example.com/media_alerts?a=1&amp;b=2 and &lt;!here&gt;";
+        assert!(description.ends_with(end) && units(description) <= 3_000, "{description}");
+    }
+
+    #[test]
+    fn the_notifications_of_a_channel_form_one_thread() {
+        let thread = |run_id: &str, channel: &str| {
+            let run = RunJson { run_id, channel, within: &|_| (String::new(), false) };
+            let message = render(&digest(&survey()), SnsFormat::AmazonQ, run);
+            let message: Value = serde_json::from_str(message.body["message"].as_str().expect("a text")).expect("JSON");
+            assert_eq!(message["id"], run_id);
+            message["metadata"]["threadId"].as_str().expect("a thread").to_owned()
+        };
+        assert_eq!(thread("run-1", "ops"), thread("run-2", "ops"));
+        assert_ne!(thread("run-1", "ops"), thread("run-1", "social"));
+        assert!(thread("run-1", "東京 \" <x>").bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+    }
+
+    #[test]
     fn entries_that_do_not_fit_are_counted_and_the_message_is_marked_as_truncated() {
         let survey = survey_of(3_000);
         for format in [SnsFormat::Text, SnsFormat::Json, SnsFormat::AmazonQ] {
@@ -447,9 +487,11 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn every_publication_is_within_the_limits(survey in hostile_survey()) {
+        fn every_publication_is_within_the_limits(survey in hostile_survey(), noted in any::<bool>()) {
+            let digest = Digest { note: noted.then(long_note), ..digest(&survey) };
             for format in [SnsFormat::Text, SnsFormat::Json, SnsFormat::AmazonQ] {
-                check_limits(&publication(&survey, format));
+                let message = rendered(&digest, &survey, format);
+                check_limits(&Publication::deserialize(&message.body).expect("a publication"));
             }
         }
     }

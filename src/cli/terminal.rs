@@ -221,7 +221,9 @@ fn text(object: &Value, style: &TextStyle, terminal: TerminalStyle) -> Vec<Line>
         }
     };
     let text = object["text"].as_str().unwrap_or_default();
-    let text = text.lines().map(text::visible).collect::<Vec<_>>().join("\n");
+    // What Slack does not show may keep marks from having an effect, so it is removed after they are parsed.
+    let shown = |piece: Piece| Piece { text: text::visible(&piece.text), ..piece };
+    let pieces = |line: &str| pieces(line).into_iter().map(shown).collect::<Vec<_>>();
     text.lines().flat_map(|line| wrapped(&pieces(line), terminal)).collect()
 }
 
@@ -305,8 +307,12 @@ type Parsed<'a> = Option<(Vec<Piece>, &'a str)>;
 /// Parses `<https://...|label>` after the `<`.
 fn link<'a>(after: &'a str, style: &TextStyle) -> Parsed<'a> {
     let (inside, after) = after.split_once('>')?;
+    if let Some(who) = inside.strip_prefix(['!', '@']) {
+        let who = who.strip_prefix("subteam^").unwrap_or(who);
+        return Some((vec![Piece { text: format!("@{}", unescaped(who)), style: style.with(BOLD) }], after));
+    }
     let (url, label) = inside.split_once('|').unwrap_or((inside, inside));
-    let style = TextStyle { link: Some(unescaped(url)), ..style.with(UNDERLINED_BLUE) };
+    let style = TextStyle { link: Some(text::visible(&unescaped(url))), ..style.with(UNDERLINED_BLUE) };
     Some((vec![Piece { text: unescaped(label), style }], after))
 }
 
@@ -335,6 +341,7 @@ fn emoji(name: &str) -> Option<&'static str> {
         "hourglass_flowing_sand" => "⏳",
         "page_facing_up" => "📄",
         "rotating_light" => "🚨",
+        "see_no_evil" => "🙈",
         "warning" => "⚠️",
         "white_check_mark" => "✅",
         "x" => "❌",
@@ -346,10 +353,9 @@ fn emoji(name: &str) -> Option<&'static str> {
 fn emphasis<'a>(mark: char, after: &'a str, style: &TextStyle) -> Parsed<'a> {
     let ends = after.match_indices(mark).map(|(end, _)| (&after[..end], &after[end + 1..]));
     let (inside, after) = ends.into_iter().find(|(inside, after)| {
-        inside.chars().next_back().is_some_and(|last| !last.is_whitespace())
-            && !after.starts_with(char::is_alphanumeric)
+        inside.chars().next_back().is_some_and(|last| !is_gap(last)) && !after.starts_with(char::is_alphanumeric)
     })?;
-    if inside.starts_with(char::is_whitespace) {
+    if inside.starts_with(is_gap) {
         return None;
     }
     let code = match mark {
@@ -358,6 +364,11 @@ fn emphasis<'a>(mark: char, after: &'a str, style: &TextStyle) -> Parsed<'a> {
         _ => STRUCK,
     };
     Some((markup(inside, &style.with(code)), after))
+}
+
+/// Whether a mark beside this character has no effect.
+fn is_gap(character: char) -> bool {
+    character.is_whitespace() || character == '\u{200B}'
 }
 
 /// Breaks a line that is too long between words, and indents the following lines to its text.
@@ -469,9 +480,8 @@ mod tests {
 
     #[test]
     fn every_emoji_of_a_digest_is_replaced() {
-        for message in
-            crate::channel::slack::render(&crate::digest::fixtures::digest(&crate::digest::fixtures::survey()))
-        {
+        let digest = crate::digest::fixtures::digest(&crate::digest::fixtures::survey());
+        for message in crate::channel::slack::render(&digest, None) {
             let shown = slack_message(&message.body, PLAIN);
             let raw = shown
                 .split(':')

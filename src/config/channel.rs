@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::audience::Audience;
-use crate::model::threshold::Thresholds;
+use crate::model::threshold::{Threshold, Thresholds};
 
 /// A destination of alerts.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Channel {
     pub audience: Audience,
     /// The thresholds at which the channel is alerted.
     pub thresholds: Thresholds,
+    /// One line at the end of each digest.
+    pub note: Option<String>,
 }
 
 impl Channel {
@@ -36,6 +38,8 @@ pub enum ChannelKind {
     Slack {
         /// The URL of the webhook. It is a secret, because anyone who knows it can post.
         webhook_url: SecretUrl,
+        /// Whom the messages mention, and when.
+        mentions: Option<Mentions>,
     },
     /// An SNS topic.
     Sns {
@@ -64,6 +68,50 @@ impl ChannelKind {
         }
     }
 }
+
+/// Whom the messages of a Slack channel mention, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mentions {
+    /// Whom to mention: at least one.
+    pub who: Vec<Mention>,
+    /// A digest mentions them when a post will fail, or a file has entered this threshold.
+    pub at: Threshold,
+}
+
+/// Somebody whom Slack notifies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mention {
+    /// The active members of the channel.
+    Here,
+    /// All members of the channel.
+    Channel,
+    /// A user, by id.
+    User(String),
+    /// A user group, by id.
+    UserGroup(String),
+}
+
+impl Mention {
+    /// Parses `here`, `channel`, a user id `U…` or a user group id `S…`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason when `text` is none of these. It does not repeat the text.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let is_id = (2..=MAX_ID_BYTES).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        match text {
+            "here" => Ok(Self::Here),
+            "channel" => Ok(Self::Channel),
+            id if is_id && id.starts_with('U') => Ok(Self::User(id.to_owned())),
+            id if is_id && id.starts_with('S') => Ok(Self::UserGroup(id.to_owned())),
+            _ => Err("is neither `here` nor `channel` nor the id of a user (`U…`) or of a user group (`S…`) at Slack"),
+        }
+    }
+}
+
+/// The longest id of a user or a user group, in bytes. Slack documents no limit; the ids of today have 9 to 11.
+const MAX_ID_BYTES: usize = 32;
 
 /// The format of an SNS message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ use serde_json::Value;
 use url::Url;
 
 pub use self::audience::Audience;
-pub use self::channel::{Channel, ChannelKind, SecretUrl, SnsFormat, TopicArn};
+pub use self::channel::{Channel, ChannelKind, Mention, Mentions, SecretUrl, SnsFormat, TopicArn};
 use self::document::DocumentSource;
 use self::fault::Faults;
 pub use self::fault::{Fault, InvalidConfiguration};
@@ -234,7 +234,7 @@ impl Config {
         self.heartbeat.iter().chain(list_url).for_each(&mut add_url);
         for channel in &self.channels {
             match &channel.kind {
-                ChannelKind::Slack { webhook_url: url } | ChannelKind::Webhook { url, .. } => add_url(url),
+                ChannelKind::Slack { webhook_url: url, .. } | ChannelKind::Webhook { url, .. } => add_url(url),
                 ChannelKind::Sns { .. } => {}
             }
         }

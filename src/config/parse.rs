@@ -15,16 +15,20 @@ use super::profiles_from::ProfilesFrom;
 use super::reference::{Reference, ResolvedReferences};
 use super::table::{Table, TextField};
 use super::{
-    Alerts, AyrshareConfig, Channel, ChannelKind, Config, HttpConfig, InvalidConfiguration, LedgerConfig, Profile,
-    SecretUrl, SnsFormat, TopicArn, WhenEmpty,
+    Alerts, AyrshareConfig, Channel, ChannelKind, Config, HttpConfig, InvalidConfiguration, LedgerConfig, Mention,
+    Mentions, Profile, SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
 use crate::model::PROFILES_FROM;
-use crate::model::text::nfc;
+use crate::model::text::{nfc, one_line};
 use crate::model::threshold::{DurationError, Threshold, Thresholds};
 
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
 const DEFAULT_THRESHOLDS: [&str; 3] = ["7d", "3d", "1d"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest note, in characters.
+const MAX_NOTE_CHARS: usize = 300;
+/// How many users and groups a channel mentions at most.
+const MAX_MENTIONS: usize = 20;
 /// The minimum length of a secret that signs links.
 const MIN_LINK_SECRET_CHARS: usize = 32;
 const DEFAULT_LINK_TTL: Duration = Duration::from_hours(7 * 24);
@@ -235,16 +239,17 @@ fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds
         let name = table.required("name", |text| names.add(text));
         let thresholds = if table.has("thresholds") { thresholds(&table) } else { defaults.cloned() };
         let audience = audience(&table, profiles, root.has(PROFILES_FROM));
+        let note = table.parsed("note", note);
         let kind = if let Some(channel_type) = channel_type(&table) {
-            channel_kind(&table, channel_type)
+            channel_kind(&table, channel_type, thresholds.as_ref())
         } else {
             // The type is unknown, so the keys of every type are accepted.
-            table.allow(&["webhook_url", "topic_arn", "format", "url", "secret"]);
+            table.allow(&["webhook_url", "mention", "mention_at", "topic_arn", "format", "url", "secret"]);
             None
         };
         table.finish();
         if let (Some(name), Some(kind), Some(thresholds)) = (name, kind, thresholds) {
-            channels.push(Channel { name, kind, audience, thresholds });
+            channels.push(Channel { name, kind, audience, thresholds, note });
         }
     }
     if !root.has("channels") || root.is_empty_array("channels") {
@@ -269,10 +274,11 @@ fn channel_type(table: &Table<'_>) -> Option<ChannelType> {
     table.choice("type", &types)
 }
 
-fn channel_kind(table: &Table<'_>, channel_type: ChannelType) -> Option<ChannelKind> {
+fn channel_kind(table: &Table<'_>, channel_type: ChannelType, thresholds: Option<&Thresholds>) -> Option<ChannelKind> {
     match channel_type {
         ChannelType::Slack => {
-            table.required("webhook_url", slack_webhook).map(|webhook_url| ChannelKind::Slack { webhook_url })
+            let mentions = mentions(table, thresholds);
+            table.required("webhook_url", slack_webhook).map(|webhook_url| ChannelKind::Slack { webhook_url, mentions })
         }
         ChannelType::Sns => {
             let formats = [("text", SnsFormat::Text), ("json", SnsFormat::Json), ("amazon-q", SnsFormat::AmazonQ)];
@@ -287,6 +293,39 @@ fn channel_kind(table: &Table<'_>, channel_type: ChannelType) -> Option<ChannelK
             url.zip(secret).map(|(url, secret)| ChannelKind::Webhook { url, secret })
         }
     }
+}
+
+/// Parses whom a Slack channel mentions, and when: by default at the tightest of its thresholds.
+fn mentions(table: &Table<'_>, thresholds: Option<&Thresholds>) -> Option<Mentions> {
+    let texts = table.texts("mention");
+    if texts.is_none() && table.has("mention_at") {
+        table.fault("mention_at", "needs `mention`, which says whom to mention");
+    }
+    let at = table.parsed("mention_at", |text| Threshold::parse(text.value).map_err(|_| DurationError::REASON));
+    let texts = texts?;
+    if MAX_MENTIONS < texts.len() {
+        table.fault("mention", format!("has more than {MAX_MENTIONS} entries; mention a user group instead"));
+    }
+    let mut who = Vec::new();
+    for text in texts.iter().take(MAX_MENTIONS) {
+        match Mention::parse(text.value) {
+            Err(reason) => table.fault_at(text, reason),
+            Ok(mention) if who.contains(&mention) => table.fault_at(text, "is in this list already"),
+            Ok(mention) => who.push(mention),
+        }
+    }
+    let at = at.or_else(|| thresholds?.iter().next().cloned())?;
+    (!who.is_empty()).then_some(Mentions { who, at })
+}
+
+/// Parses the line at the end of each digest.
+fn note(text: &TextField<'_>) -> Result<String, String> {
+    let expected = || format!("must be one line of 1 to {MAX_NOTE_CHARS} characters");
+    // It is checked before and after invisible characters are removed.
+    if text.value.chars().any(char::is_control) || MAX_NOTE_CHARS < text.value.chars().count() {
+        return Err(expected());
+    }
+    Some(one_line(text.value)).filter(|note| !note.is_empty()).ok_or_else(expected)
 }
 
 fn http(root: &Table<'_>) -> HttpConfig {

@@ -189,6 +189,63 @@ fn a_document_with_every_setting_is_read_and_its_references_are_resolved() {
     assert_eq!(hears_of_all, [false, true, true]);
 }
 
+fn slack_with(settings: &str) -> String {
+    let slack = "type = \"slack\"\n    webhook_url = \"https://hooks.slack.com/services/T0/B0/x\"";
+    let sns = "type = \"sns\"\n    topic_arn = \"arn:aws:sns:eu-central-1:123456789012:alerts\"";
+    format!("{}\n{settings}", small_with(sns, slack))
+}
+
+#[test]
+fn a_slack_channel_mentions_users_groups_and_its_members_from_a_threshold_on() {
+    let mentions = |settings: &str| {
+        let config = load(&slack_with(settings)).unwrap_or_else(|invalid| panic!("{settings}: {invalid}"));
+        let ChannelKind::Slack { mentions, .. } = &config.channels[0].kind else { panic!("not Slack") };
+        mentions.clone().map(|mentions| (mentions.who, mentions.at.label().to_owned()))
+    };
+    assert_eq!(mentions(""), None);
+    assert_eq!(mentions("mention = []"), None);
+    assert_eq!(mentions("mention = ['here']"), Some((vec![Mention::Here], "1d".into())));
+    assert_eq!(mentions("mention = ['here']\nthresholds = ['9d', '2h']"), Some((vec![Mention::Here], "2h".into())));
+    let who = vec![Mention::Channel, Mention::User("U012AB3CD".into()), Mention::UserGroup("SAZ94GDB8".into())];
+    assert_eq!(
+        mentions("mention = ['channel', 'U012AB3CD', 'SAZ94GDB8']\nmention_at = '3d'"),
+        Some((who, "3d".into()))
+    );
+
+    for wrong in
+        ["", "U", "@here", "everyone", "<!here>", "u012ab3cd", "C012AB3CD", "U012AB3CD>", "U0 1", "Üx", "maria"]
+    {
+        let found = faults(load(&slack_with(&format!("mention = ['here', '{wrong}']"))));
+        assert_eq!(found.len(), 1, "{wrong}: {found:?}");
+        assert!(found[0].starts_with("channels[0].mention[1]: is neither `here` nor `channel`"), "{found:?}");
+    }
+    check(&slack_with("mention = ['PASTED-SECRET']"), &["channels[0].mention[0]: is neither"]);
+    let found = faults(load(&slack_with("mention = ['PASTED-SECRET']\nmention_at = 'OTHER-SECRET'")));
+    assert!(found.len() == 2 && !found.concat().contains("SECRET"), "{found:?}");
+    check(&slack_with("mention = 'here'"), &["channels[0].mention: expected an array of strings"]);
+    check(&slack_with("mention = ['here', 'here']"), &["channels[0].mention[1]: is in this list already"]);
+    check(&slack_with("mention = ['here']\nmention_at = '0d'"), &["channels[0].mention_at: is not a duration"]);
+    check(&slack_with("mention_at = '1d'"), &["channels[0].mention_at: needs `mention`"]);
+    let many: Vec<_> = (0..21).map(|number| format!("'U{number}'")).collect();
+    check(&slack_with(&format!("mention = [{}]", many.join(","))), &["channels[0].mention: has more than 20 entries"]);
+    let of_sns = format!("{SMALL}\nmention = ['here']\nmention_at = '1d'");
+    check(&of_sns, &["channels[0].mention: is not a key", "channels[0].mention_at: is not a key"]);
+}
+
+#[test]
+fn a_note_is_one_line_of_any_channel() {
+    let with = |note: &str| load(&format!("{SMALL}\nnote = \"{note}\""));
+    let noted = |text: &str| with(text).expect("a configuration").channels[0].note.clone().expect("a note");
+    assert_eq!(noted("Runbook: https://example.com/a_b?c=d"), "Runbook: https://example.com/a_b?c=d");
+    assert_eq!(noted(&"é".repeat(300)).chars().count(), 300);
+    assert_eq!(noted(" a\u{202E} b "), "a b");
+    assert_eq!(load(SMALL).expect("a configuration").channels[0].note, None);
+    for wrong in ["", "  ", "\u{200B}", "SECRET\\nline", "SECRET\\u0007", &"SECRET".repeat(51)] {
+        let found = faults(with(wrong));
+        assert_eq!(found, ["channels[0].note: must be one line of 1 to 300 characters"], "{wrong}");
+    }
+}
+
 #[test]
 fn settings_have_the_documented_defaults() {
     let config = load(SMALL).expect("a configuration");

@@ -60,6 +60,8 @@ pub struct Digest {
     pub ledger_note: Option<String>,
     /// The link to the report of this channel.
     pub report_link: Option<ReportLink>,
+    /// A line of the configuration, to be shown at the end.
+    pub note: Option<String>,
 }
 
 /// A link that a digest carries.
@@ -189,6 +191,7 @@ impl Digest {
             announced_before: 0,
             ledger_note: None,
             report_link: None,
+            note: None,
         }
     }
 
@@ -250,6 +253,18 @@ impl Digest {
             None if !self.unwatched.is_empty() => "profile-unwatched".to_owned(),
             None => "all-clear".to_owned(),
         }
+    }
+
+    /// Whether it announces a post that will fail, or a file that has entered this threshold and has not expired.
+    #[must_use]
+    pub fn is_urgent_at(&self, threshold: &Threshold) -> bool {
+        self.entries.iter().any(|entry| match &entry.subject {
+            Subject::Post(_) => true,
+            Subject::File(item) => {
+                item.state == State::Expiring
+                    && item.remaining(self.now).is_some_and(|remaining| threshold.is_entered(remaining))
+            }
+        })
     }
 
     /// The profiles that the digest has news about, in the order of the configuration; all of them if there is no news.
@@ -340,6 +355,21 @@ mod tests {
         check(&[Some(100), Some(24)], "1d");
         check(&[Some(24), Some(0)], "expired");
         assert_eq!(digest(&survey(Vec::new(), vec![post(60, None)])).severity(), "post-at-risk");
+    }
+
+    #[test]
+    fn a_post_and_a_file_within_the_threshold_are_urgent() {
+        let check = |items: &[Option<i64>], posts: usize, expected: bool| {
+            let items_found = items.iter().map(|hours| file("a.png", *hours)).collect();
+            let found = digest(&survey(items_found, vec![post(60, Some(100)); posts]));
+            let threshold = Threshold::parse("48h").expect("a threshold");
+            assert_eq!(found.is_urgent_at(&threshold), expected, "{items:?} {posts}");
+        };
+        check(&[], 0, false);
+        check(&[None, Some(49), Some(0), Some(-5)], 0, false);
+        check(&[Some(48)], 0, true);
+        check(&[Some(1)], 0, true);
+        check(&[], 1, true);
     }
 
     #[test]

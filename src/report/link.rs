@@ -150,6 +150,7 @@ mod tests {
             kind: ChannelKind::Sns { topic, format: SnsFormat::Text },
             audience: Audience::All,
             thresholds: thresholds(),
+            note: None,
         }
     }
 

@@ -383,6 +383,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
         digest.ledger_note = self.ledger_note(lease, memory.is_some());
         digest.report_link = self.report_link(channel);
+        digest.note.clone_from(&channel.note);
         let repeat = if memory.is_some() { self.config.alerts.repeat } else { Repeat::EveryRun };
         let nothing = Memory::default();
         let announcement = Announcement::new(digest, survey, memory.as_ref().unwrap_or(&nothing), repeat);
@@ -437,7 +438,12 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         let thresholds = self.thresholds_of(channel);
         let survey = sample(self.now, &profiles, &thresholds);
         let report_link = self.report_link(channel);
-        let digest = Digest { is_test: true, report_link, ..Digest::new(&survey, &profiles, &thresholds) };
+        let digest = Digest {
+            is_test: true,
+            report_link,
+            note: channel.note.clone(),
+            ..Digest::new(&survey, &profiles, &thresholds)
+        };
         let messages = render(channel, &digest, &self.id, &|| self.result(survey.clone(), BTreeMap::new()));
         if self.plan.dry_run {
             return rendered(channel, &messages);
@@ -564,9 +570,9 @@ fn render(channel: &Channel, digest: &Digest, run_id: &str, result: &dyn Fn() ->
         let json = result().to_json_within(max_bytes);
         (json.text, json.is_cut)
     };
-    let result = RunJson { run_id, within: &within };
+    let result = RunJson { run_id, channel: &channel.name, within: &within };
     match &channel.kind {
-        ChannelKind::Slack { .. } => channel::slack::render(digest),
+        ChannelKind::Slack { mentions, .. } => channel::slack::render(digest, mentions.as_ref()),
         ChannelKind::Sns { format, .. } => vec![channel::sns::render(digest, *format, result)],
         ChannelKind::Webhook { .. } => vec![channel::webhook::render(digest, result)],
     }

@@ -51,7 +51,7 @@ impl<'a> LiveServices<'a> {
         let clients = &self.loaded.clients;
         let http = &clients.http;
         match &channel.kind {
-            ChannelKind::Slack { webhook_url } => {
+            ChannelKind::Slack { webhook_url, .. } => {
                 channel::slack::deliver(http, webhook_url, outgoing.body, until).await
             }
             ChannelKind::Sns { topic, .. } => {
@@ -70,7 +70,7 @@ impl<'a> LiveServices<'a> {
         let clients = &self.loaded.clients;
         let http = &clients.http;
         match &channel.kind {
-            ChannelKind::Slack { webhook_url } => channel::slack::check(http, webhook_url, until).await,
+            ChannelKind::Slack { webhook_url, .. } => channel::slack::check(http, webhook_url, until).await,
             ChannelKind::Sns { topic, .. } => channel::sns::check(clients.sns(topic)?, topic, until).await,
             ChannelKind::Webhook { url, .. } => channel::webhook::check(http, url, until).await,
         }

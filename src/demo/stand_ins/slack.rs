@@ -17,6 +17,8 @@ const MAX_BLOCK_CHARACTERS: usize = 9_000;
 const MAX_TEXT: usize = 4_000;
 /// The length of a URL, in characters.
 const MAX_URL: usize = 3_000;
+/// The keys of a message.
+const KEYS: [&str; 4] = ["text", "blocks", "unfurl_links", "unfurl_media"];
 /// The prefix of a URL on the local machine, which the demo uses.
 const LOCAL_PREFIX: &str = "http://127.0.0.1:";
 
@@ -120,13 +122,20 @@ type Checked = Result<(), Objection>;
 
 fn check(body: &Map<String, Value>) -> Checked {
     // Above all `channel`, `username` and icons, which Slack rejects since 2026.
-    if let Some(key) = body.keys().find(|key| !matches!(key.as_str(), "text" | "blocks")) {
+    if let Some(key) = body.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(Objection { answer: "invalid_payload", what: format!("the key `{key}` must not be sent") });
+    }
+    for key in ["unfurl_links", "unfurl_media"] {
+        // Slack previews the pictures behind links unless it is told not to.
+        if body.get(key) != Some(&Value::Bool(false)) {
+            return Err(Objection { answer: "invalid_payload", what: format!("`{key}` is not false") });
+        }
     }
     let text = body.get("text").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
     let text = text.ok_or(Objection { answer: "no_text", what: "it has no text for notifications".to_owned() })?;
     length("text", text, MAX_TEXT)?;
     markup("text", text)?;
+    automatic_links("text", text)?;
     let blocks = body.get("blocks").and_then(Value::as_array).ok_or("it has no blocks")?;
     if !(1..=50).contains(&blocks.len()) {
         return Err(format!("it has {} blocks", blocks.len()).into());
@@ -160,6 +169,8 @@ fn block(block: &Value) -> Checked {
             check_keys(block, &["type", "block_id", "text"])?;
             text_object(&block["text"], &["plain_text"], 150)
         }
+        // Only the function itself writes a section of mentions and nothing else. Anywhere else they come out of a name.
+        "section" if is_mentions(&block["text"]) => check_keys(block, &["type", "block_id", "text"]),
         "section" => {
             check_keys(block, &["type", "block_id", "text", "fields", "accessory", "expand"])?;
             let fields = block["fields"].as_array();
@@ -232,7 +243,43 @@ fn text_object(object: &Value, types: &[&str], max: usize) -> Checked {
     let kind = object["type"].as_str().filter(|kind| types.contains(kind)).ok_or("its text is of a wrong type")?;
     let text = object["text"].as_str().filter(|text| !text.is_empty()).ok_or("its text is empty")?;
     length("text", text, max)?;
-    if kind == "mrkdwn" { markup("text", text) } else { Ok(()) }
+    if kind != "mrkdwn" {
+        return Ok(());
+    }
+    markup("text", text)?;
+    match object.get("verbatim").unwrap_or(&Value::Bool(false)) {
+        Value::Bool(true) => Ok(()),
+        Value::Bool(false) => automatic_links("text", text),
+        _ => Err("its `verbatim` is not a boolean".into()),
+    }
+}
+
+/// Rejects what Slack makes a mention or a link to a channel by itself: `@here` and `#general`.
+fn automatic_links(what: &str, text: &str) -> Checked {
+    let is_name = |word: &str| word.starts_with(['@', '#']) && word[1..].starts_with(char::is_lowercase);
+    match text.split_whitespace().find(|word| is_name(word.trim_start_matches(['(', '“', '"']))) {
+        Some(word) => Err(format!("its {what} has the automatic link `{word}`").into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a text object has mentions, separated by spaces, and nothing else.
+fn is_mentions(object: &Value) -> bool {
+    let is_id = |id: &str, first: char| {
+        id.starts_with(first)
+            && 1 < id.len()
+            && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    let is_mention = |word: &str| match word.strip_prefix('<').and_then(|word| word.strip_suffix('>')) {
+        Some("!here" | "!channel") => true,
+        Some(inside) => {
+            inside.strip_prefix('@').is_some_and(|id| is_id(id, 'U'))
+                || inside.strip_prefix("!subteam^").is_some_and(|id| is_id(id, 'S'))
+        }
+        None => false,
+    };
+    let text = object["text"].as_str().unwrap_or_default();
+    object["type"] == "mrkdwn" && !text.is_empty() && units(text) <= 3_000 && text.split(' ').all(is_mention)
 }
 
 fn length(what: &str, text: &str, max: usize) -> Checked {
@@ -290,6 +337,8 @@ mod tests {
                 },
                 {"type": "context", "elements": [{"type": "mrkdwn", "text": "Checked"}]},
             ],
+            "unfurl_links": false,
+            "unfurl_media": false,
         });
         change(&mut body);
         check(body.as_object().expect("an object"))
@@ -305,7 +354,26 @@ mod tests {
         };
         assert_eq!(objection(|_| {}), None);
         check("invalid_payload: the key `channel`", &|body| body["channel"] = json!("#a"));
+        check("invalid_payload: `unfurl_media` is not false", &|body| body["unfurl_media"] = json!("false"));
+        check("invalid_payload: `unfurl_links` is not false", &|body| body["unfurl_links"] = json!(true));
         check("no_text", &|body| body["text"] = json!(" "));
+        check("automatic link `@here`", &|body| body["text"] = json!("a @here"));
+        for linked in ["#general", "“@channel” a"] {
+            check("automatic link", &|body| body["blocks"][1]["text"]["text"] = json!(linked));
+            assert_eq!(
+                objection(|body| {
+                    body["blocks"][1]["text"] = json!({"type": "mrkdwn", "text": linked, "verbatim": true});
+                }),
+                None
+            );
+        }
+        let mention = |text: &str| {
+            objection(|body| body["blocks"][1] = json!({"type": "section", "text": {"type": "mrkdwn", "text": text}}))
+        };
+        assert_eq!(mention("<!here> <!channel> <@U012AB3CD> <!subteam^SAZ94GDB8>"), None);
+        for wrong in ["<!everyone>", "<@here>", "<!here>, a", "<!subteam^U1>", "<@U1> "] {
+            assert!(mention(wrong).is_some_and(|objection| objection.contains("not escaped")), "{wrong}");
+        }
         check("not escaped at `<!channel>", &|body| body["text"] = json!("<!channel>"));
         check("it has 51 blocks", &|body| body["blocks"] = json!(vec![json!({"type": "divider"}); 51]));
         check("it has 0 blocks", &|body| body["blocks"] = json!([]));
@@ -313,7 +381,7 @@ mod tests {
         check("blocks[0]: its text is of a wrong type", &|body| body["blocks"][0]["text"]["type"] = json!("mrkdwn"));
         check("blocks[1]: its text has 3002", &|body| body["blocks"][1]["text"]["text"] = json!("📸".repeat(1_501)));
         check("blocks[1]: its text is empty", &|body| body["blocks"][1]["text"]["text"] = json!(""));
-        for raw in ["a & b", "a > b", "<@U1>", "<http://a.example|a>", "<https://a.example|a", "&quot;"] {
+        for raw in ["a & b", "a > b", "a <@U1>", "<http://a.example|a>", "<https://a.example|a", "&quot;"] {
             check("not escaped", &|body| body["blocks"][1]["text"]["text"] = json!(raw));
         }
         check("is not an https URL", &|body| body["blocks"][1]["accessory"]["image_url"] = json!("http://a.example/"));
@@ -338,7 +406,12 @@ mod tests {
             let answer = request.send().await.expect("an answer");
             (answer.status().as_u16(), answer.text().await.expect("a body"))
         };
-        let message = json!({"text": "a", "blocks": [{"type": "divider"}]});
+        let message = json!({
+            "text": "a",
+            "blocks": [{"type": "divider"}],
+            "unfurl_links": false,
+            "unfurl_media": false,
+        });
         assert_eq!(post(&json!({})).await, (400, "no_text".to_owned()));
         assert_eq!(post(&message).await, (500, "rollup_error".to_owned()));
         assert_eq!(post(&message).await, (200, "ok".to_owned()));
