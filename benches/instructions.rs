@@ -105,7 +105,7 @@ fn digest_of(survey: &Survey) -> Digest {
     Digest::new(survey, &profiles, &data::thresholds())
 }
 
-#[library_benchmark(config = recorded(26_842_000))]
+#[library_benchmark(config = recorded(34_836_000))]
 #[bench::profiles(digest_of(&data::survey(30, 200)))]
 fn slack_message(digest: Digest) -> (Vec<Message>, Digest) {
     (slack::render(black_box(&digest), None), digest)

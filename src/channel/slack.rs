@@ -553,7 +553,9 @@ mod tests {
         for entries in [0, 1, 60, 300] {
             let digest = Digest { note: Some(long_note()), announced_before: 3, ..digest(&survey_of(entries)) };
             let messages = render(&digest, None);
-            messages.iter().for_each(|message| check_limits(&message.body));
+            for message in &messages {
+                check_limits(&message.body);
+            }
             let (shown, counted) = shown_and_counted(&messages);
             assert_eq!(shown + counted, entries, "{shown} shown and {counted} counted");
             let ends: Vec<_> = messages
@@ -582,7 +584,9 @@ mod tests {
         let mut messages = render(&digest, Some(&mentions("7d")));
         let mention = messages[0].body["blocks"].as_array_mut().expect("blocks").remove(1);
         assert_eq!(mention["text"]["text"], "<!here> <@U012AB3CD>");
-        messages.iter().for_each(|message| check_limits(&message.body));
+        for message in &messages {
+            check_limits(&message.body);
+        }
         assert_eq!(messages.iter().map(|message| message.entries).sum::<usize>(), 1);
         assert_eq!(shown_and_counted(&messages), (1, 0));
         assert!(1 < messages.len());

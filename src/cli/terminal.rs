@@ -341,7 +341,6 @@ fn emoji(name: &str) -> Option<&'static str> {
         "hourglass_flowing_sand" => "⏳",
         "page_facing_up" => "📄",
         "rotating_light" => "🚨",
-        "see_no_evil" => "🙈",
         "warning" => "⚠️",
         "white_check_mark" => "✅",
         "x" => "❌",

@@ -157,8 +157,8 @@ mod tests {
             let characters: Vec<_> = shown.chars().collect();
             for (index, _) in characters.iter().enumerate().filter(|(_, found)| "*_~`".contains(**found)) {
                 let beside = [index.checked_sub(1).and_then(|before| characters.get(before)), characters.get(index + 1)];
-                let is_harmless = |found: &Option<&char>| found.is_some_and(|found| *found == BREAK || is_word(found));
-                prop_assert!(beside.iter().all(is_harmless), "{shown:?}");
+                let is_harmless = |found: Option<&char>| found.is_some_and(|found| *found == BREAK || is_word(found));
+                prop_assert!(beside.into_iter().all(is_harmless), "{shown:?}");
             }
         }
     }
