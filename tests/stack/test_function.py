@@ -192,6 +192,13 @@ def test_every_permission_is_used(account, ayrshare):
     s3 = account.client("s3")
     s3.create_bucket(Bucket="settings", CreateBucketConfiguration={"LocationConstraint": REGION})
     topic = account.client("sns").create_topic(Name="amazon-q")["TopicArn"]
+    table = account.client("dynamodb")
+    key = [{"AttributeName": "name", "KeyType": "HASH"}]
+    attributes = [{"AttributeName": "name", "AttributeType": "S"}]
+    table.create_table(
+        TableName="customers", KeySchema=key, AttributeDefinitions=attributes, BillingMode="PAY_PER_REQUEST"
+    )
+    table.put_item(TableName="customers", Item={"name": {"S": "Client"}, "key": {"S": "client-key-NJW0Z82"}})
     document = f"""
         [ayrshare]
         base_url = "{ayrshare.url}"
@@ -199,6 +206,8 @@ def test_every_permission_is_used(account, ayrshare):
         [[profiles]]
         name    = "Primary"
         primary = true
+        [profiles_from]
+        table = "customers"
         [[channels]]
         name      = "mail"
         type      = "sns"
@@ -220,7 +229,11 @@ def test_every_permission_is_used(account, ayrshare):
     s3.delete_object(Bucket="code", Key="function.zip")
     s3.delete_bucket(Bucket="code")
     other = account.deploy(
-        stack="other", ConfigSource="s3://settings/config.toml", SecretArn=secret, ExtraTopicArns=topic
+        stack="other",
+        ConfigSource="s3://settings/config.toml",
+        SecretArn=secret,
+        ExtraTopicArns=topic,
+        ProfilesTable="customers",
     )
     _run_all(other, Function(COMMAND, other.function_environment()))
     called |= {call.action for call in account.calls}
