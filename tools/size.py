@@ -7,8 +7,9 @@ import sys
 import zlib
 from pathlib import Path
 
-# The size limit of the zip file, in bytes.
-BUDGET = 3_500_000
+# The size limit of the zip file, in bytes. Lists of profiles, the store and the search for unwatched profiles need 0.2 MB more than
+# the first version.
+BUDGET = 3_700_000
 
 
 def main() -> None:
