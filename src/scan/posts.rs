@@ -188,6 +188,17 @@ impl<'a> PostCheck<'a> {
                 by_place.entry(place).or_default().push(listed);
             }
         }
+        // The earliest listing comes first, then one of each profile, found by its name.
+        let order = |listings: &mut Vec<Listed<'a>>| {
+            let expiry = |listed: &Listed<'_>| listed.file.expires_at.unwrap_or(Timestamp::MAX);
+            listings.sort_by_key(|listed| (listed.owner, expiry(listed)));
+            listings.dedup_by_key(|listed| listed.owner);
+            if let Some(earliest) = listings.iter().copied().min_by_key(expiry) {
+                listings.insert(0, earliest);
+            }
+        };
+        by_place.values_mut().for_each(order);
+        by_uuid.values_mut().for_each(order);
         Self {
             known,
             now: rules.now,
@@ -205,7 +216,9 @@ impl<'a> PostCheck<'a> {
     fn find(&self, place: &Place<'a>, profile: &ProfileName) -> Option<&Listed<'a>> {
         let by_uuid = || self.by_uuid.get(&place.uuid()?);
         let found = self.by_place.get(place).or_else(by_uuid)?;
-        found.iter().min_by_key(|listed| (listed.owner != profile, listed.file.expires_at.unwrap_or(Timestamp::MAX)))
+        let (earliest, by_profile) = found.split_first()?;
+        let own = by_profile.binary_search_by_key(&profile, |listed| listed.owner);
+        Some(own.map_or(earliest, |index| &by_profile[index]))
     }
 
     /// Returns the URLs that neither a gallery nor the URL itself explains, each once, with the index of a profile that
