@@ -62,15 +62,7 @@ fn read_with_posts((body, posts): (String, Vec<ScheduledPost>)) -> Gallery {
 #[bench::gallery(data::files(FILES))]
 fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
     let (profile, thresholds, ignore) = (data::name(0), data::thresholds(), GlobSet::empty());
-    let rules = Rules {
-        now: data::now(),
-        thresholds: &thresholds,
-        ignore: &ignore,
-        check_posts: false,
-        check_urls: false,
-        all_profiles: true,
-        discovery: None,
-    };
+    let rules = Rules { check_posts: false, ..data::rules(&thresholds, &ignore) };
     let mut gallery = Gallery::default();
     for file in black_box(&files) {
         gallery.add(&profile, file, &rules, &FilesInPosts::default());

@@ -70,7 +70,8 @@ pub fn files(files: usize) -> Vec<Media> {
     listed
 }
 
-fn rules<'a>(thresholds: &'a Thresholds, ignore: &'a GlobSet) -> Rules<'a> {
+/// The rules of a run that checks posts.
+pub fn rules<'a>(thresholds: &'a Thresholds, ignore: &'a GlobSet) -> Rules<'a> {
     Rules { now: now(), thresholds, ignore, check_posts: true, check_urls: false, all_profiles: true, discovery: None }
 }
 

@@ -100,7 +100,7 @@ impl<'a> Table<'a> {
 
     /// Returns the strings of the array at `key`, or `None` when the table does not have the key.
     pub fn texts(&self, key: &'static str) -> Option<Vec<TextField<'a>>> {
-        self.fields.contains_key(key).then(|| {
+        self.has(key).then(|| {
             self.elements(key, "an array of strings")
                 .into_iter()
                 .filter_map(|(path, value)| self.text_at(path, value))
