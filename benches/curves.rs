@@ -23,7 +23,7 @@ fn hold_posts(bencher: Bencher<'_, '_>, files: usize) {
     bencher
         .counter(ItemsCount::new(files))
         .with_inputs(|| (data::read(0, &body, &data::posts(0, files)), data::posts(0, files)))
-        .bench_values(|(gallery, posts)| data::survey_of(vec![data::scan(0, gallery, posts)]));
+        .bench_values(|(gallery, posts)| data::survey_of(vec![data::scan(0, gallery, &posts)]));
 }
 
 #[divan::bench(args = [1, 30, 200, 1_000])]

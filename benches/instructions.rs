@@ -27,10 +27,10 @@ use media_expiry_alerts::model::{Media, PostAtRisk};
 use media_expiry_alerts::report::{Format, Question};
 use media_expiry_alerts::run::command::Action;
 use media_expiry_alerts::run::result::RunResult;
-use media_expiry_alerts::scan::posts::FilesInPosts;
 use media_expiry_alerts::scan::rules::Rules;
 use media_expiry_alerts::scan::select::Gallery;
 use media_expiry_alerts::scan::survey::Survey;
+use media_expiry_alerts::scan::used_files::FilesInPosts;
 
 /// The number of files in the gallery.
 const FILES: usize = 5_000;
@@ -74,14 +74,14 @@ fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
 #[library_benchmark(config = recorded(8_650_000))]
 #[bench::gallery((data::read(0, &data::body(0, FILES), &data::posts(0, FILES)), data::posts(0, FILES)))]
 fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
-    data::survey_of(vec![data::scan(0, gallery, black_box(posts))]).posts_at_risk
+    data::survey_of(vec![data::scan(0, gallery, black_box(&posts))]).posts_at_risk
 }
 
 // Finds 4,000 posts that will fail because of 4,000 files of another profile.
 #[library_benchmark(config = recorded(76_521_000))]
 #[bench::profiles((data::read(0, &data::body(0, 4_000), &data::risky_posts(0, 4_000)), data::risky_posts(0, 4_000)))]
 fn posts_of_another_profile((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
-    let scans = vec![data::scan(0, gallery, Vec::new()), data::scan(1, Gallery::default(), black_box(posts))];
+    let scans = vec![data::scan(0, gallery, &[]), data::scan(1, Gallery::default(), black_box(&posts))];
     data::survey_of(scans).posts_at_risk
 }
 

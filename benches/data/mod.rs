@@ -5,15 +5,16 @@
 
 use globset::GlobSet;
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::model::ScheduledPost;
 use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{File as _, Media, ProfileName};
+use media_expiry_alerts::model::{Packed, ScheduledPost};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
 use media_expiry_alerts::scan::ayrshare::media::Reader;
-use media_expiry_alerts::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
+use media_expiry_alerts::scan::posts::{PostCheck, UrlStatuses};
 use media_expiry_alerts::scan::rules::Rules;
 use media_expiry_alerts::scan::select::Gallery;
 use media_expiry_alerts::scan::survey::{Scan, Survey};
+use media_expiry_alerts::scan::used_files::FilesInPosts;
 
 /// One of this many files expires within the thresholds.
 pub const ONE_DUE_OF: usize = 50;
@@ -77,9 +78,9 @@ pub fn rules<'a>(thresholds: &'a Thresholds, ignore: &'a GlobSet) -> Rules<'a> {
 
 /// Reads a gallery in chunks and selects the files that expire.
 pub fn read(profile: usize, body: &str, posts: &[ScheduledPost]) -> Gallery {
-    let in_posts = FilesInPosts::of(posts);
     let (profile, thresholds, ignore) = (name(profile), thresholds(), GlobSet::empty());
     let rules = rules(&thresholds, &ignore);
+    let in_posts = FilesInPosts::of(posts, &rules);
     let mut gallery = Gallery::default();
     let mut reader = Reader::default();
     for piece in body.as_bytes().chunks(PIECE) {
@@ -115,8 +116,8 @@ pub fn risky_posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
 }
 
 /// The scan of one profile.
-pub fn scan(profile: usize, gallery: Gallery, posts: Vec<ScheduledPost>) -> Scan {
-    let posts = ScheduledPosts { posts, ..ScheduledPosts::default() };
+pub fn scan(profile: usize, gallery: Gallery, posts: &[ScheduledPost]) -> Scan {
+    let posts = ScheduledPosts { posts: Packed::new(posts), ..ScheduledPosts::default() };
     Scan { profile: name(profile), media: Ok(gallery), posts: Some(Ok(posts)) }
 }
 
@@ -132,7 +133,7 @@ pub fn survey_of(scans: Vec<Scan>) -> Survey {
 pub fn survey(profiles: usize, files: usize) -> Survey {
     let scan_of = |profile: usize| {
         let posts = posts(profile, files);
-        scan(profile, read(profile, &body(profile, files), &posts), posts)
+        scan(profile, read(profile, &body(profile, files), &posts), &posts)
     };
     survey_of((0..profiles).map(scan_of).collect())
 }

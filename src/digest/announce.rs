@@ -12,7 +12,7 @@ use crate::ledger::{Change, Key, Memory, Record, stored_profile};
 use crate::model::Level;
 use crate::model::threshold::Thresholds;
 use crate::model::{AyrshareProfile, Item, Part, ProfileName};
-use crate::scan::posts::PostState;
+use crate::scan::seen_posts::PostState;
 use crate::scan::survey::Survey;
 
 /// A profile that cannot be checked is announced again after this time: once a day. It is half an hour less than a day
@@ -286,7 +286,7 @@ mod tests {
     use crate::model::{
         DiscoveryStatus, FailedProfile, Failure, FailureKind, Listing, ListingOrigin, PostAtRisk, Threshold,
     };
-    use crate::scan::posts::SeenPosts;
+    use crate::scan::seen_posts::SeenPosts;
 
     /// Shows what a channel with this memory is told about a survey, and every change that follows.
     fn announce(memory: &[(Key, Record)], survey: &Survey) -> String {

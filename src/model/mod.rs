@@ -7,6 +7,7 @@ mod discovery;
 mod level;
 mod listing;
 mod media;
+mod packed;
 mod post;
 mod profile;
 mod status;
@@ -17,6 +18,7 @@ pub use discovery::{AyrshareProfile, Discovery, DiscoveryStatus, IdentifiedProfi
 pub use level::Level;
 pub use listing::{Listing, ListingOrigin};
 pub use media::{File, Item, Media, MediaKind, State};
+pub use packed::Packed;
 pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost, UnverifiedUrl};
 pub use profile::{FailedProfile, Failure, FailureKind, PROFILES_FROM, Part, ProfileName, Tags};
 pub use status::Status;

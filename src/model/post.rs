@@ -8,7 +8,7 @@ use super::profile::ProfileName;
 use super::text::one_line;
 
 /// A post that is waiting to be published. A field that Ayrshare left out or that is unreadable is `None` or empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScheduledPost {
     /// Ayrshare's id of the post.
     pub id: Option<String>,

@@ -157,6 +157,12 @@ impl Thresholds {
         self.0.iter().find(|threshold| threshold.is_entered(remaining))
     }
 
+    /// Returns how long the longest threshold is.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.0.last().map_or(Duration::ZERO, Threshold::span)
+    }
+
     /// Iterates over the thresholds, shortest first.
     pub fn iter(&self) -> impl Iterator<Item = &Threshold> {
         self.0.iter()

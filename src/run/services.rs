@@ -15,10 +15,11 @@ use crate::run::loaded::{ConfigReload, LoadedConfig};
 use crate::run::{Outgoing, Services, discover};
 use crate::scan;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
-use crate::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
+use crate::scan::posts::{PostCheck, UrlStatuses};
 use crate::scan::rules::Rules;
 use crate::scan::select::Gallery;
 use crate::scan::survey::{Scan, Survey};
+use crate::scan::used_files::FilesInPosts;
 
 /// The longest reason for a failed channel, in characters.
 const MAX_REASON: usize = 400;
@@ -178,7 +179,7 @@ impl<'a> LiveServices<'a> {
         let by_name = profiles_by_name(&loaded.config);
         let newest = |profile: &'_ Profile| by_name.get(profile.name.as_str()).copied();
         let newest = |index: usize| profiles.get(index).map(|profile| newest(profile).unwrap_or(profile));
-        let urls: Vec<_> = urls.into_iter().filter_map(|(index, url)| Some((newest(index)?, url))).collect();
+        let urls: Vec<_> = urls.iter().filter_map(|(index, url)| Some((newest(*index)?, url.as_str()))).collect();
         let slots = slots(loaded, rules);
         scan::check_urls(&ayrshare(loaded, self.max_retries, &slots), &urls, until).await
     }
@@ -236,7 +237,7 @@ impl Services for LiveServices<'_> {
         let ordered: Vec<_> = order.iter().map(|index| profiles[*index]).collect();
 
         let posts = self.posts(&ordered, rules, until).await;
-        let in_posts = FilesInPosts::of(posts.iter().flatten().flatten().flat_map(|posts| &posts.posts));
+        let in_posts = FilesInPosts::of(posts.iter().flatten().flatten().flat_map(|posts| posts.posts.unpack()), rules);
         let ref_ids: Vec<_> =
             posts.iter().flatten().map(|posts| posts.as_ref().ok().and_then(|posts| posts.ref_id.clone())).collect();
         // The list of profiles is asked for first, or it would have to wait for the slots of all galleries.
@@ -248,6 +249,7 @@ impl Services for LiveServices<'_> {
             Either::Left((listed, galleries)) => (listed, galleries.await),
             Either::Right((galleries, listed)) => (discover::soon(listed, until).await, galleries),
         };
+        drop(in_posts);
         let mut posts = posts.into_iter().flatten();
         let scanned = ordered.iter().zip(galleries);
         let scan =

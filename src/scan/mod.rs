@@ -6,13 +6,16 @@
 
 pub mod ayrshare;
 pub mod discovery;
+mod listed_files;
 mod narrow;
 mod place;
 pub mod posts;
 mod presigned;
 pub mod rules;
+pub mod seen_posts;
 pub mod select;
 pub mod survey;
+pub mod used_files;
 
 use futures_util::{StreamExt as _, stream};
 
@@ -21,9 +24,10 @@ use crate::model::{AyrshareProfile, Failure, FailureKind};
 use crate::net::{Deadline, Slot};
 use crate::scan::ayrshare::media::ListedFile;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
-use crate::scan::posts::{FilesInPosts, UrlStatuses};
+use crate::scan::posts::UrlStatuses;
 use crate::scan::rules::Rules;
 use crate::scan::select::Gallery;
+use crate::scan::used_files::FilesInPosts;
 
 /// Reads the scheduled posts of `profiles` until the deadline.
 ///
@@ -64,7 +68,7 @@ pub async fn read_galleries(
         } else {
             let add = |gallery: &mut Gallery, file: ListedFile<'_>| gallery.add(&profile.name, file, rules, in_posts);
             let gallery = ayrshare.media(profile.key.as_ref(), slot, deadline, Gallery::default, add).await;
-            gallery.map(Gallery::without_repeated)
+            gallery.map(Gallery::complete)
         };
         warn(profile, "media", read.as_ref().err());
         on_profile_read();

@@ -1,81 +1,15 @@
 //! Finds the scheduled posts that will fail because of their media. Pure: the current time is an argument.
 
-use std::borrow::Cow;
-use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher as _;
-use std::sync::LazyLock;
 
-use jiff::{SignedDuration, Timestamp};
-use uuid::Uuid;
+use jiff::Timestamp;
 
-use crate::model::{File, MediaAtRisk, PostAtRisk, ProfileName, RiskReason, ScheduledPost, Thresholds, UnverifiedUrl};
-use crate::scan::place::Place;
+use crate::model::{MediaAtRisk, Packed, PostAtRisk, ProfileName, RiskReason, ScheduledPost, UnverifiedUrl};
+use crate::scan::listed_files::ListedFiles;
 use crate::scan::presigned::Presigned;
 use crate::scan::rules::Rules;
-
-/// How long after its due time a post still needs its media, because the networks fetch it while the post is published.
-const STILL_NEEDED: SignedDuration = SignedDuration::from_hours(1);
-
-/// Which files posts use.
-///
-/// It is built before the first gallery is read, so that of each gallery only the files that a post uses are kept. Posts
-/// may use hundreds of thousands of files, so it holds hashes. A collision keeps a file that no post uses, and no more.
-#[derive(Clone, Debug, Default)]
-pub struct FilesInPosts(HashSet<u64>);
-
-/// The hasher of [`FilesInPosts`]. Its key is random for each process, so no outsider can construct collisions.
-static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-
-impl FilesInPosts {
-    /// Collects the media of these posts.
-    #[must_use]
-    pub fn of<'a>(posts: impl IntoIterator<Item = &'a ScheduledPost>) -> Self {
-        let urls = posts.into_iter().flat_map(|post| &post.media_urls);
-        Self(urls.filter_map(|url| Place::parse(url.as_str())).flat_map(|place| hashes(&place)).flatten().collect())
-    }
-
-    /// Whether a post uses this file.
-    #[must_use]
-    pub fn contain(&self, file: &impl File) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
-        let Some(place) = file.url().and_then(Place::parse) else { return false };
-        hashes(&place).into_iter().flatten().any(|hash| self.0.contains(&hash))
-    }
-}
-
-/// The hash of a place, and that of the host and the UUID in it.
-fn hashes(place: &Place<'_>) -> [Option<u64>; 2] {
-    [Some(HASHER.hash_one(place)), place.uuid().map(|uuid| HASHER.hash_one(uuid))]
-}
-
-/// A file of a gallery that a post uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsedFile {
-    /// Ayrshare's id of the file.
-    pub id: Option<String>,
-    /// The name under which the file was uploaded.
-    pub file_name: Option<String>,
-    /// The URL at which the file is served.
-    pub url: String,
-    /// When the file expires.
-    pub expires_at: Option<Timestamp>,
-}
-
-impl UsedFile {
-    /// Copies what is needed of a file. Returns `None` for a file without a URL, which no post can use.
-    #[must_use]
-    pub fn of(file: &impl File) -> Option<Self> {
-        Some(Self {
-            id: file.id().map(ToOwned::to_owned),
-            file_name: file.file_name().map(ToOwned::to_owned),
-            url: file.url()?.to_owned(),
-            expires_at: file.expires_at(),
-        })
-    }
-}
+use crate::scan::seen_posts::SeenPosts;
+use crate::scan::used_files::{PlaceKeys, UsedFile};
 
 /// What Ayrshare found when it opened URLs: the HTTP status of each, or `None` if it did not say.
 pub type UrlStatuses = HashMap<String, Option<u16>>;
@@ -88,31 +22,19 @@ pub struct Known<'a> {
     /// The files of its gallery that posts use; `None` when it could not be read.
     pub used: Option<&'a [UsedFile]>,
     /// Its scheduled posts with media.
-    pub posts: &'a [ScheduledPost],
+    pub posts: &'a Packed<ScheduledPost>,
     /// The identities of its other scheduled posts.
-    pub without_media: &'a [String],
+    pub without_media: &'a Packed<String>,
 }
 
 /// All posts, and all files that they use.
 #[derive(Debug)]
 pub struct PostCheck<'a> {
     known: &'a [Known<'a>],
-    now: Timestamp,
-    /// The widest threshold is how far ahead a post without a due date needs its media.
-    thresholds: &'a Thresholds,
-    /// Whether Ayrshare checks URLs that nothing else explains.
-    checks_urls: bool,
+    rules: &'a Rules<'a>,
     /// Whether every gallery of the configuration was read.
     has_all_galleries: bool,
-    by_place: HashMap<Place<'a>, Vec<Listed<'a>>>,
-    by_uuid: HashMap<(Cow<'a, str>, Uuid), Vec<Listed<'a>>>,
-}
-
-/// A used file with the profile whose gallery lists it.
-#[derive(Clone, Copy, Debug)]
-struct Listed<'a> {
-    owner: &'a ProfileName,
-    file: &'a UsedFile,
+    listed: ListedFiles<'a>,
 }
 
 /// The posts that will fail, and the URLs of which nobody knows.
@@ -124,40 +46,6 @@ pub struct CheckedPosts {
     pub unverified: Vec<UnverifiedUrl>,
     /// All scheduled posts.
     pub seen: SeenPosts,
-}
-
-/// The scheduled posts that were read, and whether all that matters about their media is known.
-///
-/// A run may read hundreds of thousands of posts, so it holds hashes.
-#[derive(Clone, Debug, Default)]
-pub struct SeenPosts(HashMap<u64, bool>);
-
-/// What is known about a post.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PostState {
-    /// It is scheduled, and of each of its files it is known whether it will be there.
-    Known,
-    /// It is scheduled, but nobody knows whether all its files will be there.
-    Unknown,
-    /// It is not scheduled: it was published or deleted.
-    NotScheduled,
-}
-
-impl SeenPosts {
-    /// Adds a post of a profile. Of two posts with the same identity, both must be known.
-    pub fn add(&mut self, profile: &ProfileName, identity: &str, is_known: bool) {
-        *self.0.entry(HASHER.hash_one((profile, identity))).or_insert(true) &= is_known;
-    }
-
-    /// Returns the state of a post, of a profile whose posts were read.
-    #[must_use]
-    pub fn state(&self, profile: &ProfileName, identity: &str) -> PostState {
-        match self.0.get(&HASHER.hash_one((profile, identity))) {
-            Some(true) => PostState::Known,
-            Some(false) => PostState::Unknown,
-            None => PostState::NotScheduled,
-        }
-    }
 }
 
 /// What is known about one URL of a post.
@@ -175,50 +63,9 @@ enum Verdict {
 impl<'a> PostCheck<'a> {
     /// Indexes the files that posts use.
     #[must_use]
-    pub fn new(known: &'a [Known<'a>], rules: &Rules<'a>) -> Self {
-        let mut by_place: HashMap<_, Vec<_>> = HashMap::new();
-        let mut by_uuid: HashMap<_, Vec<_>> = HashMap::new();
-        for Known { profile: owner, used, .. } in known {
-            for file in used.iter().copied().flatten() {
-                let Some(place) = Place::parse(&file.url) else { continue };
-                let listed = Listed { owner, file };
-                if let Some(uuid) = place.uuid() {
-                    by_uuid.entry(uuid).or_default().push(listed);
-                }
-                by_place.entry(place).or_default().push(listed);
-            }
-        }
-        // The earliest listing comes first, then one of each profile, found by its name.
-        let order = |listings: &mut Vec<Listed<'a>>| {
-            let expiry = |listed: &Listed<'_>| listed.file.expires_at.unwrap_or(Timestamp::MAX);
-            listings.sort_by_key(|listed| (listed.owner, expiry(listed)));
-            listings.dedup_by_key(|listed| listed.owner);
-            if let Some(earliest) = listings.iter().copied().min_by_key(expiry) {
-                listings.insert(0, earliest);
-            }
-        };
-        by_place.values_mut().for_each(order);
-        by_uuid.values_mut().for_each(order);
-        Self {
-            known,
-            now: rules.now,
-            thresholds: rules.thresholds,
-            checks_urls: rules.check_urls,
-            has_all_galleries: rules.all_profiles && known.iter().all(|known| known.used.is_some()),
-            by_place,
-            by_uuid,
-        }
-    }
-
-    /// Finds a file by host and path, or else by host and UUID.
-    ///
-    /// When several files match, prefers the profile's own gallery, then the file that expires first.
-    fn find(&self, place: &Place<'a>, profile: &ProfileName) -> Option<&Listed<'a>> {
-        let by_uuid = || self.by_uuid.get(&place.uuid()?);
-        let found = self.by_place.get(place).or_else(by_uuid)?;
-        let (earliest, by_profile) = found.split_first()?;
-        let own = by_profile.binary_search_by_key(&profile, |listed| listed.owner);
-        Some(own.map_or(earliest, |index| &by_profile[index]))
+    pub fn new(known: &'a [Known<'a>], rules: &'a Rules<'a>) -> Self {
+        let has_all_galleries = rules.all_profiles && known.iter().all(|known| known.used.is_some());
+        Self { known, rules, has_all_galleries, listed: ListedFiles::new(known) }
     }
 
     /// Returns the URLs that neither a gallery nor the URL itself explains, each once, with the index of a profile that
@@ -226,22 +73,22 @@ impl<'a> PostCheck<'a> {
     ///
     /// Presigned URLs are left out: Ayrshare asks with HEAD, which they refuse.
     #[must_use]
-    pub fn unexplained(&self) -> Vec<(usize, &'a str)> {
+    pub fn unexplained(&self) -> Vec<(usize, String)> {
         let mut seen = HashSet::new();
         let mut unexplained = Vec::new();
-        for (index, known) in self.known.iter().enumerate() {
-            for url in known.posts.iter().flat_map(|post| &post.media_urls) {
-                if self.is_unexplained(url, known.profile) && seen.insert(url.as_str()) {
-                    unexplained.push((index, url.as_str()));
+        for (profile, known) in self.known.iter().enumerate() {
+            for url in known.posts.unpack().into_iter().flat_map(|post| post.media_urls) {
+                if self.is_unexplained(&url, profile) && seen.insert(url.clone()) {
+                    unexplained.push((profile, url));
                 }
             }
         }
         unexplained
     }
 
-    fn is_unexplained(&self, url: &'a str, profile: &ProfileName) -> bool {
-        let place = Place::parse(url);
-        place.is_some_and(|place| self.find(&place, profile).is_none()) && Presigned::of(url) == Presigned::No
+    fn is_unexplained(&self, url: &str, profile: usize) -> bool {
+        let keys = PlaceKeys::of(url);
+        keys.is_some_and(|keys| self.listed.find(keys, profile).is_none()) && Presigned::of(url) == Presigned::No
     }
 
     /// Returns the posts that will fail.
@@ -257,41 +104,39 @@ impl<'a> PostCheck<'a> {
     #[must_use]
     pub fn finish(&self, statuses: &UrlStatuses) -> CheckedPosts {
         let mut checked = CheckedPosts::default();
-        for known in self.known {
-            for identity in known.without_media {
-                checked.seen.add(known.profile, identity, true);
+        for (profile, known) in self.known.iter().enumerate() {
+            for identity in known.without_media.unpack() {
+                checked.seen.add(known.profile, &identity, true);
             }
             let mut unverified = HashSet::new();
-            for post in known.posts {
+            for post in known.posts.unpack() {
+                let identity = post.identity();
+                let needed_until = self.rules.needed_until(&post);
                 let mut seen = HashSet::new();
                 let mut media = Vec::new();
                 let mut is_known = true;
-                for url in post.media_urls.iter().filter(|url| seen.insert(*url)) {
-                    let verdict = self.verdict(url, post, known.profile, statuses);
+                for url in post.media_urls.into_iter().filter(|url| seen.insert(url.clone())) {
+                    let verdict = self.verdict(&url, needed_until, profile, statuses);
                     is_known &= matches!(verdict, Verdict::Safe | Verdict::Risk(_));
                     match verdict {
                         Verdict::Risk(risk) => media.push(*risk),
-                        Verdict::Unverified(http_status) if unverified.insert(url) => {
-                            checked.unverified.push(UnverifiedUrl {
-                                profile: known.profile.clone(),
-                                post_id: post.id.clone(),
-                                url: url.clone(),
-                                http_status,
-                            });
+                        Verdict::Unverified(http_status) if unverified.insert(url.clone()) => {
+                            let (profile, post_id) = (known.profile.clone(), post.id.clone());
+                            checked.unverified.push(UnverifiedUrl { profile, post_id, url, http_status });
                         }
                         Verdict::Safe | Verdict::Unknown | Verdict::Unverified(_) => {}
                     }
                 }
-                checked.seen.add(known.profile, &post.identity(), is_known);
+                checked.seen.add(known.profile, &identity, is_known);
                 if media.is_empty() {
                     continue;
                 }
                 media.sort_by_key(|media| media.expires_at.unwrap_or(Timestamp::MIN));
                 checked.at_risk.push(PostAtRisk {
                     profile: known.profile.clone(),
-                    id: post.id.clone(),
-                    text: post.text.clone(),
-                    platforms: post.platforms.clone(),
+                    id: post.id,
+                    text: post.text,
+                    platforms: post.platforms,
                     scheduled_at: post.scheduled_at,
                     media,
                 });
@@ -301,24 +146,27 @@ impl<'a> PostCheck<'a> {
         checked
     }
 
-    fn verdict(&self, url: &'a str, post: &ScheduledPost, profile: &ProfileName, statuses: &UrlStatuses) -> Verdict {
-        let listed = Place::parse(url).and_then(|place| self.find(&place, profile));
-        let file_expiry = listed.and_then(|listed| listed.file.expires_at);
-        let presigned = Presigned::of(url);
-        let link_expiry = presigned.expires_at();
-        let is_too_early = |expiry: &Timestamp| self.is_too_early(*expiry, post);
+    /// What is known about a URL of a post of the profile with this index.
+    fn verdict(&self, url: &str, needed_until: Timestamp, profile: usize, statuses: &UrlStatuses) -> Verdict {
+        let listed = PlaceKeys::of(url).and_then(|keys| self.listed.find(keys, profile));
+        let expiring = listed.and_then(|listed| listed.file.expiring.as_deref());
+        let file_expiry = expiring.and_then(|file| file.expires_at);
+        let link_expiry = Presigned::of(url).expires_at();
+        let is_too_early = |expiry: Timestamp| expiry <= needed_until;
         let (reason, expires_at) = match (file_expiry, link_expiry) {
-            (Some(expiry), _) if expiry <= self.now => (RiskReason::AlreadyGone, Some(expiry)),
-            (Some(file), link) if is_too_early(&file) && link.is_none_or(|link| file <= link) => {
+            (Some(expiry), _) if expiry <= self.rules.now => (RiskReason::AlreadyGone, Some(expiry)),
+            (Some(file), link) if is_too_early(file) && link.is_none_or(|link| file <= link) => {
                 (RiskReason::ExpiresBeforePost, Some(file))
             }
-            (_, Some(link)) if is_too_early(&link) => (RiskReason::LinkExpiresBeforePost, Some(link)),
+            (_, Some(link)) if is_too_early(link) => (RiskReason::LinkExpiresBeforePost, Some(link)),
             (Some(_), _) => return Verdict::Safe,
+            // It lasts longer than any post needs it.
+            (None, _) if listed.is_some() && expiring.is_none() => return Verdict::Safe,
             // It is listed without a date, so it may expire at any time.
             (None, _) if listed.is_some() => return Verdict::Unknown,
             // A gallery that was not read may list the file, with an earlier expiry.
             (None, Some(_)) => return self.safe_if_all_galleries_were_read(),
-            _ if !self.checks_urls => return Verdict::Unknown,
+            _ if !self.rules.check_urls => return Verdict::Unknown,
             _ => match statuses.get(url) {
                 Some(Some(404 | 410)) => (RiskReason::AlreadyGone, None),
                 Some(Some(200..=299)) => return self.safe_if_all_galleries_were_read(),
@@ -326,9 +174,9 @@ impl<'a> PostCheck<'a> {
             },
         };
         Verdict::Risk(Box::new(MediaAtRisk {
-            id: listed.and_then(|listed| listed.file.id.clone()),
+            id: expiring.and_then(|file| file.id.clone()),
             owner: listed.map(|listed| listed.owner.clone()),
-            file_name: listed.and_then(|listed| listed.file.file_name.clone()),
+            file_name: expiring.and_then(|file| file.file_name.clone()),
             url: url.to_owned(),
             expires_at,
             reason,
@@ -338,26 +186,21 @@ impl<'a> PostCheck<'a> {
     fn safe_if_all_galleries_were_read(&self) -> Verdict {
         if self.has_all_galleries { Verdict::Safe } else { Verdict::Unknown }
     }
-
-    /// Whether a file that expires then will be missing when the post is published.
-    fn is_too_early(&self, expiry: Timestamp, post: &ScheduledPost) -> bool {
-        match post.scheduled_at {
-            // An overdue post is paused or not yet approved, so it may be published at any moment.
-            Some(due) => expiry.duration_since(due.max(self.now)) <= STILL_NEEDED,
-            None => self.thresholds.entered(expiry.duration_since(self.now)).is_some(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
     use std::time::Instant;
 
     use globset::GlobSet;
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Media, Threshold};
+    use crate::model::{Media, Threshold, Thresholds};
+    use crate::scan::seen_posts::PostState;
+    use crate::scan::used_files::FilesInPosts;
 
     const UUID: &str = "5553a26a-cffb-4a31-bd89-dee296d35648";
 
@@ -382,18 +225,25 @@ mod tests {
 
     /// Checks posts as a run does: only files that posts use are kept of the galleries.
     fn check(profiles: &[Profile<'_>], statuses: &[(&str, Option<u16>)]) -> CheckedPosts {
-        let in_posts = FilesInPosts::of(profiles.iter().flat_map(|(_, _, posts)| *posts));
-        let used = |files: &[Media]| -> Vec<_> {
-            files.iter().filter(|file| in_posts.contain(file)).filter_map(|file| UsedFile::of(&file)).collect()
-        };
-        let kept: Vec<_> =
-            profiles.iter().map(|(name, files, posts)| (ProfileName::new(name), used(files), *posts)).collect();
+        let used = |files: &[Media]| used(files, profiles.iter().flat_map(|(_, _, posts)| *posts));
+        let kept: Vec<_> = profiles
+            .iter()
+            .map(|(name, files, posts)| (ProfileName::new(name), used(files), Packed::new(posts)))
+            .collect();
         let known: Vec<_> = kept
             .iter()
-            .map(|(profile, used, posts)| Known { profile, used: Some(used), posts, without_media: &[] })
+            .map(|(profile, used, posts)| Known { profile, used: Some(used), posts, without_media: &NONE })
             .collect();
         let statuses = statuses.iter().map(|(url, status)| ((*url).to_owned(), *status)).collect();
         PostCheck::new(&known, &rules()).finish(&statuses)
+    }
+
+    static NONE: LazyLock<Packed<String>> = LazyLock::new(Packed::default);
+
+    /// What a run keeps of the files of a gallery.
+    fn used<'p>(files: &[Media], posts: impl IntoIterator<Item = &'p ScheduledPost>) -> Vec<UsedFile> {
+        let in_posts = FilesInPosts::of(posts, &rules());
+        files.iter().filter_map(|file| in_posts.keep(&file)).collect()
     }
 
     fn rules() -> Rules<'static> {
@@ -494,11 +344,11 @@ mod tests {
         let state = |urls: &[&str], rules: &Rules<'_>, other_gallery: Option<&[UsedFile]>, status: u16| {
             let media_urls = urls.iter().map(|url| (*url).to_owned()).collect();
             let posts = [ScheduledPost { media_urls, scheduled_at: Some(hours(5)), ..ScheduledPost::default() }];
-            let used: Vec<_> = gallery.iter().filter_map(|file| UsedFile::of(&file)).collect();
+            let (used, packed) = (used(&gallery, &posts), Packed::new(&posts));
             let (a, b) = (ProfileName::new("A"), ProfileName::new("B"));
             let known = [
-                Known { profile: &a, used: Some(&used), posts: &posts, without_media: &[] },
-                Known { profile: &b, used: other_gallery, posts: &[], without_media: &[] },
+                Known { profile: &a, used: Some(&used), posts: &packed, without_media: &NONE },
+                Known { profile: &b, used: other_gallery, posts: &Packed::default(), without_media: &NONE },
             ];
             let statuses = UrlStatuses::from([(other.clone(), Some(status))]);
             PostCheck::new(&known, rules).finish(&statuses).seen.state(&a, &posts[0].identity())
@@ -586,11 +436,11 @@ mod tests {
     }
 
     #[test]
-    fn only_files_that_posts_use_are_kept() {
+    fn a_gallery_keeps_the_files_that_posts_use_and_the_names_of_those_that_end_too_early() {
         let files: Vec<_> = (0..100).map(|index| file(&of_gallery(&format!("{index}.png")), Some(hours(90)))).collect();
-        let posts = [post(&of_gallery("1.png"), None), post(&of_gallery("2.png"), None)];
-        let in_posts = FilesInPosts::of(&posts);
-        assert_eq!(files.iter().filter(|file| in_posts.contain(file)).count(), 2);
+        let posts = [post(&of_gallery("1.png"), Some(hours(89))), post(&of_gallery("2.png"), Some(hours(88)))];
+        let used = used(&files, &posts);
+        assert_eq!(used.iter().map(|file| file.expiring.is_some()).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]
@@ -612,10 +462,11 @@ mod tests {
         let urls = [cdn, &listed, signed, "data:image/png,x", ""].map(ToOwned::to_owned).to_vec();
         let posts = [ScheduledPost { media_urls: urls, ..ScheduledPost::default() }, post(cdn, None)];
         let (a, b) = (ProfileName::new("A"), ProfileName::new("B"));
-        let used: Vec<_> = UsedFile::of(&&file(&listed, None)).into_iter().collect();
-        let known = |profile, used| Known { profile, used, posts: &posts, without_media: &[] };
+        let used = used(&[file(&listed, None)], &posts);
+        let posts = Packed::new(&posts);
+        let known = |profile, used| Known { profile, used, posts: &posts, without_media: &NONE };
         let known = [known(&a, None), known(&b, Some(&used[..]))];
-        assert_eq!(PostCheck::new(&known, &rules()).unexplained(), [(0, cdn)]);
+        assert_eq!(PostCheck::new(&known, &rules()).unexplained(), [(0, cdn.to_owned())]);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The rules that decide whether a file matters to a run. Pure: the current time is an argument.
 
 use globset::GlobSet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::text::nfc;
 use crate::model::threshold::{Threshold, Thresholds};
-use crate::model::{File, State};
+use crate::model::{File, ScheduledPost, State};
 use crate::scan::discovery::DiscoveryRules;
+
+/// How long after its due time a post still needs its media, because the networks fetch it while the post is published.
+const STILL_NEEDED: SignedDuration = SignedDuration::from_hours(1);
 
 /// The rules that decide whether a file matters.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,16 @@ pub struct Rules<'a> {
 }
 
 impl Rules<'_> {
+    /// Until when a post needs its files: an hour after it is due, or, without a due date, until the widest threshold.
+    pub(super) fn needed_until(&self, post: &ScheduledPost) -> Timestamp {
+        let until = match post.scheduled_at {
+            // An overdue post is paused or not yet approved, so it may be published at any moment.
+            Some(due) => due.max(self.now).checked_add(STILL_NEEDED),
+            None => self.now.checked_add(self.thresholds.longest()),
+        };
+        until.unwrap_or(Timestamp::MAX)
+    }
+
     /// Decides whether one file matters.
     ///
     /// Skips files whose id or name matches `alerts.ignore`, and files that expire after the widest threshold. A file has

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::model::{File, Item, ProfileName};
-use crate::scan::posts::{FilesInPosts, UsedFile};
 use crate::scan::rules::{Decision, Rules};
+use crate::scan::used_files::{FilesInPosts, UsedFile};
 
 /// What a run keeps of one profile's gallery.
 ///
@@ -28,10 +28,9 @@ impl Gallery {
     /// Adds a file of the gallery of `profile`. Keeps it if it matters to the run or a post uses it.
     pub fn add(&mut self, profile: &ProfileName, file: impl File, rules: &Rules<'_>, in_posts: &FilesInPosts) {
         self.listed += 1;
-        let is_used = in_posts.contain(&file);
-        if is_used {
-            self.used.extend(UsedFile::of(&file));
-        }
+        let used = in_posts.keep(&file);
+        let is_used = used.is_some();
+        self.used.extend(used);
         let decision = rules.decide(&file);
         if is_used || !matches!(decision, Decision::Ignored) {
             self.unreadable_dates += usize::from(file.has_unreadable_expiry());
@@ -44,12 +43,12 @@ impl Gallery {
             }
         }
     }
-}
 
-impl Gallery {
-    /// Drops the items that Ayrshare has listed more than once: with the same id, URL and expiry.
+    /// Ends the reading of the gallery: frees what growing has left over, and drops the items that Ayrshare has listed
+    /// more than once, with the same id, URL and expiry.
     #[must_use]
-    pub fn without_repeated(mut self) -> Self {
+    pub fn complete(mut self) -> Self {
+        self.used.shrink_to_fit();
         let mut seen = HashSet::new();
         let mut is_first = Vec::with_capacity(self.items.len());
         for Item { media, .. } in &self.items {
@@ -155,7 +154,7 @@ mod tests {
             ..expiring_in(ms)
         };
         let count = |second: Media| {
-            let gallery = gallery([file(Some("a"), Some("u"), 5), second], &[]).without_repeated();
+            let gallery = gallery([file(Some("a"), Some("u"), 5), second], &[]).complete();
             (gallery.listed, gallery.items.len())
         };
         assert_eq!(count(file(Some("a"), Some("u"), 5)), (2, 1));
@@ -163,7 +162,7 @@ mod tests {
         assert_eq!(count(file(Some("a"), Some("v"), 5)), (2, 2));
         assert_eq!(count(file(Some("a"), Some("u"), 6)), (2, 2));
 
-        let anonymous = gallery([expiring_in(5), expiring_in(5)], &[]).without_repeated();
+        let anonymous = gallery([expiring_in(5), expiring_in(5)], &[]).complete();
         assert_eq!(anonymous.items.len(), 2);
     }
 

@@ -1,17 +1,18 @@
 //! The survey: everything that a run found in its profiles, the most urgent first. Pure.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Discovery, FailedProfile, Failure, FailureKind, Item, Listing, Part, PostAtRisk, ProfileName, ScheduledPost, State,
-    Status, Tags, UnverifiedUrl, text,
+    Discovery, FailedProfile, Failure, FailureKind, Item, Listing, Part, PostAtRisk, ProfileName, State, Status, Tags,
+    UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
-use crate::scan::posts::{CheckedPosts, Known, SeenPosts};
+use crate::scan::posts::{CheckedPosts, Known};
+use crate::scan::seen_posts::SeenPosts;
 use crate::scan::select::Gallery;
 
 /// The result of scanning one profile.
@@ -26,21 +27,16 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The posts that were read.
-    #[must_use]
-    pub fn posts(&self) -> &[ScheduledPost] {
-        self.posts.as_ref().and_then(|posts| posts.as_ref().ok()).map_or(&[], |posts| &posts.posts)
-    }
-
     /// What is known about the profile for finding posts at risk.
     #[must_use]
     pub fn known(&self) -> Known<'_> {
-        let posts = self.posts.as_ref().and_then(|posts| posts.as_ref().ok());
+        static NONE: LazyLock<ScheduledPosts> = LazyLock::new(ScheduledPosts::default);
+        let posts = self.posts.as_ref().and_then(|posts| posts.as_ref().ok()).unwrap_or(&NONE);
         Known {
             profile: &self.profile,
             used: self.media.as_ref().ok().map(|gallery| gallery.used.as_slice()),
-            posts: self.posts(),
-            without_media: posts.map_or(&[], |posts| &posts.without_media),
+            posts: &posts.posts,
+            without_media: &posts.without_media,
         }
     }
 }
@@ -313,7 +309,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::model::{FailureKind, Media};
+    use crate::model::{FailureKind, Media, Packed, ScheduledPost};
 
     fn now() -> Timestamp {
         "2026-11-23T06:00:00Z".parse().expect("a time")
@@ -360,8 +356,11 @@ mod tests {
     fn dates_that_cannot_be_read_are_failures_of_a_profile_that_was_checked() {
         let name = ProfileName::new("A");
         let media = Gallery { unreadable_dates: 3, ..gallery(&name, &[None, None, None]) };
-        let posts =
-            ScheduledPosts { posts: vec![ScheduledPost::default()], unreadable_dates: 1, ..ScheduledPosts::default() };
+        let posts = ScheduledPosts {
+            posts: Packed::new(&[ScheduledPost::default()]),
+            unreadable_dates: 1,
+            ..ScheduledPosts::default()
+        };
         let survey = Survey::new(
             now(),
             vec![Scan { profile: name.clone(), media: Ok(media), posts: Some(Ok(posts)) }],

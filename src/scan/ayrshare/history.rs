@@ -13,7 +13,7 @@ use super::date::Date;
 use super::list::ListReader;
 use super::{Attempt, Ayrshare, ScheduledPosts, error_bodies, is_empty_list, json_of, profiles};
 use crate::model::text::shorten;
-use crate::model::{Failure, FailureKind, ScheduledPost};
+use crate::model::{Failure, FailureKind, Packed, ScheduledPost};
 use crate::net::{Deadline, Slot};
 
 /// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
@@ -136,6 +136,7 @@ impl Ayrshare<'_> {
         let of_status = STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
         let mut seen = HashSet::new();
         let mut found = ScheduledPosts::default();
+        let (mut with_media, mut without_media) = (Vec::new(), Vec::new());
         let (posts, ref_ids): (Vec<_>, Vec<_>) =
             try_join_all(of_status).await?.into_iter().map(|PostsOfStatus { posts, ref_ids }| (posts, ref_ids)).unzip();
         // Answers that contradict each other tell nothing.
@@ -151,12 +152,12 @@ impl Ayrshare<'_> {
             if has_media {
                 found.unreadable_dates += usize::from(has_unreadable_due_date);
                 found.unknown_shapes += usize::from(has_unknown_shape);
-                found.posts.push(post);
+                with_media.push(post);
             } else {
-                found.without_media.push(post.identity());
+                without_media.push(post.identity());
             }
         }
-        Ok(found)
+        Ok(ScheduledPosts { posts: Packed::new(&with_media), without_media: Packed::new(&without_media), ..found })
     }
 
     /// Reads the posts of one status. Ayrshare has no pagination, so if a response is full, its range is split in two and both

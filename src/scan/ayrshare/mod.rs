@@ -18,8 +18,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::model::ScheduledPost;
 use crate::model::{Failure, FailureKind};
+use crate::model::{Packed, ScheduledPost};
 use crate::net::redact::Redactor;
 use crate::net::{self, Answer, Deadline, NetError, Retry, Slot, Slots};
 
@@ -63,9 +63,9 @@ pub struct Ayrshare<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScheduledPosts {
     /// The posts with media.
-    pub posts: Vec<ScheduledPost>,
+    pub posts: Packed<ScheduledPost>,
     /// The identities of the posts without media, which cannot fail for lack of them.
-    pub without_media: Vec<String>,
+    pub without_media: Packed<String>,
     /// How many of them have a due date that cannot be parsed.
     pub unreadable_dates: usize,
     /// How many of them have media or text of an unknown shape.

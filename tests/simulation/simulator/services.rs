@@ -11,10 +11,11 @@ use media_expiry_alerts::model::{
 use media_expiry_alerts::net::Deadline;
 use media_expiry_alerts::run::{Outgoing, Services as RunServices};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
-use media_expiry_alerts::scan::posts::{FilesInPosts, PostCheck, UrlStatuses};
+use media_expiry_alerts::scan::posts::{PostCheck, UrlStatuses};
 use media_expiry_alerts::scan::rules::Rules;
 use media_expiry_alerts::scan::select::Gallery;
 use media_expiry_alerts::scan::survey::{Scan, Survey};
+use media_expiry_alerts::scan::used_files::FilesInPosts;
 
 use super::news::{Deliveries, Delivery, Statement, statements};
 use super::steps::Steps;
@@ -39,7 +40,7 @@ impl RunServices for Services<'_> {
         let accounts: Vec<_> =
             profiles.iter().map(|profile| &world.accounts[world.account_index(profile.name.as_str())]).collect();
         let posts: Vec<_> = accounts.iter().map(|account| posts(account)).collect();
-        let in_posts = FilesInPosts::of(posts.iter().flatten().flat_map(|posts| &posts.posts));
+        let in_posts = FilesInPosts::of(posts.iter().flatten().flat_map(|posts| posts.posts.unpack()), rules);
         let scan = |((profile, account), posts): ((&&Profile, &&Account), _)| {
             let media =
                 if account.media_fail { Err(failure()) } else { Ok(gallery(profile, account, rules, &in_posts)) };
@@ -50,7 +51,7 @@ impl RunServices for Services<'_> {
         let check = PostCheck::new(&known, rules);
         let status = |url: &str| if world.is_served(url) { 200 } else { 404 };
         let statuses: UrlStatuses =
-            check.unexplained().into_iter().map(|(_, url)| (url.to_owned(), Some(status(url)))).collect();
+            check.unexplained().into_iter().map(|(_, url)| (url.clone(), Some(status(&url)))).collect();
         let checked = check.finish(&statuses);
         let discovery = match rules.discovery {
             Some(_) => discovery(world.unwatched.as_ref()),

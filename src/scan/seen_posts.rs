@@ -1,0 +1,41 @@
+//! Which scheduled posts were read, so that a post that is not at risk any more can be told from one that is gone. Pure.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+
+use crate::model::ProfileName;
+use crate::scan::used_files::HASHER;
+
+/// The scheduled posts that were read, and whether all that matters about their media is known.
+///
+/// A run may read hundreds of thousands of posts, so it holds hashes.
+#[derive(Clone, Debug, Default)]
+pub struct SeenPosts(HashMap<u64, bool>);
+
+/// What is known about a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostState {
+    /// It is scheduled, and of each of its files it is known whether it will be there.
+    Known,
+    /// It is scheduled, but nobody knows whether all its files will be there.
+    Unknown,
+    /// It is not scheduled: it was published or deleted.
+    NotScheduled,
+}
+
+impl SeenPosts {
+    /// Adds a post of a profile. Of two posts with the same identity, both must be known.
+    pub fn add(&mut self, profile: &ProfileName, identity: &str, is_known: bool) {
+        *self.0.entry(HASHER.hash_one((profile, identity))).or_insert(true) &= is_known;
+    }
+
+    /// Returns the state of a post, of a profile whose posts were read.
+    #[must_use]
+    pub fn state(&self, profile: &ProfileName, identity: &str) -> PostState {
+        match self.0.get(&HASHER.hash_one((profile, identity))) {
+            Some(true) => PostState::Known,
+            Some(false) => PostState::Unknown,
+            None => PostState::NotScheduled,
+        }
+    }
+}

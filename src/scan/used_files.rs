@@ -1,0 +1,111 @@
+//! The files that scheduled posts use. Pure: the current time is an argument.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+
+use crate::model::{File, ScheduledPost};
+use crate::scan::place::Place;
+use crate::scan::presigned::Presigned;
+use crate::scan::rules::Rules;
+
+/// The hasher of this layer. Its key is random for each process, so no outsider can construct collisions.
+pub(super) static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// A place as hashes, because a run may hold hundreds of thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PlaceKeys {
+    /// The hash of the host and the path.
+    pub(super) exact: u64,
+    /// The hash of the host and the UUID in the path, if there is one.
+    pub(super) uuid: Option<u64>,
+}
+
+impl PlaceKeys {
+    /// The keys of an HTTP URL.
+    pub(super) fn of(url: &str) -> Option<Self> {
+        let place = Place::parse(url)?;
+        Some(Self { exact: HASHER.hash_one(&place), uuid: place.uuid().map(|uuid| HASHER.hash_one(uuid)) })
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = u64> {
+        [Some(self.exact), self.uuid].into_iter().flatten()
+    }
+}
+
+/// Which files posts use, and until when.
+///
+/// It is built before the first gallery is read, so that of each gallery only the files that a post uses are kept.
+#[derive(Clone, Debug, Default)]
+pub struct FilesInPosts(HashMap<u64, Timestamp>);
+
+impl FilesInPosts {
+    /// Collects the media of these posts.
+    #[must_use]
+    pub fn of<P: Borrow<ScheduledPost>>(posts: impl IntoIterator<Item = P>, rules: &Rules<'_>) -> Self {
+        let mut needed = HashMap::new();
+        for post in posts {
+            let post = post.borrow();
+            let until = rules.needed_until(post);
+            for url in &post.media_urls {
+                // A message about a presigned link names the file, however long the file itself lasts.
+                let until = if Presigned::of(url) == Presigned::No { until } else { Timestamp::MAX };
+                for key in PlaceKeys::of(url).into_iter().flat_map(PlaceKeys::iter) {
+                    let latest = needed.entry(key).or_insert(until);
+                    *latest = until.max(*latest);
+                }
+            }
+        }
+        Self(needed)
+    }
+
+    /// Returns what is kept of a file of a gallery, if a post uses it.
+    #[must_use]
+    pub fn keep(&self, file: &impl File) -> Option<UsedFile> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let keys = PlaceKeys::of(file.url()?)?;
+        let needed_until = keys.iter().filter_map(|key| self.0.get(&key)).max()?;
+        let lasts = file.expires_at().is_some_and(|expires_at| *needed_until < expires_at);
+        let expiring = || ExpiringFile {
+            id: file.id().map(ToOwned::to_owned),
+            file_name: file.file_name().map(ToOwned::to_owned),
+            expires_at: file.expires_at(),
+        };
+        Some(UsedFile { keys, expiring: (!lasts).then(|| Box::new(expiring())) })
+    }
+}
+
+/// A file of a gallery that a post uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedFile {
+    pub(super) keys: PlaceKeys,
+    /// What messages say about the file; `None` if it lasts longer than any post needs it.
+    pub(super) expiring: Option<Box<ExpiringFile>>,
+}
+
+/// A file that may expire before a post is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ExpiringFile {
+    /// Ayrshare's id of the file.
+    pub(super) id: Option<String>,
+    /// The name under which the file was uploaded.
+    pub(super) file_name: Option<String>,
+    /// When the file expires.
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+impl UsedFile {
+    /// Orders files by how soon they expire. One without a date comes last.
+    pub(super) fn urgency(&self) -> (bool, Timestamp) {
+        match self.expiring.as_deref() {
+            None => (false, Timestamp::MAX),
+            Some(file) => (file.expires_at.is_none(), file.expires_at.unwrap_or(Timestamp::MAX)),
+        }
+    }
+}
