@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::gallery::Galleries;
-use crate::product::Life;
+use crate::product::{Life, Product};
 use crate::runtime_api::SCHEDULED;
 use crate::stand_ins::list;
 use crate::{Bench, Error, ITEMS, LATENCY, stand_ins};
@@ -47,7 +47,7 @@ impl Bench {
     fn large(&self, what: String, galleries: &Galleries, concurrency: usize) -> Result<Large, Error> {
         let profiles = galleries.profiles();
         eprintln!("large account: {profiles} profiles, {what}");
-        let product = &self.products[0];
+        let product = &limited(&self.products[0]);
         let (document, store) = (self.directory.join("document.json"), self.directory.join("store"));
         let lines = self.directory.join("profiles.jsonl");
         fs::write(&lines, list(profiles))?;
@@ -71,6 +71,13 @@ impl Bench {
         let ideal = LATENCY * u32::try_from(profiles.div_ceil(concurrency))?;
         Ok(Large { what, profiles, concurrency, ideal, run, link })
     }
+}
+
+/// The product with as many open files and connections as Lambda allows a process.
+fn limited(product: &Product) -> Product {
+    let mut command = vec!["prlimit".into(), "--nofile=1024:1024".into()];
+    command.extend(product.command.iter().cloned());
+    Product { command, ..product.clone() }
 }
 
 /// The largest concurrency that can be configured.
