@@ -57,7 +57,7 @@ impl Bench {
         }
         self.stand_ins.set(galleries, LATENCY, true, concurrency);
         let run = self.start(product, &document, &[SCHEDULED], None)?;
-        self.stand_ins.check_requests(1).map_err(|error| self.with_log(product, error.into()))?;
+        self.stand_ins.check_requests(1).map_err(|error| self.with_log(product, &error.into()))?;
         let link = self.stand_ins.link().ok_or("no message to Slack has a link")?;
 
         self.stand_ins.set(galleries, LATENCY, true, concurrency);
@@ -67,7 +67,7 @@ impl Bench {
             "requestContext": {"http": {"method": "GET", "path": link}, "stage": "$default"},
         });
         let link = self.start(product, &document, &[&request.to_string()], None)?;
-        self.stand_ins.check_requests(0).map_err(|error| self.with_log(product, error.into()))?;
+        self.stand_ins.check_requests(0).map_err(|error| self.with_log(product, &error.into()))?;
         let ideal = LATENCY * u32::try_from(profiles.div_ceil(concurrency))?;
         Ok(Large { what, profiles, concurrency, ideal, run, link })
     }

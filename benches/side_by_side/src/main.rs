@@ -193,7 +193,7 @@ impl Bench {
         self.stand_ins.set(galleries, latency, with_posts, stand_ins::CONCURRENCY);
         let life = self.start(product, &document, &vec![SCHEDULED; invocations], share)?;
         if product.does_the_job {
-            self.stand_ins.check(invocations).map_err(|error| self.with_log(product, error.into()))?;
+            self.stand_ins.check(invocations).map_err(|error| self.with_log(product, &error.into()))?;
         }
         Ok(life)
     }
@@ -218,14 +218,14 @@ impl Bench {
             ("MEDIA_ALERTS_CONFIG", document.to_string_lossy().into_owned()),
         ];
         let life = product.live(&self.runtime, &surroundings, events, share, &self.log());
-        life.map_err(|error| self.with_log(product, error))
+        life.map_err(|error| self.with_log(product, &error))
     }
 
     fn log(&self) -> PathBuf {
         self.directory.join("product.log")
     }
 
-    fn with_log(&self, product: &Product, error: Error) -> Error {
+    fn with_log(&self, product: &Product, error: &Error) -> Error {
         format!("{}: {error}; its output is in {}", product.name, self.log().display()).into()
     }
 }
