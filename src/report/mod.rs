@@ -86,6 +86,8 @@ pub struct Question {
 
 /// How many profiles that nobody watches a report shows when it must become shorter.
 const MAX_UNWATCHED: usize = 100;
+/// Each file takes at least this many bytes of a page.
+const LEAST_BYTES_ON_PAGE: usize = 200;
 
 /// A rendered report.
 #[derive(Debug)]
@@ -155,6 +157,13 @@ impl<'a> Report<'a> {
         self.all_failed - self.failed.len()
     }
 
+    /// Leaves out the files that a page of `max_bytes` has no room for however short their names are. Without this, a page of
+    /// hundreds of thousands of files would be made as a whole, which takes hundreds of megabytes, only to be cut.
+    fn without_what_no_page_holds(mut self, max_bytes: usize) -> Self {
+        self.items = &self.items[..self.items.len().min(max_bytes / LEAST_BYTES_ON_PAGE)];
+        self
+    }
+
     /// Shows less, because the text had `bytes` and the limit is `max_bytes`. Many unwatched profiles are left out first, then
     /// files, then posts, then failures. Returns false if the report is already empty.
     fn shorten(&mut self, max_bytes: usize, bytes: usize) -> bool {
@@ -189,6 +198,9 @@ pub fn render(
     known: &str,
 ) -> Rendered {
     let mut report = Report::new(survey);
+    if format == Format::Html {
+        report = report.without_what_no_page_holds(max_bytes);
+    }
     loop {
         let (body, picture_origins) = match format {
             Format::Json => (to_json(&report), Vec::new()),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::digest::fixtures::{hostile_survey, now, survey, survey_of, unwatched};
+use crate::model::{Media, State};
 
 fn question() -> Question {
     Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: false }
@@ -126,6 +127,27 @@ fn entries_that_do_not_fit_are_counted() {
         assert_eq!(shown + rendered.left_out, 1_000, "{format:?}");
         assert!(rendered.body.contains(&rendered.left_out.to_string()), "{format:?}");
     }
+}
+
+#[test]
+fn a_page_leaves_out_in_advance_only_what_it_has_no_room_for() {
+    // The shortest card of a file: it has no name, no URL and no date.
+    let mut shortest = survey_of(1_000);
+    for item in &mut shortest.items {
+        let item = Arc::make_mut(item);
+        item.media = Media { id: Some("a".to_owned()), ..Media::default() };
+        (item.state, item.threshold) = (State::Undated, None);
+    }
+    let bytes = |files: usize| {
+        let mut survey = shortest.clone();
+        survey.items.truncate(files);
+        body(&survey, Format::Html).len()
+    };
+    let of_file = (bytes(1_000) - bytes(500)) / 500;
+    assert!(LEAST_BYTES_ON_PAGE <= of_file, "{of_file}");
+
+    let many = Report::new(&shortest).without_what_no_page_holds(100 * LEAST_BYTES_ON_PAGE);
+    assert_eq!((many.items.len(), many.items_left_out()), (100, 900));
 }
 
 #[test]

@@ -25,6 +25,9 @@ use crate::scan::used_files::FilesInPosts;
 const MAX_REASON: usize = 400;
 /// How many requests a profile needs at least: one for its gallery and one for each status of a scheduled post.
 const REQUESTS_OF_PROFILE: usize = 4;
+/// The most requests to Ayrshare that are in flight at the same time. Each needs a connection, and Lambda allows a process
+/// 1,024 open files and connections. A connection also needs up to 200 KB of memory.
+const MAX_IN_FLIGHT: usize = 512;
 
 /// The services that a configuration names.
 #[derive(Clone, Copy)]
@@ -197,7 +200,13 @@ fn profiles_by_name(config: &Config) -> HashMap<&str, &Profile> {
 }
 
 pub(super) fn slots(loaded: &LoadedConfig, rules: &Rules<'_>) -> Slots {
-    Slots::new(loaded.config.ayrshare.concurrency * if rules.check_posts { REQUESTS_OF_PROFILE } else { 1 })
+    Slots::new(in_flight(loaded.config.ayrshare.concurrency, rules.check_posts))
+}
+
+/// How many requests are in flight when so many profiles are read at the same time.
+fn in_flight(concurrency: usize, checks_posts: bool) -> usize {
+    let of_profile = if checks_posts { REQUESTS_OF_PROFILE } else { 1 };
+    concurrency.saturating_mul(of_profile).min(MAX_IN_FLIGHT)
 }
 
 pub(super) fn ayrshare<'a>(loaded: &'a LoadedConfig, max_retries: usize, slots: &'a Slots) -> Ayrshare<'a> {
@@ -275,5 +284,18 @@ impl Services for LiveServices<'_> {
     async fn check(&self, channel: &Channel, until: Deadline) -> Result<(), String> {
         let check = || self.check(channel, until);
         net::retrying(until, check, |error| error.retry).await.map_err(|error| self.reason(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_on_lambda_has_enough_connections_for_every_concurrency() {
+        assert_eq!([8, 128, 256].map(|concurrency| in_flight(concurrency, false)), [8, 128, 256]);
+        assert_eq!([8, 128, 256].map(|concurrency| in_flight(concurrency, true)), [32, 512, 512]);
+        // Half of the open files are left for the channels, AWS and the resolution of names.
+        assert!((1..=256).all(|concurrency| in_flight(concurrency, true) <= 1_024 / 2));
     }
 }

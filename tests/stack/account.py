@@ -27,6 +27,7 @@ from policy import Policy
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 STACK = "media-expiry-alerts"
+S3_ARN = "arn:aws:s3:::"
 ADMIN = {"aws_access_key_id": "admin", "aws_secret_access_key": "admin"}
 
 # ------------------------------------------------------------------------------------------------ CloudFormation
@@ -39,6 +40,8 @@ def _keeping(parse):
     @functools.wraps(parse)
     def keeping(logical_id, resource_json, resources_map):
         parsed = parse(logical_id, resource_json, resources_map)
+        if parsed is None:
+            raise AssertionError(f"moto does not support {resource_json['Type']}; register a placeholder below")
         _, resolved, _ = parsed
         KEPT[resources_map.stack_id, logical_id] = resolved["Properties"]
         return parsed
@@ -108,6 +111,7 @@ REGISTERED = [
     _register("AWS::ApiGatewayV2::Stage", lambda name, properties: properties["StageName"]),
     _register("AWS::CloudWatch::Alarm", lambda name, properties: properties["AlarmName"]),
     _register("AWS::Lambda::EventInvokeConfig"),
+    _register("AWS::S3::BucketPolicy"),
     _register("AWS::SNS::Subscription"),
     _register("AWS::SNS::TopicPolicy"),
     _register("AWS::Scheduler::Schedule", lambda name, properties: properties["Name"]),
@@ -143,7 +147,7 @@ class Boundary:
         body = environ["wsgi.input"].read(length)
         environ["wsgi.input"] = io.BytesIO(body)
         action, wanted = _action_and_resources(environ, body, service, region)
-        for resource in wanted:
+        for action, resource in [(action, resource) for resource in wanted] + _needed_to_miss(environ, action, wanted):
             allowed = policy.allows(action, resource)
             with self.lock:
                 self.calls.append(Call(action, resource, allowed))
@@ -196,10 +200,27 @@ def _action_and_resources(environ, body, service, region):
     if service == "sqs":
         queue = json.loads(body)["QueueUrl"].rpartition("/")[2]
         return f"sqs:{operation}", [f"arn:aws:sqs:{region}:{ACCOUNT}:{queue}"]
-    if service == "s3" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+    if service == "s3":
+        actions = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}
         # If the endpoint is an IP address, the bucket is in the path.
-        return "s3:GetObject", ["arn:aws:s3:::" + urllib.parse.unquote(environ["PATH_INFO"]).lstrip("/")]
+        bucket_and_key = urllib.parse.unquote(environ["PATH_INFO"]).lstrip("/")
+        if environ["REQUEST_METHOD"] in actions and "/" in bucket_and_key and not environ.get("QUERY_STRING"):
+            return actions[environ["REQUEST_METHOD"]], [S3_ARN + bucket_and_key]
     raise AssertionError(f"not implemented: requests to {service}")
+
+
+def _needed_to_miss(environ, action, resources):
+    """What the role also needs to learn that an object does not exist. S3 otherwise answers that access is denied."""
+    if action != "s3:GetObject":
+        return []
+    (resource,) = resources
+    bucket, _, key = resource.removeprefix(S3_ARN).partition("/")
+    admin = boto3.client("s3", REGION, endpoint_url=_endpoint(environ), **ADMIN)
+    try:
+        admin.head_object(Bucket=bucket, Key=key)
+    except admin.exceptions.ClientError:
+        return [("s3:ListBucket", S3_ARN + bucket)]
+    return []
 
 
 def _endpoint(environ):

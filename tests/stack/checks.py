@@ -46,6 +46,8 @@ FUNCTION_MAY = {
         "dynamodb:PutItem",
         "dynamodb:Query",
     },
+    "KeepLooks": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
+    "TellWhetherALookIsKept": {"s3:ListBucket"},
     "SendFailedEventsToQueue": {"sqs:SendMessage"},
     "ReadSecret": {"secretsmanager:GetSecretValue"},
     "DecryptSecrets": {"kms:Decrypt"},
@@ -58,8 +60,10 @@ SCHEDULE_MAY = {
     "InvokeFunction": {"lambda:InvokeFunction"},
     "SendUndeliveredEventsToQueue": {"sqs:SendMessage"},
 }
-# The only resource in a policy that may contain a wildcard: the parameters that the user creates under the stack's path.
+# The only resources in a policy that may contain a wildcard: the parameters that the user creates under the stack's path, and
+# the looks in the stack's bucket.
 OWN_PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/*"
+OWN_LOOKS = "${Store.Arn}/looks/*"
 
 
 def statements_of(template, role):
@@ -103,7 +107,7 @@ def permissions_are_least(template):
 def _wildcards(resource):
     if isinstance(resource, str):
         return [f"resource {resource} has a wildcard"] if "*" in resource or "?" in resource else []
-    if resource == {"Fn::Sub": OWN_PARAMETERS}:
+    if resource in ({"Fn::Sub": OWN_PARAMETERS}, {"Fn::Sub": OWN_LOOKS}):
         return []
     return [f"resource {json.dumps(resource)} has a wildcard"] if "*" in json.dumps(resource) else []
 
@@ -347,6 +351,50 @@ def the_ledger_fits_the_function(template):
 
 
 @check
+def the_store_is_private(template):
+    template = transformed(template)
+    store = properties(template, "Store")
+    faults = []
+    for setting in ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"):
+        blocked = store.get("PublicAccessBlockConfiguration", {}).get(setting)
+        faults += _require(blocked is True, f"Store: {setting} is not set")
+    owners = [rule.get("ObjectOwnership") for rule in store.get("OwnershipControls", {}).get("Rules", [])]
+    faults += _require(owners == ["BucketOwnerEnforced"], "Store: has access control lists")
+    encryption = store.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [])
+    algorithms = [rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in encryption]
+    faults += _require(algorithms == ["AES256"], "Store: is not encrypted with a key that needs no permission")
+    policy = properties(template, "StorePolicy")
+    faults += _require(policy.get("Bucket") == ref("Store"), "Store: has no policy")
+    denied = {
+        "Sid": "DenyRequestsWithoutTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn_of("Store"), {"Fn::Sub": "${Store.Arn}/*"}],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    statements = policy.get("PolicyDocument", {}).get("Statement")
+    return faults + _require(statements == [denied], "Store: its policy does more or less than to require TLS")
+
+
+@check
+def the_store_keeps_nothing_for_long(template):
+    template = transformed(template)
+    store = properties(template, "Store")
+    rules = store.get("LifecycleConfiguration", {}).get("Rules", [])
+    looks = [rule["ExpirationInDays"] for rule in rules if rule.get("Prefix") == "looks/" and "ExpirationInDays" in rule]
+    uploads = [rule["AbortIncompleteMultipartUpload"] for rule in rules if "AbortIncompleteMultipartUpload" in rule]
+    # A look must stay until the next run.
+    longest = template["Parameters"]["DeadManHours"]["MaxValue"] / 24
+    return [
+        *_require(all(rule.get("Status") == "Enabled" for rule in rules), "Store: has a rule that is not enabled"),
+        *_require(len(looks) == 1 and longest < looks[0] <= 31, "Store: does not delete old looks, or too early"),
+        *_require(uploads == [{"DaysAfterInitiation": 1}], "Store: keeps incomplete uploads"),
+        *_require("VersioningConfiguration" not in store, "Store: keeps versions of what was deleted"),
+    ]
+
+
+@check
 def logs_have_a_retention(template):
     template = transformed(template)
     faults = []
@@ -412,7 +460,10 @@ def the_function_fits_its_build(template):
         *_require(variables.get("ALERT_TOPIC_ARN") == ref("AlertTopic"), "Function: ALERT_TOPIC_ARN is not the topic"),
         *_require(variables.get("LEDGER_TABLE") == ref("Ledger"), "Function: LEDGER_TABLE is not the ledger"),
         *_require(
-            set(variables) == {"MEDIA_ALERTS_CONFIG", "ALERT_TOPIC_ARN", "LEDGER_TABLE", "REPORT_URL"},
+            variables.get("STORE_URL") == {"Fn::Sub": "s3://${Store}"}, "Function: STORE_URL is not the bucket of the stack"
+        ),
+        *_require(
+            set(variables) == {"MEDIA_ALERTS_CONFIG", "ALERT_TOPIC_ARN", "LEDGER_TABLE", "STORE_URL", "REPORT_URL"},
             f"Function: has the variables {sorted(variables)}; secrets must not be among them",
         ),
     ]
@@ -507,7 +558,8 @@ def outputs_are_complete_and_described(template):
     outputs = template.get("Outputs", {})
     wanted = {
         "FunctionName", "PutApiKeyCommand", "CheckCommand", "TestCommand", "RunCommand", "LogsCommand", "ConfigLocation",
-        "AlertTopicArn", "AlarmTopicArn", "LedgerTableName", "DeadLetterQueueUrl", "ReportUrl", "ReportInvokeArn", "DashboardUrl",
+        "AlertTopicArn", "AlarmTopicArn", "LedgerTableName", "StoreUrl", "EmptyStoreCommand", "DeadLetterQueueUrl", "ReportUrl",
+        "ReportInvokeArn", "DashboardUrl",
     }  # fmt: skip
     faults = _require(set(outputs) == wanted, f"Outputs: {sorted(set(outputs) ^ wanted)} is new or missing")
     return faults + [f"{name}: has no description" for name, output in outputs.items() if not output.get("Description")]

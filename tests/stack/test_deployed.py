@@ -28,6 +28,7 @@ def test_the_function(account):
         "MEDIA_ALERTS_CONFIG": f"ssm:/{STACK}/default-config",
         "ALERT_TOPIC_ARN": stack.outputs["AlertTopicArn"],
         "LEDGER_TABLE": stack.outputs["LedgerTableName"],
+        "STORE_URL": stack.outputs["StoreUrl"],
         "REPORT_URL": f"https://{stack.physical_ids['Api']}.execute-api.{REGION}.amazonaws.com",
     }
     assert "ReservedConcurrentExecutions" not in stack.properties("Function")
@@ -66,6 +67,18 @@ def test_the_ledger(account):
     assert deployed["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     assert deployed["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert deployed["SSESpecification"]["SSEEnabled"] is True
+
+
+def test_the_store(account):
+    stack = account.deploy()
+    s3, bucket = account.client("s3"), stack.outputs["StoreUrl"].removeprefix("s3://")
+    assert bucket == stack.physical_ids["Store"] == bucket.lower()
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    arn = f"arn:aws:s3:::{bucket}"
+    (statement,) = stack.properties("StorePolicy")["PolicyDocument"]["Statement"]
+    assert statement["Resource"] == [arn, f"{arn}/*"]
+    assert stack.outputs["EmptyStoreCommand"] == f"aws s3 rm s3://{bucket} --region {REGION} --recursive"
 
 
 def test_the_topics(account):
@@ -195,6 +208,7 @@ def test_the_default_configuration(account):
         "alerts": {"thresholds": ["7d", "3d", "1d"]},
         "channels": [{"name": "ops-email", "type": "sns", "topic_arn": "env:ALERT_TOPIC_ARN"}],
         "ledger": {"type": "dynamodb", "table": "env:LEDGER_TABLE"},
+        "store": {"url": "env:STORE_URL"},
     }
 
 

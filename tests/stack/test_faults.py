@@ -57,6 +57,11 @@ def every_parameter_of_the_account(template):
     }
 
 
+@fault(checks.permissions_are_least, "has a wildcard")
+def everything_in_the_bucket(template):
+    statement(template, "KeepLooks")["Resource"] = {"Fn::Sub": "${Store.Arn}/*"}
+
+
 @fault(checks.permissions_are_least, "allows ['dynamodb:*']")
 def a_wildcard_for_an_action(template):
     statement(template, "RecordAnnouncements")["Action"] = "dynamodb:*"
@@ -283,6 +288,53 @@ def no_recovery(template):
 @fault(checks.the_ledger_fits_the_function, "is not billed per request")
 def provisioned_capacity(template):
     of(template, "Ledger")["BillingMode"] = "PROVISIONED"
+
+
+@fault(checks.the_store_is_private, "BlockPublicPolicy is not set")
+def a_bucket_that_can_be_public(template):
+    del of(template, "Store")["PublicAccessBlockConfiguration"]["BlockPublicPolicy"]
+
+
+@fault(checks.the_store_is_private, "has access control lists")
+def a_bucket_with_access_control_lists(template):
+    of(template, "Store")["OwnershipControls"]["Rules"][0]["ObjectOwnership"] = "ObjectWriter"
+
+
+@fault(checks.the_store_is_private, "is not encrypted with a key that needs no permission")
+def a_bucket_with_a_key_of_kms(template):
+    of(template, "Store")["BucketEncryption"]["ServerSideEncryptionConfiguration"] = [
+        {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    ]
+
+
+@fault(checks.the_store_is_private, "has no policy")
+def a_bucket_without_policy(template):
+    del template["Resources"]["StorePolicy"]
+
+
+@fault(checks.the_store_is_private, "does more or less than to require TLS")
+def a_bucket_without_tls(template):
+    of(template, "StorePolicy")["PolicyDocument"]["Statement"][0]["Resource"].pop()
+
+
+@fault(checks.the_store_keeps_nothing_for_long, "does not delete old looks, or too early")
+def looks_that_stay(template):
+    of(template, "Store")["LifecycleConfiguration"]["Rules"][0]["Prefix"] = "other/"
+
+
+@fault(checks.the_store_keeps_nothing_for_long, "does not delete old looks, or too early")
+def a_look_that_is_gone_before_the_next_run(template):
+    of(template, "Store")["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] = 7
+
+
+@fault(checks.the_store_keeps_nothing_for_long, "keeps incomplete uploads")
+def incomplete_uploads_that_stay(template):
+    of(template, "Store")["LifecycleConfiguration"]["Rules"].pop()
+
+
+@fault(checks.the_store_keeps_nothing_for_long, "keeps versions")
+def versions_of_looks(template):
+    of(template, "Store")["VersioningConfiguration"] = {"Status": "Enabled"}
 
 
 @fault(checks.logs_have_a_retention, "FunctionLog: its retention is not the parameter")

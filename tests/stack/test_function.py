@@ -135,6 +135,34 @@ def test_an_event_whose_run_was_killed_is_delivered_once_by_a_retry(world):
         assert world.messages() == []
 
 
+def test_a_fresh_process_reports_what_the_last_run_has_seen(account, world):
+    request = {
+        "version": "2.0",
+        "rawPath": "/report",
+        "requestContext": {
+            "http": {"method": "GET", "path": "/report"},
+            "stage": "$default",
+            "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/someone"}},
+        },
+    }
+    function = world.function()
+    with function:
+        # Nothing is kept before the first run, which is nothing to warn of.
+        assert function.invoke(request).body["statusCode"] == 200
+        assert "WARN" not in function.log
+        ran = function.invoke(world.scheduled).body
+    bucket = world.stack.outputs["StoreUrl"].removeprefix("s3://")
+    kept = account.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+    assert [each["Key"] for each in kept] == [f"looks/{ran['run_id']}-0.jsonl.gz", "looks/latest.json"]
+    world.ayrshare.gallery.clear()
+    with function:
+        answer = function.invoke(request).body
+        report = json.loads(answer["body"])
+        assert (report["started_at"], report["items"]) == (ran["started_at"], ran["items"])
+        assert "WARN" not in function.log
+    assert [call for call in account.calls if not call.allowed] == []
+
+
 def test_check_and_test(account, world):
     with world.function() as function:
         checked = function.invoke({"action": "check"})
@@ -220,6 +248,8 @@ def test_every_permission_is_used(account, ayrshare):
         [ledger]
         type  = "dynamodb"
         table = "env:LEDGER_TABLE"
+        [store]
+        url = "env:STORE_URL"
     """
     s3.put_object(Bucket="settings", Key="config.toml", Body=document.encode())
     one_parameter = World(account, ayrshare)

@@ -21,7 +21,7 @@ def test_everything_that_it_names_exists():
     for name in re.findall(r"`Parameter (\w+)`|Parameter (\w+)$|ConfigSource:|SecretArn:", GUIDE, re.MULTILINE):
         name = "".join(name)
         assert not name or name in template["Parameters"], name
-    for output in ("AlertTopicArn", "AlarmTopicArn", "ReportUrl", "ReportInvokeArn", "DashboardUrl"):
+    for output in ("AlertTopicArn", "AlarmTopicArn", "ReportUrl", "ReportInvokeArn", "DashboardUrl", "StoreUrl"):
         assert f"`{output}`" in GUIDE and output in template["Outputs"]
     for name in ALARMS:
         alarm = template["Resources"][name]["Properties"]["AlarmName"]["Fn::Sub"].replace("${AWS::StackName}", STACK)
@@ -46,7 +46,7 @@ def test_the_costs_add_up():
         (cells,) = [cells for title, cells in rows.items() if title.startswith(name)]
         return [float(cell.strip(" *").rsplit(", ", 1)[-1]) for cell in cells]
 
-    use = ["Lambda", "DynamoDB writes", "DynamoDB reads", "DynamoDB storage", "Logs", "Parameter Store", "Scheduler"]
+    use = ["Lambda", "DynamoDB writes", "DynamoDB reads", "DynamoDB storage", "S3", "Logs", "Parameter Store", "Scheduler"]
     fixed = ["12 metrics", "6 alarms", "1 dashboard"]
     grows = [sum(column) for column in zip(*map(amounts, use), strict=True)]
     assert [round(amount, 2) for amount in grows] == amounts("**subtotal: by use**")
@@ -61,6 +61,7 @@ def test_the_costs_add_up():
             "DynamoDB writes": (160 * profiles + 60) * 0.000000625,
             "DynamoDB reads": 180 * profiles * 0.000000125,
             "DynamoDB storage": 24e-6 * profiles * (0.25 + 0.20),
+            "S3": 30 * (2 * 0.000005 + 0.0000004),
             "12 metrics": 12 * 0.30 * 30 / 730,
         }
         for name, amount in wanted.items():

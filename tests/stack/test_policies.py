@@ -70,6 +70,20 @@ def test_the_ledger(account, stack, as_function):
     assert error_code(dynamodb.put_item, TableName="other", Item=entry) == "AccessDeniedException"
 
 
+def test_the_store(account, stack, as_function):
+    s3, bucket = as_function("s3"), stack.outputs["StoreUrl"].removeprefix("s3://")
+    s3.put_object(Bucket=bucket, Key="looks/a", Body=b"1")
+    assert s3.get_object(Bucket=bucket, Key="looks/a")["Body"].read() == b"1"
+    s3.delete_object(Bucket=bucket, Key="looks/a")
+    with pytest.raises(s3.exceptions.NoSuchKey):
+        s3.get_object(Bucket=bucket, Key="looks/a")
+    for key in ("other/a", "looks", "looks2/a"):
+        assert error_code(s3.put_object, Bucket=bucket, Key=key, Body=b"1") == "AccessDenied"
+    account.client("s3").create_bucket(Bucket="other", CreateBucketConfiguration={"LocationConstraint": REGION})
+    assert error_code(s3.put_object, Bucket="other", Key="looks/a", Body=b"1") == "AccessDenied"
+    assert error_code(s3.get_object, Bucket="other", Key="looks/a") == "AccessDenied"
+
+
 def test_optional_permissions(account):
     """Secrets Manager, S3, KMS and other topics are denied unless a parameter names the resource."""
     secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]

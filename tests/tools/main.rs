@@ -14,4 +14,5 @@ mod profiles_from;
 #[path = "../simulation/simulator/mod.rs"]
 mod simulator;
 mod sources;
+mod store;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::large::Large;
 use crate::product::{Cost, Life, Product};
 use crate::samples::Samples;
 
@@ -24,6 +25,8 @@ pub struct Figures {
     pub scans: Vec<Scan>,
     /// The scans with scheduled posts, by the function only.
     pub scans_with_posts: Vec<Scan>,
+    /// The large accounts, by the function only.
+    pub large: Vec<Large>,
     /// The reason if nothing could be measured at the CPU share of a small function.
     pub no_share: Option<String>,
 }

@@ -10,11 +10,22 @@ pub const DUE: usize = 12;
 /// The API key, which every request must contain.
 pub const API_KEY: &str = "4C1Q7ZB-9TAM8GE-NV2KX05-WD61LHS";
 
+/// A part of every URL of a file. In galleries that are alike, each profile has another one of the same length.
+const ACCOUNT: &str = "8FXK2PQ";
+
 /// The galleries of all profiles.
 #[derive(Clone, Debug)]
 pub struct Galleries {
+    profiles: usize,
+    bodies: Bodies,
+}
+
+#[derive(Clone, Debug)]
+enum Bodies {
     /// One body per profile. Profiles without due files share one body.
-    bodies: Vec<Bytes>,
+    Each(Vec<Bytes>),
+    /// One body for all profiles, with URLs of their own.
+    Alike(Bytes),
 }
 
 impl Galleries {
@@ -26,18 +37,56 @@ impl Galleries {
             due_in[due * profiles / DUE].push(due);
         }
         let body_of = |due: &Vec<usize>| if due.is_empty() { nothing_due.clone() } else { body(items, due, now) };
-        Self { bodies: due_in.iter().map(body_of).collect() }
+        Self { profiles, bodies: Bodies::Each(due_in.iter().map(body_of).collect()) }
+    }
+
+    /// Creates galleries of `items` files each, of which the first `due` are due.
+    pub fn with_many_due(profiles: usize, items: usize, due: usize, now: Timestamp) -> Self {
+        let entry = |index: usize| {
+            if index < due { (format!("due-{index:02}"), 5 + index * 8) } else { later(index) }
+        };
+        Self { profiles, bodies: Bodies::Alike(list((0..items).map(entry), now)) }
     }
 
     /// The number of profiles.
     pub fn profiles(&self) -> usize {
-        self.bodies.len()
+        self.profiles
     }
 
     /// The gallery of the profile with this key.
     pub fn of(&self, key: &str) -> Option<Bytes> {
-        self.bodies.get(key.strip_prefix("PROFILE-")?.parse::<usize>().ok()?).cloned()
+        let profile = self.profile(key)?;
+        match &self.bodies {
+            Bodies::Each(bodies) => bodies.get(profile).cloned(),
+            Bodies::Alike(body) => Some(with_account(body, profile)),
+        }
     }
+
+    /// A history whose posts use the files of the profile with this key.
+    pub fn posts_of(&self, key: &str, history: &Bytes) -> Option<Bytes> {
+        let profile = self.profile(key)?;
+        Some(match &self.bodies {
+            Bodies::Each(_) => history.clone(),
+            Bodies::Alike(_) => with_account(history, profile),
+        })
+    }
+
+    fn profile(&self, key: &str) -> Option<usize> {
+        let profile = key.strip_prefix("PROFILE-")?.parse().ok()?;
+        (profile < self.profiles).then_some(profile)
+    }
+}
+
+/// A body whose URLs are those of a profile.
+fn with_account(body: &Bytes, profile: usize) -> Bytes {
+    let own = format!("P{profile:06}");
+    let mut body = body.to_vec();
+    let mut rest = body.as_mut_slice();
+    while let Some(at) = memchr::memmem::find(rest, ACCOUNT.as_bytes()) {
+        rest[at..at + ACCOUNT.len()].copy_from_slice(own.as_bytes());
+        rest = &mut rest[at + ACCOUNT.len()..];
+    }
+    Bytes::from(body)
 }
 
 /// The number of scheduled posts of each profile, when posts are checked.
@@ -80,13 +129,23 @@ pub fn due_names() -> Vec<String> {
 
 /// A gallery with the fields and the lengths of the documented example. The due files are spread among the others.
 fn body(items: usize, due: &[usize], now: Timestamp) -> Bytes {
-    let mut body = String::from("[");
     let mut due = due.iter().enumerate().map(|(place, due)| (place * items / DUE, *due)).peekable();
-    for index in 0..items {
-        let (name, hours) = match due.next_if(|(place, _)| *place == index) {
-            Some((_, due)) => (format!("due-{due:02}"), 5 + due * 13),
-            None => (format!("later-{index:04}"), (8 + index % 80) * 24),
-        };
+    let entry = |index| match due.next_if(|(place, _)| *place == index) {
+        Some((_, due)) => (format!("due-{due:02}"), 5 + due * 13),
+        None => later(index),
+    };
+    list((0..items).map(entry), now)
+}
+
+/// The name of a file that is not due, and the hours until it expires.
+fn later(index: usize) -> (String, usize) {
+    (format!("later-{index:04}"), (8 + index % 80) * 24)
+}
+
+/// A gallery of files with these names, which expire in so many hours.
+fn list(files: impl Iterator<Item = (String, usize)>, now: Timestamp) -> Bytes {
+    let mut body = String::from("[");
+    for (index, (name, hours)) in files.enumerate() {
         let hours = SignedDuration::from_hours(i64::try_from(hours).unwrap_or_default());
         let created = at(now - SignedDuration::from_hours(24));
         let expires = at(now + hours);
@@ -107,7 +166,7 @@ fn uuid(index: usize) -> String {
 }
 
 fn url(index: usize) -> String {
-    format!("https://images.ayrshare.com/8FXK2PQ/{}.jpeg", uuid(index))
+    format!("https://images.ayrshare.com/{ACCOUNT}/{}.jpeg", uuid(index))
 }
 
 fn at(moment: Timestamp) -> String {
@@ -130,6 +189,22 @@ mod tests {
             assert_eq!(names, due_names(), "{profiles} profiles of {items} items");
         }
         assert!(Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0001").is_none());
+    }
+
+    #[test]
+    fn galleries_that_are_alike_have_urls_of_their_own() {
+        let now = Timestamp::now();
+        let galleries = Galleries::with_many_due(30, 40, 20, now);
+        let text = |profile: usize| {
+            let body = galleries.of(&key_of(profile)).expect("a gallery");
+            String::from_utf8(body.to_vec()).expect("text")
+        };
+        assert_eq!(text(7).matches("/P000007/").count(), 40);
+        assert_eq!(text(29).replace("P000029", ACCOUNT), text(7).replace("P000007", ACCOUNT));
+        assert_eq!(named_in(&text(7)).iter().filter(|name| name.starts_with("due-")).count(), 20);
+        let posts = galleries.posts_of(&key_of(7), &history(now)).expect("posts");
+        assert_eq!(String::from_utf8(posts.to_vec()).expect("text").matches("/P000007/").count(), POSTS);
+        assert!(galleries.of(&key_of(30)).is_none());
     }
 
     #[test]

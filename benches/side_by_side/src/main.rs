@@ -10,13 +10,15 @@
 //! from memory. Wall times need a quiet machine.
 //!
 //! The tables are printed and written to `target/bench/table.md`. The exit code is 1 if a target is not met. `--quick`
-//! measures everything once, to test the benchmark itself.
+//! measures everything once, and large accounts with a tenth of their profiles, to test the benchmark itself. `--large` measures
+//! only the large accounts, and writes no file.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is printed, and how far it is")]
 
 mod artifact;
 mod figures;
 mod gallery;
+mod large;
 mod product;
 mod runtime_api;
 mod samples;
@@ -37,6 +39,7 @@ use tokio::runtime::{self, Handle};
 use crate::figures::{Cold, Figures, Goal, Scan};
 use crate::gallery::Galleries;
 use crate::product::{Life, Product};
+use crate::runtime_api::SCHEDULED;
 use crate::server::Tls;
 use crate::share::Share;
 use crate::stand_ins::StandIns;
@@ -46,6 +49,8 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The latency of Ayrshare in the scans.
 const LATENCY: Duration = Duration::from_millis(50);
+/// How many answers can wait for the latency at the same time: four for each of 256 profiles, and a reserve.
+const MAX_LATENT: usize = 1_100;
 /// The number of items in a normal gallery, which the cold starts use too.
 const ITEMS: usize = 200;
 /// The number of items in a large gallery.
@@ -68,8 +73,8 @@ const SCANS: [(usize, usize, usize); 8] = [
 const SCANS_WITH_POSTS: [(usize, usize); 3] = [(200, 3), (1_000, 3), (10_000, 1)];
 
 fn main() -> ExitCode {
-    let is_quick = std::env::args().skip(1).any(|argument| argument == "--quick");
-    match bench(is_quick) {
+    let has = |wanted: &str| std::env::args().skip(1).any(|argument| argument == wanted);
+    match bench(has("--quick"), has("--large")) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -79,9 +84,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(is_quick: bool) -> Result<bool, Error> {
+fn bench(is_quick: bool, is_only_large: bool) -> Result<bool, Error> {
     let began = Instant::now();
     let bench = Bench::prepare(is_quick)?;
+    if is_only_large {
+        println!("{}", table::of_large_accounts(&bench.large_accounts()?));
+        return Ok(true);
+    }
     let load = table::load();
     let share = Share::new();
     let cold = bench.cold_starts(share.as_ref().ok())?;
@@ -91,7 +100,8 @@ fn bench(is_quick: bool) -> Result<bool, Error> {
         .iter()
         .map(|&(profiles, times)| bench.scan_with_posts(profiles, times))
         .collect::<Result<_, _>>()?;
-    let figures = Figures { products: bench.products, cold, scans, scans_with_posts, no_share: share.err() };
+    let large = bench.large_accounts()?;
+    let figures = Figures { products: bench.products, cold, scans, scans_with_posts, large, no_share: share.err() };
     let goals = figures.goals();
     let text = table::render(&figures, &goals, &load, began.elapsed());
     fs::write("target/bench/table.md", &text)?;
@@ -112,7 +122,7 @@ impl Bench {
     fn prepare(is_quick: bool) -> Result<Self, Error> {
         let directory = Path::new("target/bench").canonicalize()?;
         // The stand-ins use one thread, which leaves the other core to the product.
-        let driver = runtime::Builder::new_current_thread().enable_all().build()?;
+        let driver = runtime::Builder::new_current_thread().enable_all().max_blocking_threads(MAX_LATENT).build()?;
         let runtime = driver.handle().clone();
         thread::spawn(move || driver.block_on(std::future::pending::<()>()));
         let tls = Tls::new()?;
@@ -180,8 +190,16 @@ impl Bench {
     ) -> Result<Life, Error> {
         let document = self.directory.join("document.json");
         fs::write(&document, self.stand_ins.document(galleries.profiles(), with_posts).to_string())?;
-        self.stand_ins.set(galleries, latency, with_posts);
-        let log = self.directory.join("product.log");
+        self.stand_ins.set(galleries, latency, with_posts, stand_ins::CONCURRENCY);
+        let life = self.start(product, &document, &vec![SCHEDULED; invocations], share)?;
+        if product.does_the_job {
+            self.stand_ins.check(invocations).map_err(|error| self.with_log(product, &error.into()))?;
+        }
+        Ok(life)
+    }
+
+    /// Measures one process with a configuration.
+    fn start(&self, product: &Product, document: &Path, events: &[&str], share: Option<&Share>) -> Result<Life, Error> {
         let surroundings = [
             ("PATH", std::env::join_paths(["/usr/local/bin", "/usr/bin", "/bin"])?.to_string_lossy().into_owned()),
             ("LANG", "en_US.UTF-8".to_owned()),
@@ -199,13 +217,16 @@ impl Bench {
             ("AWS_ENDPOINT_URL", self.stand_ins.sns_origin()),
             ("MEDIA_ALERTS_CONFIG", document.to_string_lossy().into_owned()),
         ];
-        let life = product.live(&self.runtime, &surroundings, invocations, share, &log);
-        let with_log = |error: Error| format!("{}: {error}; its output is in {}", product.name, log.display());
-        let life = life.map_err(with_log)?;
-        if product.does_the_job {
-            self.stand_ins.check(invocations).map_err(|error| with_log(error.into()))?;
-        }
-        Ok(life)
+        let life = product.live(&self.runtime, &surroundings, events, share, &self.log());
+        life.map_err(|error| self.with_log(product, &error))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("product.log")
+    }
+
+    fn with_log(&self, product: &Product, error: &Error) -> Error {
+        format!("{}: {error}; its output is in {}", product.name, self.log().display()).into()
     }
 }
 

@@ -51,13 +51,13 @@ pub struct Cost {
 }
 
 impl Product {
-    /// Starts the product cold, invokes it, and ends it. The CPU share applies only to the invocations, because on Lambda a
+    /// Starts the product cold, invokes it with each event, and ends it. The CPU share applies only to the invocations, because on Lambda a
     /// process has a whole core until it is ready.
     pub fn live(
         &self,
         runtime: &Handle,
         surroundings: &[(&str, String)],
-        invocations: usize,
+        events: &[&str],
         share: Option<&Share>,
         log: &Path,
     ) -> Result<Life, Error> {
@@ -82,9 +82,10 @@ impl Product {
             share.put(process.0.id())?;
         }
         let mut costs = Vec::new();
-        for _ in 0..invocations {
-            let (wall, answer) = api.invoke()?;
-            if answer["status"].as_str().is_some_and(|status| status != "ok") {
+        for event in events {
+            let (wall, answer) = api.invoke(event)?;
+            let is_ok = answer["status"].as_str().is_none_or(|status| status == "ok");
+            if !is_ok || answer["statusCode"].as_u64().is_some_and(|status| status != 200) {
                 return Err(format!("it answers {answer}").into());
             }
             api.ready()?;

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(9);
 /// The Runtime API of one process.
 pub struct RuntimeApi {
     server: Server,
-    events: mpsc::UnboundedSender<()>,
+    events: mpsc::UnboundedSender<String>,
     reports: Receiver<Report>,
 }
 
@@ -53,9 +53,9 @@ impl RuntimeApi {
     }
 
     /// Sends an event and waits for the answer. Returns the time between the two.
-    pub fn invoke(&self) -> Result<(Duration, Value), String> {
+    pub fn invoke(&self, event: &str) -> Result<(Duration, Value), String> {
         let began = Instant::now();
-        self.events.send(()).map_err(|error| error.to_string())?;
+        self.events.send(event.to_owned()).map_err(|error| error.to_string())?;
         match self.reports.recv_timeout(PATIENCE) {
             Ok(Report::Answer(at, answer)) => {
                 let answer = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
@@ -70,7 +70,7 @@ impl RuntimeApi {
 
 #[derive(Clone)]
 struct Api {
-    events: Arc<Mutex<mpsc::UnboundedReceiver<()>>>,
+    events: Arc<Mutex<mpsc::UnboundedReceiver<String>>>,
     reports: Sender<Report>,
 }
 
@@ -82,8 +82,8 @@ impl Service for Api {
             (&Method::GET, ["invocation", "next"]) => {
                 self.report(Report::Ready(Instant::now()));
                 // Without an event, the request waits until the process ends.
-                let _ = self.events.lock().await.recv().await;
-                event()
+                let event = self.events.lock().await.recv().await;
+                with_headers(event.unwrap_or_default())
             }
             (&Method::POST, ["invocation", _, "response"]) => {
                 self.report(Report::Answer(Instant::now(), body()));
@@ -105,9 +105,10 @@ impl Api {
 }
 
 /// The scheduled event.
-fn event() -> Reply {
-    const EVENT: &str = r#"{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event","source":"aws.events","account":"123456789012","time":"2026-11-23T06:00:00Z","region":"eu-central-1","resources":[],"detail":{}}"#;
-    let mut reply = reply(200, EVENT);
+pub const SCHEDULED: &str = r#"{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event","source":"aws.events","account":"123456789012","time":"2026-11-23T06:00:00Z","region":"eu-central-1","resources":[],"detail":{}}"#;
+
+fn with_headers(event: String) -> Reply {
+    let mut reply = reply(200, event);
     let deadline = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(10);
     for (name, value) in [
         ("content-type", "application/json"),

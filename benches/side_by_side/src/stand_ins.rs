@@ -1,6 +1,7 @@
 //! Fast stand-ins for Ayrshare, Slack and SNS that record what they receive.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub const CONCURRENCY: usize = 8;
 /// of a post. As many may be in flight for each of the profiles.
 const REQUESTS_WITH_POSTS: usize = 4;
 
+const REPORT_URL: &str = "https://reports.example";
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:media-expiry-alerts";
 const WEBHOOK_PATH: &str = "/services/T00BENCH/B00BENCH/yX3kq0VtMPb7sLr2hGdN9wZc";
 
@@ -39,6 +41,7 @@ struct Scene {
     latency: Duration,
     /// The answer to `GET /history` for pending posts; `None` when posts are not checked.
     history: Option<Bytes>,
+    concurrency: usize,
     requests: usize,
     at_once: usize,
     most_at_once: usize,
@@ -48,11 +51,12 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(galleries: Galleries, latency: Duration, history: Option<Bytes>) -> Self {
+    fn new(galleries: Galleries, latency: Duration, history: Option<Bytes>, concurrency: usize) -> Self {
         Self {
             galleries,
             latency,
             history,
+            concurrency,
             requests: 0,
             at_once: 0,
             most_at_once: 0,
@@ -71,7 +75,7 @@ impl Scene {
 impl StandIns {
     /// Starts the stand-ins.
     pub fn start(runtime: &Handle, tls: &Tls) -> io::Result<Self> {
-        let scene = Scene::new(Galleries::new(1, 0, Timestamp::now()), Duration::ZERO, None);
+        let scene = Scene::new(Galleries::new(1, 0, Timestamp::now()), Duration::ZERO, None, CONCURRENCY);
         let scene = Arc::new(Mutex::new(scene));
         let start = |place| {
             let service = StandIn { place, scene: Arc::clone(&scene) };
@@ -82,9 +86,9 @@ impl StandIns {
     }
 
     /// Prepares the next run and clears the recorded requests.
-    pub fn set(&self, galleries: &Galleries, latency: Duration, with_posts: bool) {
+    pub fn set(&self, galleries: &Galleries, latency: Duration, with_posts: bool, concurrency: usize) {
         let history = with_posts.then(|| history(Timestamp::now()));
-        *lock(&self.scene) = Scene::new(galleries.clone(), latency, history);
+        *lock(&self.scene) = Scene::new(galleries.clone(), latency, history, concurrency);
     }
 
     /// The base URL of SNS.
@@ -115,13 +119,43 @@ impl StandIns {
         })
     }
 
-    /// Checks the recorded requests. Each invocation must read every profile once and send one message per channel with all due
-    /// files.
-    pub fn check(&self, invocations: usize) -> Result<(), String> {
+    /// The configuration of a large account with default settings, apart from the number of profiles that are read at the
+    /// same time. The profiles are in a list of their own, and what a run has seen is kept in a store.
+    pub fn document_of_large_account(&self, concurrency: usize, list: &Path, store: &Path) -> Value {
+        let mut document = self.document(0, true);
+        document["ayrshare"]["concurrency"] = concurrency.into();
+        document["profiles_from"] = json!({"url": list});
+        document["store"] = json!({"url": store});
+        document["http"] = json!({"report_url": REPORT_URL, "link_secret": "bench-bench-bench-bench-bench-bench"});
+        document
+    }
+
+    /// The path of the link to the page in the messages to Slack.
+    pub fn link(&self) -> Option<String> {
+        let scene = lock(&self.scene);
+        let (_, link) = scene.slack.iter().find_map(|message| message.split_once(&format!("<{REPORT_URL}")))?;
+        Some(link.split_once('|')?.0.to_owned())
+    }
+
+    /// Checks the requests to Ayrshare: each profile was read once, and not too many at the same time.
+    pub fn check_requests(&self, invocations: usize) -> Result<(), String> {
         let scene = lock(&self.scene);
         if let Some(violation) = scene.violations.first() {
             return Err(violation.clone());
         }
+        let for_each = if scene.history.is_some() { REQUESTS_WITH_POSTS } else { 1 };
+        let expected = invocations * scene.galleries.profiles() * for_each;
+        if scene.requests != expected || scene.concurrency * for_each < scene.most_at_once {
+            let (requests, at_once) = (scene.requests, scene.most_at_once);
+            return Err(format!("Ayrshare got {requests} requests instead of {expected}, {at_once} at once"));
+        }
+        Ok(())
+    }
+
+    /// Checks the recorded requests. Each invocation must read every profile once and send one message per channel with all due
+    /// files.
+    pub fn check(&self, invocations: usize) -> Result<(), String> {
+        let scene = lock(&self.scene);
         for (channel, messages) in [("Slack", &scene.slack), ("SNS", &scene.sns)] {
             if messages.len() != invocations {
                 return Err(format!("{channel} got {} messages from {invocations} invocations", messages.len()));
@@ -130,14 +164,15 @@ impl StandIns {
                 return Err(format!("the message to {channel} does not contain exactly the due files: {message}"));
             }
         }
-        let for_each = if scene.history.is_some() { REQUESTS_WITH_POSTS } else { 1 };
-        let expected = invocations * scene.galleries.profiles() * for_each;
-        if scene.requests != expected || CONCURRENCY * for_each < scene.most_at_once {
-            let (requests, at_once) = (scene.requests, scene.most_at_once);
-            return Err(format!("Ayrshare got {requests} requests instead of {expected}, {at_once} at once"));
-        }
-        Ok(())
+        drop(scene);
+        self.check_requests(invocations)
     }
+}
+
+/// The lines of a list of profiles.
+pub fn list(profiles: usize) -> String {
+    let profile = |index| format!("{}\n", json!({"name": format!("Client {index:04}"), "key": key_of(index)}));
+    (0..profiles).map(profile).collect()
 }
 
 #[derive(Clone, Copy)]
@@ -173,11 +208,13 @@ impl StandIn {
             let mut scene = lock(&self.scene);
             let is_authorized = request.method == Method::GET
                 && request.header("authorization").strip_prefix("Bearer ") == Some(API_KEY);
-            let gallery = scene.galleries.of(request.header("profile-key")).filter(|_| is_authorized);
+            let (galleries, key) = (&scene.galleries, request.header("profile-key"));
+            let posts = scene.history.as_ref().and_then(|history| galleries.posts_of(key, history));
             let answer = match request.path.as_str() {
-                "/api/media" => gallery,
-                "/api/history" if request.query.contains("status=pending") => gallery.and(scene.history.clone()),
-                "/api/history" => gallery.and(scene.history.as_ref()).map(|_| Bytes::from_static(b"{\"history\":[]}")),
+                _ if !is_authorized => None,
+                "/api/media" => galleries.of(key),
+                "/api/history" if request.query.contains("status=pending") => posts,
+                "/api/history" => posts.map(|_| Bytes::from_static(b"{\"history\":[]}")),
                 _ => None,
             };
             match answer {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::figures::{
-    Bound, Cold, Figures, Goal, MB, Scan, init_cpu, invocation, peak_mb, run_cpu, run_wall, whole_cpu,
+    Bound, Cold, Figures, Goal, MB, Scan, init_cpu, invocation, ms, peak_mb, run_cpu, run_wall, whole_cpu,
 };
 use crate::gallery::{DUE, POSTS};
+use crate::large::Large;
 use crate::product::{Cost, Life, Product};
 use crate::samples::Samples;
 
@@ -39,9 +40,18 @@ pub fn render(figures: &Figures, goals: &[Goal], load: &str, took: Duration) -> 
         "## Scans with scheduled posts: galleries of 200 items, {POSTS} posts a profile, 50 ms of latency\n\n"
     );
     text += &layout(&scan_rows(figures, &figures.scans_with_posts.iter().collect::<Vec<_>>()));
+    text += &of_large_accounts(&figures.large);
     text += "## Figures to reach\n\n";
     text += &layout(&goal_rows(goals));
     text
+}
+
+/// Renders the large accounts.
+pub fn of_large_accounts(accounts: &[Large]) -> String {
+    format!("## Large accounts: galleries of 200 items, {POSTS} posts a profile, 50 ms of latency\n\n")
+        + &layout(&large_rows(accounts))
+        + "The link is answered by a process that starts for it, from the store in a folder, without a request to Ayrshare. Its \
+           wall time is from\nthe start of the process to its answer.\n\n"
 }
 
 fn cold_tables(figures: &Figures) -> String {
@@ -132,6 +142,29 @@ fn scan_rows(figures: &Figures, scans: &[&Scan]) -> Rows {
                 with_spread(&peak),
             ]);
         }
+    }
+    rows
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are few profiles")]
+fn large_rows(accounts: &[Large]) -> Rows {
+    let head = ["profiles", "", "at once", "wall, s", "of the ideal", "CPU, ms a profile", "peak memory, MB"];
+    let link = ["link: wall, ms", "link: CPU, ms", "link: peak memory, MB"];
+    let mut rows = vec![head.iter().chain(&link).map(|cell| (*cell).to_owned()).collect()];
+    for account in accounts {
+        let Large { what, profiles, concurrency, ideal, run, link } = account;
+        rows.push(vec![
+            profiles.to_string(),
+            what.clone(),
+            concurrency.to_string(),
+            number(run_wall(run) / 1_000.0),
+            format!("{:.3}", run_wall(run) / ms(*ideal)),
+            number(run_cpu(run) / *profiles as f64),
+            number(peak_mb(run)),
+            number(ms(link.init.wall) + run_wall(link)),
+            number(whole_cpu(link)),
+            number(peak_mb(link)),
+        ]);
     }
     rows
 }

@@ -65,6 +65,13 @@ impl Lambda {
         Self { _document: Some(document), ..Self::serve(function, variables).await }
     }
 
+    /// Sends an event that the test has made.
+    pub async fn send(&self, event: &Value) -> Answer {
+        let file = Scratch::new("event.json");
+        std::fs::write(file.path(), event.to_string()).expect("a file in the target folder");
+        self.invoke(file.path()).await
+    }
+
     /// Sends the event of a file with `cargo lambda invoke`.
     pub async fn invoke(&self, event: &Path) -> Answer {
         let mut invoke = command(env!("CARGO"));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media_expiry_alerts::net;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::program::{self, Program, Scratch, command, tool};
@@ -101,37 +102,72 @@ impl Moto {
         self.call("secretsmanager", "secretsmanager.PutSecretValue", &input).await;
     }
 
+    /// Creates a bucket.
+    pub async fn create_bucket(&self, bucket: &str) {
+        answer(&format!("PUT {bucket}"), self.s3(Method::PUT, bucket)).await;
+    }
+
     /// Puts an object into a bucket, which is created if needed. The key must be URL-encoded.
     pub async fn put_object(&self, bucket: &str, key: &str, body: impl Into<reqwest::Body>) {
-        for (path, body) in [(bucket.to_owned(), reqwest::Body::from("")), (format!("{bucket}/{key}"), body.into())] {
-            let request = self.request("s3").build().expect("a request");
-            let request = self.http.put(format!("{}/{path}", self.url)).headers(request.headers().clone());
-            answer(&format!("PUT {path}"), request.body(body)).await;
-        }
+        self.create_bucket(bucket).await;
+        let path = format!("{bucket}/{key}");
+        answer(&format!("PUT {path}"), self.s3(Method::PUT, &path).body(body)).await;
+    }
+
+    /// Deletes an object. The key must be URL-encoded.
+    pub async fn delete_object(&self, bucket: &str, key: &str) {
+        let path = format!("{bucket}/{key}");
+        answer(&format!("DELETE {path}"), self.s3(Method::DELETE, &path)).await;
+    }
+
+    /// Returns the keys of all objects of a bucket, in their order.
+    pub async fn objects(&self, bucket: &str) -> Vec<String> {
+        let request = self.s3(Method::GET, &format!("{bucket}?list-type=2"));
+        let listed = answer(&format!("the list of {bucket}"), request).await;
+        listed.split("<Key>").skip(1).map(|rest| rest.split('<').next().unwrap_or_default().to_owned()).collect()
     }
 
     /// Enforces signatures and IAM from now on, and returns the variables of a user who may do only these actions. The test
     /// itself can make no calls after this.
     pub async fn allow_only(&self, actions: &[&str]) -> Vec<(String, String)> {
-        let iam = async |parameters: &[(&str, &str)]| {
-            let version = [("Version", "2010-05-08"), ("UserName", "function")];
-            self.query("iam", &[&version, parameters].concat()).await
-        };
-        iam(&[("Action", "CreateUser")]).await;
-        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
-        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
-        iam(&[("Action", "PutUserPolicy"), ("PolicyName", "all"), ("PolicyDocument", &policy)]).await;
-        let key = iam(&[("Action", "CreateAccessKey")]).await;
-        let field = |name: &str| {
-            let (_, rest) = key.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name}: {key}"));
-            rest.split_once('<').expect("an end").0.to_owned()
-        };
-        answer("reset-auth", self.http.post(format!("{}/moto-api/reset-auth", self.url)).body("0")).await;
+        self.iam(&[("Action", "CreateUser"), ("UserName", "function")]).await;
+        let policy = policy(actions);
+        let put = [("Action", "PutUserPolicy"), ("UserName", "function"), ("PolicyName", "all")];
+        self.iam(&[&put[..], &[("PolicyDocument", &policy)]].concat()).await;
+        let key = self.iam(&[("Action", "CreateAccessKey"), ("UserName", "function")]).await;
+        self.enforce(&key).await
+    }
 
+    /// Like [`Moto::allow_only`], for a role: its credentials are temporary and have a session token, like those of a
+    /// deployed function.
+    pub async fn assume_role_that_may(&self, actions: &[&str]) -> Vec<(String, String)> {
+        let trust = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
+        ]});
+        let (trust, policy) = (trust.to_string(), policy(actions));
+        self.iam(&[("Action", "CreateRole"), ("RoleName", "function"), ("AssumeRolePolicyDocument", &trust)]).await;
+        let put = [("Action", "PutRolePolicy"), ("RoleName", "function"), ("PolicyName", "all")];
+        self.iam(&[&put[..], &[("PolicyDocument", &policy)]].concat()).await;
+        let role = format!("arn:aws:iam::{ACCOUNT}:role/function");
+        let assume =
+            [("Action", "AssumeRole"), ("Version", "2011-06-15"), ("RoleArn", &role), ("RoleSessionName", "a")];
+        let session = self.query("sts", &assume).await;
+        let mut variables = self.enforce(&session).await;
+        variables.push(("AWS_SESSION_TOKEN".to_owned(), field(&session, "SessionToken")));
+        variables
+    }
+
+    async fn iam(&self, parameters: &[(&str, &str)]) -> String {
+        self.query("iam", &[&[("Version", "2010-05-08")], parameters].concat()).await
+    }
+
+    /// Enforces signatures and IAM from now on, and returns the variables with the key that IAM or STS has answered.
+    async fn enforce(&self, key: &str) -> Vec<(String, String)> {
+        answer("reset-auth", self.http.post(format!("{}/moto-api/reset-auth", self.url)).body("0")).await;
         let mut variables = self.variables();
         variables.retain(|(name, _)| !name.contains("KEY"));
-        variables.push(("AWS_ACCESS_KEY_ID".to_owned(), field("AccessKeyId")));
-        variables.push(("AWS_SECRET_ACCESS_KEY".to_owned(), field("SecretAccessKey")));
+        variables.push(("AWS_ACCESS_KEY_ID".to_owned(), field(key, "AccessKeyId")));
+        variables.push(("AWS_SECRET_ACCESS_KEY".to_owned(), field(key, "SecretAccessKey")));
         variables
     }
 
@@ -143,12 +179,8 @@ impl Moto {
 
     /// The number of calls of each target since [`Moto::record`].
     pub async fn recorded(&self) -> BTreeMap<String, usize> {
-        self.record_call("stop-recording").await;
-        let url = format!("{}/moto-api/recorder/download-recording", self.url);
-        let recording = answer("the recording", self.http.get(url)).await;
         let mut calls = BTreeMap::new();
-        for line in recording.lines() {
-            let call: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("no JSON ({error}): {line}"));
+        for call in self.recording().await {
             let headers = call["headers"].as_object().expect("headers");
             let target = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-amz-target"));
             let target = target.and_then(|(_, target)| target.as_str()).unwrap_or("none");
@@ -157,15 +189,37 @@ impl Moto {
         calls
     }
 
+    /// The methods of all calls since [`Moto::record`], in their order.
+    pub async fn recorded_methods(&self) -> Vec<String> {
+        let method = |call: Value| call["method"].as_str().expect("a method").to_owned();
+        self.recording().await.into_iter().map(method).collect()
+    }
+
+    async fn recording(&self) -> Vec<Value> {
+        self.record_call("stop-recording").await;
+        let url = format!("{}/moto-api/recorder/download-recording", self.url);
+        let recording = answer("the recording", self.http.get(url)).await;
+        let call = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("no JSON ({error}): {line}"));
+        recording.lines().map(call).collect()
+    }
+
     async fn record_call(&self, action: &str) {
         answer(action, self.http.post(format!("{}/moto-api/recorder/{action}", self.url))).await;
     }
 
-    /// moto does not check the signature. It only reads the service from it.
+    fn s3(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.request_to("s3", method, &format!("{}/{path}", self.url))
+    }
+
     fn request(&self, service: &str) -> reqwest::RequestBuilder {
+        self.request_to(service, Method::POST, &self.url)
+    }
+
+    /// moto does not check the signature. It only reads the service from it.
+    fn request_to(&self, service: &str, method: Method, url: &str) -> reqwest::RequestBuilder {
         let scope = format!("testing/20261123/{REGION}/{service}/aws4_request");
         let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none");
-        self.http.post(&self.url).header("authorization", authorization)
+        self.http.request(method, url).header("authorization", authorization)
     }
 
     /// Creates a topic and returns its ARN. A name with the suffix `.fifo` creates a FIFO topic.
@@ -216,6 +270,18 @@ impl Moto {
         }
         self.query("sns", &parameters).await;
     }
+}
+
+/// A policy that allows these actions on everything.
+fn policy(actions: &[&str]) -> String {
+    let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+}
+
+/// The text of the first element with this name.
+fn field(xml: &str, name: &str) -> String {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name}: {xml}"));
+    rest.split_once('<').expect("an end").0.to_owned()
 }
 
 async fn answer(what: &str, request: reqwest::RequestBuilder) -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Publication, Reply, SlackStandIn, SnsStandIn};
+use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Call, Publication, Reply, SlackStandIn, SnsStandIn};
 use serde_json::{Value, json};
 
 use super::lambda::Variables;
@@ -98,6 +98,11 @@ impl StandIns {
     /// The number of messages so far, including rejected ones.
     pub fn sent(&self) -> Sent {
         Sent { slack: self.slack.attempts(), sns: self.sns.attempts() }
+    }
+
+    /// How often the gallery of the primary profile was requested so far.
+    pub fn looks(&self) -> usize {
+        self.ayrshare.requests(None, Call::Media)
     }
 
     /// The messages that SNS accepted so far.
