@@ -6,8 +6,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::RunJson;
-use crate::digest::{self, Digest, Entry, Subject};
-use crate::model::text::{self, list, one_line, shorten, units};
+use crate::digest::{self, Digest, Entry, Sentence, Subject};
+use crate::model::text::{list, one_line, shorten, units};
 
 /// The longest description, in characters. No limit is documented; chat applications show about this much of one message.
 const MAX_DESCRIPTION: usize = 3_000;
@@ -58,9 +58,9 @@ fn thread_id(channel: &str) -> String {
 }
 
 fn description(digest: &Digest) -> (String, bool) {
-    let mut text = digest.coverage();
+    let mut text = digest.coverage().plain(&digest.zone);
     if let Some(report) = &digest.report_link {
-        text += &format!("\n\n[Open the report]({}) (works until {})", report.url, text::utc(report.until));
+        text += &format!("\n\n[Open the report]({}) (works until {})", report.url, digest.zone.format(report.until));
     }
     if !digest.unchecked.is_empty() {
         let names: Vec<_> = digest
@@ -120,12 +120,13 @@ fn description(digest: &Digest) -> (String, bool) {
 }
 
 fn line(entry: &Entry, digest: &Digest) -> String {
+    let said = |sentence: Sentence| escape(&sentence.plain(&digest.zone));
     match &entry.subject {
-        Subject::File(item) => format!("\n- {}: {}", text(&item.label()), digest::timing(item, digest.now)),
+        Subject::File(item) => format!("\n- {}: {}", text(&item.label()), said(digest::timing(item, digest.now))),
         Subject::Post(post) => {
-            let reasons: String =
-                digest::post_reasons(post, digest.now).iter().map(|reason| format!("; {}", text(reason))).collect();
-            format!("\n- {}: {}{reasons}", text(&digest::post_label(post)), digest::post_timing(post, digest.now))
+            let reasons = digest::post_reasons(post, digest.now).into_iter();
+            let reasons: String = reasons.map(|reason| format!("; {}", said(reason))).collect();
+            format!("\n- {}: {}{reasons}", text(&digest::post_label(post)), said(digest::post_timing(post, digest.now)))
         }
     }
 }

@@ -9,7 +9,7 @@ use url::Url;
 use self::markup::{bold, entities, literal};
 use super::{Message, SEND_TIMEOUT, SendError};
 use crate::config::{Mentions, SecretUrl};
-use crate::digest::{self, Digest, Entry, Subject, Urgency};
+use crate::digest::{self, Digest, Entry, Sentence, Subject, Urgency};
 use crate::model::text::{one_line, shorten, units};
 use crate::model::{Item, MediaKind, PostAtRisk, ProfileName, State};
 use crate::net::{self, Answer, Deadline};
@@ -121,10 +121,10 @@ impl<'a> Draft<'a> {
             let who: Vec<_> = mentions.who.iter().map(markup::mention).collect();
             draft.push(section(&who.join(" ")));
         }
-        draft.push(context(&entities(&digest.coverage())));
+        draft.push(context(&said(&digest.coverage(), digest)));
         if let Some(report) = &digest.report_link {
             // Not a button, because Slack shows a warning when somebody presses a button of an app without an endpoint.
-            let until = crate::model::text::utc(report.until);
+            let until = markup::date(report.until, &digest.zone);
             draft.push(section(&format!("<{}|Open the report> · works until {until}", entities(&report.url))));
         }
         if !digest.unchecked.is_empty() {
@@ -266,17 +266,22 @@ fn file_line(item: &Item, digest: &Digest) -> String {
         MediaKind::Video => ":clapper:",
         MediaKind::Other => ":page_facing_up:",
     };
-    let timing = entities(&digest::timing(item, digest.now));
+    let timing = said(&digest::timing(item, digest.now), digest);
     format!("{sign} {} · {timing}", link(item.media.url.as_deref(), &item.label()))
 }
 
 fn post_line(post: &PostAtRisk, digest: &Digest) -> String {
-    let mut line =
-        format!("• {}\n    {}", text(&digest::post_label(post)), literal(&digest::post_timing(post, digest.now)));
+    let timing = said(&digest::post_timing(post, digest.now), digest);
+    let mut line = format!("• {}\n    {timing}", text(&digest::post_label(post)));
     for reason in digest::post_reasons(post, digest.now) {
-        line += &format!("\n    {}", literal(&reason));
+        line += &format!("\n    {}", said(&reason, digest));
     }
     line
+}
+
+/// A sentence in Slack's markup, in which everybody reads times in their own zone.
+fn said(sentence: &Sentence, digest: &Digest) -> String {
+    sentence.write(literal, |time| markup::date(time, &digest.zone))
 }
 
 /// Returns the picture of a file that still exists and has a format that Slack shows.
@@ -331,32 +336,29 @@ fn note(note: &str) -> Value {
 
 /// The text that notifications, phones and screen readers show instead of the blocks.
 fn fallback(digest: &Digest) -> String {
-    let mut lines = vec![format!("{}.", digest.headline())];
+    let mut lines = vec![literal(&format!("{}.", digest.headline()))];
     lines.extend(digest.entries.iter().take(MAX_IN_FALLBACK).map(|entry| {
         let profile = shorten(entry.profile().as_str(), MAX_NAME);
-        match &entry.subject {
-            Subject::File(item) => {
-                let label = item.label();
-                format!("{profile}: {} {}", shorten(&label, MAX_NAME), digest::timing(item, digest.now))
-            }
-            Subject::Post(post) => {
-                let label = digest::post_label(post);
-                format!("{profile}: {} {}", shorten(&label, MAX_NAME), digest::post_timing(post, digest.now))
-            }
-        }
+        let (label, timing) = match &entry.subject {
+            Subject::File(item) => (item.label(), digest::timing(item, digest.now)),
+            Subject::Post(post) => (digest::post_label(post), digest::post_timing(post, digest.now)),
+        };
+        let label = shorten(&label, MAX_NAME);
+        format!("{} {}", literal(&format!("{profile}: {label}")), said(&timing, digest))
     }));
     if MAX_IN_FALLBACK < digest.entries.len() {
         lines.push(format!("And {} more.", digest.entries.len() - MAX_IN_FALLBACK));
     }
     if !digest.unchecked.is_empty() {
         let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MAX_NAME)).collect();
-        lines.push(format!("Could not be checked: {}.", crate::model::text::list(&names, MAX_UNCHECKED)));
+        let names = crate::model::text::list(&names, MAX_UNCHECKED);
+        lines.push(literal(&format!("Could not be checked: {names}.")));
     }
-    lines.extend(digest.unwatched(MAX_UNWATCHED, |label| units(&literal(label))));
-    lines.extend(digest.good_news().iter().map(|line| shorten(line, MAX_GOOD_NEWS / 2).into_owned()));
-    lines.push(digest.coverage());
+    lines.extend(digest.unwatched(MAX_UNWATCHED, |label| units(&literal(label))).map(|line| literal(&line)));
+    lines.extend(digest.good_news().iter().map(|line| literal(&shorten(line, MAX_GOOD_NEWS / 2))));
+    lines.push(said(&digest.coverage(), digest));
     let mut text = String::new();
-    for line in lines.iter().map(|line| literal(line)) {
+    for line in lines {
         // Escaping can make a line five times as long. The blocks have everything.
         if units(&text) + units(&line) < MAX_FALLBACK {
             text.extend([line.as_str(), "\n"]);
@@ -432,7 +434,12 @@ mod tests {
                 let text = value["text"].as_str().expect("a text");
                 assert!((1..=most).contains(&units(text)), "{} characters in {value}", units(text));
                 if value["type"] == "mrkdwn" {
-                    assert!(!text.contains("<!") && !text.contains("<@") && !text.contains("<javascript"), "{text}");
+                    assert!(
+                        !text.replace("<!date^", "").contains("<!")
+                            && !text.contains("<@")
+                            && !text.contains("<javascript"),
+                        "{text}"
+                    );
                 }
             };
             match block["type"].as_str() {
@@ -495,7 +502,7 @@ mod tests {
             assert_eq!(messages.len(), expected_messages, "{entries} entries");
         };
         check(20, 1);
-        check(60, 2);
+        check(60, 3);
         check(300, MAX_MESSAGES);
     }
 
@@ -506,7 +513,12 @@ mod tests {
         let messages = render(&digest, None);
         let linked = messages[0].body["blocks"][2]["text"]["text"].as_str().expect("a text");
         assert!(linked.starts_with("<https://reports.example.com/prod/r/AAA"), "{linked}");
-        assert!(linked.ends_with("A|Open the report> · works until 2026-11-30 06:00 UTC"), "{linked}");
+        assert!(
+            linked.ends_with(
+                "A|Open the report> · works until <!date^1796018400^{date_short} at {time}|Mon 30 Nov 2026, 06:00 UTC>"
+            ),
+            "{linked}"
+        );
         for message in &messages {
             check_limits(&message.body);
         }
@@ -533,7 +545,7 @@ mod tests {
             assert_eq!(all.matches("<!here>").count() - alt_texts(&messages), usize::from(expected), "{hours} {at}");
             let mention = json!({"type": "section", "text": verbatim("<!here> <@U012AB3CD>")});
             assert_eq!(messages[0].body["blocks"][1] == mention, expected, "{hours} {at}");
-            assert!(!messages[0].body["text"].to_string().contains("<!"));
+            assert!(!messages[0].body["text"].to_string().replace("<!date^", "").contains("<!"));
         };
         check(24, "1d", true);
         check(25, "1d", false);

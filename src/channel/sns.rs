@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Message, RunJson, SendError, amazon_q};
 use crate::config::{SnsFormat, TopicArn};
 use crate::digest::{self, Digest, Entry, Subject};
-use crate::model::text::{self, byte_prefix, json, one_line, shorten};
+use crate::model::text::{byte_prefix, json, one_line, shorten};
 use crate::net::{self, Deadline, Retry};
 
 /// The largest message with its attributes, in bytes.
@@ -118,10 +118,10 @@ fn attributes(digest: &Digest) -> (BTreeMap<String, Attribute>, bool) {
 fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
     let mut text = wrapped(&format!("{}.", digest.headline()));
     text += "\n";
-    text += &wrapped(&digest.coverage());
+    text += &wrapped(&digest.coverage().plain(&digest.zone));
     if let Some(link) = &digest.report_link {
         text += "\n\n";
-        let until = text::utc(link.until);
+        let until = digest.zone.format(link.until);
         text += &wrapped(&format!("See everything with its pictures, until {until}:"));
         // The URL is on its own line and never broken, because mail programs would link only a part of it.
         text += &format!("\n{}", link.url);
@@ -194,7 +194,8 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
 fn paragraph(entry: &Entry, digest: &Digest) -> String {
     match &entry.subject {
         Subject::File(item) => {
-            let mut lines = format!("\n  {}\n  {}\n", name(&item.label()), digest::timing(item, digest.now));
+            let timing = digest::timing(item, digest.now).plain(&digest.zone);
+            let mut lines = format!("\n  {}\n  {timing}\n", name(&item.label()));
             if let Some(url) = &item.media.url {
                 let url = one_line(url);
                 let fits = url.len() < MAX_LINE_BYTES - 2;
@@ -203,9 +204,10 @@ fn paragraph(entry: &Entry, digest: &Digest) -> String {
             lines
         }
         Subject::Post(post) => {
-            let mut lines = format!("\n  {}\n  {}\n", digest::post_label(post), digest::post_timing(post, digest.now));
+            let timing = digest::post_timing(post, digest.now).plain(&digest.zone);
+            let mut lines = format!("\n  {}\n  {timing}\n", digest::post_label(post));
             for reason in digest::post_reasons(post, digest.now) {
-                lines += &format!("  {reason}\n");
+                lines += &format!("  {}\n", reason.plain(&digest.zone));
             }
             lines
         }
@@ -320,10 +322,13 @@ fn describe<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkEr
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::digest::fixtures::{digest, hostile_survey, survey, survey_of};
+    use crate::model::Zone;
     use crate::model::text::units;
     use crate::scan::survey::Survey;
 
@@ -404,7 +409,7 @@ mod tests {
         digest.report_link = Some(crate::digest::ReportLink { url, until: digest.now });
         let message = |format: SnsFormat| rendered(&digest, &survey(), format).body["message"].to_string();
         let mail = message(SnsFormat::Text);
-        assert!(mail.contains("until 2026-11-23 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
+        assert!(mail.contains("until Mon 23 Nov 2026, 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
         let chat = message(SnsFormat::AmazonQ);
         assert!(chat.contains("[Open the report](https://reports.example/r/token)"), "{chat}");
     }
@@ -467,6 +472,35 @@ mod tests {
             }
         }
         assert!(!publication(&survey_of(300), SnsFormat::Text).attributes.contains_key("truncated"));
+    }
+
+    #[test]
+    fn a_mail_reads_right_when_the_clocks_change() {
+        let check = |now: &str, expires_at: [&str; 2], expected: [&str; 2]| {
+            let mut survey = survey_of(2);
+            survey.now = now.parse().expect("a time");
+            for (item, expires_at) in survey.items.iter_mut().zip(expires_at) {
+                Arc::make_mut(item).media.expires_at = Some(expires_at.parse().expect("a time"));
+            }
+            let digest = Digest { zone: Zone::parse("Europe/Berlin").expect("a time zone"), ..digest(&survey) };
+            let (mail, _) = text(&digest, MAX_BYTES);
+            for text in expected {
+                assert!(mail.contains(&format!("  {text}\n")), "{mail}");
+            }
+            assert!(!mail.contains("UTC"), "{mail}");
+        };
+        // The hour before three happens twice.
+        check(
+            "2026-10-24T22:30:00Z",
+            ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"],
+            ["expires in 2 hours, Sun 25 Oct 2026, 02:30 CEST", "expires in 3 hours, Sun 25 Oct 2026, 02:30 CET"],
+        );
+        // The hour after two does not exist.
+        check(
+            "2026-03-28T23:00:00Z",
+            ["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"],
+            ["expires in 90 minutes, Sun 29 Mar 2026, 01:30 CET", "expires in 2 hours, Sun 29 Mar 2026, 03:30 CEST"],
+        );
     }
 
     #[test]

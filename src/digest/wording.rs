@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Digest, Entry, Urgency};
+use super::{Digest, Entry, Sentence, Urgency};
 use crate::model::text;
 use crate::model::threshold::Threshold;
 use crate::model::{
@@ -88,12 +88,12 @@ impl Digest {
         )
     }
 
-    /// How many profiles were checked, and when: `Checked 2 of 3 profiles on 2026-11-23 06:00 UTC.`
+    /// How many profiles were checked, and when: `Checked 2 of 3 profiles on Mon 23 Nov 2026, 06:00 UTC.`
     #[must_use]
-    pub fn coverage(&self) -> String {
-        let moment = text::utc(self.now);
+    pub fn coverage(&self) -> Sentence {
         if self.is_test {
-            return format!("This is a sample, sent on {moment} to prove that messages arrive. Nothing was checked.");
+            let purpose = " to prove that messages arrive. Nothing was checked.";
+            return Sentence::new("This is a sample, sent on ").at(self.now).then(purpose);
         }
         let all = self.profiles.len();
         let checked = match (self.checked, all) {
@@ -102,7 +102,7 @@ impl Digest {
             (checked, all) if checked == all => format!("all {}", text::count(all, "profile")),
             (checked, all) => format!("{checked} of {}", text::count(all, "profile")),
         };
-        format!("Checked {checked} on {moment}.")
+        Sentence::new(format!("Checked {checked} on ")).at(self.now).then(".")
     }
 
     /// What to know about profiles that nobody watches: `Nobody watches 1 profile: Birch & Co. Its media can …`.
@@ -258,18 +258,18 @@ pub fn unchecked_part(part: Part) -> &'static str {
     }
 }
 
-/// When a file expires or expired: `expires in 2 days, 2026-11-25 06:00 UTC`.
+/// When a file expires or expired: `expires in 2 days, Wed 25 Nov 2026, 06:00 UTC`.
 #[must_use]
-pub fn timing(item: &Item, now: Timestamp) -> String {
+pub fn timing(item: &Item, now: Timestamp) -> Sentence {
     match item.media.expires_at {
-        None => "no expiry date".to_owned(),
+        None => Sentence::new("no expiry date"),
         Some(expires_at) => {
             let verb = if item.state == State::Expired { "expired" } else { "expires" };
             let remaining = expires_at.duration_since(now);
             // A file that expires exactly now has expired.
             let remaining = if remaining.is_zero() { SignedDuration::from_nanos(-1) } else { remaining };
             let distance = text::distance(remaining);
-            format!("{verb} {distance}, {}", text::utc(expires_at))
+            Sentence::new(format!("{verb} {distance}, ")).at(expires_at)
         }
     }
 }
@@ -281,32 +281,39 @@ pub fn post_label(post: &PostAtRisk) -> String {
     if text.is_empty() { "(a post without text)".to_owned() } else { format!("“{}”", text::shorten(&text, 100)) }
 }
 
-/// Where and when a post is due: `instagram and tiktok, due in 3 days, 2026-11-26 09:00 UTC`.
+/// Where and when a post is due: `instagram and tiktok, due in 3 days, Thu 26 Nov 2026, 09:00 UTC`.
 #[must_use]
-pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> String {
+pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> Sentence {
     let platforms: Vec<_> = post.platforms.iter().map(|platform| text::one_line(platform)).collect();
-    let due = match post.scheduled_at {
-        Some(due) => format!("due {}, {}", text::distance(due.duration_since(now)), text::utc(due)),
-        None => "no due date".to_owned(),
-    };
     let platforms = text::shorten(&text::list(&platforms, 5), 100).into_owned();
-    if platforms.is_empty() { due } else { format!("{platforms}, {due}") }
+    let platforms = if platforms.is_empty() { platforms } else { format!("{platforms}, ") };
+    match post.scheduled_at {
+        Some(due) => {
+            let distance = text::distance(due.duration_since(now));
+            Sentence::new(format!("{platforms}due {distance}, ")).at(due)
+        }
+        None => Sentence::new(format!("{platforms}no due date")),
+    }
 }
 
-/// Why a file will be missing when a post is published: `its file a.png expires in 2 days, 2026-11-25 06:00 UTC`.
+/// Why a file will be missing when a post is published: `its file a.png expires in 2 days, Wed 25 Nov 2026, 06:00 UTC`.
 #[must_use]
-pub fn risk_reason(media: &MediaAtRisk, name: &str, now: Timestamp) -> String {
-    let at = media.expires_at.map(|at| (text::distance(at.duration_since(now)), text::utc(at)));
-    match (media.reason, at) {
-        (RiskReason::AlreadyGone, _) => format!("its file {name} is gone already"),
-        (RiskReason::ExpiresBeforePost, Some((distance, at))) => format!("its file {name} expires {distance}, {at}"),
-        (RiskReason::ExpiresBeforePost, None) => format!("its file {name} expires before that"),
-        (RiskReason::LinkExpiresBeforePost, Some((_, at))) => format!(
-            "the link to its file {name} ends at the latest on {at}, before the post is published; use a link that lasts"
-        ),
-        (RiskReason::LinkExpiresBeforePost, None) => {
-            format!("the link to its file {name} ends before the post is published; use a link that lasts")
+pub fn risk_reason(media: &MediaAtRisk, name: &str, now: Timestamp) -> Sentence {
+    match (media.reason, media.expires_at) {
+        (RiskReason::AlreadyGone, _) => Sentence::new(format!("its file {name} is gone already")),
+        (RiskReason::ExpiresBeforePost, Some(at)) => {
+            let distance = text::distance(at.duration_since(now));
+            Sentence::new(format!("its file {name} expires {distance}, ")).at(at)
         }
+        (RiskReason::ExpiresBeforePost, None) => Sentence::new(format!("its file {name} expires before that")),
+        (RiskReason::LinkExpiresBeforePost, Some(at)) => {
+            Sentence::new(format!("the link to its file {name} ends at the latest on "))
+                .at(at)
+                .then(", before the post is published; use a link that lasts")
+        }
+        (RiskReason::LinkExpiresBeforePost, None) => Sentence::new(format!(
+            "the link to its file {name} ends before the post is published; use a link that lasts"
+        )),
     }
 }
 
@@ -321,7 +328,7 @@ pub fn unverified_reason(http_status: Option<u16>) -> String {
 
 /// Why a post will fail: one clause for each of the first files, and how many more files there are.
 #[must_use]
-pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
+pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<Sentence> {
     const MAX: usize = 3;
     let mut reasons: Vec<_> = post
         .media
@@ -333,7 +340,7 @@ pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
         })
         .collect();
     if MAX < post.media.len() {
-        reasons.push(format!("and {} more", text::count(post.media.len() - MAX, "file")));
+        reasons.push(Sentence::new(format!("and {} more", text::count(post.media.len() - MAX, "file"))));
     }
     reasons
 }
@@ -415,10 +422,14 @@ mod tests {
     use super::*;
     use crate::digest::fixtures::unwatched;
     use crate::digest::test_surveys::{digest, failure, file, now, post, survey};
-    use crate::model::{MediaAtRisk, ProfileName};
+    use crate::model::{MediaAtRisk, ProfileName, Zone};
 
     fn files(hours: &[Option<i64>]) -> Digest {
         digest(&survey(hours.iter().map(|hours| file("a.png", *hours)).collect(), Vec::new()))
+    }
+
+    fn said(sentence: &Sentence) -> String {
+        sentence.plain(&Zone::UTC)
     }
 
     fn headlines(digest: &Digest) -> String {
@@ -506,9 +517,9 @@ mod tests {
         digest.announced_before = 1;
         digest.ledger_note = Some("The ledger was damaged.".into());
         let reasons: Vec<_> = digest.unchecked.iter().map(reason).collect();
-        let lines = [vec![digest.coverage()], digest.good_news(), reasons, digest.advice(), digest.closing()];
+        let lines = [vec![said(&digest.coverage())], digest.good_news(), reasons, digest.advice(), digest.closing()];
         assert_snapshot!(lines.concat().join("\n"), @"
-        Checked 1 of 2 profiles on 2026-11-23 06:00 UTC.
+        Checked 1 of 2 profiles on Mon 23 Nov 2026, 06:00 UTC.
         Checked again: Cafe.
         Scheduled posts checked again: Cafe.
         Scheduled posts that are safe again: “Launch” (Cafe).
@@ -528,20 +539,22 @@ mod tests {
     #[test]
     fn times_reasons_and_what_is_left_out() {
         let timings = [Some(-3), Some(0), Some(50), None].map(|hours| timing(&file("a.png", hours), now()));
-        assert_snapshot!(timings.join("\n"), @"
-        expired 3 hours ago, 2026-11-23 03:00 UTC
-        expired less than a minute ago, 2026-11-23 06:00 UTC
-        expires in 2 days, 2026-11-25 08:00 UTC
+        assert_snapshot!(timings.each_ref().map(said).join("\n"), @"
+        expired 3 hours ago, Mon 23 Nov 2026, 03:00 UTC
+        expired less than a minute ago, Mon 23 Nov 2026, 06:00 UTC
+        expires in 2 days, Wed 25 Nov 2026, 08:00 UTC
         no expiry date
         ");
         let mut post = post(60, Some(50));
         let gone = MediaAtRisk { reason: RiskReason::AlreadyGone, ..post.media[0].clone() };
         post.media.extend([gone.clone(), gone.clone(), gone.clone(), gone]);
-        let lines = [vec![post_label(&post), post_timing(&post, now())], post_reasons(&post, now())];
-        assert_snapshot!(lines.concat().join("\n"), @"
+        let reasons = post_reasons(&post, now());
+        let lines = [vec![post_timing(&post, now())], reasons].concat();
+        let lines: Vec<_> = lines.iter().map(said).collect();
+        assert_snapshot!(format!("{}\n{}", post_label(&post), lines.join("\n")), @"
         “Our launch is near”
-        instagram and tiktok, due in 2 days, 2026-11-25 18:00 UTC
-        its file a.png expires in 2 days, 2026-11-25 08:00 UTC
+        instagram and tiktok, due in 2 days, Wed 25 Nov 2026, 18:00 UTC
+        its file a.png expires in 2 days, Wed 25 Nov 2026, 08:00 UTC
         its file a.png is gone already
         its file a.png is gone already
         and 2 files more

@@ -47,7 +47,7 @@ async fn the_documented_gallery_is_announced_on_slack_and_by_email() {
     for name in ["test1.jpeg", "test2.mp4"] {
         assert!(slack.contains(name) && mail.contains(name), "{slack}\n{mail}");
     }
-    assert!(mail.contains("2025-09-05 22:00:48 UTC"), "{mail}");
+    assert!(mail.contains("Fri 5 Sep 2025, 22:00 UTC"), "{mail}");
     assert!(function.publication().subject.expect("a subject").contains("2 expired"));
     assert_eq!(function.heartbeat.beats(), [""]);
     function.end().await;
