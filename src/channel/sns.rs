@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Message, RunJson, SendError, amazon_q};
 use crate::config::{SnsFormat, TopicArn};
-use crate::digest::{self, Digest, Entry, Subject};
+use crate::digest::{self, Digest, DigestLine, LineSubject};
 use crate::model::text::{byte_prefix, json, one_line, shorten};
 use crate::net::{self, Deadline, Retry};
 
@@ -130,6 +130,10 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
 
     if !digest.unchecked.is_empty() {
         text += "\n\nCOULD NOT BE CHECKED\n";
+        for advice in digest.unchecked_advice() {
+            text += &wrapped(advice);
+            text += "\n";
+        }
         for (index, failed) in digest.unchecked.iter().enumerate() {
             let line = format!("\n{}:\n  {}\n", name(failed.profile.as_str()), digest::reason(failed));
             if max_bytes / 2 < text.len() + line.len() {
@@ -145,40 +149,37 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
         text += &wrapped(&line);
     }
 
+    let all = digest.lines();
     let mut shown = 0;
-    let mut last: Option<&Entry> = None;
-    for entry in &digest.entries {
+    let mut last: Option<&DigestLine<'_>> = None;
+    for line in &all {
         let mut lines = String::new();
-        let new_section = last.is_none_or(|last| last.urgency != entry.urgency);
+        let new_section = last.is_none_or(|last| last.urgency != line.urgency);
         if new_section {
-            let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
-            lines += &format!("\n\n{} ({all})\n", entry.urgency.heading().to_uppercase());
+            let tally = digest.tally(&all, line.urgency);
+            lines += &format!("\n\n{} ({tally})\n", line.urgency.heading().to_uppercase());
+            // All thresholds have the same advice.
+            if last.is_none_or(|last| last.urgency.advice() != line.urgency.advice()) {
+                lines += &wrapped(line.urgency.advice());
+                lines += "\n";
+            }
         }
-        if new_section || last.is_none_or(|last| last.profile() != entry.profile()) {
-            lines += &format!("\n{}\n", name(entry.profile().as_str()));
+        if new_section || last.is_none_or(|last| last.profile != line.profile) {
+            lines += &format!("\n{}\n", name(line.profile.as_str()));
         }
-        lines += &paragraph(entry, digest);
+        lines += &paragraph(line, digest);
         if max_bytes < text.len() + lines.len() {
             break;
         }
         text += &lines;
         shown += 1;
-        last = Some(entry);
+        last = Some(line);
     }
 
-    let left_out = &digest.entries[shown..];
+    let left_out = &all[shown..];
     if !left_out.is_empty() {
         text += "\n\n";
         text += &wrapped(&digest::left_out(left_out).replace('…', "..."));
-    }
-    let advice = digest.advice();
-    if !advice.is_empty() {
-        text += "\n\nWHAT TO DO\n";
-        for advice in advice {
-            text += "\n";
-            text += &wrapped(&advice);
-            text += "\n";
-        }
     }
     for line in digest.closing().iter().chain(&digest.note) {
         text += "\n\n";
@@ -191,9 +192,14 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
     (folded(&text), !left_out.is_empty())
 }
 
-fn paragraph(entry: &Entry, digest: &Digest) -> String {
-    match &entry.subject {
-        Subject::File(item) => {
+fn paragraph(line: &DigestLine<'_>, digest: &Digest) -> String {
+    match &line.subject {
+        LineSubject::Files(files) => {
+            let names = digest::first_names(files, |item| name(&item.label()));
+            let timing = files.first().map(|first| digest::timing(first, digest.now).plain(&digest.zone));
+            format!("\n  {names}\n  {}\n", timing.unwrap_or_default())
+        }
+        LineSubject::File(item) => {
             let timing = digest::timing(item, digest.now).plain(&digest.zone);
             let mut lines = format!("\n  {}\n  {timing}\n", name(&item.label()));
             if let Some(url) = &item.media.url {
@@ -203,7 +209,7 @@ fn paragraph(entry: &Entry, digest: &Digest) -> String {
             }
             lines
         }
-        Subject::Post(post) => {
+        LineSubject::Post(post) => {
             let timing = digest::post_timing(post, digest.now).plain(&digest.zone);
             let mut lines = format!("\n  {}\n  {timing}\n", digest::post_label(post));
             for reason in digest::post_reasons(post, digest.now) {

@@ -7,6 +7,7 @@
 pub mod announce;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod lines;
 mod sentence;
 #[cfg(test)]
 mod test_surveys;
@@ -17,10 +18,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use self::lines::{DigestLine, LineSubject};
 pub use self::sentence::Sentence;
 pub use self::wording::{
-    left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part, unverified_reason,
-    unwatched,
+    first_names, left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part,
+    unverified_reason, unwatched,
 };
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{

@@ -444,14 +444,14 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, reading: Reading<'_>) 
     let mut last_advice = "";
     let section = |(urgency, groups): (Urgency, Vec<Group>)| {
         // All thresholds have the same advice, so only the first section shows it.
-        let advice = urgency.advice().1;
+        let advice = urgency.advice();
         let is_news = std::mem::replace(&mut last_advice, advice) != advice;
         let all: usize = groups.iter().map(|group| group.posts.len() + group.files.len()).sum();
         Section {
             id: id(&urgency),
             heading: urgency.heading(),
             tone: tone(&urgency),
-            advice: if is_news { sentence(advice) } else { String::new() },
+            advice: if is_news { advice.to_owned() } else { String::new() },
             count: number(all),
             groups,
         }
