@@ -194,11 +194,12 @@ impl Digest {
     /// What people can do, for channels that have a place of their own for it.
     #[must_use]
     pub fn next_steps(&self) -> Vec<String> {
-        let mut steps: Vec<_> =
-            self.entries.iter().map(|entry| format!("{}: {}", entry.urgency.topic(), entry.urgency.advice())).collect();
+        let sections = self.entries.chunk_by(|a, b| a.urgency == b.urgency).map(|section| &section[0].urgency);
+        // All thresholds have the same advice.
+        let mut steps: Vec<_> = sections.map(|urgency| format!("{}: {}", urgency.topic(), urgency.advice())).collect();
         steps.dedup();
-        let unchecked = self.unchecked_advice().into_iter().map(|advice| format!("Could not be checked: {advice}"));
-        steps.into_iter().chain(unchecked).collect()
+        steps.extend(self.unchecked_advice().into_iter().map(|advice| format!("Could not be checked: {advice}")));
+        steps
     }
 
     /// How many entries a section has: `3`, or `3, 1 of them above` if a post above names one of its files.
