@@ -1,5 +1,5 @@
 'use strict';
-// The page works without this script, which adds the filter and replaces pictures that cannot be loaded by their icon.
+// The page works without this script, which adds the filter, shows times in the zone of the reader and replaces pictures that cannot be loaded by their icon.
 (() => {
   const byId = (id) => document.getElementById(id);
   const settle = (image) => {
@@ -13,12 +13,16 @@
   }
   for (const image of document.images) if (image.complete && image.currentSrc) settle(image);
 
-  // The page shows UTC; a tooltip shows the local time.
-  const local = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
-  document.addEventListener('pointerover', (event) => {
-    const time = event.target instanceof Element ? event.target.closest('time') : null;
-    if (time && !time.title) time.title = local.format(new Date(time.dateTime));
+  // Times become those of the reader. A tooltip still shows what the page said.
+  const local = new Intl.DateTimeFormat(undefined, {
+    weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', timeZoneName: 'short',
   });
+  for (const time of document.querySelectorAll('time')) {
+    time.title = time.textContent;
+    time.textContent = local.format(new Date(time.dateTime));
+  }
+  const zone = byId('zone');
+  if (zone) zone.textContent = `Times are in your time zone, ${local.resolvedOptions().timeZone}.`;
 
   const bar = document.querySelector('.filter');
   if (!bar) return;

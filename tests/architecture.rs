@@ -28,10 +28,11 @@ const PURE: [&str; 9] = [
 ];
 
 /// What pure files must not use, and what to do instead.
-const IMPURE: [(&str, &str); 16] = [
+const IMPURE: [(&str, &str); 17] = [
     ("Timestamp::now", "take `now` as an argument"),
-    ("Zoned::now", "take `now` as an argument"),
+    ("ZonedDateTime::now", "take `now` as an argument"),
     ("Instant::now", "take `now` as an argument"),
+    ("TimeZone::system", "take the time zone as an argument"),
     ("SystemTime", "take `now` as an argument"),
     ("std::env", "take the value as an argument"),
     ("std::fs", "take the content as an argument, and let `run` or `cli` read and write"),

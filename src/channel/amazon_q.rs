@@ -6,8 +6,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::RunJson;
-use crate::digest::{self, Digest, Entry, Subject};
-use crate::model::text::{self, list, one_line, shorten, units};
+use crate::digest::{self, Digest, DigestLine, LineSubject, Sentence};
+use crate::model::text::{list, one_line, shorten, units};
 
 /// The longest description, in characters. No limit is documented; chat applications show about this much of one message.
 const MAX_DESCRIPTION: usize = 3_000;
@@ -34,7 +34,7 @@ pub fn render(digest: &Digest, run: RunJson<'_>) -> (String, bool) {
             "textType": "client-markdown",
             "title": digest.headline(),
             "description": description,
-            "nextSteps": digest.advice(),
+            "nextSteps": digest.next_steps(),
             "keywords": concerned.iter().take(MAX_NAMES).collect::<Vec<_>>(),
         },
         "metadata": {
@@ -58,9 +58,9 @@ fn thread_id(channel: &str) -> String {
 }
 
 fn description(digest: &Digest) -> (String, bool) {
-    let mut text = digest.coverage();
+    let mut text = digest.coverage().plain(&digest.zone);
     if let Some(report) = &digest.report_link {
-        text += &format!("\n\n[Open the report]({}) (works until {})", report.url, text::utc(report.until));
+        text += &format!("\n\n[Open the report]({}) (works until {})", report.url, digest.zone.format(report.until));
     }
     if !digest.unchecked.is_empty() {
         let names: Vec<_> = digest
@@ -86,27 +86,27 @@ fn description(digest: &Digest) -> (String, bool) {
     // The note is the operator's own Markdown, but never a mention.
     let note = digest.note.as_deref().map(|note| format!("\n\n{}", entities(note))).unwrap_or_default();
     let max_entries = MAX_DESCRIPTION - 200 - units(&note);
+    let all = digest.lines();
     let mut shown = 0;
-    let mut last: Option<&Entry> = None;
-    for entry in &digest.entries {
+    let mut last: Option<&DigestLine<'_>> = None;
+    for line in &all {
         let mut lines = String::new();
-        let new_section = last.is_none_or(|last| last.urgency != entry.urgency);
+        let new_section = last.is_none_or(|last| last.urgency != line.urgency);
         if new_section {
-            let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
-            lines += &format!("\n\n**{}** ({all})", entry.urgency.heading());
+            lines += &format!("\n\n**{}** ({})", line.urgency.heading(), digest.tally(&all, line.urgency));
         }
-        if new_section || last.is_none_or(|last| last.profile() != entry.profile()) {
-            lines += &format!("\n*{}*", self::text(entry.profile().as_str()));
+        if new_section || last.is_none_or(|last| last.profile != line.profile) {
+            lines += &format!("\n*{}*", self::text(line.profile.as_str()));
         }
-        lines += &line(entry, digest);
+        lines += &bullet(line, digest);
         if max_entries < units(&text) + units(&lines) {
             break;
         }
         text += &lines;
         shown += 1;
-        last = Some(entry);
+        last = Some(line);
     }
-    let left_out = &digest.entries[shown..];
+    let left_out = &all[shown..];
     if !left_out.is_empty() {
         text += "\n\n";
         text += &digest::left_out(left_out);
@@ -119,13 +119,19 @@ fn description(digest: &Digest) -> (String, bool) {
     (text, !left_out.is_empty())
 }
 
-fn line(entry: &Entry, digest: &Digest) -> String {
-    match &entry.subject {
-        Subject::File(item) => format!("\n- {}: {}", text(&item.label()), digest::timing(item, digest.now)),
-        Subject::Post(post) => {
-            let reasons: String =
-                digest::post_reasons(post, digest.now).iter().map(|reason| format!("; {}", text(reason))).collect();
-            format!("\n- {}: {}{reasons}", text(&digest::post_label(post)), digest::post_timing(post, digest.now))
+fn bullet(line: &DigestLine<'_>, digest: &Digest) -> String {
+    let said = |sentence: Sentence| escape(&sentence.plain(&digest.zone));
+    match &line.subject {
+        LineSubject::File(item) => format!("\n- {}: {}", text(&item.label()), said(digest::timing(item, digest.now))),
+        LineSubject::Files(files) => {
+            let names = digest::first_names(files, |item| text(&item.label()));
+            let timing = files.first().map(|first| said(digest::timing(first, digest.now)));
+            format!("\n- {names}: {}", timing.unwrap_or_default())
+        }
+        LineSubject::Post(post) => {
+            let reasons = digest::post_reasons(post, digest.now).into_iter();
+            let reasons: String = reasons.map(|reason| format!("; {}", said(reason))).collect();
+            format!("\n- {}: {}{reasons}", text(&digest::post_label(post)), said(digest::post_timing(post, digest.now)))
         }
     }
 }

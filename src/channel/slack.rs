@@ -2,6 +2,8 @@
 
 mod markup;
 
+use std::iter;
+
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
@@ -9,7 +11,7 @@ use url::Url;
 use self::markup::{bold, entities, literal};
 use super::{Message, SEND_TIMEOUT, SendError};
 use crate::config::{Mentions, SecretUrl};
-use crate::digest::{self, Digest, Entry, Subject, Urgency};
+use crate::digest::{self, Digest, DigestLine, LineSubject, Sentence, Urgency};
 use crate::model::text::{one_line, shorten, units};
 use crate::model::{Item, MediaKind, PostAtRisk, ProfileName, State};
 use crate::net::{self, Answer, Deadline};
@@ -50,11 +52,12 @@ const MAX_IN_FALLBACK: usize = 3;
 pub fn render(digest: &Digest, mentions: Option<&Mentions>) -> Vec<Message> {
     let note = digest.note.as_deref().map(note);
     // No count of what is left out is longer than the count of everything, but for the end of a plural.
-    let footer = footer(digest, &digest.entries).iter().chain(&note).map(size).sum::<usize>() + 50;
+    let lines = digest.lines();
+    let footer = footer(digest, &lines).iter().chain(&note).map(size).sum::<usize>() + 50;
     let mut drafts = vec![Draft::first(digest, mentions, footer)];
-    let mut rest = digest.entries.as_slice();
-    while let [entry, others @ ..] = rest {
-        let is_taken = drafts.last_mut().is_some_and(|draft| draft.add(entry, digest));
+    let mut rest = lines.as_slice();
+    while let [line, others @ ..] = rest {
+        let is_taken = drafts.last_mut().is_some_and(|draft| draft.add(line, digest, &lines));
         if is_taken {
             rest = others;
         } else if drafts.len() < MAX_MESSAGES {
@@ -76,12 +79,12 @@ pub fn render(digest: &Digest, mentions: Option<&Mentions>) -> Vec<Message> {
         let mut entries = draft.entries;
         if index + 1 == parts {
             draft.blocks.extend(footer_blocks.iter().cloned());
-            entries += rest.len();
+            entries += rest.iter().map(|line| line.entries).sum::<usize>();
         } else {
             draft.push(context(&format!("Part {} of {parts}, continued in the next message.", index + 1)));
         }
         let text = if index == 0 {
-            fallback(digest)
+            fallback(digest, &lines)
         } else {
             entities(&format!("{} (part {} of {parts})", digest.headline(), index + 1))
         };
@@ -121,14 +124,16 @@ impl<'a> Draft<'a> {
             let who: Vec<_> = mentions.who.iter().map(markup::mention).collect();
             draft.push(section(&who.join(" ")));
         }
-        draft.push(context(&entities(&digest.coverage())));
+        draft.push(context(&said(&digest.coverage(), digest)));
         if let Some(report) = &digest.report_link {
             // Not a button, because Slack shows a warning when somebody presses a button of an app without an endpoint.
-            let until = crate::model::text::utc(report.until);
+            let until = markup::date(report.until, &digest.zone);
             draft.push(section(&format!("<{}|Open the report> · works until {until}", entities(&report.url))));
         }
         if !digest.unchecked.is_empty() {
-            let mut lines = vec![":warning: *Could not be checked*".to_owned()];
+            let advice = digest.unchecked_advice().into_iter().map(advice);
+            let heading: Vec<_> = iter::once(":warning: *Could not be checked*".to_owned()).chain(advice).collect();
+            let mut lines = vec![heading.join("\n")];
             lines.extend(
                 digest
                     .unchecked
@@ -160,14 +165,14 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// Adds an entry, with its headings unless the previous entry has the same ones. Returns false if the message has no
+    /// Adds a line, with its headings unless the previous line has the same ones. Returns false if the message has no
     /// room for it.
     ///
-    /// An empty draft accepts every entry, because the longest one is far shorter than a message.
-    fn add(&mut self, entry: &'a Entry, digest: &Digest) -> bool {
-        let mut lines = self.headings(entry, digest);
-        lines.push(line(entry, digest));
-        let picture = picture(entry).filter(|_| self.pictures < MAX_PICTURES);
+    /// An empty draft accepts every line, because the longest one is far shorter than a message.
+    fn add(&mut self, line: &DigestLine<'a>, digest: &Digest, all: &[DigestLine<'a>]) -> bool {
+        let mut lines = self.headings(line, digest, all);
+        lines.push(text_of(line, digest));
+        let picture = picture(line).filter(|_| self.pictures < MAX_PICTURES);
         let open_json = section(&self.open.join("\n")).to_string();
         let more_json = section(&lines.join("\n")).to_string();
         let picture_json = picture.as_ref().map_or(0, |picture| units(&picture.to_string()) + 20);
@@ -179,7 +184,7 @@ impl<'a> Draft<'a> {
         }
         let section_units: usize = self.open.iter().chain(&lines).map(|line| units(line) + 1).sum();
         // Slack puts space between blocks, so each urgency begins a new one.
-        let is_as_urgent = self.last.is_none_or(|(urgency, _)| *urgency == entry.urgency);
+        let is_as_urgent = self.last.is_none_or(|(urgency, _)| urgency == line.urgency);
         if picture.is_some() || !is_as_urgent || MAX_SECTION < section_units {
             self.close_section();
         }
@@ -192,19 +197,24 @@ impl<'a> Draft<'a> {
             self.push(block);
             self.pictures += 1;
         }
-        self.last = Some((&entry.urgency, entry.profile()));
-        self.entries += 1;
+        self.last = Some((line.urgency, line.profile));
+        self.entries += line.entries;
         true
     }
 
-    fn headings(&self, entry: &Entry, digest: &Digest) -> Vec<String> {
+    fn headings(&self, line: &DigestLine<'_>, digest: &Digest, all: &[DigestLine<'_>]) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.last.is_none_or(|(urgency, _)| *urgency != entry.urgency) {
-            let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
-            lines.push(format!("{} *{}* · {all}", sign(&entry.urgency), entities(&entry.urgency.heading())));
+        let DigestLine { urgency, profile, .. } = line;
+        if self.last.is_none_or(|(last, _)| last != *urgency) {
+            let tally = digest.tally(all, urgency);
+            lines.push(format!("{} *{}* · {tally}", sign(urgency), entities(&urgency.heading())));
+            // All thresholds have the same advice.
+            if self.last.is_none_or(|(last, _)| last.advice() != urgency.advice()) {
+                lines.push(advice(urgency.advice()));
+            }
         }
-        if !lines.is_empty() || self.last.is_none_or(|(_, profile)| profile != entry.profile()) {
-            lines.push(name(entry.profile().as_str()));
+        if !lines.is_empty() || self.last.is_none_or(|(_, last)| last != *profile) {
+            lines.push(name(profile.as_str()));
         }
         lines
     }
@@ -222,17 +232,13 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The footer of the last message: how much is left out, and what to do about the entries.
-fn footer(digest: &Digest, left_out: &[Entry]) -> Vec<Value> {
+/// The footer of the last message: how much is left out, and the last lines of the digest.
+fn footer(digest: &Digest, left_out: &[DigestLine<'_>]) -> Vec<Value> {
     let mut blocks = Vec::new();
     if !left_out.is_empty() {
         blocks.push(section(&entities(&digest::left_out(left_out))));
     }
-    let advice = digest.advice().join("\n");
     let closing: Vec<_> = digest.closing().iter().map(|line| literal(&shorten(line, MAX_CLOSING))).collect();
-    if !advice.is_empty() {
-        blocks.push(context(&entities(&advice)));
-    }
     if !closing.is_empty() {
         blocks.push(context(&closing.join("\n")));
     }
@@ -253,35 +259,58 @@ fn sign(urgency: &Urgency) -> &'static str {
     }
 }
 
-fn line(entry: &Entry, digest: &Digest) -> String {
-    match &entry.subject {
-        Subject::File(item) => file_line(item, digest),
-        Subject::Post(post) => post_line(post, digest),
+/// What to do about a section, in italics.
+fn advice(advice: &str) -> String {
+    format!("_{}_", entities(advice))
+}
+
+fn text_of(line: &DigestLine<'_>, digest: &Digest) -> String {
+    match &line.subject {
+        LineSubject::File(item) => file_line(item, &linked(item), digest),
+        LineSubject::Files(files) => match files.as_slice() {
+            [first, ..] => file_line(first, &digest::first_names(files, linked), digest),
+            [] => String::new(),
+        },
+        LineSubject::Post(post) => post_line(post, digest),
     }
 }
 
-fn file_line(item: &Item, digest: &Digest) -> String {
+fn linked(item: &Item) -> String {
+    link(item.media.url.as_deref(), &item.label())
+}
+
+/// The line of a file, or of files that expire together, the first of which is `item`.
+fn file_line(item: &Item, names: &str, digest: &Digest) -> String {
     let sign = match item.media.kind() {
         MediaKind::Image => ":frame_with_picture:",
         MediaKind::Video => ":clapper:",
         MediaKind::Other => ":page_facing_up:",
     };
-    let timing = entities(&digest::timing(item, digest.now));
-    format!("{sign} {} · {timing}", link(item.media.url.as_deref(), &item.label()))
+    let timing = said(&digest::timing(item, digest.now), digest);
+    format!("{sign} {names} · {timing}")
 }
 
 fn post_line(post: &PostAtRisk, digest: &Digest) -> String {
-    let mut line =
-        format!("• {}\n    {}", text(&digest::post_label(post)), literal(&digest::post_timing(post, digest.now)));
+    let timing = said(&digest::post_timing(post, digest.now), digest);
+    let mut line = format!("• {}\n    {timing}", text(&digest::post_label(post)));
     for reason in digest::post_reasons(post, digest.now) {
-        line += &format!("\n    {}", literal(&reason));
+        line += &format!("\n    {}", said(&reason, digest));
     }
     line
 }
 
-/// Returns the picture of a file that still exists and has a format that Slack shows.
-fn picture(entry: &Entry) -> Option<Value> {
-    let Subject::File(item) = &entry.subject else { return None };
+/// A sentence in Slack's markup, in which everybody reads times in their own zone.
+fn said(sentence: &Sentence, digest: &Digest) -> String {
+    sentence.write(literal, |time| markup::date(time, &digest.zone))
+}
+
+/// Returns the picture of the first file of a line, if it still exists and has a format that Slack shows.
+fn picture(line: &DigestLine<'_>) -> Option<Value> {
+    let item = match &line.subject {
+        LineSubject::File(item) => item,
+        LineSubject::Files(files) => files.first()?,
+        LineSubject::Post(_) => return None,
+    };
     let url = Url::parse(item.media.url.as_deref()?).ok().filter(|url| url.scheme() == "https")?;
     let extension = url.path().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     let shown = matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "gif");
@@ -330,33 +359,34 @@ fn note(note: &str) -> Value {
 }
 
 /// The text that notifications, phones and screen readers show instead of the blocks.
-fn fallback(digest: &Digest) -> String {
-    let mut lines = vec![format!("{}.", digest.headline())];
-    lines.extend(digest.entries.iter().take(MAX_IN_FALLBACK).map(|entry| {
-        let profile = shorten(entry.profile().as_str(), MAX_NAME);
-        match &entry.subject {
-            Subject::File(item) => {
-                let label = item.label();
-                format!("{profile}: {} {}", shorten(&label, MAX_NAME), digest::timing(item, digest.now))
+fn fallback(digest: &Digest, all: &[DigestLine<'_>]) -> String {
+    let mut lines = vec![literal(&format!("{}.", digest.headline()))];
+    lines.extend(all.iter().take(MAX_IN_FALLBACK).filter_map(|line| {
+        let profile = shorten(line.profile.as_str(), MAX_NAME);
+        let name = |item: &Item| shorten(&item.label(), MAX_NAME).into_owned();
+        let (label, timing) = match &line.subject {
+            LineSubject::File(item) => (name(item), digest::timing(item, digest.now)),
+            LineSubject::Files(files) => (digest::first_names(files, name), digest::timing(files.first()?, digest.now)),
+            LineSubject::Post(post) => {
+                (shorten(&digest::post_label(post), MAX_NAME).into_owned(), digest::post_timing(post, digest.now))
             }
-            Subject::Post(post) => {
-                let label = digest::post_label(post);
-                format!("{profile}: {} {}", shorten(&label, MAX_NAME), digest::post_timing(post, digest.now))
-            }
-        }
+        };
+        Some(format!("{} {}", literal(&format!("{profile}: {label}")), said(&timing, digest)))
     }));
-    if MAX_IN_FALLBACK < digest.entries.len() {
-        lines.push(format!("And {} more.", digest.entries.len() - MAX_IN_FALLBACK));
+    let more: usize = all.iter().skip(MAX_IN_FALLBACK).map(DigestLine::shown).sum();
+    if 0 < more {
+        lines.push(format!("And {more} more."));
     }
     if !digest.unchecked.is_empty() {
         let names: Vec<_> = digest.unchecked.iter().map(|failed| shorten(failed.profile.as_str(), MAX_NAME)).collect();
-        lines.push(format!("Could not be checked: {}.", crate::model::text::list(&names, MAX_UNCHECKED)));
+        let names = crate::model::text::list(&names, MAX_UNCHECKED);
+        lines.push(literal(&format!("Could not be checked: {names}.")));
     }
-    lines.extend(digest.unwatched(MAX_UNWATCHED, |label| units(&literal(label))));
-    lines.extend(digest.good_news().iter().map(|line| shorten(line, MAX_GOOD_NEWS / 2).into_owned()));
-    lines.push(digest.coverage());
+    lines.extend(digest.unwatched(MAX_UNWATCHED, |label| units(&literal(label))).map(|line| literal(&line)));
+    lines.extend(digest.good_news().iter().map(|line| literal(&shorten(line, MAX_GOOD_NEWS / 2))));
+    lines.push(said(&digest.coverage(), digest));
     let mut text = String::new();
-    for line in lines.iter().map(|line| literal(line)) {
+    for line in lines {
         // Escaping can make a line five times as long. The blocks have everything.
         if units(&text) + units(&line) < MAX_FALLBACK {
             text.extend([line.as_str(), "\n"]);
@@ -432,7 +462,12 @@ mod tests {
                 let text = value["text"].as_str().expect("a text");
                 assert!((1..=most).contains(&units(text)), "{} characters in {value}", units(text));
                 if value["type"] == "mrkdwn" {
-                    assert!(!text.contains("<!") && !text.contains("<@") && !text.contains("<javascript"), "{text}");
+                    assert!(
+                        !text.replace("<!date^", "").contains("<!")
+                            && !text.contains("<@")
+                            && !text.contains("<javascript"),
+                        "{text}"
+                    );
                 }
             };
             match block["type"].as_str() {
@@ -457,14 +492,19 @@ mod tests {
         }
     }
 
-    /// Returns how many entries the messages show, going by their bullets, and how many they count as left out.
+    /// Returns how many entries the messages show, going by their bullets, and how many they count: as left out, and as
+    /// named above.
     fn shown_and_counted(messages: &[Message]) -> (usize, usize) {
         let mut shown = 0;
         let mut counted = 0;
         for block in messages.iter().flat_map(|message| message.body["blocks"].as_array().expect("blocks")) {
             for line in block["text"]["text"].as_str().unwrap_or_default().lines() {
                 let marks = [":frame_with_picture: ", ":clapper: ", ":page_facing_up: ", "• “", "• (a post"];
-                shown += usize::from(marks.iter().any(|mark| line.starts_with(mark)));
+                if marks.iter().any(|mark| line.starts_with(mark)) {
+                    let together = line.rsplit_once(" · ").and_then(|(names, _)| names.strip_suffix(" more"));
+                    let more = together.and_then(|names| names.rsplit_once(" and ")?.1.parse::<usize>().ok());
+                    shown += more.map_or(1, |more| 2 + more);
+                }
                 if let Some((number, _)) = line.strip_prefix("… and ").and_then(|rest| rest.split_once(" more that"))
                 {
                     counted += number.replace(',', "").parse::<usize>().expect("a number");
@@ -506,7 +546,12 @@ mod tests {
         let messages = render(&digest, None);
         let linked = messages[0].body["blocks"][2]["text"]["text"].as_str().expect("a text");
         assert!(linked.starts_with("<https://reports.example.com/prod/r/AAA"), "{linked}");
-        assert!(linked.ends_with("A|Open the report> · works until 2026-11-30 06:00 UTC"), "{linked}");
+        assert!(
+            linked.ends_with(
+                "A|Open the report> · works until <!date^1796018400^{date_short} at {time}|Mon 30 Nov 2026, 06:00 UTC>"
+            ),
+            "{linked}"
+        );
         for message in &messages {
             check_limits(&message.body);
         }
@@ -533,7 +578,7 @@ mod tests {
             assert_eq!(all.matches("<!here>").count() - alt_texts(&messages), usize::from(expected), "{hours} {at}");
             let mention = json!({"type": "section", "text": verbatim("<!here> <@U012AB3CD>")});
             assert_eq!(messages[0].body["blocks"][1] == mention, expected, "{hours} {at}");
-            assert!(!messages[0].body["text"].to_string().contains("<!"));
+            assert!(!messages[0].body["text"].to_string().replace("<!date^", "").contains("<!"));
         };
         check(24, "1d", true);
         check(25, "1d", false);

@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Message, RunJson, SendError, amazon_q};
 use crate::config::{SnsFormat, TopicArn};
-use crate::digest::{self, Digest, Entry, Subject};
-use crate::model::text::{self, byte_prefix, json, one_line, shorten};
+use crate::digest::{self, Digest, DigestLine, LineSubject};
+use crate::model::text::{byte_prefix, json, one_line, shorten};
 use crate::net::{self, Deadline, Retry};
 
 /// The largest message with its attributes, in bytes.
@@ -118,10 +118,10 @@ fn attributes(digest: &Digest) -> (BTreeMap<String, Attribute>, bool) {
 fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
     let mut text = wrapped(&format!("{}.", digest.headline()));
     text += "\n";
-    text += &wrapped(&digest.coverage());
+    text += &wrapped(&digest.coverage().plain(&digest.zone));
     if let Some(link) = &digest.report_link {
         text += "\n\n";
-        let until = text::utc(link.until);
+        let until = digest.zone.format(link.until);
         text += &wrapped(&format!("See everything with its pictures, until {until}:"));
         // The URL is on its own line and never broken, because mail programs would link only a part of it.
         text += &format!("\n{}", link.url);
@@ -130,6 +130,10 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
 
     if !digest.unchecked.is_empty() {
         text += "\n\nCOULD NOT BE CHECKED\n";
+        for advice in digest.unchecked_advice() {
+            text += &wrapped(advice);
+            text += "\n";
+        }
         for (index, failed) in digest.unchecked.iter().enumerate() {
             let line = format!("\n{}:\n  {}\n", name(failed.profile.as_str()), digest::reason(failed));
             if max_bytes / 2 < text.len() + line.len() {
@@ -145,40 +149,37 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
         text += &wrapped(&line);
     }
 
+    let all = digest.lines();
     let mut shown = 0;
-    let mut last: Option<&Entry> = None;
-    for entry in &digest.entries {
+    let mut last: Option<&DigestLine<'_>> = None;
+    for line in &all {
         let mut lines = String::new();
-        let new_section = last.is_none_or(|last| last.urgency != entry.urgency);
+        let new_section = last.is_none_or(|last| last.urgency != line.urgency);
         if new_section {
-            let all = digest.entries.iter().filter(|other| other.urgency == entry.urgency).count();
-            lines += &format!("\n\n{} ({all})\n", entry.urgency.heading().to_uppercase());
+            let tally = digest.tally(&all, line.urgency);
+            lines += &format!("\n\n{} ({tally})\n", line.urgency.heading().to_uppercase());
+            // All thresholds have the same advice.
+            if last.is_none_or(|last| last.urgency.advice() != line.urgency.advice()) {
+                lines += &wrapped(line.urgency.advice());
+                lines += "\n";
+            }
         }
-        if new_section || last.is_none_or(|last| last.profile() != entry.profile()) {
-            lines += &format!("\n{}\n", name(entry.profile().as_str()));
+        if new_section || last.is_none_or(|last| last.profile != line.profile) {
+            lines += &format!("\n{}\n", name(line.profile.as_str()));
         }
-        lines += &paragraph(entry, digest);
+        lines += &paragraph(line, digest);
         if max_bytes < text.len() + lines.len() {
             break;
         }
         text += &lines;
         shown += 1;
-        last = Some(entry);
+        last = Some(line);
     }
 
-    let left_out = &digest.entries[shown..];
+    let left_out = &all[shown..];
     if !left_out.is_empty() {
         text += "\n\n";
         text += &wrapped(&digest::left_out(left_out).replace('…', "..."));
-    }
-    let advice = digest.advice();
-    if !advice.is_empty() {
-        text += "\n\nWHAT TO DO\n";
-        for advice in advice {
-            text += "\n";
-            text += &wrapped(&advice);
-            text += "\n";
-        }
     }
     for line in digest.closing().iter().chain(&digest.note) {
         text += "\n\n";
@@ -191,10 +192,16 @@ fn text(digest: &Digest, max_bytes: usize) -> (String, bool) {
     (folded(&text), !left_out.is_empty())
 }
 
-fn paragraph(entry: &Entry, digest: &Digest) -> String {
-    match &entry.subject {
-        Subject::File(item) => {
-            let mut lines = format!("\n  {}\n  {}\n", name(&item.label()), digest::timing(item, digest.now));
+fn paragraph(line: &DigestLine<'_>, digest: &Digest) -> String {
+    match &line.subject {
+        LineSubject::Files(files) => {
+            let names = digest::first_names(files, |item| name(&item.label()));
+            let timing = files.first().map(|first| digest::timing(first, digest.now).plain(&digest.zone));
+            format!("\n  {names}\n  {}\n", timing.unwrap_or_default())
+        }
+        LineSubject::File(item) => {
+            let timing = digest::timing(item, digest.now).plain(&digest.zone);
+            let mut lines = format!("\n  {}\n  {timing}\n", name(&item.label()));
             if let Some(url) = &item.media.url {
                 let url = one_line(url);
                 let fits = url.len() < MAX_LINE_BYTES - 2;
@@ -202,10 +209,11 @@ fn paragraph(entry: &Entry, digest: &Digest) -> String {
             }
             lines
         }
-        Subject::Post(post) => {
-            let mut lines = format!("\n  {}\n  {}\n", digest::post_label(post), digest::post_timing(post, digest.now));
+        LineSubject::Post(post) => {
+            let timing = digest::post_timing(post, digest.now).plain(&digest.zone);
+            let mut lines = format!("\n  {}\n  {timing}\n", digest::post_label(post));
             for reason in digest::post_reasons(post, digest.now) {
-                lines += &format!("  {reason}\n");
+                lines += &format!("  {}\n", reason.plain(&digest.zone));
             }
             lines
         }
@@ -320,10 +328,13 @@ fn describe<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkEr
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::digest::fixtures::{digest, hostile_survey, survey, survey_of};
+    use crate::model::Zone;
     use crate::model::text::units;
     use crate::scan::survey::Survey;
 
@@ -404,7 +415,7 @@ mod tests {
         digest.report_link = Some(crate::digest::ReportLink { url, until: digest.now });
         let message = |format: SnsFormat| rendered(&digest, &survey(), format).body["message"].to_string();
         let mail = message(SnsFormat::Text);
-        assert!(mail.contains("until 2026-11-23 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
+        assert!(mail.contains("until Mon 23 Nov 2026, 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
         let chat = message(SnsFormat::AmazonQ);
         assert!(chat.contains("[Open the report](https://reports.example/r/token)"), "{chat}");
     }
@@ -467,6 +478,35 @@ mod tests {
             }
         }
         assert!(!publication(&survey_of(300), SnsFormat::Text).attributes.contains_key("truncated"));
+    }
+
+    #[test]
+    fn a_mail_reads_right_when_the_clocks_change() {
+        let check = |now: &str, expires_at: [&str; 2], expected: [&str; 2]| {
+            let mut survey = survey_of(2);
+            survey.now = now.parse().expect("a time");
+            for (item, expires_at) in survey.items.iter_mut().zip(expires_at) {
+                Arc::make_mut(item).media.expires_at = Some(expires_at.parse().expect("a time"));
+            }
+            let digest = Digest { zone: Zone::parse("Europe/Berlin").expect("a time zone"), ..digest(&survey) };
+            let (mail, _) = text(&digest, MAX_BYTES);
+            for text in expected {
+                assert!(mail.contains(&format!("  {text}\n")), "{mail}");
+            }
+            assert!(!mail.contains("UTC"), "{mail}");
+        };
+        // The hour before three happens twice.
+        check(
+            "2026-10-24T22:30:00Z",
+            ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"],
+            ["expires in 2 hours, Sun 25 Oct 2026, 02:30 CEST", "expires in 3 hours, Sun 25 Oct 2026, 02:30 CET"],
+        );
+        // The hour after two does not exist.
+        check(
+            "2026-03-28T23:00:00Z",
+            ["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"],
+            ["expires in 90 minutes, Sun 29 Mar 2026, 01:30 CET", "expires in 2 hours, Sun 29 Mar 2026, 03:30 CEST"],
+        );
     }
 
     #[test]

@@ -127,6 +127,9 @@ pub struct Setup {
     /// Only this channel; can be repeated
     #[arg(long = "channel", value_name = "NAME")]
     channels: Vec<String>,
+    /// Show times in UTC instead of the time zone of this machine
+    #[arg(long)]
+    pub utc: bool,
     /// Write more log lines to standard error
     #[arg(short, long)]
     pub verbose: bool,

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use args::{Cli, DemoArgs, ReportArgs, ReportFormat, ResultFormat, Setup, Verb};
@@ -29,8 +30,8 @@ use crate::cli::demo::DemoError;
 use crate::cli::run::{CompletedRun, StartError};
 use crate::cli::terminal::TerminalStyle;
 use crate::config::{CONFIG_VARIABLE, InvalidConfiguration};
-use crate::model::Status;
 use crate::model::text::one_line;
+use crate::model::{Status, Zone};
 use crate::net::environment::Environment;
 use crate::report::Format;
 use crate::run::command::{Action, Command};
@@ -155,6 +156,11 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, CliError> {
     }
 }
 
+/// The time zone that `TZ` or the system says; UTC if neither is known.
+fn zone_of_this_machine() -> Zone {
+    TimeZone::try_system().map_or(Zone::UTC, Zone::from)
+}
+
 /// Runs a command with the given configuration and shows the progress.
 async fn execute(setup: &Setup, command: &Command, environment: Environment) -> Result<CompletedRun, CliError> {
     let progress = Progress::hidden();
@@ -163,10 +169,11 @@ async fn execute(setup: &Setup, command: &Command, environment: Environment) -> 
         Some(place) => environment.with(CONFIG_VARIABLE, place),
         None => environment,
     };
+    let zone = if setup.utc { Zone::UTC } else { zone_of_this_machine() };
     let done = if command.action == Action::Test {
-        run::execute(command, &environment, &()).await
+        run::execute(command, &zone, &environment, &()).await
     } else {
-        run::execute(command, &environment, &progress).await
+        run::execute(command, &zone, &environment, &progress).await
     };
     progress.end();
     Ok(done?)

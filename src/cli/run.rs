@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::config::InvalidConfiguration;
+use crate::model::Zone;
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
@@ -62,6 +63,7 @@ pub enum StartError {
 /// See [`StartError`]. A run that fails is not an error: it has a result.
 pub async fn execute(
     command: &Command,
+    zone: &Zone,
     environment: &Environment,
     listener: &impl ProgressListener,
 ) -> Result<CompletedRun, StartError> {
@@ -78,6 +80,7 @@ pub async fn execute(
         horizon: plan.within.clone().or_else(|| thresholds.max().cloned()),
         within: plan.within.clone(),
         profiles: command.profiles.clone().unwrap_or_default(),
+        zone: zone.clone(),
         // A page in a file cannot link to the other formats.
         is_signed: true,
     };
@@ -153,7 +156,7 @@ mod tests {
         let profiles = Some(vec!["A".to_owned(), "B".to_owned()]);
         let command = Command { action: Action::Report, profiles, ..Command::default() };
         let counts = Counts::default();
-        let done = execute(&command, &environment, &counts).await;
+        let done = execute(&command, &Zone::UTC, &environment, &counts).await;
         std::fs::remove_file(&path).expect("the file is ours");
 
         let done = done.expect("a run");

@@ -8,10 +8,10 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::cli::terminal::{TerminalStyle, fit, pad, slack_message, wrap};
 use crate::digest::{self, Urgency};
 use crate::model::Status;
-use crate::model::text::{count, distance, list, one_line, shorten, thousands, utc, visible};
+use crate::model::text::{count, distance, list, one_line, shorten, thousands, visible};
 use crate::model::{
     AyrshareProfile, FailedProfile, Failure, IdentifiedProfile, Item, ListingOrigin, MediaAtRisk, PROFILES_FROM, Part,
-    PostAtRisk, RiskReason, State,
+    PostAtRisk, RiskReason, State, Zone,
 };
 use crate::report::{self, Question, Report};
 use crate::run::result::{ChannelResult, Outcome, RunResult};
@@ -34,10 +34,10 @@ const INDENT: &str = "  ";
 /// Renders a report: the most urgent entries first, and at the end, because that stays visible, what could not be checked.
 pub fn report(result: &RunResult, question: &Question, terminal: TerminalStyle) -> String {
     let survey = &result.survey;
-    let mut rows = Rows::new(terminal, survey.now);
+    let mut rows = Rows::new(terminal, survey.now, &question.zone);
     if !survey.posts_at_risk.is_empty() {
         rows.heading(&Urgency::PostAtRisk, survey.posts_at_risk.len());
-        rows.columns(["DUE", "UTC", "PROFILE", "POST"]);
+        rows.columns(["DUE", "TIME", "PROFILE", "POST"]);
         for post in &survey.posts_at_risk {
             rows.post(post);
         }
@@ -46,7 +46,7 @@ pub fn report(result: &RunResult, question: &Question, terminal: TerminalStyle) 
     for (index, section) in sections.enumerate() {
         rows.heading(&Urgency::of_item(&section[0]), section.len());
         if index == 0 {
-            rows.columns(["EXPIRES", "UTC", "PROFILE", "FILE"]);
+            rows.columns(["EXPIRES", "TIME", "PROFILE", "FILE"]);
         }
         for item in section {
             rows.item(item);
@@ -270,7 +270,7 @@ fn totals(result: &RunResult, question: &Question, terminal: TerminalStyle) -> S
     let survey = &result.survey;
     let report = Report::new(survey);
     let headline = format!("{}.", report::headline(&report, question));
-    let coverage = format!("Checked {} at {}.", report::coverage(&report), utc(survey.now));
+    let coverage = format!("Checked {} at {}.", report::coverage(&report), question.zone.format_short(survey.now));
     let lines = |text: &str| wrap(text, sentence_width(terminal)).join("\n");
     let is_clear = survey.items.is_empty()
         && survey.posts_at_risk.is_empty()
@@ -322,6 +322,7 @@ pub fn warnings(result: &RunResult) -> Vec<String> {
 struct Rows {
     terminal: TerminalStyle,
     now: Timestamp,
+    zone: Zone,
     lines: Vec<Line>,
 }
 
@@ -342,8 +343,8 @@ struct Row {
 }
 
 impl Rows {
-    fn new(terminal: TerminalStyle, now: Timestamp) -> Self {
-        Self { terminal, now, lines: Vec::new() }
+    fn new(terminal: TerminalStyle, now: Timestamp, zone: &Zone) -> Self {
+        Self { terminal, now, zone: zone.clone(), lines: Vec::new() }
     }
 
     fn heading(&mut self, urgency: &Urgency, rows: usize) {
@@ -367,7 +368,7 @@ impl Rows {
                 Some(left) => distance(left),
                 None => "unknown".to_owned(),
             },
-            exact: item.media.expires_at.map(exact).unwrap_or_default(),
+            exact: item.media.expires_at.map(|at| self.zone.format_short(at)).unwrap_or_default(),
             profile: one_line(item.profile.as_str()),
             name: item.label(),
             urgency: Urgency::of_item(item),
@@ -383,7 +384,7 @@ impl Rows {
         let name = if platforms.is_empty() { text } else { format!("{text} on {platforms}") };
         self.lines.push(Line::Row(Row {
             distance: post.scheduled_at.map_or_else(|| "unknown".to_owned(), |due| distance(due.duration_since(now))),
-            exact: post.scheduled_at.map(exact).unwrap_or_default(),
+            exact: post.scheduled_at.map(|due| self.zone.format_short(due)).unwrap_or_default(),
             profile: one_line(post.profile.as_str()),
             name,
             urgency: Urgency::PostAtRisk,
@@ -404,7 +405,7 @@ impl Rows {
             rows.map(|row| column(row).width()).max().unwrap_or_default()
         };
         let distance = widest(|row| &row.distance).max("EXPIRES".len());
-        let exact = widest(|row| &row.exact).max("UTC".len());
+        let exact = widest(|row| &row.exact).max("TIME".len());
         let profile = widest(|row| &row.profile).max("PROFILE".len()).min(MAX_PROFILE.min(self.terminal.columns / 5));
         let before = INDENT.len() + distance + 2 + exact + 2 + profile + 2;
         let cut = |name: &str, before: usize| {
@@ -431,7 +432,7 @@ impl Rows {
                     let when = if row.exact.is_empty() {
                         row.distance.clone()
                     } else {
-                        format!("{}, {} UTC", row.distance, row.exact)
+                        format!("{}, {}", row.distance, row.exact)
                     };
                     let when = fit(&when, self.terminal.columns.saturating_sub(4)).into_owned();
                     format!(
@@ -477,11 +478,6 @@ fn lacking(media: &MediaAtRisk, now: Timestamp) -> String {
     }
 }
 
-/// Formats a time without its zone. The heading of the column says UTC.
-fn exact(at: Timestamp) -> String {
-    utc(at).trim_end_matches(" UTC").to_owned()
-}
-
 fn number(number: usize) -> String {
     thousands(i64::try_from(number).unwrap_or(i64::MAX))
 }
@@ -502,7 +498,13 @@ mod tests {
     use crate::run::result::tests::result;
 
     fn question() -> Question {
-        Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: true }
+        Question {
+            horizon: Threshold::parse("7d").ok(),
+            within: None,
+            profiles: Vec::new(),
+            zone: Zone::UTC,
+            is_signed: true,
+        }
     }
 
     fn terminal(columns: usize) -> TerminalStyle {

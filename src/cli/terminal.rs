@@ -307,6 +307,10 @@ type Parsed<'a> = Option<(Vec<Piece>, &'a str)>;
 /// Parses `<https://...|label>` after the `<`.
 fn link<'a>(after: &'a str, style: &TextStyle) -> Parsed<'a> {
     let (inside, after) = after.split_once('>')?;
+    if let Some(date) = inside.strip_prefix("!date^") {
+        let (_, text) = date.rsplit_once('|')?;
+        return Some((vec![Piece { text: unescaped(text), style: style.clone() }], after));
+    }
     if let Some(who) = inside.strip_prefix(['!', '@']) {
         let who = who.strip_prefix("subteam^").unwrap_or(who);
         return Some((vec![Piece { text: format!("@{}", unescaped(who)), style: style.with(BOLD) }], after));
@@ -432,6 +436,10 @@ mod tests {
         check("*bold* and _italic_, ~gone~", "bold and italic, gone");
         check("a_b_c 2*3*4 * not *", "a_b_c 2*3*4 * not *");
         check("<https://a.example/1.png|1 &amp; 2.png> · :x:", "1 & 2.png · ❌");
+        check(
+            "until <!date^1795586400^{date} at {time}|Wed 25 Nov 2026, 07:00 CET>.",
+            "until Wed 25 Nov 2026, 07:00 CET.",
+        );
         check("&lt;!channel&gt; :no_such_emoji: 12:30:00", "<!channel> :no_such_emoji: 12:30:00");
     }
 

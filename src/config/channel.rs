@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::audience::Audience;
+use crate::model::Zone;
 use crate::model::threshold::{Threshold, Thresholds};
 
 /// A destination of alerts.
@@ -19,6 +20,8 @@ pub struct Channel {
     pub audience: Audience,
     /// The thresholds at which the channel is alerted.
     pub thresholds: Thresholds,
+    /// The zone in which people read the times of its messages and its page.
+    pub timezone: Zone,
     /// One line at the end of each digest.
     pub note: Option<String>,
 }

@@ -23,6 +23,9 @@ pub fn document(environment: &Environment) -> Value {
     if let Some(thresholds) = var("THRESHOLDS") {
         document["alerts"]["thresholds"] = thresholds.split(',').map(str::trim).collect();
     }
+    if let Some(timezone) = var("TIMEZONE") {
+        document["alerts"]["timezone"] = timezone.into();
+    }
     if let Some(table) = var("LEDGER_TABLE") {
         document["ledger"] = json!({"type": "dynamodb", "table": table});
     }
@@ -46,6 +49,7 @@ pub fn name_variables(invalid: InvalidConfiguration) -> InvalidConfiguration {
         let path = match fault.path.as_str() {
             "ayrshare.api_key" => "AYRSHARE_API_KEY".to_owned(),
             "ayrshare.base_url" => "AYRSHARE_BASE_URL".to_owned(),
+            "alerts.timezone" => "TIMEZONE".to_owned(),
             "ledger.table" => "LEDGER_TABLE".to_owned(),
             "store.url" => "STORE_URL".to_owned(),
             "channels" => {

@@ -43,7 +43,7 @@ pub use self::profiles_from::{ListedProfiles, ProfilesFrom};
 use self::reference::ReferenceSources;
 pub use self::s3::{Object, aws_error};
 pub use self::store::StoreConfig;
-use crate::model::{ProfileName, Tags};
+use crate::model::{ProfileName, Tags, Zone};
 use crate::net::Deadline;
 use crate::net::aws::{Aws, DEFAULT_REGION};
 use crate::net::environment::Environment;
@@ -120,6 +120,8 @@ pub struct Alerts {
     pub repeat: Repeat,
     /// What channels receive when nothing is due.
     pub when_empty: WhenEmpty,
+    /// The zone in which people read times, unless a channel has its own.
+    pub timezone: Zone,
     /// Skips files whose id or name matches one of these globs.
     pub ignore: GlobSet,
     /// Profiles whose title matches one of these globs need not be watched.

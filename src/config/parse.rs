@@ -18,9 +18,9 @@ use super::{
     Alerts, AyrshareConfig, Channel, ChannelKind, Config, HttpConfig, InvalidConfiguration, LedgerConfig, Mention,
     Mentions, Profile, SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
-use crate::model::PROFILES_FROM;
 use crate::model::text::{nfc, one_line};
 use crate::model::threshold::{DurationError, Threshold, Thresholds};
+use crate::model::{PROFILES_FROM, Zone};
 
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
 const DEFAULT_THRESHOLDS: [&str; 3] = ["7d", "3d", "1d"];
@@ -75,7 +75,8 @@ pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) 
     let ledger = ledger(&root);
     let store = super::store::store(&root);
     let (thresholds, alerts) = alerts(&root, ledger.is_some());
-    let channels = channels(&root, profiles.as_deref().unwrap_or_default(), thresholds.as_ref());
+    let timezone = alerts.as_ref().map_or(Zone::UTC, |alerts| alerts.timezone.clone());
+    let channels = channels(&root, profiles.as_deref().unwrap_or_default(), thresholds.as_ref(), &timezone);
     let http = http(&root);
     let heartbeat = heartbeat(&root);
     root.finish();
@@ -134,6 +135,7 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
         let alerts = Alerts {
             repeat: default_repeat,
             when_empty: WhenEmpty::Silent,
+            timezone: Zone::UTC,
             ignore: GlobSet::empty(),
             ignore_profiles: GlobSet::empty(),
             ignore_patterns: BTreeSet::new(),
@@ -148,6 +150,7 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
     if repeat == Repeat::OncePerThreshold && !has_ledger {
         table.fault("repeat", "`once-per-threshold` needs a ledger that stores what was announced; add `[ledger]`");
     }
+    let timezone = timezone(&table).unwrap_or(Zone::UTC);
     let ignore = globs(&table, "ignore");
     let ignore_profiles = globs(&table, "ignore_profiles");
     table.finish();
@@ -155,6 +158,7 @@ fn alerts(root: &Table<'_>, has_ledger: bool) -> (Option<Thresholds>, Option<Ale
     let alerts = ignore.zip(ignore_profiles).map(|(ignore, ignore_profiles)| Alerts {
         repeat,
         when_empty,
+        timezone,
         ignore: ignore.set,
         ignore_profiles: ignore_profiles.set,
         ignore_patterns: ignore.patterns,
@@ -232,13 +236,23 @@ fn thresholds(table: &Table<'_>) -> Option<Thresholds> {
     Thresholds::new(thresholds)
 }
 
-fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds>) -> Option<Vec<Channel>> {
+fn timezone(table: &Table<'_>) -> Option<Zone> {
+    table.parsed("timezone", |text| Zone::parse(text.value))
+}
+
+fn channels(
+    root: &Table<'_>,
+    profiles: &[Profile],
+    defaults: Option<&Thresholds>,
+    default_timezone: &Zone,
+) -> Option<Vec<Channel>> {
     let mut channels = Vec::new();
     let mut names = UniqueNames::default();
     for table in root.tables("channels") {
         let name = table.required("name", |text| names.add(text));
         let thresholds = if table.has("thresholds") { thresholds(&table) } else { defaults.cloned() };
         let audience = audience(&table, profiles, root.has(PROFILES_FROM));
+        let timezone = timezone(&table).unwrap_or_else(|| default_timezone.clone());
         let note = table.parsed("note", note);
         let kind = if let Some(channel_type) = channel_type(&table) {
             channel_kind(&table, channel_type, thresholds.as_ref())
@@ -249,7 +263,7 @@ fn channels(root: &Table<'_>, profiles: &[Profile], defaults: Option<&Thresholds
         };
         table.finish();
         if let (Some(name), Some(kind), Some(thresholds)) = (name, kind, thresholds) {
-            channels.push(Channel { name, kind, audience, thresholds, note });
+            channels.push(Channel { name, kind, audience, thresholds, timezone, note });
         }
     }
     if !root.has("channels") || root.is_empty_array("channels") {

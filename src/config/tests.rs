@@ -247,6 +247,25 @@ fn a_note_is_one_line_of_any_channel() {
 }
 
 #[test]
+fn a_channel_has_the_time_zone_of_the_alerts_or_its_own() {
+    let zones = |alerts: &str, channel: &str| {
+        let document = format!("{SMALL}\n{channel}\n[alerts]\n{alerts}");
+        let config = load(&document).expect("a configuration");
+        [&config.alerts.timezone, &config.channels[0].timezone].map(|zone| zone.name().expect("a name").to_owned())
+    };
+    let (berlin, new_york) = ("timezone = \"Europe/Berlin\"", "timezone = \"America/New_York\"");
+    assert_eq!(zones("", ""), ["UTC", "UTC"]);
+    assert_eq!(zones(berlin, ""), ["Europe/Berlin", "Europe/Berlin"]);
+    assert_eq!(zones(berlin, new_york), ["Europe/Berlin", "America/New_York"]);
+    assert_eq!(zones("", new_york), ["UTC", "America/New_York"]);
+
+    let wrong = format!("{SMALL}\ntimezone = \"SECRET-1\"\n[alerts]\ntimezone = \"SECRET-2\"");
+    let reason = "is not the name of a time zone; write it like `Europe/Berlin`, or `UTC`";
+    assert_eq!(faults(load(&wrong)), [format!("alerts.timezone: {reason}"), format!("channels[0].timezone: {reason}")]);
+    check(&format!("{SMALL}\ntimezone = 3"), &["channels[0].timezone: "]);
+}
+
+#[test]
 fn settings_have_the_documented_defaults() {
     let config = load(SMALL).expect("a configuration");
     assert_eq!(config.ayrshare.base_url.as_str(), "https://api.ayrshare.com/api");
@@ -604,12 +623,14 @@ fn environment_variables_alone_can_be_the_configuration() {
         slack,
         ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:1:t"),
         ("THRESHOLDS", "14d, 1d"),
+        ("TIMEZONE", "America/New_York"),
         ("MEDIA_ALERTS_CONFIG", " "),
     ])
     .expect("a configuration");
     assert_eq!(config.profiles[0].name.as_str(), "Primary");
     assert_eq!(config.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["slack", "sns"]);
     assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
+    assert_eq!(config.channels[1].timezone.name(), Some("America/New_York"));
 
     let faults = |variables: &[(&str, &str)]| faults(load(variables));
     assert_eq!(faults(&[]).len(), 2);
@@ -620,8 +641,9 @@ fn environment_variables_alone_can_be_the_configuration() {
         ("SNS_TOPIC_ARN", "x"),
         ("THRESHOLDS", "7d,x"),
         ("AYRSHARE_BASE_URL", "x"),
+        ("TIMEZONE", "x"),
     ]);
-    for path in ["AYRSHARE_API_KEY: ", "SNS_TOPIC_ARN: ", "THRESHOLDS[1]: ", "AYRSHARE_BASE_URL: "] {
+    for path in ["AYRSHARE_API_KEY: ", "SNS_TOPIC_ARN: ", "THRESHOLDS[1]: ", "AYRSHARE_BASE_URL: ", "TIMEZONE: "] {
         assert!(wrong.iter().any(|fault| fault.starts_with(path)), "{path} {wrong:?}");
     }
 }

@@ -95,10 +95,14 @@ pub fn survey() -> Survey {
 
 /// A survey of one profile with so many files, which expire one after the other over a week.
 pub fn survey_of(items: usize) -> Survey {
+    let minute = |index: usize| i64::try_from(1 + index * 10_000 / items.max(300)).expect("a small number");
     let items = (0..items)
         .map(|index| {
-            let minutes = 1 + i64::try_from(index).expect("a small number") * 10_000 / 300 % 10_000;
-            item("Head office", &format!("campaign-{index:04}.{}", ["jpeg", "mp4", "png"][index % 3]), Some(minutes))
+            item(
+                "Head office",
+                &format!("campaign-{index:04}.{}", ["jpeg", "mp4", "png"][index % 3]),
+                Some(minute(index)),
+            )
         })
         .collect();
     Survey::new(now(), vec![scan("Head office", items)], CheckedPosts::default())

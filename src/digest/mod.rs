@@ -7,6 +7,8 @@
 pub mod announce;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod lines;
+mod sentence;
 #[cfg(test)]
 mod test_surveys;
 mod wording;
@@ -16,14 +18,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use self::lines::{DigestLine, LineSubject};
+pub use self::sentence::Sentence;
 pub use self::wording::{
-    left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part, unverified_reason,
-    unwatched,
+    first_names, left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part,
+    unverified_reason, unwatched,
 };
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{
     AyrshareProfile, Discovery, DiscoveryStatus, FailedProfile, Item, Level, Listing, MediaAtRisk, Part, PostAtRisk,
-    ProfileName, RiskReason, State,
+    ProfileName, RiskReason, State, Zone,
 };
 use crate::scan::survey::Survey;
 
@@ -34,6 +38,8 @@ pub struct Digest {
     pub is_test: bool,
     /// The time of the run: "in 2 days" counts from here.
     pub now: Timestamp,
+    /// The zone in which people read its times.
+    pub zone: Zone,
     /// The profiles of this channel.
     pub profiles: Vec<ProfileName>,
     /// How many of their galleries were read.
@@ -178,6 +184,7 @@ impl Digest {
         Self {
             is_test: false,
             now: survey.now,
+            zone: Zone::UTC,
             profiles: profiles.to_vec(),
             checked: survey.checked(),
             horizon: thresholds.iter().last().cloned(),

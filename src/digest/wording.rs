@@ -4,12 +4,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Digest, Entry, Urgency};
+use super::{Digest, DigestLine, Sentence, Urgency};
 use crate::model::text;
 use crate::model::threshold::Threshold;
 use crate::model::{
     AyrshareProfile, FailedProfile, FailureKind, Item, MediaAtRisk, Part, PostAtRisk, RiskReason, State,
 };
+
+/// How many files a post names.
+pub(super) const MAX_NAMED_FILES: usize = 3;
 
 impl Urgency {
     /// The heading of its section.
@@ -23,24 +26,27 @@ impl Urgency {
         }
     }
 
-    /// What it is about and what people can do about it, to be joined by a colon.
+    /// What people can do about the entries of its section, in one line.
     #[must_use]
-    pub fn advice(&self) -> (&'static str, &'static str) {
+    pub fn advice(&self) -> &'static str {
         match self {
-            Self::PostAtRisk => (
-                "Posts",
-                "publish the post before its file expires, or upload the file again and recreate the post. The media \
-                 of a scheduled post cannot be changed.",
-            ),
-            Self::Expired => ("Expired files", "published posts are not affected; new posts need a new upload."),
-            Self::Within(_) => (
-                "Expiring files",
-                "download what is still needed and upload it again, which gives it a new URL, or host it yourself. \
-                 Ayrshare cannot extend an expiry.",
-            ),
-            Self::Undated => {
-                ("Files without a date", "Ayrshare does not say when they expire; check those that you need.")
+            Self::PostAtRisk => {
+                "Publish it before its file expires, or upload the file again and recreate the post: the media of a \
+                 scheduled post cannot be changed."
             }
+            Self::Expired => "Published posts are not affected; new posts need a new upload.",
+            Self::Within(_) => "Download what you still need and upload it again, which gives it a new URL.",
+            Self::Undated => "Ayrshare does not say when these expire; check those that you need.",
+        }
+    }
+
+    /// What the advice is about, where it does not stand below the heading.
+    fn topic(&self) -> &'static str {
+        match self {
+            Self::PostAtRisk => "Posts",
+            Self::Expired => "Expired files",
+            Self::Within(_) => "Expiring files",
+            Self::Undated => "Files without a date",
         }
     }
 }
@@ -88,12 +94,12 @@ impl Digest {
         )
     }
 
-    /// How many profiles were checked, and when: `Checked 2 of 3 profiles on 2026-11-23 06:00 UTC.`
+    /// How many profiles were checked, and when: `Checked 2 of 3 profiles on Mon 23 Nov 2026, 06:00 UTC.`
     #[must_use]
-    pub fn coverage(&self) -> String {
-        let moment = text::utc(self.now);
+    pub fn coverage(&self) -> Sentence {
         if self.is_test {
-            return format!("This is a sample, sent on {moment} to prove that messages arrive. Nothing was checked.");
+            let purpose = " to prove that messages arrive. Nothing was checked.";
+            return Sentence::new("This is a sample, sent on ").at(self.now).then(purpose);
         }
         let all = self.profiles.len();
         let checked = match (self.checked, all) {
@@ -102,7 +108,7 @@ impl Digest {
             (checked, all) if checked == all => format!("all {}", text::count(all, "profile")),
             (checked, all) => format!("{checked} of {}", text::count(all, "profile")),
         };
-        format!("Checked {checked} on {moment}.")
+        Sentence::new(format!("Checked {checked} on ")).at(self.now).then(".")
     }
 
     /// What to know about profiles that nobody watches: `Nobody watches 1 profile: Birch & Co. Its media can …`.
@@ -165,41 +171,43 @@ impl Digest {
         lines
     }
 
-    /// What people can do, in one or two sentences for each kind of entry in the digest.
+    /// What people can do about what could not be checked, in one line for each kind.
     #[must_use]
-    pub fn advice(&self) -> Vec<String> {
-        let mut urgencies: Vec<_> = self.entries.iter().map(|entry| &entry.urgency).collect();
-        // Advice that can still save something comes first.
-        urgencies.sort_by_key(|urgency| (**urgency == Urgency::Undated, **urgency == Urgency::Expired));
-        let mut advice: Vec<_> = urgencies.into_iter().map(Urgency::advice).collect();
-        advice.dedup();
-        let mut advice: Vec<_> = advice.iter().map(|(about, what)| format!("{about}: {what}")).collect();
-        let unread = |part: Part| self.unchecked.iter().any(|failed| failed.what == part);
-        if unread(Part::Media) {
-            advice.push(
-                "Profiles that could not be checked: their files may expire too. Ask whoever looks after the Ayrshare \
-                 keys to run `check`."
-                    .to_owned(),
-            );
-        }
-        if unread(Part::Profiles) {
-            advice.push(
-                "The list of profiles: nobody watches a profile that is missing from it or whose entry cannot be used. \
-                 Ask whoever looks after the list to mend it."
-                    .to_owned(),
-            );
-        }
-        if unread(Part::Dates) {
-            advice.push(
-                "Files with a date that could not be read: look up in Ayrshare when they expire, and report it to \
-                 whoever looks after this tool."
-                    .to_owned(),
-            );
-        }
-        if unread(Part::Posts) {
-            advice.push("Posts that could not be checked: some of them may use a file that is listed here.".to_owned());
-        }
-        advice
+    pub fn unchecked_advice(&self) -> Vec<&'static str> {
+        let advice = [
+            (Part::Media, "More files may expire. Ask whoever looks after the Ayrshare keys to run `check`."),
+            (
+                Part::Profiles,
+                "Nobody watches a profile that is missing from the list, or whose entry cannot be used. Ask whoever \
+                 looks after the list to mend it.",
+            ),
+            (
+                Part::Dates,
+                "Look up in Ayrshare when those files expire, and report it to whoever looks after this tool.",
+            ),
+            (Part::Posts, "Scheduled posts that could not be checked may use a file that is listed here."),
+        ];
+        let is_unchecked = |part: Part| self.unchecked.iter().any(|failed| failed.what == part);
+        advice.into_iter().filter(|(part, _)| is_unchecked(*part)).map(|(_, advice)| advice).collect()
+    }
+
+    /// What people can do, for channels that have a place of their own for it.
+    #[must_use]
+    pub fn next_steps(&self) -> Vec<String> {
+        let sections = self.entries.chunk_by(|a, b| a.urgency == b.urgency).map(|section| &section[0].urgency);
+        // All thresholds have the same advice.
+        let mut steps: Vec<_> = sections.map(|urgency| format!("{}: {}", urgency.topic(), urgency.advice())).collect();
+        steps.dedup();
+        steps.extend(self.unchecked_advice().into_iter().map(|advice| format!("Could not be checked: {advice}")));
+        steps
+    }
+
+    /// How many entries a section has: `3`, or `3, 1 of them above` if a post above names one of its files.
+    #[must_use]
+    pub fn tally(&self, lines: &[DigestLine<'_>], urgency: &Urgency) -> String {
+        let all = self.entries.iter().filter(|entry| entry.urgency == *urgency).count();
+        let shown: usize = lines.iter().filter(|line| line.urgency == urgency).map(DigestLine::shown).sum();
+        if shown == all { all.to_string() } else { format!("{all}, {} of them above", all - shown) }
     }
 }
 
@@ -258,18 +266,18 @@ pub fn unchecked_part(part: Part) -> &'static str {
     }
 }
 
-/// When a file expires or expired: `expires in 2 days, 2026-11-25 06:00 UTC`.
+/// When a file expires or expired: `expires in 2 days, Wed 25 Nov 2026, 06:00 UTC`.
 #[must_use]
-pub fn timing(item: &Item, now: Timestamp) -> String {
+pub fn timing(item: &Item, now: Timestamp) -> Sentence {
     match item.media.expires_at {
-        None => "no expiry date".to_owned(),
+        None => Sentence::new("no expiry date"),
         Some(expires_at) => {
             let verb = if item.state == State::Expired { "expired" } else { "expires" };
             let remaining = expires_at.duration_since(now);
             // A file that expires exactly now has expired.
             let remaining = if remaining.is_zero() { SignedDuration::from_nanos(-1) } else { remaining };
             let distance = text::distance(remaining);
-            format!("{verb} {distance}, {}", text::utc(expires_at))
+            Sentence::new(format!("{verb} {distance}, ")).at(expires_at)
         }
     }
 }
@@ -281,32 +289,39 @@ pub fn post_label(post: &PostAtRisk) -> String {
     if text.is_empty() { "(a post without text)".to_owned() } else { format!("“{}”", text::shorten(&text, 100)) }
 }
 
-/// Where and when a post is due: `instagram and tiktok, due in 3 days, 2026-11-26 09:00 UTC`.
+/// Where and when a post is due: `instagram and tiktok, due in 3 days, Thu 26 Nov 2026, 09:00 UTC`.
 #[must_use]
-pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> String {
+pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> Sentence {
     let platforms: Vec<_> = post.platforms.iter().map(|platform| text::one_line(platform)).collect();
-    let due = match post.scheduled_at {
-        Some(due) => format!("due {}, {}", text::distance(due.duration_since(now)), text::utc(due)),
-        None => "no due date".to_owned(),
-    };
     let platforms = text::shorten(&text::list(&platforms, 5), 100).into_owned();
-    if platforms.is_empty() { due } else { format!("{platforms}, {due}") }
+    let platforms = if platforms.is_empty() { platforms } else { format!("{platforms}, ") };
+    match post.scheduled_at {
+        Some(due) => {
+            let distance = text::distance(due.duration_since(now));
+            Sentence::new(format!("{platforms}due {distance}, ")).at(due)
+        }
+        None => Sentence::new(format!("{platforms}no due date")),
+    }
 }
 
-/// Why a file will be missing when a post is published: `its file a.png expires in 2 days, 2026-11-25 06:00 UTC`.
+/// Why a file will be missing when a post is published: `its file a.png expires in 2 days, Wed 25 Nov 2026, 06:00 UTC`.
 #[must_use]
-pub fn risk_reason(media: &MediaAtRisk, name: &str, now: Timestamp) -> String {
-    let at = media.expires_at.map(|at| (text::distance(at.duration_since(now)), text::utc(at)));
-    match (media.reason, at) {
-        (RiskReason::AlreadyGone, _) => format!("its file {name} is gone already"),
-        (RiskReason::ExpiresBeforePost, Some((distance, at))) => format!("its file {name} expires {distance}, {at}"),
-        (RiskReason::ExpiresBeforePost, None) => format!("its file {name} expires before that"),
-        (RiskReason::LinkExpiresBeforePost, Some((_, at))) => format!(
-            "the link to its file {name} ends at the latest on {at}, before the post is published; use a link that lasts"
-        ),
-        (RiskReason::LinkExpiresBeforePost, None) => {
-            format!("the link to its file {name} ends before the post is published; use a link that lasts")
+pub fn risk_reason(media: &MediaAtRisk, name: &str, now: Timestamp) -> Sentence {
+    match (media.reason, media.expires_at) {
+        (RiskReason::AlreadyGone, _) => Sentence::new(format!("its file {name} is gone already")),
+        (RiskReason::ExpiresBeforePost, Some(at)) => {
+            let distance = text::distance(at.duration_since(now));
+            Sentence::new(format!("its file {name} expires {distance}, ")).at(at)
         }
+        (RiskReason::ExpiresBeforePost, None) => Sentence::new(format!("its file {name} expires before that")),
+        (RiskReason::LinkExpiresBeforePost, Some(at)) => {
+            Sentence::new(format!("the link to its file {name} ends at the latest on "))
+                .at(at)
+                .then(", before the post is published; use a link that lasts")
+        }
+        (RiskReason::LinkExpiresBeforePost, None) => Sentence::new(format!(
+            "the link to its file {name} ends before the post is published; use a link that lasts"
+        )),
     }
 }
 
@@ -321,31 +336,38 @@ pub fn unverified_reason(http_status: Option<u16>) -> String {
 
 /// Why a post will fail: one clause for each of the first files, and how many more files there are.
 #[must_use]
-pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<String> {
-    const MAX: usize = 3;
+pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<Sentence> {
     let mut reasons: Vec<_> = post
         .media
         .iter()
-        .take(MAX)
+        .take(MAX_NAMED_FILES)
         .map(|media| {
             let name = media.label();
             risk_reason(media, &text::shorten(&name, 80), now)
         })
         .collect();
-    if MAX < post.media.len() {
-        reasons.push(format!("and {} more", text::count(post.media.len() - MAX, "file")));
+    if MAX_NAMED_FILES < post.media.len() {
+        reasons.push(Sentence::new(format!("and {} more", text::count(post.media.len() - MAX_NAMED_FILES, "file"))));
     }
     reasons
 }
 
-/// Counts the entries that a message has no room for: `… and 12 more that there is no room for here: 2 files expired, …`.
+/// The names of files that share a line: `a.jpg, b.jpg and 36 more`. `name` writes a name.
 #[must_use]
-pub fn left_out(entries: &[Entry]) -> String {
-    let kinds: Vec<_> = entries
+pub fn first_names(files: &[&Item], name: impl Fn(&Item) -> String) -> String {
+    const NAMED: usize = 2;
+    let names: Vec<_> = files.iter().take(NAMED).map(|item| name(item)).collect();
+    format!("{} and {} more", names.join(", "), files.len() - names.len())
+}
+
+/// Counts what a message has no room for: `… and 12 more that there is no room for here: 2 files expired, …`.
+#[must_use]
+pub fn left_out(lines: &[DigestLine<'_>]) -> String {
+    let kinds: Vec<_> = lines
         .chunk_by(|a, b| a.urgency == b.urgency)
         .map(|section| {
-            let all = section.len();
-            match &section[0].urgency {
+            let all: usize = section.iter().map(DigestLine::shown).sum();
+            match section[0].urgency {
                 Urgency::PostAtRisk => text::count(all, "scheduled post"),
                 Urgency::Expired => format!("{all} expired"),
                 Urgency::Within(threshold) => format!("{all} within {}", text::duration(threshold.span())),
@@ -354,7 +376,8 @@ pub fn left_out(entries: &[Entry]) -> String {
         })
         .collect();
     let kinds = text::list(&kinds, 6);
-    let all = text::thousands(i64::try_from(entries.len()).unwrap_or(i64::MAX));
+    let all: usize = lines.iter().map(DigestLine::shown).sum();
+    let all = text::thousands(i64::try_from(all).unwrap_or(i64::MAX));
     format!("… and {all} more that there is no room for here: {kinds}.")
 }
 
@@ -415,10 +438,14 @@ mod tests {
     use super::*;
     use crate::digest::fixtures::unwatched;
     use crate::digest::test_surveys::{digest, failure, file, now, post, survey};
-    use crate::model::{MediaAtRisk, ProfileName};
+    use crate::model::{MediaAtRisk, ProfileName, Zone};
 
     fn files(hours: &[Option<i64>]) -> Digest {
         digest(&survey(hours.iter().map(|hours| file("a.png", *hours)).collect(), Vec::new()))
+    }
+
+    fn said(sentence: &Sentence) -> String {
+        sentence.plain(&Zone::UTC)
     }
 
     fn headlines(digest: &Digest) -> String {
@@ -493,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn coverage_advice_good_news_and_closing() {
+    fn coverage_next_steps_good_news_and_closing() {
         let mut found = survey(vec![file("a.png", Some(-1)), file("b.png", Some(5))], vec![post(60, Some(50))]);
         found.items.push(Arc::new(file("c.png", None)));
         found.profiles[0].posts = Some(Err(failure()));
@@ -506,20 +533,21 @@ mod tests {
         digest.announced_before = 1;
         digest.ledger_note = Some("The ledger was damaged.".into());
         let reasons: Vec<_> = digest.unchecked.iter().map(reason).collect();
-        let lines = [vec![digest.coverage()], digest.good_news(), reasons, digest.advice(), digest.closing()];
+        let lines =
+            [vec![said(&digest.coverage())], digest.good_news(), reasons, digest.next_steps(), digest.closing()];
         assert_snapshot!(lines.concat().join("\n"), @"
-        Checked 1 of 2 profiles on 2026-11-23 06:00 UTC.
+        Checked 1 of 2 profiles on Mon 23 Nov 2026, 06:00 UTC.
         Checked again: Cafe.
         Scheduled posts checked again: Cafe.
         Scheduled posts that are safe again: “Launch” (Cafe).
         its scheduled posts could not be checked: Ayrshare denies access to this profile (HTTP 403)
         Ayrshare denies access to this profile (HTTP 403)
-        Posts: publish the post before its file expires, or upload the file again and recreate the post. The media of a scheduled post cannot be changed.
-        Expiring files: download what is still needed and upload it again, which gives it a new URL, or host it yourself. Ayrshare cannot extend an expiry.
-        Expired files: published posts are not affected; new posts need a new upload.
-        Files without a date: Ayrshare does not say when they expire; check those that you need.
-        Profiles that could not be checked: their files may expire too. Ask whoever looks after the Ayrshare keys to run `check`.
-        Posts that could not be checked: some of them may use a file that is listed here.
+        Posts: Publish it before its file expires, or upload the file again and recreate the post: the media of a scheduled post cannot be changed.
+        Expired files: Published posts are not affected; new posts need a new upload.
+        Expiring files: Download what you still need and upload it again, which gives it a new URL.
+        Files without a date: Ayrshare does not say when these expire; check those that you need.
+        Could not be checked: More files may expire. Ask whoever looks after the Ayrshare keys to run `check`.
+        Could not be checked: Scheduled posts that could not be checked may use a file that is listed here.
         The ledger was damaged.
         1 item was announced before and is still open.
         ");
@@ -528,25 +556,27 @@ mod tests {
     #[test]
     fn times_reasons_and_what_is_left_out() {
         let timings = [Some(-3), Some(0), Some(50), None].map(|hours| timing(&file("a.png", hours), now()));
-        assert_snapshot!(timings.join("\n"), @"
-        expired 3 hours ago, 2026-11-23 03:00 UTC
-        expired less than a minute ago, 2026-11-23 06:00 UTC
-        expires in 2 days, 2026-11-25 08:00 UTC
+        assert_snapshot!(timings.each_ref().map(said).join("\n"), @"
+        expired 3 hours ago, Mon 23 Nov 2026, 03:00 UTC
+        expired less than a minute ago, Mon 23 Nov 2026, 06:00 UTC
+        expires in 2 days, Wed 25 Nov 2026, 08:00 UTC
         no expiry date
         ");
         let mut post = post(60, Some(50));
         let gone = MediaAtRisk { reason: RiskReason::AlreadyGone, ..post.media[0].clone() };
         post.media.extend([gone.clone(), gone.clone(), gone.clone(), gone]);
-        let lines = [vec![post_label(&post), post_timing(&post, now())], post_reasons(&post, now())];
-        assert_snapshot!(lines.concat().join("\n"), @"
+        let reasons = post_reasons(&post, now());
+        let lines = [vec![post_timing(&post, now())], reasons].concat();
+        let lines: Vec<_> = lines.iter().map(said).collect();
+        assert_snapshot!(format!("{}\n{}", post_label(&post), lines.join("\n")), @"
         “Our launch is near”
-        instagram and tiktok, due in 2 days, 2026-11-25 18:00 UTC
-        its file a.png expires in 2 days, 2026-11-25 08:00 UTC
+        instagram and tiktok, due in 2 days, Wed 25 Nov 2026, 18:00 UTC
+        its file a.png expires in 2 days, Wed 25 Nov 2026, 08:00 UTC
         its file a.png is gone already
         its file a.png is gone already
         and 2 files more
         ");
         let found = survey(vec![file("a.png", Some(-1)), file("b.png", Some(5)), file("c.png", None)], vec![post]);
-        assert_snapshot!(left_out(&digest(&found).entries), @"… and 4 more that there is no room for here: 1 scheduled post, 1 expired, 1 within 1 day and 1 without a date.");
+        assert_snapshot!(left_out(&digest(&found).lines()), @"… and 4 more that there is no room for here: 1 scheduled post, 1 expired, 1 within 1 day and 1 without a date.");
     }
 }

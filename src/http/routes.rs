@@ -152,6 +152,7 @@ fn report(request: &Request, config: &Config) -> Result<Route, Response> {
         horizon: command.within.clone().or_else(|| thresholds.max().cloned()),
         within: command.within.clone(),
         profiles: command.profiles.clone().unwrap_or_default(),
+        zone: config.alerts.timezone.clone(),
         is_signed: false,
     };
     Ok(Route { command, report: Some(ReportResponse::new(request, format, question, live.unwrap_or(false))) })
@@ -177,8 +178,13 @@ fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp
         dry_run: false,
         is_limited_to_channels: true,
     };
-    let question =
-        Question { horizon: within.clone().or_else(|| widest.cloned()), within, profiles: asked, is_signed: true };
+    let question = Question {
+        horizon: within.clone().or_else(|| widest.cloned()),
+        within,
+        profiles: asked,
+        zone: channel.timezone.clone(),
+        is_signed: true,
+    };
     Ok(Route { command, report: Some(ReportResponse::new(request, Format::Html, question, false)) })
 }
 

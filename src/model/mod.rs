@@ -13,6 +13,7 @@ mod profile;
 mod status;
 pub mod text;
 pub mod threshold;
+mod zone;
 
 pub use discovery::{AyrshareProfile, Discovery, DiscoveryStatus, IdentifiedProfile, comparable_title};
 pub use level::Level;
@@ -23,3 +24,4 @@ pub use post::{MediaAtRisk, PostAtRisk, RiskReason, ScheduledPost, UnverifiedUrl
 pub use profile::{FailedProfile, Failure, FailureKind, PROFILES_FROM, Part, ProfileName, Tags};
 pub use status::Status;
 pub use threshold::{Threshold, Thresholds};
+pub use zone::{UnknownZone, Zone};

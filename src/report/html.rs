@@ -1,4 +1,4 @@
-//! The page. It is complete without its script, which only filters and searches.
+//! The page. It is complete without its script, which filters, searches, and shows times in the zone of the reader.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -108,8 +108,7 @@ impl Calendar {
         if 0 < needed_by {
             description += &format!("\n{} will fail without it.", count(needed_by, "scheduled post"));
         }
-        let (about, advice) = urgency.advice();
-        description += &format!("\n\n{about}: {advice}");
+        description += &format!("\n\n{}", urgency.advice());
         self.text("DESCRIPTION", &description);
         if let Some(url) = media.url.as_deref().and_then(safe_url) {
             self.line("URL", url.as_str());
@@ -142,8 +141,7 @@ impl Calendar {
         if MAX_NAMES < post.media.len() {
             lines.push(format!("and {} more", count(post.media.len() - MAX_NAMES, "file")));
         }
-        let (about, advice) = Urgency::PostAtRisk.advice();
-        lines.push(format!("\n{about}: {advice}"));
+        lines.push(format!("\n{}", Urgency::PostAtRisk.advice()));
         self.text("DESCRIPTION", lines.join("\n").trim());
         self.text("CATEGORIES", "Post at risk");
         self.end();

@@ -120,6 +120,7 @@ mod tests {
     use super::*;
     use crate::config::{Audience, ChannelKind, SnsFormat, TopicArn};
     use crate::digest::fixtures::{now, thresholds};
+    use crate::model::Zone;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
     const NEW_SECRET: &str = "fedcba9876543210 fedcba9876543210";
@@ -150,6 +151,7 @@ mod tests {
             kind: ChannelKind::Sns { topic, format: SnsFormat::Text },
             audience: Audience::All,
             thresholds: thresholds(),
+            timezone: Zone::UTC,
             note: None,
         }
     }

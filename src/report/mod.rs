@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{AyrshareProfile, FailedProfile, Item, PostAtRisk, Threshold};
+use crate::model::{AyrshareProfile, FailedProfile, Item, PostAtRisk, Threshold, Zone};
 use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
 /// The formats of a report. The first one is the default.
@@ -80,6 +80,8 @@ pub struct Question {
     pub within: Option<Threshold>,
     /// The `profile` parameters of the query.
     pub profiles: Vec<String>,
+    /// The zone in which people read its times.
+    pub zone: Zone,
     /// Whether the report is opened by a signed link, which has only the page and no other formats.
     pub is_signed: bool,
 }
@@ -212,7 +214,7 @@ pub fn render(
         if bytes <= max_bytes || !report.shorten(max_bytes, bytes) {
             let left_out = report.items_left_out() + report.posts_left_out() + report.failed_left_out();
             let fingerprint = match format {
-                Format::Html => fingerprint_of_page(&body, survey.now),
+                Format::Html => fingerprint_of_page(&body, survey.now, &question.zone),
                 _ => fingerprint_of_content(&report, format, known),
             };
             return Rendered { body, fingerprint, left_out, picture_origins };
@@ -221,9 +223,9 @@ pub fn render(
 }
 
 /// Returns a hash of a page. It includes relative times such as "in 5 hours", but not the time of the scan.
-fn fingerprint_of_page(body: &str, now: Timestamp) -> String {
+fn fingerprint_of_page(body: &str, now: Timestamp, zone: &Zone) -> String {
     let mut hash = fingerprint(Format::Html);
-    let moment = crate::model::text::utc(now);
+    let moment = zone.format(now);
     body.split(&now.to_string()).flat_map(|text| text.split(&moment)).for_each(|text| hash.update(text));
     hex::encode(&hash.finalize()[..16])
 }

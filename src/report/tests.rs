@@ -8,7 +8,13 @@ use crate::digest::fixtures::{hostile_survey, now, survey, survey_of, unwatched}
 use crate::model::{Media, State};
 
 fn question() -> Question {
-    Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: false }
+    Question {
+        horizon: Threshold::parse("7d").ok(),
+        within: None,
+        profiles: Vec::new(),
+        zone: Zone::UTC,
+        is_signed: false,
+    }
 }
 
 /// Renders with empty JSON, which this module does not produce itself.
@@ -30,6 +36,66 @@ fn page(survey: &Survey) -> String {
 #[test]
 fn a_page_of_everything() {
     insta::assert_snapshot!(page(&survey()));
+}
+
+/// Returns the text of the page, without its markup, as people in this zone read it.
+fn read_in(zone: &str, survey: &Survey) -> String {
+    let question = Question { zone: Zone::parse(zone).expect("a time zone"), ..question() };
+    let page = render(survey, Format::Html, &question, usize::MAX, str::len, &|_| String::new(), "").body;
+    let (_, main) = page.split_once("<header>").expect("a header");
+    let main = main.split_once("<script>").expect("a script").0;
+    main.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect()
+}
+
+#[test]
+fn a_page_has_the_times_and_days_of_its_zone() {
+    let mut survey = survey_of(1);
+    let expires_at = "2026-11-25T23:30:00Z".parse().expect("a time");
+    Arc::make_mut(&mut survey.items[0]).media.expires_at = Some(expires_at);
+    let check = |zone: &str, time: &str, day: &str, times_are: &str| {
+        let page = read_in(zone, &survey);
+        for text in [
+            time,
+            &format!("{day}: 1 file expires"),
+            &format!("Files that expire on each day, in {times_are}."),
+            &format!("Times are in {times_are}."),
+        ] {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+        assert!(zone == "UTC" || !page.contains("UTC"), "{page}");
+    };
+    check("UTC", "Wed 25 Nov 2026, 23:30 UTC", "Wednesday 25 November", "UTC");
+    check("Europe/Berlin", "Thu 26 Nov 2026, 00:30 CET", "Thursday 26 November", "the time zone Europe/Berlin");
+    check("America/New_York", "Wed 25 Nov 2026, 18:30 EST", "Wednesday 25 November", "the time zone America/New_York");
+}
+
+#[test]
+fn a_page_reads_right_when_the_clocks_change() {
+    let check = |now: &str, expires_at: [&str; 2], expected: [&str; 2], day: &str| {
+        let mut survey = survey_of(2);
+        survey.now = now.parse().expect("a time");
+        for (item, expires_at) in survey.items.iter_mut().zip(expires_at) {
+            Arc::make_mut(item).media.expires_at = Some(expires_at.parse().expect("a time"));
+        }
+        let page = read_in("Europe/Berlin", &survey);
+        for text in expected.into_iter().chain([day]) {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+    };
+    // The hour before three happens twice.
+    check(
+        "2026-10-24T22:30:00Z",
+        ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"],
+        ["Expires in 2 hours Sun 25 Oct 2026, 02:30 CEST", "Expires in 3 hours Sun 25 Oct 2026, 02:30 CET"],
+        "Sunday 25 October: 2 files expire",
+    );
+    // The hour after two does not exist.
+    check(
+        "2026-03-28T23:00:00Z",
+        ["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"],
+        ["Expires in 90 minutes Sun 29 Mar 2026, 01:30 CET", "Expires in 2 hours Sun 29 Mar 2026, 03:30 CEST"],
+        "Sunday 29 March: 2 files expire",
+    );
 }
 
 #[test]

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::civil::Date;
-use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
 
 use super::{Question, Report, safe_url};
 use crate::digest::{self, Urgency};
-use crate::model::text::{self, count, distance, list, one_line, shorten, thousands, utc};
-use crate::model::{Item, MediaAtRisk, MediaKind, Part, PostAtRisk, ProfileName, RiskReason, State};
+use crate::model::text::{self, count, distance, list, one_line, shorten, thousands};
+use crate::model::{Item, MediaAtRisk, MediaKind, Part, PostAtRisk, ProfileName, RiskReason, State, Zone};
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 160;
@@ -37,12 +36,27 @@ const DAYS: std::ops::RangeInclusive<usize> = 7..=28;
 /// A time for the `datetime` attribute and for people.
 pub struct Moment {
     pub iso: String,
-    pub utc: String,
+    pub text: String,
 }
 
 impl Moment {
-    fn new(at: Timestamp) -> Self {
-        Self { iso: at.to_string(), utc: utc(at) }
+    fn new(at: Timestamp, zone: &Zone) -> Self {
+        Self { iso: at.to_string(), text: zone.format(at) }
+    }
+}
+
+/// When and where times are read.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    /// The time of the check.
+    now: Timestamp,
+    zone: &'a Zone,
+}
+
+impl Reading<'_> {
+    /// How far off a moment is, and the moment.
+    fn of(self, at: Timestamp) -> (String, Moment) {
+        (distance(at.duration_since(self.now)), Moment::new(at, self.zone))
     }
 }
 
@@ -50,6 +64,8 @@ impl Moment {
 pub struct View {
     pub headline: String,
     pub checked: Moment,
+    /// The zone of the times, to follow `Times are in `.
+    pub zone: String,
     pub coverage: String,
     /// The names of the profiles that the caller asked for, as text. Empty for all profiles.
     pub narrowed_to: String,
@@ -193,13 +209,14 @@ impl Group {
 impl View {
     /// Creates the content of the page.
     pub fn new(report: &Report<'_>, question: &Question) -> Self {
-        let now = report.survey.now;
+        let reading = Reading { now: report.survey.now, zone: &question.zone };
         let profiles = Profiles::of(report);
         let failed = &report.failed;
         let all_failed = failed.len() + report.failed_left_out();
         let mut view = Self {
             headline: headline(report, question),
-            checked: Moment::new(now),
+            checked: Moment::new(reading.now, reading.zone),
+            zone: zone(reading.zone),
             coverage: coverage(report),
             narrowed_to: list(&question.profiles.iter().map(|profile| name(profile)).collect::<Vec<_>>(), MAX_NAMES),
             all_clear: None,
@@ -216,7 +233,7 @@ impl View {
             totals: Vec::new(),
             days: days(report, question),
             profiles: profiles.lines(report, question),
-            sections: sections(report, &profiles, now),
+            sections: sections(report, &profiles, reading),
             unverified: unverified(report),
             left_out: left_out(report),
             is_long: MAX_AT_ONCE < report.items.len() + report.posts.len(),
@@ -402,7 +419,7 @@ fn totals(report: &Report<'_>, sections: &[Section]) -> Vec<Total> {
     totals
 }
 
-fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec<Section> {
+fn sections(report: &Report<'_>, profiles: &Profiles<'_>, reading: Reading<'_>) -> Vec<Section> {
     let posts = report.posts.iter().enumerate();
     let numbers = posts.filter_map(|(number, post)| Some((post.id.as_deref()?, number))).collect();
     let mut sections: BTreeMap<Urgency, Vec<Group>> = BTreeMap::new();
@@ -417,24 +434,24 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec
         add(&mut groups[place]);
     };
     for (number, post) in report.posts.iter().enumerate() {
-        group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, now)));
+        group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, reading)));
     }
     for item in report.items {
         group(Urgency::of_item(item), &item.profile, &mut |group| {
-            group.files.push(file_card(item, report.posts_by_media.of(item), &numbers, now));
+            group.files.push(file_card(item, report.posts_by_media.of(item), &numbers, reading));
         });
     }
     let mut last_advice = "";
     let section = |(urgency, groups): (Urgency, Vec<Group>)| {
         // All thresholds have the same advice, so only the first section shows it.
-        let advice = urgency.advice().1;
+        let advice = urgency.advice();
         let is_news = std::mem::replace(&mut last_advice, advice) != advice;
         let all: usize = groups.iter().map(|group| group.posts.len() + group.files.len()).sum();
         Section {
             id: id(&urgency),
             heading: urgency.heading(),
             tone: tone(&urgency),
-            advice: if is_news { sentence(advice) } else { String::new() },
+            advice: if is_news { advice.to_owned() } else { String::new() },
             count: number(all),
             groups,
         }
@@ -442,7 +459,7 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec
     sections.into_iter().map(section).collect()
 }
 
-fn post_card(post: &PostAtRisk, number: usize, now: Timestamp) -> PostCard {
+fn post_card(post: &PostAtRisk, number: usize, reading: Reading<'_>) -> PostCard {
     let text = one_line(post.text.as_deref().unwrap_or_default());
     let platforms: Vec<_> =
         post.platforms.iter().map(|platform| shorten(&one_line(platform), 40).into_owned()).collect();
@@ -451,13 +468,13 @@ fn post_card(post: &PostAtRisk, number: usize, now: Timestamp) -> PostCard {
         id: post_id(number),
         label: if text.is_empty() { "A post without text".to_owned() } else { shorten(&text, MAX_TEXT).into_owned() },
         platforms: list(&platforms, MAX_NAMES),
-        due: post.scheduled_at.map(|due| (distance(due.duration_since(now)), Moment::new(due))),
-        files: post.media.iter().take(MAX_POST_FILES).map(|media| post_file(media, now)).collect(),
+        due: post.scheduled_at.map(|due| reading.of(due)),
+        files: post.media.iter().take(MAX_POST_FILES).map(|media| post_file(media, reading)).collect(),
         more_files: (0 < more).then(|| format!("and {} more", count(more, "file"))),
     }
 }
 
-fn post_file(media: &MediaAtRisk, now: Timestamp) -> PostFile {
+fn post_file(media: &MediaAtRisk, reading: Reading<'_>) -> PostFile {
     let label = name(&media.label());
     let file = crate::model::Media { url: Some(media.url.clone()), ..crate::model::Media::default() };
     let is_gone = media.reason == RiskReason::AlreadyGone;
@@ -467,13 +484,13 @@ fn post_file(media: &MediaAtRisk, now: Timestamp) -> PostFile {
         picture: url.clone().filter(|url| is_picture(file.kind(), url)),
         url,
         icon: icon(file.kind()).0,
-        expires: media.expires_at.filter(|_| !is_gone).map(|at| (distance(at.duration_since(now)), Moment::new(at))),
+        expires: media.expires_at.filter(|_| !is_gone).map(|at| reading.of(at)),
         is_gone,
         is_link: media.reason == RiskReason::LinkExpiresBeforePost,
     }
 }
 
-fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, now: Timestamp) -> FileCard {
+fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, reading: Reading<'_>) -> FileCard {
     let media = &item.media;
     let url = link(media.url.as_deref());
     let (icon, kind) = icon(media.kind());
@@ -486,7 +503,7 @@ fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, no
         icon,
         size: media.size_bytes.map(bytes),
         verb: if item.state == State::Expired { "Expired" } else { "Expires" },
-        expires: media.expires_at.map(|at| (distance(at.duration_since(now)), Moment::new(at))),
+        expires: media.expires_at.map(|at| reading.of(at)),
         needed_by: (0 < needed).then(|| {
             let verb = if needed == 1 { "needs" } else { "need" };
             let first = needed_by.iter().find_map(|id| posts.get(id.as_str())).map(|number| post_id(*number));
@@ -559,7 +576,7 @@ fn tone(urgency: &Urgency) -> &'static str {
 }
 
 fn days(report: &Report<'_>, question: &Question) -> Option<Days> {
-    let date = |at: Timestamp| Offset::UTC.to_datetime(at).date();
+    let date = |at: Timestamp| question.zone.date(at);
     let today = date(report.survey.now);
     let offset = |at: Timestamp| usize::try_from((date(at) - today).get_days()).ok();
     let expiring: Vec<_> = report
@@ -624,6 +641,15 @@ fn day(today: Date, offset: usize) -> Option<Day> {
         height: 0,
         tone: "later",
     })
+}
+
+/// Returns the zone as part of a sentence.
+fn zone(zone: &Zone) -> String {
+    match zone.name() {
+        Some("UTC") => "UTC".to_owned(),
+        Some(name) => format!("the time zone {name}"),
+        None => "the time zone of the machine that made this page".to_owned(),
+    }
 }
 
 fn formats(question: &Question) -> Vec<(&'static str, String)> {

@@ -384,6 +384,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         digest.ledger_note = self.ledger_note(lease, memory.is_some());
         digest.report_link = self.report_link(channel);
         digest.note.clone_from(&channel.note);
+        digest.zone.clone_from(&channel.timezone);
         let repeat = if memory.is_some() { self.config.alerts.repeat } else { Repeat::EveryRun };
         let nothing = Memory::default();
         let announcement = Announcement::new(digest, survey, memory.as_ref().unwrap_or(&nothing), repeat);
@@ -440,6 +441,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         let report_link = self.report_link(channel);
         let digest = Digest {
             is_test: true,
+            zone: channel.timezone.clone(),
             report_link,
             note: channel.note.clone(),
             ..Digest::new(&survey, &profiles, &thresholds)

@@ -399,8 +399,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::digest::fixtures::{survey, survey_of, unwatched};
     use crate::ledger::{Key, Record};
-    use crate::model::Level;
     use crate::model::threshold::Thresholds;
+    use crate::model::{Level, Zone};
 
     /// The result of an alert run that found `survey`.
     pub(crate) fn result(survey: Survey) -> RunResult {
@@ -455,7 +455,8 @@ pub(crate) mod tests {
         assert!(10 < length(&json["items"]), "{json}");
         assert_eq!(json["profiles"]["unwatched"][0], serde_json::json!({"title": "Client 0", "ref_id": "0"}));
 
-        let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };
+        let question =
+            Question { horizon: None, within: None, profiles: Vec::new(), zone: Zone::UTC, is_signed: false };
         let report = parsed(&whole.report(Format::Json, &question, 200_000, str::len).body);
         assert_eq!((length(&report["profiles"]["unwatched"]), length(&report["items"])), (100, 100));
     }

@@ -37,6 +37,29 @@ async fn control_characters_from_outside_are_removed() {
 }
 
 #[tokio::test]
+async fn times_are_in_the_zone_of_the_machine_or_in_utc() {
+    let mut old = file("old.png", -1);
+    old["timeCreated"] = "2025-07-30T20:23:49Z".into();
+    old["expiresAt"] = "2025-09-05T22:00:48Z".into();
+    let mut world = World::with_gallery(&[old]).await;
+    let tokyo = ("2025-09-06 07:00 JST", "Sat 6 Sep 2025, 07:00 JST");
+    let sao_paulo = ("2025-09-05 19:00 -03:00", "Fri 5 Sep 2025, 19:00 -03:00");
+    let utc = ("2025-09-05 22:00 UTC", "Fri 5 Sep 2025, 22:00 UTC");
+    for (zone, option, (in_table, on_page)) in [
+        ("Asia/Tokyo", "-v", tokyo),
+        (":America/Sao_Paulo", "-v", sao_paulo),
+        ("Asia/Tokyo", "--utc", utc),
+        ("No/Such_Zone", "-v", utc),
+    ] {
+        world.variables.insert("TZ".into(), zone.into());
+        for (format, expected) in [("table", in_table), ("html", on_page), ("csv", "2025-09-05T22:00:48Z")] {
+            let shown = ends(&world, 0, &["report", "--format", format, option]).await.stdout;
+            assert!(shown.contains(expected), "{zone} {option} {format}: {shown}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn help_texts() {
     let world = World::new().await;
     insta::assert_snapshot!("help", ends(&world, 0, &["--help"]).await.stdout);

@@ -47,7 +47,7 @@ async fn the_documented_gallery_is_announced_on_slack_and_by_email() {
     for name in ["test1.jpeg", "test2.mp4"] {
         assert!(slack.contains(name) && mail.contains(name), "{slack}\n{mail}");
     }
-    assert!(mail.contains("2025-09-05 22:00:48 UTC"), "{mail}");
+    assert!(mail.contains("Fri 5 Sep 2025, 22:00 UTC"), "{mail}");
     assert!(function.publication().subject.expect("a subject").contains("2 expired"));
     assert_eq!(function.heartbeat.beats(), [""]);
     function.end().await;
@@ -245,13 +245,13 @@ async fn hostile_names_are_escaped() {
         "📸夏のセール👩‍👩‍👧‍👦.png",
         "&amp;.png",
     ];
-    let mut files: Vec<_> = names.iter().map(|name| file(name, 5)).collect();
+    let mut files: Vec<_> = names.iter().zip(5..).map(|(name, hours)| file(name, hours)).collect();
     let long = "é".repeat(5_000);
-    files.push(file(&format!("{long}.png"), 5));
-    let mut odd_url = file("odd.png", 5);
+    files.push(file(&format!("{long}.png"), 12));
+    let mut odd_url = file("odd.png", 13);
     odd_url["url"] = "https://images.ayrshare.com/a|b>c<d.png?x=<!here>".into();
     files.push(odd_url);
-    let mut script = file("script.png", 5);
+    let mut script = file("script.png", 14);
     script["url"] = "javascript:alert(1)".into();
     files.push(script);
 

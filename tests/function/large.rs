@@ -3,7 +3,7 @@
 use media_expiry_alerts::demo::stand_ins::{Publication, scheduled_post};
 use serde_json::{Value, json};
 
-use crate::support::{FIFO_TOPIC, World, file, in_hours, scheduled, slack_text};
+use crate::support::{FIFO_TOPIC, World, file, file_in_minutes, in_hours, scheduled, slack_text};
 
 /// The first number after this text: `… and 1,204 more`.
 fn number_after(text: &str, words: &str) -> usize {
@@ -23,7 +23,8 @@ fn shown(text: &str, prefix: &str) -> usize {
 }
 
 async fn gallery_of(expiring: i64, later: i64) -> World {
-    let soon = (0..expiring).map(|index| file(&format!("soon-{index}.jpeg"), 1 + index % 160));
+    let soon = (0..expiring)
+        .map(|index| file_in_minutes(&format!("soon-{index}.jpeg"), 60 + index * (9_600 / expiring).max(1) % 9_600));
     let later = (0..later).map(|index| file(&format!("later-{index}.mp4"), 24 * 30 + index));
     World::with_gallery(&soon.chain(later).collect::<Vec<_>>()).await
 }
@@ -143,7 +144,7 @@ async fn a_topic_can_get_the_run_result() {
 #[tokio::test]
 async fn a_topic_can_get_the_amazon_q_format() {
     let topic = crate::support::TOPIC;
-    let files: Vec<_> = (0..200).map(|index| file(&format!("*soon*-{index}.png"), 5)).collect();
+    let files: Vec<_> = (0..200).map(|index| file_in_minutes(&format!("*soon*-{index}.png"), 60 + index)).collect();
     let (_, publication) = published("amazon-q", topic, &files).await;
     let message: Value = serde_json::from_str(&publication.message).expect("JSON");
     assert_eq!((&message["version"], &message["source"]), (&json!("1.0"), &json!("custom")));

@@ -39,6 +39,33 @@ fn text(answer: &Value) -> &str {
 }
 
 #[tokio::test]
+async fn times_are_in_the_zone_of_the_channel_or_of_the_alerts() {
+    let mut world = world().await;
+    let mut acme = file("acme.png", -1);
+    acme["timeCreated"] = "2025-07-30T20:23:49Z".into();
+    acme["expiresAt"] = "2025-09-05T22:00:48Z".into();
+    world.ayrshare.gallery(Some(ACME_KEY), &[acme]);
+    world.config["alerts"]["timezone"] = json!("Europe/Berlin");
+    world.config["channels"][0]["timezone"] = json!("Asia/Tokyo");
+    // Lambda's own setting is not that of the readers.
+    world.variables.insert("TZ".into(), "America/New_York".into());
+    let function = world.start().await;
+
+    let link = link(&function).await;
+    let (tokyo, berlin) = ("Sat 6 Sep 2025, 07:00 JST", "Sat 6 Sep 2025, 00:00 CEST");
+    let slack = function.slack_message().to_string();
+    assert!(slack.contains(&format!("<!date^1757109648^{{date_short}} at {{time}}|{tokyo}>")), "{slack}");
+    assert!(text(&get(&function, &link, &[("accept", BROWSER)]).await).contains(tokyo));
+
+    let mail = function.publication().message;
+    assert!(mail.contains(berlin), "{mail}");
+    assert!(text(&get(&function, "/report", &[("accept", BROWSER)]).await).contains(berlin));
+    let csv = get(&function, "/report", &[("accept", "text/csv")]).await;
+    assert!(text(&csv).contains("2025-09-05T22:00:48Z"), "{csv}");
+    function.end().await;
+}
+
+#[tokio::test]
 async fn the_accept_header_selects_the_format() {
     let function = world().await.start().await;
     for (accept, content_type, begins) in [

@@ -50,6 +50,11 @@ pub fn file(name: &str, hours: i64) -> Value {
     listed_file("acct", name, Some(in_hours(hours)))
 }
 
+/// A file that expires in so many minutes. Files of the same minute may share a line of a digest.
+pub fn file_in_minutes(name: &str, minutes: i64) -> Value {
+    listed_file("acct", name, Some(in_hours(0) + SignedDuration::from_mins(minutes)))
+}
+
 /// A file without an expiry.
 pub fn undated(name: &str) -> Value {
     listed_file("acct", name, None)

@@ -1,6 +1,9 @@
 //! Slack's markup: what has to be escaped in texts, so that nothing out of a name is formatted, linked or notified.
 
+use jiff::Timestamp;
+
 use crate::config::Mention;
+use crate::model::Zone;
 
 /// Slack has no escape for its formatting marks. A zero-width space beside a mark keeps it from having an effect.
 const BREAK: char = '\u{200B}';
@@ -60,6 +63,11 @@ pub fn note(text: &str) -> String {
 pub fn bold(text: &str) -> String {
     let shown = literal(text);
     if shown.starts_with(BREAK) || shown.ends_with(BREAK) { shown } else { format!("*{shown}*") }
+}
+
+/// Returns a time that everybody reads in their own time zone. Programs that cannot show that show it in `zone`.
+pub fn date(time: Timestamp, zone: &Zone) -> String {
+    format!("<!date^{}^{{date_short}} at {{time}}|{}>", time.as_second(), zone.format(time))
 }
 
 /// Returns the markup that notifies somebody.
@@ -133,6 +141,13 @@ mod tests {
         let expected =
             "*Help*: https://a.example/_x_/#top?a=1&amp;b=2, ops@a.example, &lt;!here&gt; @·channel #·general";
         assert_eq!(shown.replace(BREAK, "·"), expected);
+    }
+
+    #[test]
+    fn a_time_is_that_of_the_reader_or_else_of_the_channel() {
+        let shown =
+            date("2026-11-25T06:00:00Z".parse().expect("a time"), &Zone::parse("Europe/Berlin").expect("a zone"));
+        assert_eq!(shown, "<!date^1795586400^{date_short} at {time}|Wed 25 Nov 2026, 07:00 CET>");
     }
 
     #[test]

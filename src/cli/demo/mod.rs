@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::lambda::{Function, FunctionError, Invocation};
+use crate::model::Zone;
 use crate::net::environment::Environment;
 
 use crate::cli::run::{self, StartError};
@@ -29,6 +30,8 @@ use crate::demo::stand_ins::{AyrshareStandIn, Publication, SlackStandIn, SnsStan
 use output::Output;
 use page::Page;
 
+/// The time zone of the agency.
+const TIMEZONE: &str = "America/New_York";
 /// The topic of the email channel.
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry-alerts";
 /// The event that the function is invoked with: its path in the repository and its content.
@@ -89,7 +92,7 @@ pub async fn run(
     let (messages, publications) = (services.slack.messages(), services.sns.publications());
     let second = invoke(&function, EVENT.1).await?;
     let command = Command { action: Action::Report, ..Command::default() };
-    let report = run::execute(&command, &environment, &()).await?;
+    let report = run::execute(&command, &Zone::parse(TIMEZONE).unwrap_or(Zone::UTC), &environment, &()).await?;
     services.check()?;
 
     output.write("result.json", &pretty(&first))?;
@@ -142,6 +145,7 @@ impl StandIns {
             let key = profile.key.map_or("primary = true".to_owned(), |(name, _)| format!("key  = \"env:{name}\""));
             config += &format!("\n[[profiles]]\nname = \"{}\"\n{key}\n", profile.name);
         }
+        config += &format!("\n[alerts]\ntimezone = \"{TIMEZONE}\"\n");
         config += "\n[[channels]]\nname        = \"social-team\"\ntype        = \"slack\"\n\
                    webhook_url = \"env:DEMO_SLACK_WEBHOOK\"\n";
         config += &format!(

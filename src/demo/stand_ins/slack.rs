@@ -295,7 +295,7 @@ fn check_keys(value: &Value, keys: &[&str]) -> Checked {
     }
 }
 
-/// Rejects markup that comes from unescaped text. Every `<` must start a link, every `&` an entity, and `>` may appear
+/// Rejects markup that comes from unescaped text. Every `<` must start a link or a date, every `&` an entity, and `>` may appear
 /// nowhere else. Otherwise a file name such as `<!channel>` would notify everybody.
 fn markup(what: &str, text: &str) -> Checked {
     let mut rest = text;
@@ -305,7 +305,9 @@ fn markup(what: &str, text: &str) -> Checked {
             ("&", entity) => {
                 ["amp;", "lt;", "gt;"].iter().find(|name| entity.starts_with(**name)).map(|name| 1 + name.len())
             }
-            ("<", link) => link.find('>').filter(|end| is_link(&link[..*end])).map(|end| end + 2),
+            ("<", link) => {
+                link.find('>').filter(|end| is_link(&link[..*end]) || is_date(&link[..*end])).map(|end| end + 2)
+            }
             _ => None,
         };
         let shown: String = from.chars().take(20).collect();
@@ -317,6 +319,15 @@ fn markup(what: &str, text: &str) -> Checked {
 fn is_link(inside: &str) -> bool {
     let (url, label) = inside.split_once('|').unwrap_or((inside, "-"));
     (url.starts_with("https://") || url.starts_with(LOCAL_PREFIX)) && !label.is_empty() && !inside.contains('<')
+}
+
+/// Whether it is `!date^SECONDS^FORMAT|FALLBACK`, of which Slack requires every part.
+fn is_date(inside: &str) -> bool {
+    let Some((date, fallback)) = inside.strip_prefix("!date^").and_then(|date| date.split_once('|')) else {
+        return false;
+    };
+    let Some((seconds, format)) = date.split_once('^') else { return false };
+    seconds.parse::<i64>().is_ok() && format.contains("{date") && !fallback.is_empty() && !inside.contains('<')
 }
 
 #[cfg(test)]
@@ -381,6 +392,11 @@ mod tests {
         check("blocks[0]: its text is of a wrong type", &|body| body["blocks"][0]["text"]["type"] = json!("mrkdwn"));
         check("blocks[1]: its text has 3002", &|body| body["blocks"][1]["text"]["text"] = json!("📸".repeat(1_501)));
         check("blocks[1]: its text is empty", &|body| body["blocks"][1]["text"]["text"] = json!(""));
+        let date = "until <!date^1795586400^{date_short} at {time}|Wed 25 Nov 2026>";
+        assert_eq!(objection(|body| body["blocks"][1]["text"]["text"] = json!(date)), None);
+        for wrong in ["<!date^x^{date}|a>", "<!date^1^|a>", "<!date^1^{date}>", "<!date^1^{date}|>"] {
+            check("not escaped", &|body| body["blocks"][1]["text"]["text"] = json!(wrong));
+        }
         for raw in ["a & b", "a > b", "a <@U1>", "<http://a.example|a>", "<https://a.example|a", "&quot;"] {
             check("not escaped", &|body| body["blocks"][1]["text"]["text"] = json!(raw));
         }
