@@ -122,7 +122,7 @@ fn mail((digest, result): (Digest, RunResult)) -> (Message, Digest, RunResult) {
 #[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(11_430_000))]
 #[bench::json(args = (digest_and_result(), Format::Json), config = recorded(9_588_000))]
 fn page((_, result): (Digest, RunResult), format: Format) -> (String, RunResult) {
-    let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };
+    let question = Question::default();
     let rendered = black_box(&result).report(format, &question, usize::MAX, str::len);
     (rendered.body, result)
 }

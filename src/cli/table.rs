@@ -502,7 +502,7 @@ mod tests {
     use crate::run::result::tests::result;
 
     fn question() -> Question {
-        Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: true }
+        Question { horizon: Threshold::parse("7d").ok(), is_signed: true, ..Question::default() }
     }
 
     fn terminal(columns: usize) -> TerminalStyle {

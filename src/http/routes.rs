@@ -9,7 +9,7 @@ use super::request::Request;
 use super::response::Response;
 use crate::config::Config;
 use crate::model::text::{list, one_line, shorten};
-use crate::report::link::{LinkError, Links};
+use crate::report::link::{CALENDAR_SUFFIX, LinkError, LinkKind, Links};
 use crate::report::{Format, Question};
 use crate::run::command::{Action, Command, InvalidEvent, within};
 use crate::run::result::RunResult;
@@ -37,7 +37,7 @@ impl Route {
     }
 }
 
-const ROUTES: &str = "There are `GET /report`, `POST /alerts` and `GET /r/{token}`.";
+const ROUTES: &str = "There are `GET /report`, `POST /alerts`, `GET /r/{token}` and `GET /r/{token}.ics`.";
 
 /// Returns what a request that came at `now` asks for.
 ///
@@ -46,9 +46,9 @@ const ROUTES: &str = "There are `GET /report`, `POST /alerts` and `GET /r/{token
 /// Returns the response to a request that is invalid or not authorized, or whose route or link does not exist.
 pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route, Response> {
     let endpoint = Endpoint::at_end_of(&request.path);
-    if let Endpoint::Link(token) = endpoint {
+    if let Endpoint::Link(kind, token) = endpoint {
         return match request.method.as_str() {
-            "GET" | "HEAD" => signed_report(token, request, config, now)
+            "GET" | "HEAD" => signed_report(kind, token, request, config, now)
                 .map_err(|error| Response::of_link_error(error, request, config)),
             // Files cannot be marked as handled.
             "POST" if request.path.ends_with("/handled") => Err(Response::problem(404, ROUTES)),
@@ -74,8 +74,8 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
 enum Endpoint<'a> {
     Report,
     Alerts,
-    /// The page behind the link with this token, which has not been verified.
-    Link(&'a str),
+    /// What is behind the link with this token, which has not been verified.
+    Link(LinkKind, &'a str),
     Unknown,
 }
 
@@ -91,12 +91,15 @@ impl<'a> Endpoint<'a> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let Some((before, last)) = path.rsplit_once('/') else { return Self::Unknown };
         if is_below_link(before) {
-            return Self::Link("");
+            return Self::Link(LinkKind::Page, "");
         }
         match last {
             "report" => Self::Report,
             "alerts" => Self::Alerts,
-            token if before.rsplit('/').next() == Some("r") => Self::Link(token),
+            name if before.rsplit('/').next() == Some("r") => match name.strip_suffix(CALENDAR_SUFFIX) {
+                Some(token) => Self::Link(LinkKind::Calendar, token),
+                None => Self::Link(LinkKind::Page, name),
+            },
             _ => Self::Unknown,
         }
     }
@@ -152,18 +155,28 @@ fn report(request: &Request, config: &Config) -> Result<Route, Response> {
         horizon: command.within.clone().or_else(|| thresholds.max().cloned()),
         within: command.within.clone(),
         profiles: command.profiles.clone().unwrap_or_default(),
-        is_signed: false,
+        ..Question::default()
     };
     Ok(Route { command, report: Some(ReportResponse::new(request, format, question, live.unwrap_or(false))) })
 }
 
-/// The page behind a signed link.
+/// The page or the calendar behind a signed link, in the one format that the link has.
 ///
 /// The query can only narrow what the link shows. Everything else in it is ignored, because an error could tell what
 /// exists.
-fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp) -> Result<Route, LinkError> {
+fn signed_report(
+    kind: LinkKind,
+    token: &str,
+    request: &Request,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Route, LinkError> {
     let links = Links::of(&config.http).ok_or(LinkError::Unknown)?;
-    let channel = links.open(token, &config.channels, now)?;
+    let channel = links.open(kind, token, &config.channels, now)?;
+    let (format, calendar) = match kind {
+        LinkKind::Page => (Format::Html, links.make_calendar(channel, now)),
+        LinkKind::Calendar => (Format::Ics, None),
+    };
     let values = |name: &'static str| request.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
     let asked: Vec<_> = values("profile").cloned().collect();
     let widest = channel.thresholds.iter().max();
@@ -177,9 +190,14 @@ fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp
         dry_run: false,
         is_limited_to_channels: true,
     };
-    let question =
-        Question { horizon: within.clone().or_else(|| widest.cloned()), within, profiles: asked, is_signed: true };
-    Ok(Route { command, report: Some(ReportResponse::new(request, Format::Html, question, false)) })
+    let question = Question {
+        horizon: within.clone().or_else(|| widest.cloned()),
+        within,
+        profiles: asked,
+        is_signed: true,
+        calendar,
+    };
+    Ok(Route { command, report: Some(ReportResponse::new(request, format, question, false)) })
 }
 
 /// Creates the response to a link whose channel has no profiles now.

@@ -192,6 +192,82 @@ fn link(channel: usize) -> String {
     link.url.strip_prefix("https://reports.example").expect("a path").to_owned()
 }
 
+/// The path of the calendar of a channel, made now.
+fn calendar(channel: usize) -> String {
+    let config = config();
+    let links = Links::of(&config.http).expect("links");
+    let calendar = links.make_calendar(&config.channels[channel], now()).expect("a calendar");
+    calendar.url.strip_prefix("https://reports.example").expect("a path").to_owned()
+}
+
+#[test]
+fn a_calendar_program_needs_no_header() {
+    let config = config();
+    for (path, headers) in [
+        (calendar(0), &[][..]),
+        (format!("/prod{}", calendar(0)), &[("accept", "text/html")]),
+        (format!("/media/v2{}/", calendar(0)), &[("accept", "image/png")]),
+    ] {
+        let request = Request { is_authorized: false, ..request(&path, &[("profile", "Acme Coffee")], headers) };
+        let route = route(&request, &config, now() + SignedDuration::from_hours(364 * 24)).expect("a route");
+        let roster = Roster::configured(&config);
+        let selected = route.command.select(&config, roster.known()).expect("names");
+        assert_eq!(selected.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["Head office", "Café 東京"]);
+        assert_eq!(route.report.as_ref().map(|report| (report.is_live, report.max_retries())), Some((false, 0)));
+        let response = route.respond(&result(survey()));
+        assert_eq!((response.status_code, response.is_base64_encoded), (200, false));
+        assert_eq!(response.headers["content-type"], "text/calendar; charset=utf-8");
+        assert_eq!(response.headers["cache-control"], "private, no-cache");
+        assert!(response.body.starts_with("BEGIN:VCALENDAR\r\n") && response.body.contains("\r\nUID:"));
+        let head = route.report.expect("a report").head();
+        assert_eq!((head.status_code, head.headers["content-type"].as_str()), (200, "text/calendar; charset=utf-8"));
+    }
+}
+
+#[test]
+fn a_calendar_and_a_page_do_not_open_each_other() {
+    let at = |path: &str, hours: i64| {
+        let request = Request { is_authorized: false, ..request(path, &[], &[]) };
+        let found = route(&request, &config(), now() + SignedDuration::from_hours(hours));
+        found.map_or_else(|response| response.status_code, |_| 200)
+    };
+    let (calendar, page) = (calendar(0), link(0));
+    assert_eq!(at(&calendar, 365 * 24), 410);
+    for wrong in [
+        format!("{page}.ics"),
+        calendar.replace(".ics", ""),
+        calendar.replace(".ics", ".ICS"),
+        format!("{calendar}.ics"),
+        format!("{calendar}/report"),
+        format!("{calendar}/handled"),
+        "/r/.ics".to_owned(),
+    ] {
+        assert_eq!(at(&wrong, 0), 404, "{wrong}");
+    }
+    let post = Request { method: "POST".into(), ..request(&calendar, &[], &[]) };
+    assert_eq!(rejection(&post).status_code, 405);
+}
+
+#[test]
+fn the_page_behind_a_link_offers_its_calendar() {
+    let page = |config: &Config, path: &str, query: &[(&str, &str)], minutes: i64| {
+        let later = now() + SignedDuration::from_mins(minutes);
+        route(&request(path, query, &[]), config, later).expect("a route").respond(&result(survey()))
+    };
+    let config = config();
+    let behind_link = page(&config, &link(0), &[], 0);
+    let calendar = format!("https://reports.example{}", calendar(0));
+    assert!(behind_link.body.contains(&format!("href=\"{calendar}\"")), "{}", behind_link.body);
+    assert!(behind_link.body.contains(&format!("href=\"{}\"", calendar.replace("https:", "webcal:"))));
+    assert!(behind_link.body.contains("It works for 365 days"));
+    // Its token is a new one each time, but the page is the same.
+    let later = page(&config, &link(0), &[], 1);
+    assert!(!later.body.contains(&calendar) && later.body.contains("webcal://reports.example/r/"));
+    assert_eq!(later.headers["etag"], behind_link.headers["etag"]);
+    // A login protects the other page, so it does not give out an address that needs none.
+    assert!(!page(&config, "/report", &[("format", "html")], 0).body.contains("webcal:"));
+}
+
 #[test]
 fn parameters_of_a_link_cannot_extend_it_beyond_its_channel() {
     let all = ["Head office", "Café 東京"].as_slice();

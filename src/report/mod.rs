@@ -17,6 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use self::link::CalendarLink;
 use crate::model::{AyrshareProfile, FailedProfile, Item, PostAtRisk, Threshold};
 use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
@@ -72,7 +73,7 @@ impl Format {
 }
 
 /// The parameters of a report, except for its format.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Question {
     /// How far ahead the report looks.
     pub horizon: Option<Threshold>,
@@ -82,6 +83,8 @@ pub struct Question {
     pub profiles: Vec<String>,
     /// Whether the report is opened by a signed link, which has only the page and no other formats.
     pub is_signed: bool,
+    /// The calendar that the page offers for subscription.
+    pub calendar: Option<CalendarLink>,
 }
 
 /// How many profiles that nobody watches a report shows when it must become shorter.
@@ -200,7 +203,7 @@ pub fn render(
         if bytes <= max_bytes || !report.shorten(max_bytes, bytes) {
             let left_out = report.items_left_out() + report.posts_left_out() + report.failed_left_out();
             let fingerprint = match format {
-                Format::Html => fingerprint_of_page(&body, survey.now),
+                Format::Html => fingerprint_of_page(&body, survey.now, question),
                 _ => fingerprint_of_content(&report, format, known),
             };
             return Rendered { body, fingerprint, left_out, picture_origins };
@@ -208,11 +211,16 @@ pub fn render(
     }
 }
 
-/// Returns a hash of a page. It includes relative times such as "in 5 hours", but not the time of the scan.
-fn fingerprint_of_page(body: &str, now: Timestamp) -> String {
+/// Returns a hash of a page. It includes relative times such as "in 5 hours", but neither the time of the scan nor what is
+/// new each time that the page is opened.
+fn fingerprint_of_page(body: &str, now: Timestamp, question: &Question) -> String {
     let mut hash = fingerprint(Format::Html);
-    let moment = crate::model::text::utc(now);
-    body.split(&now.to_string()).flat_map(|text| text.split(&moment)).for_each(|text| hash.update(text));
+    let (instant, moment) = (now.to_string(), crate::model::text::utc(now));
+    let parts = body.split(&instant).flat_map(|text| text.split(&moment));
+    match &question.calendar {
+        Some(calendar) => parts.flat_map(|text| text.split(&calendar.token)).for_each(|text| hash.update(text)),
+        None => parts.for_each(|text| hash.update(text)),
+    }
     hex::encode(&hash.finalize()[..16])
 }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::digest::fixtures::{hostile_survey, now, survey, survey_of, unwatched};
 
 fn question() -> Question {
-    Question { horizon: Threshold::parse("7d").ok(), within: None, profiles: Vec::new(), is_signed: false }
+    Question { horizon: Threshold::parse("7d").ok(), ..Question::default() }
 }
 
 /// Renders with empty JSON, which this module does not produce itself.

@@ -8,6 +8,7 @@ use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
 
+use super::link::CalendarLink;
 use super::{Question, Report, safe_url};
 use crate::digest::{self, Urgency};
 use crate::model::text::{self, count, distance, list, one_line, shorten, thousands, utc};
@@ -69,6 +70,17 @@ pub struct View {
     pub is_long: bool,
     /// The links to the other formats: a label and a relative URL.
     pub formats: Vec<(&'static str, String)>,
+    pub calendar: Option<Calendar>,
+}
+
+/// The calendar that readers can subscribe to.
+pub struct Calendar {
+    /// The address that opens the calendar program.
+    pub subscribe: String,
+    /// The address for programs into which it must be copied.
+    pub url: String,
+    /// How long both work, as text.
+    pub lives: String,
 }
 
 /// A profile of which some part could not be checked.
@@ -221,6 +233,7 @@ impl View {
             left_out: left_out(report),
             is_long: MAX_AT_ONCE < report.items.len() + report.posts.len(),
             formats: formats(question),
+            calendar: question.calendar.as_ref().map(calendar),
         };
         let is_clear = view.sections.is_empty()
             && failed.is_empty()
@@ -635,6 +648,11 @@ fn formats(question: &Question) -> Vec<(&'static str, String)> {
     [("Table (CSV)", "csv"), ("Calendar (ICS)", "ics"), ("JSON", "json")]
         .map(|(label, format)| (label, query(&profiles, question, Some(format))))
         .into()
+}
+
+fn calendar(link: &CalendarLink) -> Calendar {
+    let (_, address) = link.url.split_once(':').unwrap_or_default();
+    Calendar { subscribe: format!("webcal:{address}"), url: link.url.clone(), lives: text::duration(link.ttl) }
 }
 
 /// Returns a relative URL of this page, or of another format of it, for these profiles.

@@ -455,8 +455,7 @@ pub(crate) mod tests {
         assert!(10 < length(&json["items"]), "{json}");
         assert_eq!(json["profiles"]["unwatched"][0], serde_json::json!({"title": "Client 0", "ref_id": "0"}));
 
-        let question = Question { horizon: None, within: None, profiles: Vec::new(), is_signed: false };
-        let report = parsed(&whole.report(Format::Json, &question, 200_000, str::len).body);
+        let report = parsed(&whole.report(Format::Json, &Question::default(), 200_000, str::len).body);
         assert_eq!((length(&report["profiles"]["unwatched"]), length(&report["items"])), (100, 100));
     }
 
