@@ -80,7 +80,7 @@ pub async fn execute(
         profiles: command.profiles.clone().unwrap_or_default(),
         // A page in a file cannot link to the other formats.
         is_signed: true,
-        calendar: None,
+        ..Question::default()
     };
     let (is_whole_alert, is_whole_look) = (plan.is_whole_alert, plan.is_whole_look);
     listener.on_start(profiles.len());

@@ -268,7 +268,7 @@ fn ledger(result: &RunResult, terminal: TerminalStyle) -> String {
 /// Renders the totals. They are the last lines because those stay visible in a terminal.
 fn totals(result: &RunResult, question: &Question, terminal: TerminalStyle) -> String {
     let survey = &result.survey;
-    let report = Report::new(survey);
+    let report = Report::new(survey, None);
     let headline = format!("{}.", report::headline(&report, question));
     let coverage = format!("Checked {} at {}.", report::coverage(&report), utc(survey.now));
     let lines = |text: &str| wrap(text, sentence_width(terminal)).join("\n");

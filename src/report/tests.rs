@@ -12,7 +12,7 @@ fn question() -> Question {
 
 /// Renders with empty JSON, which this module does not produce itself.
 fn rendered(survey: &Survey, format: Format, max_bytes: usize) -> Rendered {
-    render(survey, format, &question(), max_bytes, str::len, &|_| String::new(), "")
+    render(Report::new(survey, None), format, &question(), max_bytes, str::len, &|_| String::new(), "")
 }
 
 fn body(survey: &Survey, format: Format) -> String {

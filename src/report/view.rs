@@ -171,6 +171,18 @@ pub struct FileCard {
     pub expires: Option<(String, Moment)>,
     /// How many posts need it, as text, and the id of the first of them on the page.
     pub needed_by: Option<(String, Option<String>)>,
+    pub mark: Option<MarkForm>,
+}
+
+/// The form that marks a file as handled, or takes the mark back.
+pub struct MarkForm {
+    /// The id of the file on the page.
+    pub anchor: String,
+    /// Where the form is sent. It ends with the anchor, to which the browser returns.
+    pub action: String,
+    pub profile: String,
+    pub id: String,
+    pub is_handled: bool,
 }
 
 /// The chart of how many files expire on each day.
@@ -228,7 +240,7 @@ impl View {
             totals: Vec::new(),
             days: days(report, question),
             profiles: profiles.lines(report, question),
-            sections: sections(report, &profiles, now),
+            sections: sections(report, question, &profiles, now),
             unverified: unverified(report),
             left_out: left_out(report),
             is_long: MAX_AT_ONCE < report.items.len() + report.posts.len(),
@@ -415,7 +427,7 @@ fn totals(report: &Report<'_>, sections: &[Section]) -> Vec<Total> {
     totals
 }
 
-fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec<Section> {
+fn sections(report: &Report<'_>, question: &Question, profiles: &Profiles<'_>, now: Timestamp) -> Vec<Section> {
     let posts = report.posts.iter().enumerate();
     let numbers = posts.filter_map(|(number, post)| Some((post.id.as_deref()?, number))).collect();
     let mut sections: BTreeMap<Urgency, Vec<Group>> = BTreeMap::new();
@@ -432,9 +444,10 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec
     for (number, post) in report.posts.iter().enumerate() {
         group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, now)));
     }
-    for item in report.items {
+    for (number, item) in report.items.iter().enumerate() {
         group(Urgency::of_item(item), &item.profile, &mut |group| {
-            group.files.push(file_card(item, report.posts_by_media.of(item), &numbers, now));
+            let mark = mark_form(report, question, item, number);
+            group.files.push(FileCard { mark, ..file_card(item, report.posts_by_media.of(item), &numbers, now) });
         });
     }
     let mut last_advice = "";
@@ -453,6 +466,19 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, now: Timestamp) -> Vec
         }
     };
     sections.into_iter().map(section).collect()
+}
+
+/// `None` without a link that allows it, or when the ledger could not be read: then it is not known what is marked.
+fn mark_form(report: &Report<'_>, question: &Question, item: &Item, number: usize) -> Option<MarkForm> {
+    let (action, announced) = (question.mark_action.as_ref()?, report.announced?);
+    let anchor = format!("file-{number}");
+    Some(MarkForm {
+        action: format!("{action}#{anchor}"),
+        anchor,
+        profile: item.profile.to_string(),
+        id: item.media.identity().to_owned(),
+        is_handled: !announced.handled(item).is_empty(),
+    })
 }
 
 fn post_card(post: &PostAtRisk, number: usize, now: Timestamp) -> PostCard {
@@ -505,6 +531,7 @@ fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, no
             let first = needed_by.iter().find_map(|id| posts.get(id.as_str())).map(|number| post_id(*number));
             (format!("{} {verb} it and will fail", count(needed, "scheduled post")), first)
         }),
+        mark: None,
     }
 }
 

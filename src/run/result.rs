@@ -160,7 +160,8 @@ impl RunResult {
             json(&ResultJson::new(self, &shown))
         };
         let known = json(&AnnouncedJson(self));
-        report::render(&self.survey, format, question, max_bytes, size, &to_json, &known)
+        let report = Report::new(&self.survey, self.announced.as_ref());
+        report::render(report, format, question, max_bytes, size, &to_json, &known)
     }
 
     fn item_json<'a>(&'a self, item: &'a Item, posts: &'a PostsByMedia<'_>) -> ItemJson<'a> {
@@ -180,6 +181,7 @@ impl RunResult {
             threshold: item.threshold.as_ref(),
             posts_at_risk: posts.of(item),
             announced: self.announced.as_ref().map(|announced| announced.of(item)),
+            handled: self.announced.as_ref().map(|announced| announced.handled(item)),
         }
     }
 
@@ -359,13 +361,15 @@ impl Serialize for ItemsJson<'_> {
     }
 }
 
-/// What the channels have been told of all items, in their order.
+/// What the channels have been told of all items, and for which they are handled, in their order.
 struct AnnouncedJson<'a>(&'a RunResult);
 
 impl Serialize for AnnouncedJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let RunResult { announced, survey, .. } = self.0;
-        let announced = announced.iter().flat_map(|announced| survey.items.iter().map(|item| announced.of(item)));
+        let announced = announced
+            .iter()
+            .flat_map(|announced| survey.items.iter().map(move |item| (announced.of(item), announced.handled(item))));
         serializer.collect_seq(announced)
     }
 }
@@ -387,6 +391,9 @@ struct ItemJson<'a> {
     posts_at_risk: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     announced: Option<BTreeMap<&'a str, String>>,
+    /// The channels for which it is marked as handled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handled: Option<Vec<&'a str>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
