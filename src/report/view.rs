@@ -70,11 +70,11 @@ pub struct View {
     pub is_long: bool,
     /// The links to the other formats: a label and a relative URL.
     pub formats: Vec<(&'static str, String)>,
-    pub calendar: Option<Calendar>,
+    pub calendar: Option<Subscription>,
 }
 
 /// The calendar that readers can subscribe to.
-pub struct Calendar {
+pub struct Subscription {
     /// The address that opens the calendar program.
     pub subscribe: String,
     /// The address for programs into which it must be copied.
@@ -677,9 +677,9 @@ fn formats(question: &Question) -> Vec<(&'static str, String)> {
         .into()
 }
 
-fn calendar(link: &CalendarLink) -> Calendar {
+fn calendar(link: &CalendarLink) -> Subscription {
     let (_, address) = link.url.split_once(':').unwrap_or_default();
-    Calendar { subscribe: format!("webcal:{address}"), url: link.url.clone(), lives: text::duration(link.ttl) }
+    Subscription { subscribe: format!("webcal:{address}"), url: link.url.clone(), lives: text::duration(link.ttl) }
 }
 
 /// Returns a relative URL of this page, or of another format of it, for these profiles.
