@@ -23,7 +23,7 @@ use media_expiry_alerts::channel::{Message, RunJson, slack, sns};
 use media_expiry_alerts::config::SnsFormat;
 use media_expiry_alerts::digest::Digest;
 use media_expiry_alerts::model::ScheduledPost;
-use media_expiry_alerts::model::{Media, PostAtRisk, Zone};
+use media_expiry_alerts::model::{Media, PostAtRisk};
 use media_expiry_alerts::report::{Format, Question};
 use media_expiry_alerts::run::command::Action;
 use media_expiry_alerts::run::result::RunResult;
@@ -122,7 +122,7 @@ fn mail((digest, result): (Digest, RunResult)) -> (Message, Digest, RunResult) {
 #[bench::csv(args = (digest_and_result(), Format::Csv), config = recorded(11_430_000))]
 #[bench::json(args = (digest_and_result(), Format::Json), config = recorded(9_588_000))]
 fn page((_, result): (Digest, RunResult), format: Format) -> (String, RunResult) {
-    let question = Question { horizon: None, within: None, profiles: Vec::new(), zone: Zone::UTC, is_signed: false };
+    let question = Question::default();
     let rendered = black_box(&result).report(format, &question, usize::MAX, str::len);
     (rendered.body, result)
 }

@@ -93,6 +93,19 @@ Examples:
 Exit codes: 0 every channel got its sample, 1 a channel failed, 2 invalid command line or
 configuration.")]
     Test(TestArgs),
+    /// Marks a file as handled for a channel, or takes the mark back
+    #[command(after_help = "\
+A file that is handled is not announced to the channel as it enters further thresholds. It is
+announced when it has expired, when its expiry changes, and with each post that will fail without
+it. The ledger keeps the mark. `report --format json` lists the ids of the files.
+
+Examples:
+  expiry-alerts handled \"Acme Coffee\" 5553a26a-cffb-4a31-bd89-dee296d35648-png --channel team
+  expiry-alerts handled \"Acme Coffee\" 5553a26a-cffb-4a31-bd89-dee296d35648-png --channel team --undo
+
+Exit codes: 0 success, 1 the profile or the ledger failed, 2 invalid command line or configuration, or
+there is no such file.")]
+    Handled(HandledArgs),
     /// Shows the alerts and the report with local stand-ins for Ayrshare, Slack and SNS
     #[command(after_help = "\
 The demo needs no API key and no network. It writes the messages, the report and its configuration
@@ -225,6 +238,25 @@ impl TestArgs {
     pub fn command(&self) -> Command {
         Command { dry_run: self.dry_run, ..self.setup.command(Action::Test) }
     }
+}
+
+#[derive(Debug, Args)]
+pub struct HandledArgs {
+    /// The name of the profile
+    pub profile: String,
+    /// The id of the file, or its URL or name if it has no id
+    pub id: String,
+    /// The channel that need not hear of the file
+    #[arg(long, value_name = "NAME")]
+    pub channel: String,
+    /// Take the mark back
+    #[arg(long)]
+    pub undo: bool,
+    #[arg(short, long, value_name = "PLACE", help = "Location of the configuration [default: $MEDIA_ALERTS_CONFIG]")]
+    pub config: Option<String>,
+    /// Write more log lines to standard error
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 
 mod args;
 pub mod demo;
+mod handled;
 mod log;
 mod output;
 mod progress;
@@ -30,6 +31,7 @@ use crate::cli::demo::DemoError;
 use crate::cli::run::{CompletedRun, StartError};
 use crate::cli::terminal::TerminalStyle;
 use crate::config::{CONFIG_VARIABLE, InvalidConfiguration};
+use crate::ledger::LedgerError;
 use crate::model::text::one_line;
 use crate::model::{Status, Zone};
 use crate::net::environment::Environment;
@@ -71,6 +73,8 @@ enum CliError {
     Usage(String),
     #[error("the demo failed: {0}")]
     Demo(#[from] DemoError),
+    #[error("the ledger failed: {0}")]
+    Ledger(LedgerError),
     #[error("cannot write {0}: {1}")]
     Output(String, std::io::Error),
 }
@@ -93,7 +97,7 @@ impl CliError {
                 print_stderr(&format!("error: {}", one_line(&self.to_string())));
                 Exit::Invalid
             }
-            Self::StartError(StartError::Client(_)) | Self::Demo(_) | Self::Output(..) => {
+            Self::StartError(StartError::Client(_)) | Self::Demo(_) | Self::Ledger(_) | Self::Output(..) => {
                 print_stderr(&format!("error: {}", one_line(&self.to_string())));
                 Exit::Failed
             }
@@ -138,6 +142,10 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, CliError> {
             let done = execute(&args.setup, &args.command(), environment).await?;
             show(&done, args.format, |done| table::sent(&done.result, &done.question, terminal))
         }
+        Verb::Handled(args) => {
+            log::init(args.verbose, &Progress::hidden());
+            handled::mark(&args, &configured(environment, args.config.as_ref())).await
+        }
         Verb::Demo(args) => {
             demo::run(&demo_directory(&args, &environment), terminal.for_prose(), args.serve, &mut std::io::stdout())
                 .await?;
@@ -165,10 +173,7 @@ fn zone_of_this_machine() -> Zone {
 async fn execute(setup: &Setup, command: &Command, environment: Environment) -> Result<CompletedRun, CliError> {
     let progress = Progress::hidden();
     log::init(setup.verbose, &progress);
-    let environment = match &setup.config {
-        Some(place) => environment.with(CONFIG_VARIABLE, place),
-        None => environment,
-    };
+    let environment = configured(environment, setup.config.as_ref());
     let zone = if setup.utc { Zone::UTC } else { zone_of_this_machine() };
     let done = if command.action == Action::Test {
         run::execute(command, &zone, &environment, &()).await
@@ -177,6 +182,14 @@ async fn execute(setup: &Setup, command: &Command, environment: Environment) -> 
     };
     progress.end();
     Ok(done?)
+}
+
+/// The environment with the location of the configuration that the command line gives.
+fn configured(environment: Environment, place: Option<&String>) -> Environment {
+    match place {
+        Some(place) => environment.with(CONFIG_VARIABLE, place),
+        None => environment,
+    }
 }
 
 fn show(done: &CompletedRun, format: ResultFormat, table: impl Fn(&CompletedRun) -> String) -> Result<Exit, CliError> {

@@ -83,6 +83,7 @@ pub async fn execute(
         zone: zone.clone(),
         // A page in a file cannot link to the other formats.
         is_signed: true,
+        ..Question::default()
     };
     let (is_whole_alert, is_whole_look) = (plan.is_whole_alert, plan.is_whole_look);
     listener.on_start(profiles.len());

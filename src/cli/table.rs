@@ -268,7 +268,7 @@ fn ledger(result: &RunResult, terminal: TerminalStyle) -> String {
 /// Renders the totals. They are the last lines because those stay visible in a terminal.
 fn totals(result: &RunResult, question: &Question, terminal: TerminalStyle) -> String {
     let survey = &result.survey;
-    let report = Report::new(survey);
+    let report = Report::new(survey, None);
     let headline = format!("{}.", report::headline(&report, question));
     let coverage = format!("Checked {} at {}.", report::coverage(&report), question.zone.format_short(survey.now));
     let lines = |text: &str| wrap(text, sentence_width(terminal)).join("\n");
@@ -498,13 +498,7 @@ mod tests {
     use crate::run::result::tests::result;
 
     fn question() -> Question {
-        Question {
-            horizon: Threshold::parse("7d").ok(),
-            within: None,
-            profiles: Vec::new(),
-            zone: Zone::UTC,
-            is_signed: true,
-        }
+        Question { horizon: Threshold::parse("7d").ok(), is_signed: true, ..Question::default() }
     }
 
     fn terminal(columns: usize) -> TerminalStyle {

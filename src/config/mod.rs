@@ -178,6 +178,10 @@ pub struct HttpConfig {
     pub previous_link_secret: Option<SecretString>,
     /// How long signed links are valid.
     pub link_ttl: Duration,
+    /// How long a calendar subscription is valid.
+    pub calendar_ttl: Duration,
+    /// Whether whoever has a link may mark files as handled.
+    pub allow_handled: bool,
 }
 
 impl Config {

@@ -32,6 +32,7 @@ const MAX_MENTIONS: usize = 20;
 /// The minimum length of a secret that signs links.
 const MIN_LINK_SECRET_CHARS: usize = 32;
 const DEFAULT_LINK_TTL: Duration = Duration::from_hours(7 * 24);
+const DEFAULT_CALENDAR_TTL: Duration = Duration::from_hours(365 * 24);
 
 /// The reason of an invalid glob. The reasons of the parser quote the glob.
 pub(super) const NOT_A_GLOB: &str = "is not a valid glob; write `[[]` for `[` and `[{]` for `{`";
@@ -349,6 +350,8 @@ fn http(root: &Table<'_>) -> HttpConfig {
         link_secret: None,
         previous_link_secret: None,
         link_ttl: DEFAULT_LINK_TTL,
+        calendar_ttl: DEFAULT_CALENDAR_TTL,
+        allow_handled: false,
     };
     if let Some(table) = root.table("http") {
         config.require_authorizer = table.bool_or("require_authorizer", true);
@@ -356,6 +359,8 @@ fn http(root: &Table<'_>) -> HttpConfig {
         config.link_secret = table.parsed("link_secret", link_secret);
         config.previous_link_secret = table.parsed("previous_link_secret", link_secret);
         config.link_ttl = table.duration_or("link_ttl", DEFAULT_LINK_TTL);
+        config.calendar_ttl = table.duration_or("calendar_ttl", DEFAULT_CALENDAR_TTL);
+        config.allow_handled = table.bool_or("allow_handled", false);
         table.finish();
     }
     config

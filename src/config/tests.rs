@@ -92,6 +92,8 @@ const WHOLE: &str = r#"
     report_url = "https://example.com"
     link_secret = "0123456789abcdef0123456789abcdef"
     link_ttl = "1d"
+    calendar_ttl = "90d"
+    allow_handled = true
     [store]
     url = "s3://looks.example/media/alerts/"
     [heartbeat]
@@ -272,6 +274,8 @@ fn settings_have_the_documented_defaults() {
     assert_eq!((config.ayrshare.concurrency, config.ayrshare.timeout), (8, Duration::from_secs(10)));
     assert!(config.ayrshare.scheduled_posts && config.http.require_authorizer);
     assert_eq!(config.http.link_ttl, Duration::from_hours(7 * 24));
+    assert_eq!(config.http.calendar_ttl, Duration::from_hours(365 * 24));
+    assert!(!config.http.allow_handled);
     assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "3d", "7d"]);
 }
 

@@ -38,7 +38,8 @@ pub struct Announcement {
 impl Announcement {
     /// Selects what is new to a channel with this memory.
     ///
-    /// An entry is not new if it was announced at the same threshold or a tighter one. A profile that cannot be checked
+    /// An entry is not new if it was announced at the same threshold or a tighter one, or if it is a file that is marked as
+    /// handled and has not expired. A profile that cannot be checked
     /// is announced when it starts to fail, once a day while it fails, and when it has recovered. A profile that nobody
     /// watches is announced at first and every 30 days. A post that was announced is reported as safe once it is still
     /// scheduled and all its media will be there.
@@ -46,7 +47,15 @@ impl Announcement {
     pub fn new(mut digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
         let now = digest.now;
         let lost = lost_posts(memory);
+        let is_handled = |entry: &Entry| match &entry.subject {
+            Subject::File(item) => memory.is_handled(item),
+            // A post that will fail is always announced, whatever is marked.
+            Subject::Post(_) => false,
+        };
         let is_new = |entry: &Entry| {
+            if entry.level != Level::OVER && is_handled(entry) {
+                return false;
+            }
             let is_known = || match &entry.subject {
                 // The key contains the expiry, and it changes when an expired file disappears from the gallery. For the
                 // post that is no news.
@@ -102,9 +111,17 @@ impl Announcement {
             .iter()
             .map(|profile| Change::Put(Key::of_unwatched(profile), Record::new(Level::SEEN, now, None)));
         let with_first = failing.chain(mended).chain(named).chain(saved.into_iter().map(Change::Delete)).collect();
-        let announced_before = known.len();
-        let digest =
-            Digest { entries: new, unchecked_is_news, recovered, unwatched, resolved, announced_before, ..digest };
+        let handled = known.iter().filter(|entry| is_handled(entry)).count();
+        let digest = Digest {
+            entries: new,
+            unchecked_is_news,
+            recovered,
+            unwatched,
+            resolved,
+            announced_before: known.len() - handled,
+            handled,
+            ..digest
+        };
         Self { digest, with_first, silent }
     }
 
@@ -134,6 +151,13 @@ impl Announced {
         let told =
             self.channels.iter().filter_map(|(channel, memory)| Some((channel.as_str(), memory.get(&key)?.level)));
         told.map(|(channel, level)| (channel, self.label(level))).collect()
+    }
+
+    /// The channels for which a file is marked as handled.
+    #[must_use]
+    pub fn handled(&self, item: &Item) -> Vec<&str> {
+        let marked = self.channels.iter().filter(|(_, memory)| memory.is_handled(item));
+        marked.map(|(channel, _)| channel.as_str()).collect()
     }
 
     fn label(&self, level: Level) -> String {
@@ -282,7 +306,7 @@ mod tests {
 
     use super::*;
     use crate::digest::Urgency;
-    use crate::digest::test_surveys::{digest, failure, file, hours, now, post, survey, thresholds};
+    use crate::digest::test_surveys::{digest, failure, file, file_of, hours, now, post, survey, thresholds};
     use crate::model::{
         DiscoveryStatus, FailedProfile, Failure, FailureKind, Listing, ListingOrigin, PostAtRisk, Threshold,
     };
@@ -316,6 +340,9 @@ mod tests {
         if 0 < digest.announced_before {
             lines.push(format!("announced before: {}", digest.announced_before));
         }
+        if 0 < digest.handled {
+            lines.push(format!("handled: {}", digest.handled));
+        }
         lines.extend(announcement.changes(0..digest.entries.len(), true).map(|change| said("confirmed", &change)));
         lines.extend(announcement.silent.iter().map(|change| said("silent", change)));
         lines.join("\n")
@@ -345,6 +372,10 @@ mod tests {
 
     fn of_file(item: &Item, level: Level) -> (Key, Record) {
         (Key::of_item(&item.profile, &item.media), Record::new(level, hours(-24), item.media.expires_at))
+    }
+
+    fn marked(item: &Item) -> (Key, Record) {
+        (Key::of_handled(&item.profile, &item.media), Record::handled(hours(-24), item.media.expires_at))
     }
 
     fn of_post(post: &PostAtRisk, level: Level) -> (Key, Record) {
@@ -420,6 +451,60 @@ mod tests {
         ");
         assert_snapshot!(announce(&[of_file(&found.items[0], within("3d"))], &found), @"announced before: 1");
         assert_snapshot!(announce(&[of_file(&found.items[0], within("1d"))], &found), @"announced before: 1");
+    }
+
+    #[test]
+    fn a_handled_file_is_not_announced_at_further_thresholds_but_counted() {
+        let found = survey(vec![file("a.png", Some(50)), file("b.png", Some(60)), file("c.png", None)], Vec::new());
+        let [a, b, c] = [0, 1, 2].map(|index| Arc::clone(&found.items[index]));
+        assert_snapshot!(announce(&[marked(&a), of_file(&a, within("7d")), marked(&b), marked(&c)], &found), @"handled: 3");
+        // Without the mark it is announced as if there had been none.
+        assert_snapshot!(announce(&[of_file(&a, within("7d")), marked(&b), marked(&c)], &found), @"
+        tell: a.png within 3d
+        handled: 2
+        confirmed: put item#Acme#a.png#1795593600000 3d, keep 92 days
+        ");
+        assert_snapshot!(announce(&[marked(&a), of_file(&b, within("3d")), marked(&c)], &found), @"
+        announced before: 1
+        handled: 2
+        ");
+        assert_snapshot!(shown(&[marked(&a), marked(&b), marked(&c)], &found, Repeat::EveryRun), @"handled: 3");
+    }
+
+    #[test]
+    fn a_handled_file_is_announced_when_it_has_expired() {
+        let found = survey(vec![file("a.png", Some(-1))], Vec::new());
+        let item = &found.items[0];
+        assert_snapshot!(announce(&[marked(item), of_file(item, within("1d"))], &found), @"
+        tell: a.png Expired
+        confirmed: put item#Acme#a.png#1795410000000 over, keep 90 days
+        ");
+        assert_snapshot!(announce(&[marked(item), of_file(item, Level::OVER)], &found), @"handled: 1");
+    }
+
+    #[test]
+    fn a_handled_file_is_announced_when_its_expiry_changes() {
+        let found = survey(vec![file("a.png", Some(50))], Vec::new());
+        for before in [Some(51), Some(49), None] {
+            assert!(
+                announce(&[marked(&file("a.png", before))], &found).starts_with("tell: a.png within 3d"),
+                "{before:?}"
+            );
+        }
+        // The mark belongs to one file of one profile.
+        let others = [marked(&file_of("Birch", "a.png", Some(50))), marked(&file("b.png", Some(50)))];
+        assert!(announce(&others, &found).starts_with("tell: a.png within 3d"));
+    }
+
+    #[test]
+    fn a_handled_file_never_hides_a_post_at_risk() {
+        let found = survey(vec![file("a.png", Some(50))], vec![post(60, Some(50))]);
+        let item = &found.items[0];
+        assert_snapshot!(announce(&[marked(item), of_post(&found.posts_at_risk[0], within("7d"))], &found), @"
+        tell: post, 3d
+        handled: 1
+        confirmed: put post#Acme#post-1#1795593600000 3d, keep 92 days
+        ");
     }
 
     #[test]

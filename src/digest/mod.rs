@@ -62,6 +62,8 @@ pub struct Digest {
     pub resolved: Vec<(ProfileName, String)>,
     /// How many entries were announced before and are still open.
     pub announced_before: usize,
+    /// How many files are marked as handled, and so not announced.
+    pub handled: usize,
     /// A note about the ledger, if there is anything to know.
     pub ledger_note: Option<String>,
     /// The link to the report of this channel.
@@ -196,6 +198,7 @@ impl Digest {
             knows_unwatched: false,
             resolved: Vec::new(),
             announced_before: 0,
+            handled: 0,
             ledger_note: None,
             report_link: None,
             note: None,

@@ -156,7 +156,7 @@ impl Digest {
         lines
     }
 
-    /// The last lines of a digest: the note about the ledger, and how many open items were announced before.
+    /// The last lines of a digest: the note about the ledger, and how many open items were announced before or are handled.
     #[must_use]
     pub fn closing(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.ledger_note.iter().cloned().collect();
@@ -167,6 +167,10 @@ impl Digest {
                 "were announced before and are"
             };
             lines.push(format!("{} {are} still open.", text::count(self.announced_before, "item")));
+        }
+        if 0 < self.handled {
+            let are = if self.handled == 1 { "is" } else { "are" };
+            lines.push(format!("{} {are} marked as handled.", text::count(self.handled, "file")));
         }
         lines
     }
@@ -385,7 +389,7 @@ impl Digest {
     fn summary(&self, topic: &str, parts: &[(usize, String)]) -> String {
         let mut parts: Vec<_> = parts.iter().filter(|(count, _)| 0 < *count).map(|(_, part)| part.as_str()).collect();
         let all_clear = match &self.horizon {
-            Some(_) if 0 < self.announced_before => "Nothing new since the last message".to_owned(),
+            Some(_) if 0 < self.announced_before + self.handled => "Nothing new since the last message".to_owned(),
             Some(horizon) => format!("All clear: no file expires{}", within(horizon)),
             None => "All clear".to_owned(),
         };
@@ -471,6 +475,10 @@ mod tests {
         All clear: no file expires within 7 days
         Ayrshare: All clear: no file expires within 7 days
         ");
+        assert_eq!(
+            headlines(&Digest { handled: 1, ..clear.clone() }),
+            headlines(&Digest { announced_before: 2, ..clear.clone() })
+        );
         assert_snapshot!(headlines(&Digest { announced_before: 2, ..clear.clone() }), @"
         Nothing new since the last message
         Ayrshare: Nothing new since the last message
@@ -531,6 +539,7 @@ mod tests {
         digest.recovered = vec![(ProfileName::new("Cafe"), Part::Media), (ProfileName::new("Cafe"), Part::Posts)];
         digest.resolved = vec![(ProfileName::new("Cafe"), "“Launch”".into())];
         digest.announced_before = 1;
+        digest.handled = 2;
         digest.ledger_note = Some("The ledger was damaged.".into());
         let reasons: Vec<_> = digest.unchecked.iter().map(reason).collect();
         let lines =
@@ -550,6 +559,7 @@ mod tests {
         Could not be checked: Scheduled posts that could not be checked may use a file that is listed here.
         The ledger was damaged.
         1 item was announced before and is still open.
+        2 files are marked as handled.
         ");
     }
 

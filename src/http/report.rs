@@ -6,7 +6,7 @@ use super::accept;
 use super::request::Request;
 use super::response::{MAX_RESPONSE_BYTES, Response, status_code};
 use crate::net::MAX_RETRIES;
-use crate::report::{Format, Question};
+use crate::report::{Format, PageNeeds, Question};
 use crate::run::result::RunResult;
 
 /// The largest body of a report. The rest of the response is for the headers.
@@ -43,7 +43,7 @@ impl ReportResponse {
     #[must_use]
     pub fn head(&self) -> Response {
         let mut response = if self.format == Format::Html {
-            Response::page(200, String::new(), &[])
+            Response::page(200, String::new(), &PageNeeds::default())
         } else {
             Response::new(200, self.format.content_type(), String::new())
         };
@@ -61,7 +61,7 @@ impl ReportResponse {
         question.profiles.retain(|name| known.contains(name.as_str()));
         let rendered = result.report(self.format, &question, MAX_REPORT_BYTES, escaped_bytes);
         let mut response = if self.format == Format::Html {
-            Response::page(status_code, rendered.body, &rendered.picture_origins)
+            Response::page(status_code, rendered.body, &rendered.needs)
         } else {
             Response::new(status_code, self.format.content_type(), rendered.body)
         };

@@ -16,7 +16,7 @@ use crate::config::{Config, InvalidConfiguration};
 use crate::model::Status;
 use crate::model::text::json;
 use crate::report::link::{LinkError, Links};
-use crate::report::{Format, html};
+use crate::report::{Format, PageNeeds, html};
 use crate::run::result::RunResult;
 
 /// The largest response that Lambda accepts from a function.
@@ -50,10 +50,10 @@ impl Response {
         Self { status_code, headers, body, is_base64_encoded: false }
     }
 
-    /// Creates an HTML page that shows pictures from `picture_origins` only.
-    pub(super) fn page(status_code: u16, body: String, picture_origins: &[String]) -> Self {
+    /// Creates an HTML page that is allowed only what it needs.
+    pub(super) fn page(status_code: u16, body: String, needs: &PageNeeds) -> Self {
         let mut page = Self::new(status_code, Format::Html.content_type(), body);
-        page.headers.insert("content-security-policy", html::content_security_policy(picture_origins));
+        page.headers.insert("content-security-policy", html::content_security_policy(needs));
         page.headers.insert("x-robots-tag", "noindex".to_owned());
         page
     }
@@ -63,16 +63,21 @@ impl Response {
     /// It is a page, because people follow links. Clients that do not accept HTML get a problem document; so do clients
     /// that accept anything, if the configuration has no links.
     pub(super) fn of_link_error(error: LinkError, request: &Request, config: &Config) -> Self {
-        let accept = request.header("accept");
-        let is_browser = accept::format(accept) == Some(Format::Html);
-        let accepts_page = is_browser || accept.is_none_or(|accept| accept.contains("*/*"));
-        let is_page = is_browser || accepts_page && Links::of(&config.http).is_some();
+        let is_page = is_page(request, config);
         match error {
-            LinkError::Expired if is_page => Self::page(410, html::expired_link(), &[]),
+            LinkError::Expired if is_page => Self::page(410, html::expired_link(), &PageNeeds::default()),
             LinkError::Expired => Self::problem(410, "This link has expired. The next alert contains a new one."),
-            LinkError::Unknown if is_page => Self::page(404, html::unknown_link(), &[]),
+            LinkError::Unknown if is_page => Self::page(404, html::unknown_link(), &PageNeeds::default()),
             LinkError::Unknown => Self::problem(404, "There is no such report."),
         }
+    }
+
+    /// Creates the response to a form about a file that the page does not show.
+    pub(super) fn of_missing_file(request: &Request, config: &Config) -> Self {
+        if is_page(request, config) {
+            return Self::page(404, html::missing_file(), &PageNeeds::default());
+        }
+        Self::problem(404, "The report does not show this file.")
     }
 
     /// Returns the response to `HEAD`: the response to `GET` without its body.
@@ -114,6 +119,13 @@ impl Response {
         Self::new(status_code, "application/problem+json", problem.to_string())
     }
 
+    /// Creates the response that sends a browser to another page.
+    pub(super) fn see_other(location: String) -> Self {
+        let mut response = Self::new(303, Format::Html.content_type(), String::new());
+        response.headers.insert("location", location);
+        response
+    }
+
     /// Creates the response to a method that the route does not support.
     pub(super) fn method_not_allowed(allowed: &str) -> Self {
         let mut response = Self::problem(405, &format!("This route takes {allowed}."));
@@ -141,6 +153,14 @@ impl Response {
         // The body is a string in the JSON of the response. Escaping its quotes can at most double its size.
         if json(&response).len() <= MAX_RESPONSE_BYTES { response } else { with_body(MAX_RESPONSE_BYTES / 2 - 4096) }
     }
+}
+
+/// Returns whether the response to a link that has a problem is a page.
+fn is_page(request: &Request, config: &Config) -> bool {
+    let accept = request.header("accept");
+    let is_browser = accept::format(accept) == Some(Format::Html);
+    let accepts_page = is_browser || accept.is_none_or(|accept| accept.contains("*/*"));
+    is_browser || accepts_page && Links::of(&config.http).is_some()
 }
 
 /// Returns the HTTP status for the result of a run.

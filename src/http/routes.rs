@@ -1,7 +1,10 @@
 //! The routes: parses and authorizes requests.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
+use url::form_urlencoded;
 
 use super::accept;
 use super::report::ReportResponse;
@@ -9,11 +12,18 @@ use super::request::Request;
 use super::response::Response;
 use crate::config::Config;
 use crate::model::text::{list, one_line, shorten};
-use crate::report::link::{LinkError, Links};
+use crate::report::link::{CALENDAR_SUFFIX, LinkError, LinkKind, Links};
 use crate::report::{Format, Question};
 use crate::run::command::{Action, Command, InvalidEvent, within};
+use crate::run::handled::Mark;
 use crate::run::result::RunResult;
 
+/// The fields of the form that marks a file.
+const MARK_FIELDS: [&str; 3] = ["profile", "id", "handled"];
+/// The media type of forms.
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+/// The largest body of a form.
+const MAX_FORM_BYTES: usize = 64 * 1024;
 /// The largest body of a command.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -24,6 +34,27 @@ pub struct Route {
     pub command: Command,
     /// `None` responds with the result as JSON.
     pub report: Option<ReportResponse>,
+    /// The file to mark instead of responding with the report.
+    pub mark: Option<MarkRequest>,
+}
+
+/// A form that marks a file which the report shows as handled.
+#[derive(Debug)]
+pub struct MarkRequest {
+    /// What to mark.
+    pub mark: Mark,
+    /// The channel for which it is marked.
+    pub channel: String,
+    /// The address of the page with the form.
+    page: String,
+}
+
+impl MarkRequest {
+    /// Creates the response once the mark is recorded: the browser returns to the page.
+    #[must_use]
+    pub fn respond(&self) -> Response {
+        Response::see_other(self.page.clone())
+    }
 }
 
 impl Route {
@@ -37,7 +68,8 @@ impl Route {
     }
 }
 
-const ROUTES: &str = "There are `GET /report`, `POST /alerts` and `GET /r/{token}`.";
+const ROUTES: &str = "There are `GET /report`, `POST /alerts`, `GET /r/{token}`, `GET /r/{token}.ics` \
+                      and, with `http.allow_handled`, `POST /r/{token}/handled`.";
 
 /// Returns what a request that came at `now` asks for.
 ///
@@ -46,13 +78,18 @@ const ROUTES: &str = "There are `GET /report`, `POST /alerts` and `GET /r/{token
 /// Returns the response to a request that is invalid or not authorized, or whose route or link does not exist.
 pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route, Response> {
     let endpoint = Endpoint::at_end_of(&request.path);
-    if let Endpoint::Link(token) = endpoint {
+    if let Endpoint::Link(kind, token) = endpoint {
         return match request.method.as_str() {
-            "GET" | "HEAD" => signed_report(token, request, config, now)
+            "GET" | "HEAD" => signed_report(kind, token, request, config, now)
                 .map_err(|error| Response::of_link_error(error, request, config)),
-            // Files cannot be marked as handled.
-            "POST" if request.path.ends_with("/handled") => Err(Response::problem(404, ROUTES)),
             _ => Err(Response::method_not_allowed("GET, HEAD")),
+        };
+    }
+    if let Endpoint::Handled(token) = endpoint {
+        return match request.method.as_str() {
+            _ if !allows_handled(config) => Err(Response::problem(404, ROUTES)),
+            "POST" => handled(token, request, config, now),
+            _ => Err(Response::method_not_allowed("POST")),
         };
     }
     if config.http.require_authorizer && !request.is_authorized {
@@ -63,7 +100,7 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
     match (endpoint, request.method.as_str()) {
         (Endpoint::Report, "GET" | "HEAD") => report(request, config),
         (Endpoint::Report, _) => Err(Response::method_not_allowed("GET, HEAD")),
-        (Endpoint::Alerts, "POST") => Ok(Route { command: alerts(request)?, report: None }),
+        (Endpoint::Alerts, "POST") => Ok(Route { command: alerts(request)?, report: None, mark: None }),
         (Endpoint::Alerts, _) => Err(Response::method_not_allowed("POST")),
         _ => Err(Response::problem(404, ROUTES)),
     }
@@ -74,8 +111,10 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
 enum Endpoint<'a> {
     Report,
     Alerts,
-    /// The page behind the link with this token, which has not been verified.
-    Link(&'a str),
+    /// What is behind the link with this token, which has not been verified.
+    Link(LinkKind, &'a str),
+    /// The form on the page behind the link with this token, which has not been verified.
+    Handled(&'a str),
     Unknown,
 }
 
@@ -90,13 +129,23 @@ impl<'a> Endpoint<'a> {
     fn at_end_of(path: &'a str) -> Self {
         let path = path.strip_suffix('/').unwrap_or(path);
         let Some((before, last)) = path.rsplit_once('/') else { return Self::Unknown };
+        if last == "handled"
+            && let Some((before, token)) = before.rsplit_once('/')
+            && before.rsplit('/').next() == Some("r")
+            && !is_below_link(before)
+        {
+            return Self::Handled(token);
+        }
         if is_below_link(before) {
-            return Self::Link("");
+            return Self::Link(LinkKind::Page, "");
         }
         match last {
             "report" => Self::Report,
             "alerts" => Self::Alerts,
-            token if before.rsplit('/').next() == Some("r") => Self::Link(token),
+            name if before.rsplit('/').next() == Some("r") => match name.strip_suffix(CALENDAR_SUFFIX) {
+                Some(token) => Self::Link(LinkKind::Calendar, token),
+                None => Self::Link(LinkKind::Page, name),
+            },
             _ => Self::Unknown,
         }
     }
@@ -153,18 +202,29 @@ fn report(request: &Request, config: &Config) -> Result<Route, Response> {
         within: command.within.clone(),
         profiles: command.profiles.clone().unwrap_or_default(),
         zone: config.alerts.timezone.clone(),
-        is_signed: false,
+        ..Question::default()
     };
-    Ok(Route { command, report: Some(ReportResponse::new(request, format, question, live.unwrap_or(false))) })
+    let report = ReportResponse::new(request, format, question, live.unwrap_or(false));
+    Ok(Route { command, report: Some(report), mark: None })
 }
 
-/// The page behind a signed link.
+/// The page or the calendar behind a signed link, in the one format that the link has.
 ///
 /// The query can only narrow what the link shows. Everything else in it is ignored, because an error could tell what
 /// exists.
-fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp) -> Result<Route, LinkError> {
+fn signed_report(
+    kind: LinkKind,
+    token: &str,
+    request: &Request,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Route, LinkError> {
     let links = Links::of(&config.http).ok_or(LinkError::Unknown)?;
-    let channel = links.open(token, &config.channels, now)?;
+    let channel = links.open(kind, token, &config.channels, now)?;
+    let (format, calendar) = match kind {
+        LinkKind::Page => (Format::Html, links.make_calendar(channel, now)),
+        LinkKind::Calendar => (Format::Ics, None),
+    };
     let values = |name: &'static str| request.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
     let asked: Vec<_> = values("profile").cloned().collect();
     let widest = channel.thresholds.iter().max();
@@ -184,8 +244,79 @@ fn signed_report(token: &str, request: &Request, config: &Config, now: Timestamp
         profiles: asked,
         zone: channel.timezone.clone(),
         is_signed: true,
+        calendar,
+        mark_action: allows_handled(config).then(|| mark_action(token, request)),
     };
-    Ok(Route { command, report: Some(ReportResponse::new(request, Format::Html, question, false)) })
+    Ok(Route { command, report: Some(ReportResponse::new(request, format, question, false)), mark: None })
+}
+
+/// Whether whoever has a link may mark files as handled. The marks are in the ledger.
+fn allows_handled(config: &Config) -> bool {
+    config.http.allow_handled && config.ledger.is_some()
+}
+
+/// Returns where a page sends its forms. The URL is relative, so that it works behind a stage or a base path.
+fn mark_action(token: &str, request: &Request) -> String {
+    let query = profiles_query(request);
+    if request.path.ends_with('/') { format!("handled{query}") } else { format!("{token}/handled{query}") }
+}
+
+/// Returns the part of the query that narrows a page to profiles, so that people return to the same page.
+fn profiles_query(request: &Request) -> String {
+    let profiles = request.query.iter().filter(|(name, _)| name == "profile");
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(profiles).finish();
+    if query.is_empty() { query } else { format!("?{query}") }
+}
+
+/// A form on the page behind a signed link.
+fn handled(token: &str, request: &Request, config: &Config, now: Timestamp) -> Result<Route, Response> {
+    let route = signed_report(LinkKind::Page, token, request, config, now)
+        .map_err(|error| Response::of_link_error(error, request, config))?;
+    let mark = form(request)?;
+    let links = Links::of(&config.http).ok_or_else(|| Response::problem(404, ROUTES))?;
+    let page = format!("{}{}", links.page_url(token), profiles_query(request));
+    let channel = route.command.channels.iter().flatten().next().cloned().unwrap_or_default();
+    Ok(Route { mark: Some(MarkRequest { mark, channel, page }), ..route })
+}
+
+/// Reads the fields of a form. Other fields than those of the page's form are ignored.
+fn form(request: &Request) -> Result<Mark, Response> {
+    let bad = |detail: &str| Response::problem(400, detail);
+    let body = request.body.as_ref().ok_or_else(|| bad("The body is not valid base64."))?;
+    if MAX_FORM_BYTES < body.len() {
+        return Err(Response::problem(413, &format!("A form has at most {MAX_FORM_BYTES} bytes.")));
+    }
+    let content_type = request.header("content-type").map(|value| value.split(';').next().unwrap_or_default().trim());
+    if content_type.is_some_and(|value| !value.eq_ignore_ascii_case(FORM_TYPE)) {
+        return Err(bad(&format!("The body must be a form of the type {FORM_TYPE}.")));
+    }
+    let mut fields = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        if fields.insert(name.clone(), value).is_some() && MARK_FIELDS.contains(&name.as_ref()) {
+            return Err(bad("A field of the form is given twice."));
+        }
+    }
+    let [Some(profile), Some(id), Some(handled)] = MARK_FIELDS.map(|name| fields.get(name)) else {
+        return Err(bad("The form needs the fields `profile`, `id` and `handled`."));
+    };
+    let is_handled = match handled.as_ref() {
+        "yes" => true,
+        "no" => false,
+        _ => return Err(bad("`handled` takes `yes` and `no`.")),
+    };
+    Ok(Mark { profile: profile.to_string(), id: id.to_string(), is_handled })
+}
+
+/// Creates the response to a form about a file that the page does not show, perhaps not any more.
+#[must_use]
+pub fn no_such_file(request: &Request, config: &Config) -> Response {
+    Response::of_missing_file(request, config)
+}
+
+/// Creates the response to a form while the ledger cannot be written.
+#[must_use]
+pub fn not_recorded() -> Response {
+    Response::problem(502, "The ledger could not be written, so nothing has changed. Try again later.")
 }
 
 /// Creates the response to a link whose channel has no profiles now.

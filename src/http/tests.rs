@@ -13,7 +13,9 @@ use super::request::Request;
 use super::response::{MAX_RESPONSE_BYTES, Response};
 use super::routes::{bad_request, route};
 use crate::config::Config;
+use crate::digest::announce::Announced;
 use crate::digest::fixtures::{now, survey, survey_of};
+use crate::ledger::{Key, Record};
 use crate::model::Status;
 use crate::model::text::json;
 use crate::net::environment::Environment;
@@ -190,6 +192,199 @@ fn link(channel: usize) -> String {
     let config = config();
     let link = Links::of(&config.http).expect("links").make(&config.channels[channel], now()).expect("a link");
     link.url.strip_prefix("https://reports.example").expect("a path").to_owned()
+}
+
+/// The path of the calendar of a channel, made now.
+fn calendar(channel: usize) -> String {
+    let config = config();
+    let links = Links::of(&config.http).expect("links");
+    let calendar = links.make_calendar(&config.channels[channel], now()).expect("a calendar");
+    calendar.url.strip_prefix("https://reports.example").expect("a path").to_owned()
+}
+
+#[test]
+fn a_calendar_program_needs_no_header() {
+    let config = config();
+    for (path, headers) in [
+        (calendar(0), &[][..]),
+        (format!("/prod{}", calendar(0)), &[("accept", "text/html")]),
+        (format!("/media/v2{}/", calendar(0)), &[("accept", "image/png")]),
+    ] {
+        let request = Request { is_authorized: false, ..request(&path, &[("profile", "Acme Coffee")], headers) };
+        let route = route(&request, &config, now() + SignedDuration::from_hours(364 * 24)).expect("a route");
+        let roster = Roster::configured(&config);
+        let selected = route.command.select(&config, roster.known()).expect("names");
+        assert_eq!(selected.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["Head office", "Café 東京"]);
+        assert_eq!(route.report.as_ref().map(|report| (report.is_live, report.max_retries())), Some((false, 0)));
+        let response = route.respond(&result(survey()));
+        assert_eq!((response.status_code, response.is_base64_encoded), (200, false));
+        assert_eq!(response.headers["content-type"], "text/calendar; charset=utf-8");
+        assert_eq!(response.headers["cache-control"], "private, no-cache");
+        assert!(response.body.starts_with("BEGIN:VCALENDAR\r\n") && response.body.contains("\r\nUID:"));
+        let head = route.report.expect("a report").head();
+        assert_eq!((head.status_code, head.headers["content-type"].as_str()), (200, "text/calendar; charset=utf-8"));
+    }
+}
+
+#[test]
+fn a_calendar_and_a_page_do_not_open_each_other() {
+    let at = |path: &str, hours: i64| {
+        let request = Request { is_authorized: false, ..request(path, &[], &[]) };
+        let found = route(&request, &config(), now() + SignedDuration::from_hours(hours));
+        found.map_or_else(|response| response.status_code, |_| 200)
+    };
+    let (calendar, page) = (calendar(0), link(0));
+    assert_eq!(at(&calendar, 365 * 24), 410);
+    for wrong in [
+        format!("{page}.ics"),
+        calendar.replace(".ics", ""),
+        calendar.replace(".ics", ".ICS"),
+        format!("{calendar}.ics"),
+        format!("{calendar}/report"),
+        format!("{calendar}/handled"),
+        "/r/.ics".to_owned(),
+    ] {
+        assert_eq!(at(&wrong, 0), 404, "{wrong}");
+    }
+    let post = Request { method: "POST".into(), ..request(&calendar, &[], &[]) };
+    assert_eq!(rejection(&post).status_code, 405);
+}
+
+#[test]
+fn the_page_behind_a_link_offers_its_calendar() {
+    let page = |config: &Config, path: &str, query: &[(&str, &str)], minutes: i64| {
+        let later = now() + SignedDuration::from_mins(minutes);
+        route(&request(path, query, &[]), config, later).expect("a route").respond(&result(survey()))
+    };
+    let config = config();
+    let behind_link = page(&config, &link(0), &[], 0);
+    let calendar = format!("https://reports.example{}", calendar(0));
+    assert!(behind_link.body.contains(&format!("href=\"{calendar}\"")), "{}", behind_link.body);
+    assert!(behind_link.body.contains(&format!("href=\"{}\"", calendar.replace("https:", "webcal:"))));
+    assert!(behind_link.body.contains("It works for 365 days"));
+    // Its token is a new one each time, but the page is the same.
+    let later = page(&config, &link(0), &[], 1);
+    assert!(!later.body.contains(&calendar) && later.body.contains("webcal://reports.example/r/"));
+    assert_eq!(later.headers["etag"], behind_link.headers["etag"]);
+    // A login protects the other page, so it does not give out an address that needs none.
+    assert!(!page(&config, "/report", &[("format", "html")], 0).body.contains("webcal:"));
+}
+
+/// The configuration with marks, and with a ledger unless `ledger` is false.
+fn config_with_marks(ledger: bool) -> Config {
+    let ledger = if ledger { "ledger = {type = \"file\", path = \"/nowhere/ledger.json\"}\n" } else { "" };
+    let document = DOCUMENT.replace("link_ttl = \"7d\"", "link_ttl = \"7d\", allow_handled = true");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let environment = Environment::of::<&str, &str>([]);
+    runtime.block_on(Config::read(&format!("{ledger}{document}"), &environment)).expect("a configuration")
+}
+
+fn form(path: &str, query: &[(&str, &str)], body: &str) -> Request {
+    let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+    let body = Some(body.as_bytes().to_vec());
+    Request { method: "POST".into(), is_authorized: false, body, ..request(path, query, &headers) }
+}
+
+const MARK: &str = "profile=Caf%C3%A9+%E6%9D%B1%E4%BA%AC&id=a%26b&handled=yes";
+
+#[test]
+fn a_form_marks_a_file_and_leads_back_to_the_page() {
+    let config = config_with_marks(true);
+    let handled = format!("{}/handled", link(0));
+    for (base, end) in [("", ""), ("/prod", ""), ("/media/v2", "/")] {
+        let asked = form(&format!("{base}{handled}{end}"), &[("profile", "Café 東京"), ("x", "y")], MARK);
+        let route = route(&asked, &config, now()).expect("a route");
+        let form = route.mark.expect("a mark");
+        assert_eq!((form.channel.as_str(), form.mark.profile.as_str()), ("office", "Café 東京"));
+        assert_eq!((form.mark.id.as_str(), form.mark.is_handled), ("a&b", true));
+        assert_eq!(route.command.channels, Some(vec!["office".to_owned()]));
+        let response = form.respond();
+        let page = format!("https://reports.example{}?profile=Caf%C3%A9+%E6%9D%B1%E4%BA%AC", link(0));
+        assert_eq!((response.status_code, &response.headers["location"]), (303, &page));
+        assert_eq!(response.headers["cache-control"], "private, no-store");
+    }
+    let undo = form(&handled, &[], &MARK.replace("yes", "no"));
+    assert!(!route(&undo, &config, now()).expect("a route").mark.expect("a mark").mark.is_handled);
+    // A client need not send the type, and may send more fields.
+    let mut bare = form(&handled, &[], &format!("{MARK}&more=1&more=2"));
+    bare.headers.clear();
+    assert!(route(&bare, &config, now()).is_ok());
+}
+
+#[test]
+fn an_invalid_form_is_rejected() {
+    let config = config_with_marks(true);
+    let handled = format!("{}/handled", link(0));
+    let status = |request: &Request| route(request, &config, now()).map_or_else(|no| no.status_code, |_| 200);
+    for body in [
+        "",
+        "profile=A&id=b",
+        "profile=A&handled=yes",
+        "id=b&handled=yes",
+        "profile=A&id=b&handled=",
+        "profile=A&id=b&handled=YES",
+        "profile=A&id=b&handled=yes&handled=yes",
+        "profile=A&profile=B&id=b&handled=yes",
+        r#"{"profile": "A", "id": "b", "handled": "yes"}"#,
+    ] {
+        assert_eq!(status(&form(&handled, &[], body)), 400, "{body}");
+    }
+    assert_eq!(status(&Request { body: None, ..form(&handled, &[], "") }), 400);
+    let mut json = form(&handled, &[], MARK);
+    json.headers.insert("content-type".into(), "application/json".into());
+    assert_eq!(status(&json), 400);
+    assert_eq!(status(&form(&handled, &[], &format!("{MARK}&x={}", "a".repeat(70_000)))), 413);
+    for method in ["GET", "HEAD", "PUT", "DELETE"] {
+        assert_eq!(status(&Request { method: method.into(), ..form(&handled, &[], MARK) }), 405, "{method}");
+    }
+    for wrong in
+        ["/r/x/handled", "/handled", &calendar(0).replace(".ics", "/handled"), &format!("{}/handled", calendar(0))]
+    {
+        assert_eq!(status(&Request { is_authorized: true, ..form(wrong, &[], MARK) }), 404, "{wrong}");
+    }
+    let late = route(&form(&handled, &[], MARK), &config, now() + SignedDuration::from_hours(24 * 7));
+    assert_eq!(late.expect_err("an error").status_code, 410);
+}
+
+#[test]
+fn marks_are_off_unless_the_configuration_allows_them_and_has_a_ledger() {
+    let handled = format!("{}/handled", link(0));
+    for config in [config(), config_with_marks(false)] {
+        let rejected = route(&form(&handled, &[], MARK), &config, now()).expect_err("an error");
+        assert_eq!(rejected.status_code, 404);
+        let page = route(&request(&link(0), &[], &[]), &config, now()).expect("a route").respond(&result(survey()));
+        assert!(!page.body.contains("<form") && page.headers["content-security-policy"].contains("form-action 'none'"));
+    }
+}
+
+#[test]
+fn the_page_has_a_form_for_each_file_if_it_is_known_what_is_marked() {
+    let config = config_with_marks(true);
+    let mut found = result(survey());
+    let page = |path: &str, query: &[(&str, &str)], found: &RunResult| {
+        route(&request(path, query, &[]), &config, now()).expect("a route").respond(found)
+    };
+    // Without the ledger it is not known what is marked.
+    assert!(!page(&link(0), &[], &found).body.contains("<form"));
+    let item = Arc::clone(&found.survey.items[0]);
+    let mark = (Key::of_handled(&item.profile, &item.media), Record::handled(now(), item.media.expires_at));
+    found.announced = Some(Announced {
+        channels: [("office".to_owned(), [mark].into_iter().collect())].into(),
+        thresholds: config.channels[0].thresholds.clone(),
+    });
+    let marked = page(&link(0), &[], &found);
+    let token = link(0).replace("/r/", "");
+    assert!(marked.headers["content-security-policy"].contains("; form-action 'self'; "));
+    assert_eq!(marked.body.matches("<form class=\"mark\" method=\"post\"").count(), found.survey.items.len());
+    assert_eq!(marked.body.matches("name=\"handled\" value=\"no\"").count(), 1);
+    assert!(marked.body.contains(&format!("action=\"{token}/handled#file-0\"")), "{}", marked.body);
+    assert!(marked.body.contains("id=\"file-0\""));
+    let narrowed = page(&format!("{}/", link(0)), &[("profile", "Head office")], &found);
+    assert!(narrowed.body.contains("action=\"handled?profile=Head+office#file-0\""), "{}", narrowed.body);
+    // Reports for which a login is needed have no forms, and the calendar has none either.
+    assert!(!page("/report", &[("format", "html")], &found).body.contains("<form"));
+    let json = answer(&request("/report", &[], &[]), &found).body;
+    assert!(json.contains("\"handled\":[\"office\"]") && json.contains("\"handled\":[]"), "{json}");
 }
 
 #[test]

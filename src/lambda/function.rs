@@ -13,7 +13,8 @@ use super::error::FunctionError;
 use super::event::Event;
 use crate::config::{InvalidConfiguration, LOAD_TIMEOUT};
 use crate::http::request::Request;
-use crate::http::{self, Response};
+use crate::http::{self, MarkRequest, Response};
+use crate::ledger::LedgerStore as _;
 use crate::model::Status;
 use crate::model::text::json;
 use crate::net::aws::Aws;
@@ -160,12 +161,11 @@ impl Function {
                 return Ok(report.head());
             }
             services.max_retries = report.max_retries();
+            if let Some(mark) = &route.mark {
+                return mark_file(mark, request, call, command, services, &self.aws, deadline).await;
+            }
             if !report.is_live && command.is_within_thresholds(&loaded.config) {
-                let look = last_look(call, command, services, &self.aws, deadline).await.map_err(http::bad_request)?;
-                let narrowed = command.narrow(&loaded.config, look).map_err(http::bad_request)?;
-                if command.is_limited_to_channels && narrowed.profiles.is_empty() {
-                    return Err(http::empty_link(request, &loaded.config));
-                }
+                let narrowed = narrowed_look(request, call, command, services, &self.aws, deadline).await?;
                 let roster = Roster::configured(&loaded.config);
                 let plan = command.plan_of_look(&loaded.config, &roster).map_err(http::bad_request)?;
                 return Ok(
@@ -229,6 +229,49 @@ impl Function {
         let log_level = self.environment.non_blank_var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "INFO".to_owned());
         (self.write_metrics)(&metrics(&Source { function_name: &function_name, log_level: &log_level }));
     }
+}
+
+/// Returns what the newest look has of a report. The error is the response to a link whose channel has no profiles.
+async fn narrowed_look(
+    request: &Request,
+    call: &Call<'_>,
+    command: &Command,
+    services: LiveServices<'_>,
+    aws: &Aws,
+    deadline: Deadline,
+) -> Result<Arc<Survey>, Response> {
+    let config = &services.loaded.config;
+    let look = last_look(call, command, services, aws, deadline).await.map_err(http::bad_request)?;
+    let narrowed = command.narrow(config, look).map_err(http::bad_request)?;
+    if command.is_limited_to_channels && narrowed.profiles.is_empty() {
+        return Err(http::empty_link(request, config));
+    }
+    Ok(narrowed)
+}
+
+/// Marks a file that the page behind a link shows, and responds with the way back to the page.
+async fn mark_file(
+    form: &MarkRequest,
+    request: &Request,
+    call: &Call<'_>,
+    command: &Command,
+    services: LiveServices<'_>,
+    aws: &Aws,
+    deadline: Deadline,
+) -> Result<Response, Response> {
+    let LoadedConfig { config, clients, .. } = services.loaded;
+    let look = narrowed_look(request, call, command, services, aws, deadline).await?;
+    let changes = form.mark.changes(&look, call.now);
+    let Some(ledger) = clients.ledger.as_ref().filter(|_| !changes.is_empty()) else {
+        return Err(http::no_such_file(request, config));
+    };
+    // A second run of the same form changes nothing, so it does not matter whether a failed one has arrived.
+    ledger.write(&form.channel, changes.into_iter(), call.now, deadline).await.map_err(|error| {
+        tracing::error!(channel = form.channel, "the ledger failed: {error}");
+        http::not_recorded()
+    })?;
+    tracing::info!(channel = form.channel, handled = form.mark.is_handled, "a file is marked");
+    Ok(form.respond())
 }
 
 /// Returns the newest look that may answer a report, and makes one if there is none.

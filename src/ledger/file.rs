@@ -30,7 +30,8 @@ const CHECK: &str = "";
 #[derive(Debug)]
 pub struct FileLedger {
     path: PathBuf,
-    /// Held while the file is rewritten, because several channels may write at the same time.
+    /// Held while the file is rewritten, because several channels may write at the same time. Other processes are kept
+    /// out by a lock file.
     writing: Mutex<()>,
 }
 
@@ -89,6 +90,9 @@ impl FileLedger {
 
     /// Replaces the file atomically: writes a new one beside it, syncs it and renames it. A crash leaves the old or the
     /// new file.
+    ///
+    /// No lease is needed: whoever writes waits until the writer before has replaced the file, and copies every record that
+    /// it does not change. So a mark of a file and the announcements of a run at the same time are both kept.
     pub(super) fn write(
         &self,
         channel: &str,
@@ -96,6 +100,7 @@ impl FileLedger {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _exclusive = self.write_lock()?;
         let path = regular(&self.path)?.unwrap_or_else(|| self.path.clone());
         let cannot = |error: io::Error| failed("be written", &error);
         let changes: BTreeMap<_, _> = changes
@@ -148,15 +153,29 @@ impl FileLedger {
 
     /// Takes the lock of the lease. Returns `None` while another process holds it.
     fn lock(&self) -> Result<Option<File>, LedgerError> {
-        let path = beside(&self.path, "lock");
-        regular(&path)?;
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| failed("be opened", &error))?;
+        let file = self.lock_file("lock")?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(failed("be locked", &error)),
         }
+    }
+
+    /// Waits until no other process writes. That takes as long as writing the file once; a writer that crashes releases it.
+    fn write_lock(&self) -> Result<File, LedgerError> {
+        // Before locking, so that no lock file is created beside a file that is not a ledger.
+        self.open()?;
+        let file = self.lock_file("write-lock")?;
+        file.lock().map_err(|error| failed("be locked", &error))?;
+        Ok(file)
+    }
+
+    /// Opens a lock file beside the ledger, and creates it if it does not exist.
+    fn lock_file(&self, extension: &str) -> Result<File, LedgerError> {
+        let path = beside(&self.path, extension);
+        regular(&path)?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        file.map_err(|error| failed("be opened", &error))
     }
 
     /// Opens the ledger. Returns `None` if it does not exist yet.
@@ -396,6 +415,29 @@ mod tests {
         let much_later = now() + jiff::SignedDuration::from_hours(91 * 24);
         ledger(&folder).write("mail", [].into_iter(), much_later).expect("to be written");
         assert_eq!(ledger(&folder).read("team", now()).expect("a memory").len(), 0);
+    }
+
+    #[test]
+    fn two_writers_lose_no_record_and_a_mark_needs_no_lease() {
+        let folder = folder();
+        let run = ledger(&folder);
+        let _lease = run.lease("run", now()).expect("an answer").expect("a lease");
+        let write_all = |channel: &str, prefix: &str| {
+            // Another ledger for each write, like another process.
+            for index in 0..20 {
+                let change = put(&format!("{prefix}{index}"));
+                ledger(&folder).write(channel, [change].into_iter(), now()).expect("to be written");
+            }
+        };
+        std::thread::scope(|scope| {
+            for prefix in ["a", "b"] {
+                scope.spawn(|| write_all("team", prefix));
+            }
+            scope.spawn(|| write_all("mail", "a"));
+        });
+        assert_eq!(ledger(&folder).read("team", now()).expect("a memory").len(), 40);
+        assert_eq!(ledger(&folder).read("mail", now()).expect("a memory").len(), 20);
+        assert_eq!(names(&folder), ["ledger.json", "ledger.json.lock", "ledger.json.write-lock"]);
     }
 
     #[test]

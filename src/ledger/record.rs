@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::later;
-use crate::model::{AyrshareProfile, Level, Media, Part, PostAtRisk, ProfileName, comparable_title};
+use crate::model::{AyrshareProfile, Item, Level, Media, Part, PostAtRisk, ProfileName, comparable_title};
 
 /// The records of one channel: the announcements that it has confirmed.
 ///
@@ -19,6 +19,9 @@ use crate::model::{AyrshareProfile, Level, Media, Part, PostAtRisk, ProfileName,
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     files: HashMap<Fingerprint, FileRecord>,
+    /// The files that people have marked as handled. They are apart from the others because most channels have none, and
+    /// then nothing needs to be looked up.
+    handled: HashMap<Fingerprint, FileRecord>,
     others: BTreeMap<Key, Record>,
     hashers: [RandomState; 2],
 }
@@ -39,8 +42,12 @@ impl Memory {
     /// Returns the record with this key.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Record> {
-        let Key::Item { .. } = key else { return self.others.get(key).cloned() };
-        let FileRecord { level, announced_at, keep_until } = self.files.get(&self.fingerprint(key))?.clone();
+        let files = match key {
+            Key::Item { .. } => &self.files,
+            Key::Handled { .. } => &self.handled,
+            _ => return self.others.get(key).cloned(),
+        };
+        let FileRecord { level, announced_at, keep_until } = files.get(&self.fingerprint(key))?.clone();
         Some(Record { level, announced_at, keep_until, label: None })
     }
 
@@ -50,6 +57,12 @@ impl Memory {
         self.get(key).is_some()
     }
 
+    /// Returns whether a file is marked as handled, at its present expiry.
+    #[must_use]
+    pub fn is_handled(&self, item: &Item) -> bool {
+        !self.handled.is_empty() && self.contains(&Key::of_handled(&item.profile, &item.media))
+    }
+
     /// Iterates over the records of posts, failing profiles and unwatched profiles.
     pub fn others(&self) -> impl Iterator<Item = (&Key, &Record)> {
         self.others.iter()
@@ -57,27 +70,28 @@ impl Memory {
 
     /// Adds a record, and replaces the one with the same key.
     pub fn insert(&mut self, key: Key, record: Record) {
-        if let Key::Item { .. } = key {
-            let Record { level, announced_at, keep_until, .. } = record;
-            self.files.insert(self.fingerprint(&key), FileRecord { level, announced_at, keep_until });
-        } else {
-            self.others.insert(key, record);
+        let Record { level, announced_at, keep_until, .. } = record;
+        let of_file = FileRecord { level, announced_at, keep_until };
+        match key {
+            Key::Item { .. } => drop(self.files.insert(self.fingerprint(&key), of_file)),
+            Key::Handled { .. } => drop(self.handled.insert(self.fingerprint(&key), of_file)),
+            _ => drop(self.others.insert(key, record)),
         }
     }
 
     /// Removes the record with this key.
     pub fn remove(&mut self, key: &Key) {
-        if let Key::Item { .. } = key {
-            self.files.remove(&self.fingerprint(key));
-        } else {
-            self.others.remove(key);
+        match key {
+            Key::Item { .. } => drop(self.files.remove(&self.fingerprint(key))),
+            Key::Handled { .. } => drop(self.handled.remove(&self.fingerprint(key))),
+            _ => drop(self.others.remove(key)),
         }
     }
 
     /// Returns the number of records.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.files.len() + self.others.len()
+        self.files.len() + self.handled.len() + self.others.len()
     }
 
     /// Returns whether there are no records.
@@ -109,6 +123,9 @@ impl FromIterator<(Key, Record)> for Memory {
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// A record whose subject still exists is renewed when it has less than this time left.
 const RENEWED: SignedDuration = SignedDuration::from_hours(45 * 24);
+/// How long the mark of a file without an expiry is kept. Nothing renews it, because a run that did could bring back a mark
+/// that somebody has just taken back.
+const UNDATED_MARK_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// The longest key that is stored: DynamoDB's limit for a sort key.
 pub(super) const MAX_KEY_BYTES: usize = 1_024;
 /// Longer ids are replaced by their hash.
@@ -117,13 +134,13 @@ const MAX_ID_BYTES: usize = 300;
 /// at most 200 characters. The rest of the key has room for a hashed id.
 const MAX_PROFILE_BYTES: usize = 800;
 
-/// The subject of an announcement.
+/// The subject of an announcement, or of a mark.
 ///
 /// The expiry is part of the key. So a file whose expiry changes is announced again, and two files with the same id but
 /// different expiries have different keys.
 ///
-/// Create keys with [`Key::of_item`], [`Key::of_post`], [`Key::of_failing`] and [`Key::of_unwatched`]. They replace parts that are too long to be
-/// stored by their hash. Different subjects always have different keys.
+/// Create keys with [`Key::of_item`], [`Key::of_handled`], [`Key::of_post`], [`Key::of_failing`] and [`Key::of_unwatched`]. They
+/// replace parts that are too long to be stored by their hash. Different subjects always have different keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// A file in a gallery.
@@ -131,6 +148,15 @@ pub enum Key {
         /// The profile that owns the gallery.
         profile: ProfileName,
         /// Its id, or its URL or name if it has no id.
+        id: String,
+        /// When it expires, in milliseconds since 1970.
+        expires_at_ms: Option<i64>,
+    },
+    /// The mark of a file that people have handled. A file whose expiry changes has no mark any more.
+    Handled {
+        /// The profile that owns the gallery.
+        profile: ProfileName,
+        /// The id of the file, as in [`Key::Item`].
         id: String,
         /// When it expires, in milliseconds since 1970.
         expires_at_ms: Option<i64>,
@@ -173,11 +199,20 @@ impl Key {
     /// Creates the key of a file.
     #[must_use]
     pub fn of_item(profile: &ProfileName, media: &Media) -> Self {
-        let id = media.id.as_ref().or(media.url.as_ref()).or(media.file_name.as_ref());
+        Self::of_file(profile, media, |profile, id, expires_at_ms| Self::Item { profile, id, expires_at_ms })
+    }
+
+    /// Creates the key of the mark of a file.
+    #[must_use]
+    pub fn of_handled(profile: &ProfileName, media: &Media) -> Self {
+        Self::of_file(profile, media, |profile, id, expires_at_ms| Self::Handled { profile, id, expires_at_ms })
+    }
+
+    fn of_file(profile: &ProfileName, media: &Media, key: impl Fn(ProfileName, String, Option<i64>) -> Self) -> Self {
         let expires_at_ms = media.expires_at.map(Timestamp::as_millisecond);
         let profile = stored_profile(profile);
-        let id = stored_id(id.map_or("", String::as_str), &profile, expires_at_ms);
-        Self::Item { profile, id, expires_at_ms }
+        let key = |id| key(profile.clone(), id, expires_at_ms);
+        key(stored_id(media.identity(), &profile, &key))
     }
 
     /// Creates the key of a post.
@@ -216,11 +251,8 @@ pub fn stored_profile(profile: &ProfileName) -> ProfileName {
     if is_short { profile.clone() } else { ProfileName::new(&hash(name)) }
 }
 
-fn stored_id(id: &str, profile: &ProfileName, expires_at_ms: Option<i64>) -> String {
-    let fits = || {
-        let rest = Key::Item { profile: profile.clone(), id: String::new(), expires_at_ms };
-        rest.to_string().len() + escaped_len(id) <= MAX_KEY_BYTES
-    };
+fn stored_id(id: &str, profile: &ProfileName, key: &impl Fn(String) -> Key) -> String {
+    let fits = || key(String::new()).to_string().len() + escaped_len(id) <= MAX_KEY_BYTES;
     // Most ids are so short that the exact length need not be computed.
     let is_tiny = 3 * (profile.as_str().len() + id.len()) <= MAX_KEY_BYTES / 2;
     let is_short = id.len() <= MAX_ID_BYTES && (is_tiny || fits());
@@ -251,6 +283,9 @@ impl fmt::Display for Key {
         match self {
             Self::Item { profile, id, expires_at_ms } => {
                 write!(f, "item#{}#{}#{}", escape(profile.as_str()), escape(id), moment(expires_at_ms))
+            }
+            Self::Handled { profile, id, expires_at_ms } => {
+                write!(f, "handled#{}#{}#{}", escape(profile.as_str()), escape(id), moment(expires_at_ms))
             }
             Self::Post { profile, id, expires_at_ms } => {
                 write!(f, "post#{}#{}#{}", escape(profile.as_str()), escape(id), moment(expires_at_ms))
@@ -291,6 +326,9 @@ impl Key {
             ("item", of, name, Some(at), None) => {
                 Some(Self::Item { expires_at_ms: moment(at)?, profile: profile(of), id: id(name) })
             }
+            ("handled", of, name, Some(at), None) => {
+                Some(Self::Handled { expires_at_ms: moment(at)?, profile: profile(of), id: id(name) })
+            }
             ("post", of, name, Some(at), None) => {
                 Some(Self::Post { expires_at_ms: moment(at)?, profile: profile(of), id: id(name) })
             }
@@ -319,7 +357,7 @@ fn unescape(text: &str) -> Cow<'_, str> {
     if text.contains('%') { text.replace("%23", "#").replace("%25", "%").into() } else { text.into() }
 }
 
-/// One announcement that a channel has confirmed.
+/// One announcement that a channel has confirmed, or one mark of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The tightest level at which the subject was announced.
@@ -339,6 +377,13 @@ impl Record {
     pub fn new(level: Level, now: Timestamp, over_at: Option<Timestamp>) -> Self {
         let keep_until = later(over_at.map_or(now, |over_at| over_at.max(now)), KEPT);
         Self { level, announced_at: now, keep_until, label: None }
+    }
+
+    /// Creates the mark of a file at `now`.
+    #[must_use]
+    pub fn handled(now: Timestamp, expires_at: Option<Timestamp>) -> Self {
+        let record = Self::new(Level::SEEN, now, expires_at);
+        if expires_at.is_some() { record } else { Self { keep_until: later(now, UNDATED_MARK_KEPT), ..record } }
     }
 
     /// Returns the record with a later end if it would soon be deleted. The caller knows that its subject still exists.
@@ -425,6 +470,16 @@ mod tests {
             // Somebody could try to pass off the hash of a text as that text.
             let hashed = key_of_item(&hash(&a), &hash(&b), at);
             prop_assert_ne!(one.to_string(), hashed.to_string());
+            let marked = |profile: &str, id: &str| {
+                let expires_at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                let media = Media { id: Some(id.to_owned()), expires_at, ..Media::default() };
+                Key::of_handled(&ProfileName::new(profile), &media)
+            };
+            let (mark, other) = (marked(&a, &b), marked(&c, &d));
+            prop_assert!(mark.to_string().len() <= MAX_KEY_BYTES, "{} bytes", mark.to_string().len());
+            prop_assert_eq!(Key::parse(&mark.to_string()), Some(mark.clone()));
+            prop_assert_eq!(mark.to_string() == other.to_string(), (&a, &b) == (&c, &d));
+            prop_assert_ne!(mark.to_string(), one.to_string());
             for part in [Part::Media, Part::Dates, Part::Posts, Part::Profiles] {
                 let failing = Key::of_failing(&ProfileName::new(&a), part);
                 prop_assert!(failing.to_string().len() <= MAX_KEY_BYTES);
@@ -457,6 +512,29 @@ mod tests {
         // Ids of more than 300 bytes have always been hashed.
         let id = "a".repeat(301);
         check("A", &id, &format!("item#A#{}#1795413600000", hash(&id)));
+    }
+
+    #[test]
+    fn the_mark_of_a_file_has_its_own_key_and_ends_with_its_expiry() {
+        let hour = |hours: i64| now() + SignedDuration::from_hours(hours);
+        let item = |hours: Option<i64>| {
+            let media = Media { id: Some("a".into()), expires_at: hours.map(hour), ..Media::default() };
+            Item { profile: ProfileName::new("A"), media, state: crate::model::State::Undated, threshold: None }
+        };
+        let (marked, moved) = (item(Some(5)), item(Some(6)));
+        let key = Key::of_handled(&marked.profile, &marked.media);
+        assert_eq!(key.to_string(), "handled#A#a#1795431600000");
+        let mut memory = Memory::default();
+        assert!(!memory.is_handled(&marked));
+        Change::Put(key.clone(), Record::handled(now(), Some(hour(5)))).apply(&mut memory);
+        assert!(memory.is_handled(&marked) && !memory.is_handled(&moved) && !memory.is_handled(&item(None)));
+        assert!(!memory.contains(&Key::of_item(&marked.profile, &marked.media)));
+        assert_eq!((memory.len(), memory.others().count()), (1, 0));
+        Change::Delete(key).apply(&mut memory);
+        assert!(!memory.is_handled(&marked) && memory.is_empty());
+
+        assert_eq!(Record::handled(now(), Some(hour(5))).keep_until, hour(5 + 90 * 24));
+        assert_eq!(Record::handled(now(), None).keep_until, hour(365 * 24));
     }
 
     #[test]

@@ -71,6 +71,12 @@ impl File for &Media {
 }
 
 impl Media {
+    /// Returns what identifies the file in its gallery: its id, or its URL or name if it has no id.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        self.id.as_ref().or(self.url.as_ref()).or(self.file_name.as_ref()).map_or("", String::as_str)
+    }
+
     /// Derives the kind from the file extension in the URL or, if that is unknown, in the id.
     #[must_use]
     pub fn kind(&self) -> MediaKind {

@@ -72,6 +72,12 @@ impl Zone {
     }
 }
 
+impl Default for Zone {
+    fn default() -> Self {
+        Self::UTC
+    }
+}
+
 impl From<TimeZone> for Zone {
     fn from(zone: TimeZone) -> Self {
         Self(zone)

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::view::View;
-use super::{Question, Report};
+use super::{PageNeeds, Question, Report};
 
 const STYLE: &str = include_str!("../../templates/page.css");
 const SCRIPT: &str = include_str!("../../templates/page.js");
@@ -32,14 +32,15 @@ struct MessagePage {
     text: &'static str,
 }
 
-/// Renders the page. Returns it with the origins of its pictures.
+/// Renders the page. Returns it with what its policy must allow.
 #[must_use]
-pub fn render(report: &Report<'_>, question: &Question) -> (String, Vec<String>) {
+pub fn render(report: &Report<'_>, question: &Question) -> (String, PageNeeds) {
     let view = View::new(report, question);
     let origins: BTreeSet<_> = view.pictures().filter_map(|url| origin(url)).collect();
     let page = ReportPage { style: STYLE, script: SCRIPT, view: &view };
+    let needs = PageNeeds { picture_origins: origins.into_iter().collect(), has_forms: view.has_forms() };
     // Writing to memory cannot fail.
-    (page.render().unwrap_or_default(), origins.into_iter().collect())
+    (page.render().unwrap_or_default(), needs)
 }
 
 /// Renders the page for a link that has expired.
@@ -62,25 +63,34 @@ pub fn unknown_link() -> String {
     )
 }
 
+/// Renders the page for a form about a file that the report does not show.
+#[must_use]
+pub fn missing_file() -> String {
+    message(
+        "This file is not in the report",
+        "It may have been deleted since the page was opened. Go back and reload the page.",
+    )
+}
+
 fn message(title: &'static str, text: &'static str) -> String {
     MessagePage { style: STYLE, title, text }.render().unwrap_or_default()
 }
 
-/// Returns the `Content-Security-Policy` of a page. It allows only the page's own style and script, and pictures from these
-/// origins.
+/// Returns the `Content-Security-Policy` of a page. It allows only the page's own style and script, and what the page needs.
 #[must_use]
-pub fn content_security_policy(picture_origins: &[String]) -> String {
+pub fn content_security_policy(needs: &PageNeeds) -> String {
     static HASHES: LazyLock<[String; 2]> =
         LazyLock::new(|| [STYLE, SCRIPT].map(|text| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))));
     let [style, script] = &*HASHES;
-    let pictures = match picture_origins {
+    let pictures = match needs.picture_origins.as_slice() {
         [] => "'none'".to_owned(),
         origins if origins.len() <= MAX_ORIGINS => origins.join(" "),
         _ => "https:".to_owned(),
     };
+    let forms = if needs.has_forms { "'self'" } else { "'none'" };
     format!(
         "default-src 'none'; img-src {pictures}; style-src {style}; script-src {script}; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+         form-action {forms}; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 }
 
@@ -89,6 +99,11 @@ fn origin(url: &str) -> Option<String> {
 }
 
 impl View {
+    fn has_forms(&self) -> bool {
+        let groups = self.sections.iter().flat_map(|section| &section.groups);
+        groups.flat_map(|group| &group.files).any(|file| file.mark.is_some())
+    }
+
     /// Returns the URLs of the pictures on the page.
     fn pictures(&self) -> impl Iterator<Item = &String> {
         let groups = || self.sections.iter().flat_map(|section| &section.groups);

@@ -1,8 +1,11 @@
-//! Signed links to the report page: `{report_url}/r/{token}`.
+//! Signed links to the report page, `{report_url}/r/{token}`, and to the calendar, `{report_url}/r/{token}.ics`.
 //!
-//! A token says which channel it is for and when it ends. It is signed with HMAC-SHA-256, so nobody can make or change
+//! A token says which channel it is for and when it ends. The tokens of the two kinds are signed for their purpose, so the
+//! one opens nothing of the other: a calendar subscription lives for a year in the settings of a calendar program. A token is signed with HMAC-SHA-256, so nobody can make or change
 //! one without the secret, and it holds no name: only the beginning of a SHA-256 hash. It names no profile, because a
 //! channel can have thousands. What it shows is what its channel has in the configuration when it is opened.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,15 +17,34 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Channel, HttpConfig};
 use crate::digest::ReportLink;
 
-/// The prefix of the signed text. It prevents a signature made with the same secret for another purpose from being valid
-/// here.
-const CONTEXT: &[u8] = b"media-expiry-alerts report link";
 /// The version of the payload. Tokens of other versions open nothing.
 const VERSION: u8 = 3;
 /// Bytes of a signature.
 const TAG_BYTES: usize = 32;
 /// The length of the version, the end time and the channel.
 const HEAD_BYTES: usize = 1 + 8 + 8;
+/// What follows the token in the address of a calendar. Some calendar programs recognize a calendar by it.
+pub const CALENDAR_SUFFIX: &str = ".ics";
+
+/// What a token opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// The report page and what can be done on it.
+    Page,
+    /// The calendar, for a subscription.
+    Calendar,
+}
+
+impl LinkKind {
+    /// The prefix of the signed text. It prevents a signature made with the same secret for another purpose from being
+    /// valid here.
+    fn context(self) -> &'static [u8] {
+        match self {
+            Self::Page => b"media-expiry-alerts report link",
+            Self::Calendar => b"media-expiry-alerts calendar link",
+        }
+    }
+}
 
 /// Why a token opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +57,22 @@ pub enum LinkError {
     Unknown,
 }
 
+/// The address of a channel's calendar.
+#[derive(Clone, Debug)]
+pub struct CalendarLink {
+    /// The address, with `https:`.
+    pub url: String,
+    /// The token in it.
+    pub token: String,
+    /// How long it works from the moment on when it was made.
+    pub ttl: Duration,
+}
+
 /// Creates and opens links. It exists if `report_url` and `link_secret` are set.
 pub struct Links {
     base: String,
-    ttl: std::time::Duration,
+    page_ttl: Duration,
+    calendar_ttl: Duration,
     /// The first secret signs new links. All of them are accepted, so that old links still work after a rotation.
     keys: Vec<hmac::Key>,
 }
@@ -52,32 +86,54 @@ impl Links {
         let key = |secret: &SecretString| hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
         let keys = secrets.map(key).collect();
         let base = url.as_str().trim_end_matches('/').to_owned();
-        Some(Self { base, ttl: http.link_ttl, keys })
+        Some(Self { base, page_ttl: http.link_ttl, calendar_ttl: http.calendar_ttl, keys })
     }
 
     /// The link that shows a channel's report from `now` on, as long as links live.
     #[must_use]
     pub fn make(&self, channel: &Channel, now: Timestamp) -> Option<ReportLink> {
-        let until = now.checked_add(self.ttl).unwrap_or(Timestamp::MAX);
-        let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
+        let until = end(now, self.page_ttl);
+        Some(ReportLink { url: self.page_url(&self.token(LinkKind::Page, channel, until)?), until })
+    }
+
+    /// The address of a channel's calendar, which works from `now` on, as long as calendars live.
+    #[must_use]
+    pub fn make_calendar(&self, channel: &Channel, now: Timestamp) -> Option<CalendarLink> {
+        let token = self.token(LinkKind::Calendar, channel, end(now, self.calendar_ttl))?;
+        Some(CalendarLink { url: format!("{}{CALENDAR_SUFFIX}", self.page_url(&token)), token, ttl: self.calendar_ttl })
+    }
+
+    /// The address of the page behind a token.
+    #[must_use]
+    pub fn page_url(&self, token: &str) -> String {
+        format!("{}/r/{token}", self.base)
+    }
+
+    fn token(&self, kind: LinkKind, channel: &Channel, until: Timestamp) -> Option<String> {
         let mut payload = Vec::with_capacity(HEAD_BYTES + TAG_BYTES);
         payload.push(VERSION);
         payload.extend(until.as_second().to_be_bytes());
         payload.extend(channel_mark(&channel.name));
-        let tag = hmac::sign(self.keys.first()?, &self.signed(&payload));
+        let tag = hmac::sign(self.keys.first()?, &self.signed(kind, &payload));
         payload.extend(tag.as_ref());
-        Some(ReportLink { url: format!("{}/r/{}", self.base, URL_SAFE_NO_PAD.encode(payload)), until })
+        Some(URL_SAFE_NO_PAD.encode(payload))
     }
 
-    /// The channel that a token is for.
+    /// The channel that a token of this kind is for.
     ///
     /// # Errors
     ///
     /// See [`LinkError`].
-    pub fn open<'c>(&self, token: &str, channels: &'c [Channel], now: Timestamp) -> Result<&'c Channel, LinkError> {
+    pub fn open<'c>(
+        &self,
+        kind: LinkKind,
+        token: &str,
+        channels: &'c [Channel],
+        now: Timestamp,
+    ) -> Result<&'c Channel, LinkError> {
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| LinkError::Unknown)?;
         let (payload, tag) = bytes.split_last_chunk::<TAG_BYTES>().ok_or(LinkError::Unknown)?;
-        let signed = self.signed(payload);
+        let signed = self.signed(kind, payload);
         // `hmac::verify` compares in constant time.
         if !self.keys.iter().any(|key| hmac::verify(key, &signed, tag).is_ok()) {
             return Err(LinkError::Unknown);
@@ -95,8 +151,8 @@ impl Links {
 
     /// Returns the text that is signed for a payload. It includes `report_url`, so that links of another stack are not
     /// accepted here even if both stacks use the same secret.
-    fn signed(&self, payload: &[u8]) -> Vec<u8> {
-        [CONTEXT, b"\0", self.base.as_bytes(), b"\0", payload].concat()
+    fn signed(&self, kind: LinkKind, payload: &[u8]) -> Vec<u8> {
+        [kind.context(), b"\0", self.base.as_bytes(), b"\0", payload].concat()
     }
 }
 
@@ -106,6 +162,12 @@ impl std::fmt::Debug for Links {
     }
 }
 
+/// When a link ends that is made now, in whole seconds.
+fn end(now: Timestamp, ttl: Duration) -> Timestamp {
+    let until = now.checked_add(ttl).unwrap_or(Timestamp::MAX);
+    Timestamp::from_second(until.as_second()).unwrap_or(until)
+}
+
 fn channel_mark(name: &str) -> [u8; 8] {
     let hash = Sha256::digest(["channel\0", name].concat());
     hash.first_chunk().copied().unwrap_or([0; 8])
@@ -113,8 +175,6 @@ fn channel_mark(name: &str) -> [u8; 8] {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use jiff::SignedDuration;
 
     use super::*;
@@ -136,6 +196,8 @@ mod tests {
             link_secret: Some(SecretString::from(secret)),
             previous_link_secret: previous.map(SecretString::from),
             link_ttl: Duration::from_hours(24),
+            calendar_ttl: Duration::from_hours(48),
+            allow_handled: false,
         };
         Links::of(&http).expect("links")
     }
@@ -163,7 +225,7 @@ mod tests {
 
     /// The channel that a token opens.
     fn opened(links: &Links, token: &str, channels: &[Channel], hours: i64) -> Result<String, LinkError> {
-        let channel = links.open(token, channels, now() + SignedDuration::from_hours(hours))?;
+        let channel = links.open(LinkKind::Page, token, channels, now() + SignedDuration::from_hours(hours))?;
         Ok(channel.name.clone())
     }
 
@@ -179,6 +241,27 @@ mod tests {
     }
 
     #[test]
+    fn a_calendar_opens_with_its_own_token_only_and_lives_longer() {
+        let (links, channels) = (links(SECRET), [channel("a"), channel("b")]);
+        let calendar = links.make_calendar(&channels[1], now()).expect("a calendar");
+        assert_eq!(calendar.url, format!("https://reports.example/prod/r/{}.ics", calendar.token));
+        let opened_as = |links: &Links, kind, token: &str, hours| {
+            let at = now() + SignedDuration::from_hours(hours);
+            links.open(kind, token, &channels, at).map(|channel| channel.name.clone())
+        };
+        assert_eq!(opened_as(&links, LinkKind::Calendar, &calendar.token, 47), Ok("b".into()));
+        assert_eq!(opened_as(&links, LinkKind::Calendar, &calendar.token, 48), Err(LinkError::Expired));
+        assert_eq!(opened_as(&links, LinkKind::Page, &calendar.token, 0), Err(LinkError::Unknown));
+        let page = token(&links, &channels[1]);
+        assert_eq!(opened_as(&links, LinkKind::Calendar, &page, 0), Err(LinkError::Unknown));
+        assert_ne!(page, calendar.token);
+
+        let rotated = links_of(NEW_SECRET, Some(SECRET), "https://reports.example/prod/");
+        assert_eq!(opened_as(&rotated, LinkKind::Calendar, &calendar.token, 0), Ok("b".into()));
+        assert_eq!(opened_as(&rotated, LinkKind::Page, &calendar.token, 0), Err(LinkError::Unknown));
+    }
+
+    #[test]
     fn a_token_of_another_version_opens_nothing() {
         let (links, channels) = (links(SECRET), [channel("a")]);
         for (version, more) in [(1, &[0; 4][..]), (2, &[0; 16]), (3, &[0; 4]), (4, &[])] {
@@ -187,7 +270,7 @@ mod tests {
             payload.extend(until.to_be_bytes());
             payload.extend(channel_mark("a"));
             payload.extend(more);
-            let tag = hmac::sign(&links.keys[0], &links.signed(&payload));
+            let tag = hmac::sign(&links.keys[0], &links.signed(LinkKind::Page, &payload));
             payload.extend(tag.as_ref());
             let token = URL_SAFE_NO_PAD.encode(payload);
             assert_eq!(opened(&links, &token, &channels, 0), Err(LinkError::Unknown), "{version}");

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use self::link::CalendarLink;
+use crate::digest::announce::Announced;
 use crate::model::{AyrshareProfile, FailedProfile, Item, PostAtRisk, Threshold, Zone};
 use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
@@ -72,7 +74,7 @@ impl Format {
 }
 
 /// The parameters of a report, except for its format.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Question {
     /// How far ahead the report looks.
     pub horizon: Option<Threshold>,
@@ -84,6 +86,10 @@ pub struct Question {
     pub zone: Zone,
     /// Whether the report is opened by a signed link, which has only the page and no other formats.
     pub is_signed: bool,
+    /// The calendar that the page offers for subscription.
+    pub calendar: Option<CalendarLink>,
+    /// Where the page sends the forms that mark files as handled, as a relative URL. `None` for a page without them.
+    pub mark_action: Option<String>,
 }
 
 /// How many profiles that nobody watches a report shows when it must become shorter.
@@ -100,8 +106,17 @@ pub struct Rendered {
     pub fingerprint: String,
     /// How many files and posts the size limit left out.
     pub left_out: usize,
-    /// The origins of the pictures on the page.
+    /// What the policy of the page must allow.
+    pub needs: PageNeeds,
+}
+
+/// What the `Content-Security-Policy` of a page must allow.
+#[derive(Clone, Debug, Default)]
+pub struct PageNeeds {
+    /// The origins of its pictures.
     pub picture_origins: Vec<String>,
+    /// Whether it has forms, which it sends to its own origin.
+    pub has_forms: bool,
 }
 
 /// The part of a survey that a report shows: all of it, or the first entries of each list if a size limit applies.
@@ -121,13 +136,15 @@ pub struct Report<'a> {
     pub media: MediaCounts,
     /// The posts that will fail because of each file.
     pub posts_by_media: PostsByMedia<'a>,
+    /// With a ledger: what the channels have confirmed and marked.
+    pub announced: Option<&'a Announced>,
     all_failed: usize,
 }
 
 impl<'a> Report<'a> {
     /// Creates a report that shows everything.
     #[must_use]
-    pub fn new(survey: &'a Survey) -> Self {
+    pub fn new(survey: &'a Survey, announced: Option<&'a Announced>) -> Self {
         let failed = survey.failed();
         Self {
             survey,
@@ -138,6 +155,7 @@ impl<'a> Report<'a> {
             items: &survey.items,
             media: survey.counts(),
             posts_by_media: survey.posts_by_media(),
+            announced,
         }
     }
 
@@ -186,12 +204,12 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Renders a survey as text for which `size` returns at most `max_bytes`.
+/// Renders a report as text for which `size` returns at most `max_bytes`.
 ///
 /// `to_json` renders the JSON format. `known` is the content of that JSON that is not in the survey, for the fingerprint.
 #[must_use]
 pub fn render(
-    survey: &Survey,
+    mut report: Report<'_>,
     format: Format,
     question: &Question,
     max_bytes: usize,
@@ -199,34 +217,38 @@ pub fn render(
     to_json: &dyn Fn(&Report<'_>) -> String,
     known: &str,
 ) -> Rendered {
-    let mut report = Report::new(survey);
     if format == Format::Html {
         report = report.without_what_no_page_holds(max_bytes);
     }
     loop {
-        let (body, picture_origins) = match format {
-            Format::Json => (to_json(&report), Vec::new()),
+        let (body, needs) = match format {
+            Format::Json => (to_json(&report), PageNeeds::default()),
             Format::Html => html::render(&report, question),
-            Format::Csv => (csv::render(&report), Vec::new()),
-            Format::Ics => (ics::render(&report), Vec::new()),
+            Format::Csv => (csv::render(&report), PageNeeds::default()),
+            Format::Ics => (ics::render(&report), PageNeeds::default()),
         };
         let bytes = size(&body);
         if bytes <= max_bytes || !report.shorten(max_bytes, bytes) {
             let left_out = report.items_left_out() + report.posts_left_out() + report.failed_left_out();
             let fingerprint = match format {
-                Format::Html => fingerprint_of_page(&body, survey.now, &question.zone),
+                Format::Html => fingerprint_of_page(&body, report.survey.now, question),
                 _ => fingerprint_of_content(&report, format, known),
             };
-            return Rendered { body, fingerprint, left_out, picture_origins };
+            return Rendered { body, fingerprint, left_out, needs };
         }
     }
 }
 
-/// Returns a hash of a page. It includes relative times such as "in 5 hours", but not the time of the scan.
-fn fingerprint_of_page(body: &str, now: Timestamp, zone: &Zone) -> String {
+/// Returns a hash of a page. It includes relative times such as "in 5 hours", but neither the time of the scan nor what is
+/// new each time that the page is opened.
+fn fingerprint_of_page(body: &str, now: Timestamp, question: &Question) -> String {
     let mut hash = fingerprint(Format::Html);
-    let moment = zone.format(now);
-    body.split(&now.to_string()).flat_map(|text| text.split(&moment)).for_each(|text| hash.update(text));
+    let (instant, moment) = (now.to_string(), question.zone.format(now));
+    let parts = body.split(&instant).flat_map(|text| text.split(&moment));
+    match &question.calendar {
+        Some(calendar) => parts.flat_map(|text| text.split(&calendar.token)).for_each(|text| hash.update(text)),
+        None => parts.for_each(|text| hash.update(text)),
+    }
     hex::encode(&hash.finalize()[..16])
 }
 

@@ -8,18 +8,12 @@ use crate::digest::fixtures::{hostile_survey, now, survey, survey_of, unwatched}
 use crate::model::{Media, State};
 
 fn question() -> Question {
-    Question {
-        horizon: Threshold::parse("7d").ok(),
-        within: None,
-        profiles: Vec::new(),
-        zone: Zone::UTC,
-        is_signed: false,
-    }
+    Question { horizon: Threshold::parse("7d").ok(), ..Question::default() }
 }
 
 /// Renders with empty JSON, which this module does not produce itself.
 fn rendered(survey: &Survey, format: Format, max_bytes: usize) -> Rendered {
-    render(survey, format, &question(), max_bytes, str::len, &|_| String::new(), "")
+    render(Report::new(survey, None), format, &question(), max_bytes, str::len, &|_| String::new(), "")
 }
 
 fn body(survey: &Survey, format: Format) -> String {
@@ -41,7 +35,8 @@ fn a_page_of_everything() {
 /// Returns the text of the page, without its markup, as people in this zone read it.
 fn read_in(zone: &str, survey: &Survey) -> String {
     let question = Question { zone: Zone::parse(zone).expect("a time zone"), ..question() };
-    let page = render(survey, Format::Html, &question, usize::MAX, str::len, &|_| String::new(), "").body;
+    let page =
+        render(Report::new(survey, None), Format::Html, &question, usize::MAX, str::len, &|_| String::new(), "").body;
     let (_, main) = page.split_once("<header>").expect("a header");
     let main = main.split_once("<script>").expect("a script").0;
     main.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect()
@@ -212,7 +207,7 @@ fn a_page_leaves_out_in_advance_only_what_it_has_no_room_for() {
     let of_file = (bytes(1_000) - bytes(500)) / 500;
     assert!(LEAST_BYTES_ON_PAGE <= of_file, "{of_file}");
 
-    let many = Report::new(&shortest).without_what_no_page_holds(100 * LEAST_BYTES_ON_PAGE);
+    let many = Report::new(&shortest, None).without_what_no_page_holds(100 * LEAST_BYTES_ON_PAGE);
     assert_eq!((many.items.len(), many.items_left_out()), (100, 900));
 }
 

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
 
+use super::link::CalendarLink;
 use super::{Question, Report, safe_url};
 use crate::digest::{self, Urgency};
 use crate::model::text::{self, count, distance, list, one_line, shorten, thousands};
@@ -85,6 +86,17 @@ pub struct View {
     pub is_long: bool,
     /// The links to the other formats: a label and a relative URL.
     pub formats: Vec<(&'static str, String)>,
+    pub calendar: Option<Subscription>,
+}
+
+/// The calendar that readers can subscribe to.
+pub struct Subscription {
+    /// The address that opens the calendar program.
+    pub subscribe: String,
+    /// The address for programs into which it must be copied.
+    pub url: String,
+    /// How long both work, as text.
+    pub lives: String,
 }
 
 /// A profile of which some part could not be checked.
@@ -175,6 +187,18 @@ pub struct FileCard {
     pub expires: Option<(String, Moment)>,
     /// How many posts need it, as text, and the id of the first of them on the page.
     pub needed_by: Option<(String, Option<String>)>,
+    pub mark: Option<MarkForm>,
+}
+
+/// The form that marks a file as handled, or takes the mark back.
+pub struct MarkForm {
+    /// The id of the file on the page.
+    pub anchor: String,
+    /// Where the form is sent. It ends with the anchor, to which the browser returns.
+    pub action: String,
+    pub profile: String,
+    pub id: String,
+    pub is_handled: bool,
 }
 
 /// The chart of how many files expire on each day.
@@ -233,11 +257,12 @@ impl View {
             totals: Vec::new(),
             days: days(report, question),
             profiles: profiles.lines(report, question),
-            sections: sections(report, &profiles, reading),
+            sections: sections(report, question, &profiles, reading),
             unverified: unverified(report),
             left_out: left_out(report),
             is_long: MAX_AT_ONCE < report.items.len() + report.posts.len(),
             formats: formats(question),
+            calendar: question.calendar.as_ref().map(calendar),
         };
         let is_clear = view.sections.is_empty()
             && failed.is_empty()
@@ -419,7 +444,7 @@ fn totals(report: &Report<'_>, sections: &[Section]) -> Vec<Total> {
     totals
 }
 
-fn sections(report: &Report<'_>, profiles: &Profiles<'_>, reading: Reading<'_>) -> Vec<Section> {
+fn sections(report: &Report<'_>, question: &Question, profiles: &Profiles<'_>, reading: Reading<'_>) -> Vec<Section> {
     let posts = report.posts.iter().enumerate();
     let numbers = posts.filter_map(|(number, post)| Some((post.id.as_deref()?, number))).collect();
     let mut sections: BTreeMap<Urgency, Vec<Group>> = BTreeMap::new();
@@ -436,9 +461,10 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, reading: Reading<'_>) 
     for (number, post) in report.posts.iter().enumerate() {
         group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, reading)));
     }
-    for item in report.items {
+    for (number, item) in report.items.iter().enumerate() {
         group(Urgency::of_item(item), &item.profile, &mut |group| {
-            group.files.push(file_card(item, report.posts_by_media.of(item), &numbers, reading));
+            let mark = mark_form(report, question, item, number);
+            group.files.push(FileCard { mark, ..file_card(item, report.posts_by_media.of(item), &numbers, reading) });
         });
     }
     let mut last_advice = "";
@@ -457,6 +483,19 @@ fn sections(report: &Report<'_>, profiles: &Profiles<'_>, reading: Reading<'_>) 
         }
     };
     sections.into_iter().map(section).collect()
+}
+
+/// `None` without a link that allows it, or when the ledger could not be read: then it is not known what is marked.
+fn mark_form(report: &Report<'_>, question: &Question, item: &Item, number: usize) -> Option<MarkForm> {
+    let (action, announced) = (question.mark_action.as_ref()?, report.announced?);
+    let anchor = format!("file-{number}");
+    Some(MarkForm {
+        action: format!("{action}#{anchor}"),
+        anchor,
+        profile: item.profile.to_string(),
+        id: item.media.identity().to_owned(),
+        is_handled: !announced.handled(item).is_empty(),
+    })
 }
 
 fn post_card(post: &PostAtRisk, number: usize, reading: Reading<'_>) -> PostCard {
@@ -509,6 +548,7 @@ fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, re
             let first = needed_by.iter().find_map(|id| posts.get(id.as_str())).map(|number| post_id(*number));
             (format!("{} {verb} it and will fail", count(needed, "scheduled post")), first)
         }),
+        mark: None,
     }
 }
 
@@ -661,6 +701,11 @@ fn formats(question: &Question) -> Vec<(&'static str, String)> {
     [("Table (CSV)", "csv"), ("Calendar (ICS)", "ics"), ("JSON", "json")]
         .map(|(label, format)| (label, query(&profiles, question, Some(format))))
         .into()
+}
+
+fn calendar(link: &CalendarLink) -> Subscription {
+    let (_, address) = link.url.split_once(':').unwrap_or_default();
+    Subscription { subscribe: format!("webcal:{address}"), url: link.url.clone(), lives: text::duration(link.ttl) }
 }
 
 /// Returns a relative URL of this page, or of another format of it, for these profiles.

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod command;
 mod discover;
 pub mod execute;
+pub mod handled;
 mod heartbeat;
 mod lease;
 pub mod loaded;

@@ -160,7 +160,8 @@ impl RunResult {
             json(&ResultJson::new(self, &shown))
         };
         let known = json(&AnnouncedJson(self));
-        report::render(&self.survey, format, question, max_bytes, size, &to_json, &known)
+        let report = Report::new(&self.survey, self.announced.as_ref());
+        report::render(report, format, question, max_bytes, size, &to_json, &known)
     }
 
     fn item_json<'a>(&'a self, item: &'a Item, posts: &'a PostsByMedia<'_>) -> ItemJson<'a> {
@@ -180,6 +181,7 @@ impl RunResult {
             threshold: item.threshold.as_ref(),
             posts_at_risk: posts.of(item),
             announced: self.announced.as_ref().map(|announced| announced.of(item)),
+            handled: self.announced.as_ref().map(|announced| announced.handled(item)),
         }
     }
 
@@ -359,13 +361,15 @@ impl Serialize for ItemsJson<'_> {
     }
 }
 
-/// What the channels have been told of all items, in their order.
+/// What the channels have been told of all items, and for which they are handled, in their order.
 struct AnnouncedJson<'a>(&'a RunResult);
 
 impl Serialize for AnnouncedJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let RunResult { announced, survey, .. } = self.0;
-        let announced = announced.iter().flat_map(|announced| survey.items.iter().map(|item| announced.of(item)));
+        let announced = announced
+            .iter()
+            .flat_map(|announced| survey.items.iter().map(move |item| (announced.of(item), announced.handled(item))));
         serializer.collect_seq(announced)
     }
 }
@@ -387,6 +391,9 @@ struct ItemJson<'a> {
     posts_at_risk: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     announced: Option<BTreeMap<&'a str, String>>,
+    /// The channels for which it is marked as handled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handled: Option<Vec<&'a str>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -399,8 +406,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::digest::fixtures::{survey, survey_of, unwatched};
     use crate::ledger::{Key, Record};
+    use crate::model::Level;
     use crate::model::threshold::Thresholds;
-    use crate::model::{Level, Zone};
 
     /// The result of an alert run that found `survey`.
     pub(crate) fn result(survey: Survey) -> RunResult {
@@ -455,9 +462,7 @@ pub(crate) mod tests {
         assert!(10 < length(&json["items"]), "{json}");
         assert_eq!(json["profiles"]["unwatched"][0], serde_json::json!({"title": "Client 0", "ref_id": "0"}));
 
-        let question =
-            Question { horizon: None, within: None, profiles: Vec::new(), zone: Zone::UTC, is_signed: false };
-        let report = parsed(&whole.report(Format::Json, &question, 200_000, str::len).body);
+        let report = parsed(&whole.report(Format::Json, &Question::default(), 200_000, str::len).body);
         assert_eq!((length(&report["profiles"]["unwatched"]), length(&report["items"])), (100, 100));
     }
 

@@ -7,6 +7,7 @@ mod announcing;
 mod configuration;
 mod dates;
 mod failures;
+mod handled;
 mod http;
 mod large;
 mod ledger;

@@ -1,7 +1,7 @@
 //! The formats of the report, and the links to it in digests.
 
 use base64::Engine as _;
-use media_expiry_alerts::demo::stand_ins::{Reply, scheduled_post};
+use media_expiry_alerts::demo::stand_ins::{Call, Reply, scheduled_post};
 use serde_json::{Value, json};
 
 use crate::support::http::request;
@@ -117,6 +117,89 @@ async fn a_digest_links_to_a_page_with_only_the_profiles_of_its_channel() {
         assert!(text(&answer).contains("acme.png"), "{query}");
         check_that_other_profiles_are_hidden(&answer, query);
     }
+    function.end().await;
+}
+
+/// The path of the calendar that the page behind a link offers.
+async fn calendar(function: &Function, link: &str) -> String {
+    let page = get(function, link, &[("accept", BROWSER)]).await;
+    let (_, address) = text(&page).split_once("href=\"webcal://reports.example/prod").expect("a subscription");
+    let (path, _) = address.split_once('"').expect("an end");
+    assert!(
+        text(&page).contains(&format!("href=\"https://reports.example/prod{path}\"")),
+        "the plain address is there"
+    );
+    path.to_owned()
+}
+
+/// What a subscribed calendar program gets: `UID`, `DTSTART` and `SUMMARY` of each entry.
+async fn entries(function: &Function, calendar: &str) -> Vec<[String; 3]> {
+    let mut event = request(&format!("GET {calendar}")).unauthorized().v2();
+    event["headers"] = json!({});
+    let answer = function.answer(&event).await;
+    assert_eq!(
+        (&answer["statusCode"], &answer["headers"]["content-type"]),
+        (&json!(200), &json!("text/calendar; charset=utf-8"))
+    );
+    assert!(text(&answer).contains("REFRESH-INTERVAL;VALUE=DURATION:PT6H\r\nX-PUBLISHED-TTL:PT6H\r\n"));
+    check_that_other_profiles_are_hidden(&answer, "the calendar");
+    let unfolded = text(&answer).replace("\r\n ", "");
+    let value = |entry: &str, name: &str| {
+        let line = entry.lines().find_map(|line| line.strip_prefix(name)).expect("a property");
+        line.trim_start_matches(':').to_owned()
+    };
+    let entries = unfolded.split("BEGIN:VEVENT").skip(1);
+    entries.map(|entry| ["UID", "DTSTART", "SUMMARY"].map(|name| value(entry, name))).collect()
+}
+
+#[tokio::test]
+async fn a_subscribed_calendar_follows_the_gallery() {
+    let function = world().await.start().await;
+    let link = link(&function).await;
+    let calendar = calendar(&function, &link).await;
+    let before = entries(&function, &calendar).await;
+    assert_eq!(before.len(), 2);
+
+    function.ayrshare.gallery(Some(ACME_KEY), &[file("acme.png", 24)]);
+    function.answer(&scheduled()).await;
+    let after = entries(&function, &calendar).await;
+    let [[uid, start, summary]] = after.as_slice() else { panic!("one entry, not {after:?}") };
+    let same = before.iter().find(|entry| entry[0] == *uid).expect("the entry has kept its id");
+    assert_eq!(summary, "Expires: acme.png (Acme Coffee)");
+    assert!(start < &same[1], "{start} is earlier than {}", same[1]);
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_calendar_token_opens_nothing_else_and_head_never_looks() {
+    let before = world().await.start().await;
+    let link = link(&before).await;
+    let calendar = calendar(&before, &link).await;
+    before.end().await;
+
+    let function = world().await.start().await;
+    let head = function.answer(&request(&format!("HEAD {calendar}")).unauthorized().v2()).await;
+    assert_eq!((&head["statusCode"], text(&head)), (&json!(200), ""));
+    assert_eq!(head["headers"]["content-type"], "text/calendar; charset=utf-8");
+    assert_eq!(function.ayrshare.requests(Some(ACME_KEY), Call::Media), 0);
+    let token = calendar.trim_end_matches(".ics");
+    for target in [token.to_owned(), format!("{link}.ics"), format!("{token}/report"), format!("{calendar}/handled")] {
+        let answer = get(&function, &target, &[]).await;
+        assert_eq!(answer["statusCode"], 404, "{target}: {answer}");
+    }
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_calendar_ends_with_its_own_lifetime() {
+    let mut world = world().await;
+    world.config["http"]["calendar_ttl"] = "1s".into();
+    let function = world.start().await;
+    let link = link(&function).await;
+    let calendar = calendar(&function, &link).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(get(&function, &calendar, &[]).await["statusCode"], 410);
+    assert_eq!(get(&function, &link, &[]).await["statusCode"], 200);
     function.end().await;
 }
 

@@ -492,6 +492,7 @@ ROUTES = {
     "POST /alerts": "AWS_IAM",
     "GET /r/{token}": "NONE",
     "HEAD /r/{token}": "NONE",
+    "POST /r/{token}/handled": "NONE",
 }
 
 

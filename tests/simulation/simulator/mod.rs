@@ -4,12 +4,14 @@
 //!
 //! - [`services`]: Ayrshare and the channels.
 //! - [`world`]: files and posts change, and services fail.
+//! - [`marks`]: people mark files as handled, and take the marks back.
 //! - [`steps`] and [`unreliable`]: runs crash, freeze and overlap, and ledger calls fail, sometimes for days.
 //!
 //! Failed invocations are retried as in Lambda. After each invocation, the [`oracle`] compares the messages that the channels
 //! received ([`news`]) with those that they should have received ([`expected`]).
 
 mod expected;
+mod marks;
 mod news;
 mod oracle;
 mod services;
@@ -75,6 +77,7 @@ pub async fn simulate(seed: u64, days: i64, ledger: &impl SimulatedLedger) {
         if document != configuration.document {
             configuration = Configuration::read(document).await;
         }
+        simulation.mark_between_runs().await;
         simulation.handle_event(&configuration.config, &lifetimes).await;
     }
     let deliveries = simulation.deliveries().count();
@@ -142,7 +145,7 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
     async fn handle_event(&self, config: &Config, lifetimes: &RecordLifetimes) {
         for retry_after_ms in RETRIES_AFTER_MS.map(Some).into_iter().chain([None]) {
             let (faults, overlap) = self.next_faults();
-            let ended = self.invoke(faults, overlap, config).await;
+            let (ended, ()) = tokio::join!(self.invoke(faults, overlap, config), self.mark_during_run());
             self.check(&ended, lifetimes).await;
             if ended[0].is_success() {
                 break;
@@ -262,11 +265,13 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
     }
 
     async fn check_records(&self, lifetimes: &RecordLifetimes, now: Timestamp) {
-        let channels: Vec<_> = self.world().receivers.iter().map(|receiver| receiver.name).collect();
-        for channel in channels {
+        let receivers = self.world().receivers.clone();
+        for receiver in receivers {
             let deadline = Deadline::after(Duration::from_mins(1));
-            let memory = self.ledger.store().read(channel, now, deadline).await.expect("the ledger itself works");
-            lifetimes.check(&self.world(), &memory);
+            let memory = self.ledger.store().read(receiver.name, now, deadline).await.expect("the ledger itself works");
+            let world = self.world();
+            let marks = world.marks.check(&world, &receiver, &memory);
+            lifetimes.check(&world, &memory, marks);
         }
     }
 

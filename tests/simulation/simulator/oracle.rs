@@ -59,6 +59,8 @@ impl Oracle<'_> {
             expected_level(self.world, receiver, &delivery.news),
             "{name} received something untrue, or at the wrong level: {delivery:?}"
         );
+        let is_handled = is_ledger_sound && 0 < delivery.level && self.world.marks.forbid(receiver, &delivery.news);
+        assert!(!is_handled, "{name} was told of a file that is marked as handled: {delivery:?}");
         assert!(follows_a_warning(delivery, earlier), "{name} got an all-clear without a warning: {delivery:?}");
         let is_repeated = is_ledger_sound && is_repeated(self.world, delivery, earlier, self.deliveries);
         assert!(!is_repeated, "{name} was told again what the ledger must hold: {delivery:?}");
@@ -72,6 +74,9 @@ impl Oracle<'_> {
             }
             for warning in possible_warnings(self.world, receiver) {
                 let Some(level) = expected_level(self.world, receiver, &warning) else { continue };
+                if 0 < level && self.world.marks.excuse(receiver, &warning) {
+                    continue;
+                }
                 let is_confirmed = self.is_confirmed(receiver, &warning, level);
                 assert!(is_confirmed, "{} has not confirmed at level {level}: {warning:?}", receiver.name);
             }
@@ -251,16 +256,17 @@ impl RecordLifetimes {
         }
     }
 
-    /// Checks that the ledger contains no records that should have been deleted.
-    pub fn check(&self, world: &World, memory: &Memory) {
+    /// Checks that the ledger contains no records that should have been deleted, apart from its `marks` of files.
+    pub fn check(&self, world: &World, memory: &Memory, marks: usize) {
         let is_alive = |until_ms: &i64| world.now_ms < *until_ms;
         let is_held = |warning: &News| key_of(warning).is_some_and(|key| memory.contains(&key));
         let held = self.0.iter().filter(|(warning, until_ms)| is_alive(until_ms) && is_held(warning)).count();
-        if memory.len() != held {
+        let announced = memory.len() - marks;
+        if announced != held {
             let dead = self.0.iter().filter(|(warning, until_ms)| !is_alive(until_ms) && is_held(warning));
             panic!(
                 "the ledger has {} records too many; some are about {:?}",
-                memory.len() - held,
+                announced - held,
                 dead.collect::<Vec<_>>()
             );
         }

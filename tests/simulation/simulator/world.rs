@@ -8,6 +8,8 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use media_expiry_alerts::model::Part;
 
+use super::marks::Marks;
+
 pub const HOUR_MS: i64 = 3_600_000;
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
@@ -31,6 +33,8 @@ pub struct World {
     pub watched_ms: BTreeMap<String, i64>,
     /// Until when no call of the ledger succeeds.
     ledger_fails_until_ms: i64,
+    /// The files that people have marked as handled.
+    pub marks: Marks,
     last_id: u32,
     /// Whether sometimes a hundred files are uploaded together, which is more than one message can contain.
     has_bulk_uploads: bool,
@@ -102,6 +106,7 @@ impl World {
             unwatched: None,
             unwatched_meanwhile: BTreeSet::new(),
             watched_ms: BTreeMap::new(),
+            marks: Marks::default(),
             last_id: 0,
             has_bulk_uploads: seed % 16 == 1,
         };
