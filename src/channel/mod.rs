@@ -3,8 +3,11 @@
 //! Each module owns one service: its limits, its rendering, its calls and its errors. No module uses another one's service.
 
 pub mod amazon_q;
+pub mod email;
+mod plain_text;
 pub mod slack;
 pub mod sns;
+pub mod teams;
 pub mod webhook;
 
 use serde_json::Value;

@@ -199,6 +199,13 @@ fn channels(channels: &[ChannelResult], terminal: TerminalStyle) -> String {
             Outcome::NothingDue => terminal.faint("nothing new"),
             Outcome::DryRun => format!("would be sent {}", count(channel.payloads.len(), "message")),
             Outcome::Failed => terminal.red("failed"),
+            // A workflow answers whatever it does with a message.
+            Outcome::Reachable if channel.kind == "teams" => {
+                format!(
+                    "{}; only `expiry-alerts test` shows whether its workflow posts",
+                    terminal.green("its host answers")
+                )
+            }
             Outcome::Reachable => terminal.green("ok"),
             Outcome::Busy => terminal.yellow("not sent"),
         };

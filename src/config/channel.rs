@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::audience::Audience;
+use super::mailbox::Mailbox;
 use crate::model::Zone;
 use crate::model::threshold::{Threshold, Thresholds};
 
@@ -58,6 +59,26 @@ pub enum ChannelKind {
         /// The signing secret: `whsec_` and base64.
         secret: SecretString,
     },
+    /// Email through Amazon SES.
+    Email(EmailConfig),
+    /// A Workflows webhook of Microsoft Teams.
+    Teams {
+        /// The URL of the webhook. It is a secret, because anyone who knows it can post.
+        webhook_url: SecretUrl,
+    },
+}
+
+/// The settings of an email channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmailConfig {
+    /// The sender, an identity that is verified in SES.
+    pub from: Mailbox,
+    /// The recipients: 1 to 50.
+    pub to: Vec<Mailbox>,
+    /// The region of SES; `None` for that of the function.
+    pub region: Option<String>,
+    /// Whether mails show the pictures that expire.
+    pub pictures: bool,
 }
 
 impl ChannelKind {
@@ -68,6 +89,8 @@ impl ChannelKind {
             Self::Slack { .. } => "slack",
             Self::Sns { .. } => "sns",
             Self::Webhook { .. } => "webhook",
+            Self::Email(_) => "email",
+            Self::Teams { .. } => "teams",
         }
     }
 }

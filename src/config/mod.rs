@@ -14,6 +14,7 @@ mod document;
 mod environment;
 mod fault;
 mod lookup_error;
+mod mailbox;
 mod parameter_store;
 mod parse;
 mod profiles;
@@ -35,10 +36,11 @@ use serde_json::Value;
 use url::Url;
 
 pub use self::audience::Audience;
-pub use self::channel::{Channel, ChannelKind, Mention, Mentions, SecretUrl, SnsFormat, TopicArn};
+pub use self::channel::{Channel, ChannelKind, EmailConfig, Mention, Mentions, SecretUrl, SnsFormat, TopicArn};
 use self::document::DocumentSource;
 use self::fault::Faults;
 pub use self::fault::{Fault, InvalidConfiguration};
+pub use self::mailbox::Mailbox;
 pub use self::profiles_from::{ListedProfiles, ProfilesFrom};
 use self::reference::ReferenceSources;
 pub use self::s3::{Object, aws_error};
@@ -240,8 +242,10 @@ impl Config {
         self.heartbeat.iter().chain(list_url).for_each(&mut add_url);
         for channel in &self.channels {
             match &channel.kind {
-                ChannelKind::Slack { webhook_url: url, .. } | ChannelKind::Webhook { url, .. } => add_url(url),
-                ChannelKind::Sns { .. } => {}
+                ChannelKind::Slack { webhook_url: url, .. }
+                | ChannelKind::Teams { webhook_url: url }
+                | ChannelKind::Webhook { url, .. } => add_url(url),
+                ChannelKind::Sns { .. } | ChannelKind::Email(_) => {}
             }
         }
         for channel in &self.channels {

@@ -15,8 +15,8 @@ use super::profiles_from::ProfilesFrom;
 use super::reference::{Reference, ResolvedReferences};
 use super::table::{Table, TextField};
 use super::{
-    Alerts, AyrshareConfig, Channel, ChannelKind, Config, HttpConfig, InvalidConfiguration, LedgerConfig, Mention,
-    Mentions, Profile, SecretUrl, SnsFormat, TopicArn, WhenEmpty,
+    Alerts, AyrshareConfig, Channel, ChannelKind, Config, EmailConfig, HttpConfig, InvalidConfiguration, LedgerConfig,
+    Mailbox, Mention, Mentions, Profile, SecretUrl, SnsFormat, TopicArn, WhenEmpty,
 };
 use crate::model::text::{nfc, one_line};
 use crate::model::threshold::{DurationError, Threshold, Thresholds};
@@ -29,6 +29,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_NOTE_CHARS: usize = 300;
 /// How many users and groups a channel mentions at most.
 const MAX_MENTIONS: usize = 20;
+/// The most recipients of one email that Amazon SES accepts.
+const MAX_RECIPIENTS: usize = 50;
 /// The minimum length of a secret that signs links.
 const MIN_LINK_SECRET_CHARS: usize = 32;
 const DEFAULT_LINK_TTL: Duration = Duration::from_hours(7 * 24);
@@ -259,7 +261,19 @@ fn channels(
             channel_kind(&table, channel_type, thresholds.as_ref())
         } else {
             // The type is unknown, so the keys of every type are accepted.
-            table.allow(&["webhook_url", "mention", "mention_at", "topic_arn", "format", "url", "secret"]);
+            table.allow(&[
+                "webhook_url",
+                "mention",
+                "mention_at",
+                "topic_arn",
+                "format",
+                "url",
+                "secret",
+                "from",
+                "to",
+                "region",
+                "pictures",
+            ]);
             None
         };
         table.finish();
@@ -279,12 +293,20 @@ enum ChannelType {
     Slack,
     Sns,
     Webhook,
+    Email,
+    Teams,
 }
 
 fn channel_type(table: &Table<'_>) -> Option<ChannelType> {
-    let types = [("slack", ChannelType::Slack), ("sns", ChannelType::Sns), ("webhook", ChannelType::Webhook)];
+    let types = [
+        ("slack", ChannelType::Slack),
+        ("sns", ChannelType::Sns),
+        ("webhook", ChannelType::Webhook),
+        ("email", ChannelType::Email),
+        ("teams", ChannelType::Teams),
+    ];
     if !table.has("type") {
-        table.fault("type", "is missing; set `slack`, `sns` or `webhook`");
+        table.fault("type", "is missing; set `slack`, `email`, `teams`, `sns` or `webhook`");
     }
     table.choice("type", &types)
 }
@@ -307,7 +329,40 @@ fn channel_kind(table: &Table<'_>, channel_type: ChannelType, thresholds: Option
             let secret = table.required("secret", signing_secret);
             url.zip(secret).map(|(url, secret)| ChannelKind::Webhook { url, secret })
         }
+        ChannelType::Email => email(table).map(ChannelKind::Email),
+        ChannelType::Teams => {
+            table.required("webhook_url", teams_webhook).map(|webhook_url| ChannelKind::Teams { webhook_url })
+        }
     }
+}
+
+fn email(table: &Table<'_>) -> Option<EmailConfig> {
+    let from = table.required("from", |text| Mailbox::parse(text.value));
+    let region = table.parsed("region", |text| {
+        let is_region = text.value.contains('-')
+            && text.value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if is_region { Ok(text.value.to_owned()) } else { Err("is not an AWS region, like `eu-central-1`") }
+    });
+    let pictures = table.bool_or("pictures", true);
+    if !table.has("to") || table.is_empty_array("to") {
+        table.fault("to", "needs at least one email address");
+    }
+    let texts = table.texts("to").unwrap_or_default();
+    if MAX_RECIPIENTS < texts.len() {
+        table.fault("to", format!("has more than {MAX_RECIPIENTS} addresses, the most that Amazon SES accepts"));
+    }
+    let mut to: Vec<Mailbox> = Vec::new();
+    for text in texts.iter().take(MAX_RECIPIENTS) {
+        match Mailbox::parse(text.value) {
+            Err(reason) => table.fault_at(text, reason),
+            Ok(mailbox) if to.iter().any(|other| other.address().eq_ignore_ascii_case(mailbox.address())) => {
+                table.fault_at(text, "is in this list already");
+            }
+            Ok(mailbox) => to.push(mailbox),
+        }
+    }
+    let from = from?;
+    (!to.is_empty()).then_some(EmailConfig { from, to, region, pictures })
 }
 
 /// Parses whom a Slack channel mentions, and when: by default at the tightest of its thresholds.
@@ -480,6 +535,26 @@ fn slack_webhook(text: &TextField<'_>) -> Result<SecretUrl, String> {
     let slack = matches!(url.host_str(), Some("hooks.slack.com" | "hooks.slack-gov.com"));
     if slack && !path.starts_with("/services/") {
         return Err("is not a Slack incoming webhook, whose path starts with `/services/`".to_owned());
+    }
+    Ok(SecretUrl(url))
+}
+
+/// Parses the URL of a Workflows webhook of Microsoft Teams. Its host differs from tenant to tenant, so any is accepted.
+///
+/// It rejects the connectors that Microsoft has retired, and URLs without a signature, which need a sign-in.
+fn teams_webhook(text: &TextField<'_>) -> Result<SecretUrl, String> {
+    let url = http_url(text, "Teams webhook URL")?;
+    let host = url.host_str().unwrap_or_default();
+    let is_office = matches!(host, "outlook.office.com" | "outlook.office365.com");
+    if host == "webhook.office.com" || host.ends_with(".webhook.office.com") || is_office {
+        return Err("is an Office 365 connector, which Microsoft has retired; create a workflow with the trigger \
+                    \"When a Teams webhook request is received\""
+            .to_owned());
+    }
+    if !url.query_pairs().any(|(name, value)| name == "sig" && !value.is_empty()) {
+        return Err("has no signature (`sig=`), so the workflow would ask for a sign-in; set \"Who can trigger the \
+                    flow\" to \"Anyone\" and copy the URL again"
+            .to_owned());
     }
     Ok(SecretUrl(url))
 }

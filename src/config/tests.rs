@@ -720,3 +720,63 @@ fn a_link_secret_has_32_characters_or_more_and_is_taken_whole() {
         assert!(with(&format!("{key} = '{}'", "é".repeat(31))).is_err());
     }
 }
+
+/// Loads a small configuration whose channel has these settings.
+fn load_channel(settings: &str) -> Result<Config, InvalidConfiguration> {
+    load(&small_with("type = \"sns\"\n    topic_arn = \"arn:aws:sns:eu-central-1:123456789012:alerts\"", settings))
+}
+
+#[test]
+fn an_email_channel_has_a_sender_and_up_to_50_recipients() {
+    let email = |settings: &str| load_channel(&format!("type = \"email\"\n{settings}"));
+    let from = "from = \"Media alerts <alerts@example.com>\"";
+    let config =
+        email(&format!("{from}\nto = [\"maria@example.com\"]\nregion = \"eu-central-1\"")).expect("a configuration");
+    let ChannelKind::Email(EmailConfig { from: sender, to, region, pictures }) = &config.channels[0].kind else {
+        panic!("not an email channel");
+    };
+    assert_eq!(
+        (sender.address(), to.len(), region.as_deref(), *pictures),
+        ("alerts@example.com", 1, Some("eu-central-1"), true)
+    );
+
+    let many: Vec<_> = (0..51).map(|number| format!("\"m{number}@example.com\"")).collect();
+    for (settings, path) in [
+        (format!("{from}\nto = []"), "channels[0].to"),
+        (from.to_owned(), "channels[0].to"),
+        (format!("{from}\nto = [{}]", many.join(",")), "channels[0].to"),
+        (format!("{from}\nto = [\"maria@example.com\", \"Maria@Example.com\"]"), "channels[0].to[1]"),
+        (format!("{from}\nto = [\"hunter2\"]"), "channels[0].to[0]"),
+        ("from = \"hunter2\"\nto = [\"maria@example.com\"]".to_owned(), "channels[0].from"),
+        ("to = [\"maria@example.com\"]".to_owned(), "channels[0].from"),
+        (format!("{from}\nto = [\"maria@example.com\"]\nregion = \"hunter2\""), "channels[0].region"),
+    ] {
+        let faults = faults(email(&settings));
+        assert!(faults.len() == 1 && faults[0].starts_with(&format!("{path}:")), "{settings}: {faults:?}");
+        assert!(!faults[0].contains("hunter2"), "{faults:?}");
+    }
+}
+
+#[test]
+fn a_teams_webhook_belongs_to_a_workflow_that_anyone_can_trigger() {
+    let teams = |url: &str| load_channel(&format!("type = \"teams\"\nwebhook_url = {url:?}"));
+    let path = "powerautomate/automations/direct/workflows/1/triggers/manual/paths/invoke";
+    for accepted in [
+        &format!("https://default1.environment.api.powerplatform.com:443/{path}?api-version=1&sp=x&sv=1.0&sig=abc"),
+        "https://prod-1.westeurope.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=abc",
+        "https://relay.example.com/?sig=abc",
+        "http://127.0.0.1:9/hook?sig=abc",
+    ] {
+        assert!(teams(accepted).is_ok(), "{accepted}");
+    }
+    for (rejected, reason) in [
+        ("https://acme.webhook.office.com/webhookb2/1/IncomingWebhook/2/3?sig=a", "retired"),
+        ("https://outlook.office.com/webhook/1?sig=a", "retired"),
+        ("https://prod-1.logic.azure.com/workflows/1", "Who can trigger the flow"),
+        ("https://prod-1.logic.azure.com/workflows/1?sig=", "Who can trigger the flow"),
+        ("http://prod-1.logic.azure.com/workflows/1?sig=a", "https://"),
+    ] {
+        let faults = faults(teams(rejected));
+        assert!(faults.len() == 1 && faults[0].contains(reason), "{rejected}: {faults:?}");
+    }
+}

@@ -10,7 +10,7 @@ pub(crate) mod fixtures;
 mod lines;
 mod sentence;
 #[cfg(test)]
-mod test_surveys;
+pub(crate) mod test_surveys;
 mod wording;
 
 use std::collections::{BTreeSet, HashMap};

@@ -11,19 +11,19 @@ use crate::model::{
 };
 use crate::scan::survey::{Survey, SurveyedProfile};
 
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-23T06:00:00Z".parse().expect("a time")
 }
 
-pub(super) fn hours(hours: i64) -> Timestamp {
+pub(crate) fn hours(hours: i64) -> Timestamp {
     now() + SignedDuration::from_hours(hours)
 }
 
-pub(super) fn thresholds() -> Thresholds {
+pub(crate) fn thresholds() -> Thresholds {
     Thresholds::new(["7d", "3d", "1d"].map(|text| Threshold::parse(text).expect("a threshold"))).expect("thresholds")
 }
 
-pub(super) fn profile(name: &str) -> SurveyedProfile {
+pub(crate) fn profile(name: &str) -> SurveyedProfile {
     SurveyedProfile {
         tags: Tags::default(),
         name: ProfileName::new(name),
@@ -36,12 +36,12 @@ pub(super) fn profile(name: &str) -> SurveyedProfile {
     }
 }
 
-pub(super) fn failure() -> Failure {
+pub(crate) fn failure() -> Failure {
     Failure { kind: FailureKind::Forbidden, http_status: Some(403), code: None, message: "no".into() }
 }
 
 /// A survey of the profile `Acme`, all of which was checked.
-pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey {
+pub(crate) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey {
     let items = items.into_iter().map(Arc::new).collect();
     let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
     Survey {
@@ -56,17 +56,17 @@ pub(super) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey
     }
 }
 
-pub(super) fn digest(survey: &Survey) -> Digest {
+pub(crate) fn digest(survey: &Survey) -> Digest {
     let profiles: Vec<_> = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
     Digest::new(survey, &profiles, &thresholds()).with_unwatched(&survey.discovery)
 }
 
 /// A file that expires in so many hours.
-pub(super) fn file(name: &str, in_hours: Option<i64>) -> Item {
+pub(crate) fn file(name: &str, in_hours: Option<i64>) -> Item {
     file_of("Acme", name, in_hours)
 }
 
-pub(super) fn file_of(profile: &str, name: &str, in_hours: Option<i64>) -> Item {
+pub(crate) fn file_of(profile: &str, name: &str, in_hours: Option<i64>) -> Item {
     let state = match in_hours {
         None => State::Undated,
         Some(hours) if hours <= 0 => State::Expired,
@@ -82,7 +82,7 @@ pub(super) fn file_of(profile: &str, name: &str, in_hours: Option<i64>) -> Item 
 }
 
 /// A post that is due in so many hours, with a file that expires in so many, or is gone.
-pub(super) fn post(due: i64, file_expires: Option<i64>) -> PostAtRisk {
+pub(crate) fn post(due: i64, file_expires: Option<i64>) -> PostAtRisk {
     let reason = if file_expires.is_some() { RiskReason::ExpiresBeforePost } else { RiskReason::AlreadyGone };
     PostAtRisk {
         profile: ProfileName::new("Acme"),

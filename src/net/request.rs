@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::Deadline;
 
@@ -18,6 +18,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// How long the service asks to wait before another attempt, from `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// The kind of error, where a service of AWS says it in a header.
+    pub aws_error: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -91,6 +93,7 @@ pub async fn send_streaming(
         let mut response = request.timeout(timeout).send().await.map_err(|error| net_error(error, timeout))?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
+        let aws_error = aws_error(&response);
         let mut body = Vec::new();
         let mut left = max_bytes;
         while let Some(chunk) = response.chunk().await.map_err(|error| net_error(error, timeout))? {
@@ -99,7 +102,7 @@ pub async fn send_streaming(
                 body.extend_from_slice(&chunk);
             }
         }
-        Ok(Answer { status, retry_after, body })
+        Ok(Answer { status, retry_after, aws_error, body })
     };
     deadline.bound(exchange).await.unwrap_or(Err(NetError::OutOfTime))
 }
@@ -122,6 +125,7 @@ pub async fn send_for_status(
     let mut response = head.map_err(|error| net_error(error, timeout))?;
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
+    let aws_error = aws_error(&response);
     let mut body = Vec::new();
     let read = async {
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -134,7 +138,14 @@ pub async fn send_for_status(
     };
     // Without the rest of the body, the status still counts.
     let _ = deadline.bound(read).await;
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, aws_error, body })
+}
+
+/// Returns the kind of error from the header of an answer of AWS: `MessageRejected`, of `MessageRejected:http://…`.
+fn aws_error(response: &Response) -> Option<String> {
+    let kind = response.headers().get("x-amzn-errortype")?.to_str().ok()?;
+    let kind = kind.split(':').next()?.rsplit('#').next()?;
+    kind.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| kind.to_owned())
 }
 
 fn net_error(error: reqwest::Error, timeout: Duration) -> NetError {

@@ -7,6 +7,7 @@ use aws_sdk_sns::config::StalledStreamProtectionConfig;
 use aws_types::region::Region;
 
 use crate::channel::SendError;
+use crate::channel::email::SesClient;
 use crate::config::{ChannelKind, Config, LedgerConfig, TopicArn};
 use crate::ledger::{DynamoDbLedger, FileLedger, Ledger};
 use crate::net::aws::Aws;
@@ -26,6 +27,8 @@ pub struct Clients {
     pub store: Option<Store>,
     /// An SNS client for each region that a topic of the configuration is in.
     sns: HashMap<String, LazySns>,
+    /// The client for email channels, if the configuration has one.
+    ses: Option<SesClient>,
 }
 
 /// A client that is made for the first message. Making it takes a quarter of the start of the function, and most runs
@@ -40,14 +43,19 @@ impl Clients {
             .iter()
             .filter_map(|channel| match &channel.kind {
                 ChannelKind::Sns { topic, .. } => Some(topic),
-                ChannelKind::Slack { .. } | ChannelKind::Webhook { .. } => None,
+                ChannelKind::Slack { .. }
+                | ChannelKind::Webhook { .. }
+                | ChannelKind::Email(_)
+                | ChannelKind::Teams { .. } => None,
             })
             .collect();
+        let sends_email = config.channels.iter().any(|channel| matches!(channel.kind, ChannelKind::Email(_)));
         let store = match &config.store {
             Some(store) => Some(Store::new(store, aws).await),
             None => None,
         };
-        let needs_aws = !topics.is_empty() || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
+        let needs_aws =
+            !topics.is_empty() || sends_email || matches!(config.ledger, Some(LedgerConfig::DynamoDb { .. }));
         let http = aws.http().clone();
         let credentials = aws.redactor();
         let redactor = config.redactor();
@@ -73,7 +81,8 @@ impl Clients {
             (Some(LedgerConfig::File { path }), _) => Some(Ledger::File(FileLedger::new(path.clone()))),
             _ => None,
         };
-        Self { http, redactor, ledger, store, sns }
+        let ses = aws.filter(|_| sends_email).map(|aws| SesClient::new(http.clone(), aws));
+        Self { http, redactor, ledger, store, sns, ses }
     }
 
     /// The client for a topic of the configuration.
@@ -84,5 +93,14 @@ impl Clients {
     pub fn sns(&self, topic: &TopicArn) -> Result<&aws_sdk_sns::Client, SendError> {
         let client = self.sns.get(topic.region());
         client.map(|client| &**client).ok_or_else(|| SendError::permanent("no topic of the configuration is there"))
+    }
+
+    /// The client for email channels.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the configuration has none.
+    pub fn ses(&self) -> Result<&SesClient, SendError> {
+        self.ses.as_ref().ok_or_else(|| SendError::permanent("the configuration has no email channel"))
     }
 }

@@ -578,6 +578,8 @@ fn render(channel: &Channel, digest: &Digest, run_id: &str, result: &dyn Fn() ->
         ChannelKind::Slack { mentions, .. } => channel::slack::render(digest, mentions.as_ref()),
         ChannelKind::Sns { format, .. } => vec![channel::sns::render(digest, *format, result)],
         ChannelKind::Webhook { .. } => vec![channel::webhook::render(digest, result)],
+        ChannelKind::Email(email) => vec![channel::email::render(digest, email)],
+        ChannelKind::Teams { .. } => vec![channel::teams::render(digest)],
     }
 }
 

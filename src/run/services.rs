@@ -67,6 +67,10 @@ impl<'a> LiveServices<'a> {
                 let id = format!("msg_{}_{name}_{}", outgoing.run_id, outgoing.index);
                 channel::webhook::deliver(http, url, secret, &id, outgoing.body, until).await
             }
+            ChannelKind::Email(email) => clients.ses()?.deliver(email, outgoing.body, until).await,
+            ChannelKind::Teams { webhook_url } => {
+                channel::teams::deliver(http, webhook_url, outgoing.body, until).await
+            }
         }
     }
 
@@ -77,6 +81,8 @@ impl<'a> LiveServices<'a> {
             ChannelKind::Slack { webhook_url, .. } => channel::slack::check(http, webhook_url, until).await,
             ChannelKind::Sns { topic, .. } => channel::sns::check(clients.sns(topic)?, topic, until).await,
             ChannelKind::Webhook { url, .. } => channel::webhook::check(http, url, until).await,
+            ChannelKind::Email(email) => clients.ses()?.check(email, until).await,
+            ChannelKind::Teams { webhook_url } => channel::teams::check(http, webhook_url, until).await,
         }
     }
 

@@ -266,7 +266,7 @@ mod tests {
     fn an_answer_is_what_was_asked_for_or_a_refusal() {
         let answer = |status, body: &str| {
             let status = StatusCode::from_u16(status).expect("a status");
-            let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
+            let answer = Answer { status, retry_after: None, aws_error: None, body: body.as_bytes().to_vec() };
             read::<Vec<u8>>(&answer, &Credentials::new("AKIA-ID", "SECRET", Some("SESSION".to_owned()), None, "test"))
         };
         assert_eq!(answer(200, "[1]"), Ok(vec![1]));

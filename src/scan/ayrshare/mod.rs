@@ -369,6 +369,7 @@ mod tests {
         Answer {
             status: StatusCode::from_u16(status).expect("a status"),
             retry_after: None,
+            aws_error: None,
             body: body.as_bytes().to_vec(),
         }
     }
