@@ -8,21 +8,32 @@ use crate::report::Format;
 /// order of [`Format::ALL`] decides.
 #[must_use]
 pub fn format(accept: Option<&str>) -> Option<Format> {
-    let accept = accept.map(str::trim).filter(|accept| !accept.is_empty()).unwrap_or("*/*");
-    let ranges: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
+    let ranges = ranges(accept);
     let mut best: Option<(u16, u8, Format)> = None;
     for format in Format::ALL {
-        // The most specific range decides, even if its quality is 0.
-        let Some(range) = ranges.iter().filter(|range| range.covers(format)).max_by_key(|range| range.specificity())
-        else {
-            continue;
-        };
+        let Some(range) = deciding(&ranges, format) else { continue };
         let (quality, specificity) = (range.quality, range.specificity());
         if 0 < quality && best.is_none_or(|(most, least, _)| (most, least) < (quality, specificity)) {
             best = Some((quality, specificity, format));
         }
     }
     best.map(|(_, _, format)| format)
+}
+
+/// Returns whether an `Accept` header accepts a format, however much it prefers others.
+#[must_use]
+pub fn accepts(accept: Option<&str>, format: Format) -> bool {
+    deciding(&ranges(accept), format).is_some_and(|range| 0 < range.quality)
+}
+
+fn ranges(accept: Option<&str>) -> Vec<Range> {
+    let accept = accept.map(str::trim).filter(|accept| !accept.is_empty()).unwrap_or("*/*");
+    accept.split(',').filter_map(Range::parse).collect()
+}
+
+/// The most specific range decides, even if its quality is 0.
+fn deciding(ranges: &[Range], format: Format) -> Option<&Range> {
+    ranges.iter().filter(|range| range.covers(format)).max_by_key(|range| range.specificity())
 }
 
 /// Returns whether an `Accept-Encoding` header accepts gzip.
@@ -94,6 +105,14 @@ fn with_quality(element: &str) -> (String, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_is_accepted_unless_it_is_ruled_out() {
+        let accepts_html = |accept: &str| accepts(Some(accept), Format::Html);
+        assert!(accepts(None, Format::Html) && accepts_html("") && accepts_html("*/*"));
+        assert!(accepts_html("application/json, text/html;q=0.1") && accepts_html("text/*"));
+        assert!(!accepts_html("text/html;q=0, */*") && !accepts_html("application/json"));
+    }
 
     #[test]
     fn the_preferred_format_is_chosen() {

@@ -158,9 +158,8 @@ impl Response {
 /// Returns whether the response to a link that has a problem is a page.
 fn is_page(request: &Request, config: &Config) -> bool {
     let accept = request.header("accept");
-    let is_browser = accept::format(accept) == Some(Format::Html);
-    let accepts_page = is_browser || accept.is_none_or(|accept| accept.contains("*/*"));
-    is_browser || accepts_page && Links::of(&config.http).is_some()
+    accept::format(accept) == Some(Format::Html)
+        || accept::accepts(accept, Format::Html) && Links::of(&config.http).is_some()
 }
 
 /// Returns the HTTP status for the result of a run.

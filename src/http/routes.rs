@@ -142,6 +142,8 @@ impl<'a> Endpoint<'a> {
         match last {
             "report" => Self::Report,
             "alerts" => Self::Alerts,
+            // A link without its token.
+            "r" => Self::Link(LinkKind::Page, ""),
             name if before.rsplit('/').next() == Some("r") => match name.strip_suffix(CALENDAR_SUFFIX) {
                 Some(token) => Self::Link(LinkKind::Calendar, token),
                 None => Self::Link(LinkKind::Page, name),

@@ -437,7 +437,9 @@ fn the_response_to_an_invalid_link_contains_no_details() {
     for (accept, content_type) in [
         ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
         ("*/*", "text/html; charset=utf-8"),
+        ("application/json, text/html;q=0.1", "text/html; charset=utf-8"),
         ("application/json", "application/problem+json"),
+        ("text/html;q=0, */*", "application/problem+json"),
         ("application/problem+json", "application/problem+json"),
     ] {
         let rejection = rejection(&request("/r/x", &[], &[("accept", accept)]));

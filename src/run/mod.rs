@@ -13,6 +13,7 @@ mod lease;
 pub mod loaded;
 pub mod look;
 pub mod metrics;
+mod rendering;
 pub mod result;
 pub mod roster;
 pub mod services;
@@ -29,16 +30,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::lease::HeldLease;
-use crate::channel::{self, Message, RunJson};
+use self::rendering::{fail, outcome, render, rendered, sample};
+use crate::channel::Message;
 use crate::config::Repeat;
-use crate::config::{Channel, ChannelKind, Config, Profile, WhenEmpty};
+use crate::config::{Channel, Config, Profile, WhenEmpty};
 use crate::digest::Digest;
 use crate::digest::ReportLink;
 use crate::digest::announce::{Announced, Announcement};
 use crate::ledger::{Change, LedgerError, LedgerStore, Memory};
 use crate::model::Status;
 use crate::model::threshold::Thresholds;
-use crate::model::{Discovery, Item, Listing, ListingOrigin, Media, ProfileName, State};
+use crate::model::{Discovery, Listing, ListingOrigin, ProfileName};
 use crate::net::Deadline;
 use crate::report::link::Links;
 use crate::run::command::{Action, Plan};
@@ -47,8 +49,7 @@ use crate::run::roster::listing_of;
 use crate::scan::discovery::DiscoveryRules;
 use crate::scan::posts::CheckedPosts;
 use crate::scan::rules::Rules;
-use crate::scan::select::Gallery;
-use crate::scan::survey::{Scan, Survey};
+use crate::scan::survey::Survey;
 
 /// Time reserved at the end of a run for its answer.
 const MAX_TO_ANSWER: Duration = Duration::from_secs(1);
@@ -550,63 +551,4 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 /// Half of the time until a deadline, but at least [`MIN_FOR_LEDGER`] if there is that much.
 fn half_of(deadline: Deadline) -> Deadline {
     deadline.within(MIN_FOR_LEDGER.max(deadline.remaining() / 2))
-}
-
-/// The sample that `test` sends: one file that has just entered the tightest threshold.
-fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> Survey {
-    let threshold = thresholds.iter().next().cloned();
-    let expires_at = threshold.as_ref().and_then(|threshold| now.checked_add(threshold.span()).ok());
-    let media = Media { file_name: Some("[TEST] sample.mp4".to_owned()), expires_at, ..Media::default() };
-    let scan = |name: &ProfileName| Scan { profile: name.clone(), media: Ok(Gallery::default()), posts: None };
-    let mut survey = Survey::new(now, profiles.iter().map(scan).collect(), CheckedPosts::default());
-    survey.items.extend(
-        profiles
-            .first()
-            .map(|profile| Arc::new(Item { profile: profile.clone(), media, state: State::Expiring, threshold })),
-    );
-    survey
-}
-
-/// Renders the messages of a digest. Only channels that send JSON call `result`.
-fn render(channel: &Channel, digest: &Digest, run_id: &str, result: &dyn Fn() -> RunResult) -> Vec<Message> {
-    let within = |max_bytes: usize| {
-        let json = result().to_json_within(max_bytes);
-        (json.text, json.is_cut)
-    };
-    let result = RunJson { run_id, channel: &channel.name, within: &within };
-    match &channel.kind {
-        ChannelKind::Slack { mentions, .. } => channel::slack::render(digest, mentions.as_ref()),
-        ChannelKind::Sns { format, .. } => vec![channel::sns::render(digest, *format, result)],
-        ChannelKind::Webhook { .. } => vec![channel::webhook::render(digest, result)],
-        ChannelKind::Email(email) => vec![channel::email::render(digest, email)],
-        ChannelKind::Teams { .. } => vec![channel::teams::render(digest)],
-    }
-}
-
-fn fail(channel: &Channel, result: &mut ChannelResult, reason: String) {
-    tracing::error!(channel = channel.name, kind = channel.kind.as_str(), "the channel failed: {reason}");
-    result.outcome = Outcome::Failed;
-    result.error = Some(reason);
-}
-
-fn outcome(channel: &Channel, outcome: Outcome) -> ChannelResult {
-    ChannelResult {
-        name: channel.name.clone(),
-        kind: channel.kind.as_str(),
-        outcome,
-        announced: 0,
-        messages: 0,
-        error: None,
-        payloads: Vec::new(),
-    }
-}
-
-/// The outcome of a channel in a dry run.
-fn rendered(channel: &Channel, messages: &[Message]) -> ChannelResult {
-    ChannelResult {
-        announced: messages.iter().map(|message| message.entries).sum(),
-        messages: messages.len(),
-        payloads: messages.iter().map(|message| message.body.clone()).collect(),
-        ..outcome(channel, Outcome::DryRun)
-    }
 }
