@@ -24,7 +24,7 @@ pub struct Galleries {
 enum Bodies {
     /// One body per profile. Profiles without due files share one body.
     Each(Vec<Bytes>),
-    /// One body for all profiles, with URLs of their own.
+    /// One body for all profiles.
     Alike(Bytes),
 }
 
@@ -53,22 +53,19 @@ impl Galleries {
         self.profiles
     }
 
-    /// The gallery of the profile with this key.
-    pub fn of(&self, key: &str) -> Option<Bytes> {
+    /// The gallery of the profile with this key. If posts use its files, their URLs differ from those of other profiles.
+    pub fn of(&self, key: &str, with_posts: bool) -> Option<Bytes> {
         let profile = self.profile(key)?;
-        match &self.bodies {
-            Bodies::Each(bodies) => bodies.get(profile).cloned(),
-            Bodies::Alike(body) => Some(with_account(body, profile)),
-        }
+        let body = match &self.bodies {
+            Bodies::Each(bodies) => bodies.get(profile)?,
+            Bodies::Alike(body) => body,
+        };
+        Some(if with_posts { with_account(body, profile) } else { body.clone() })
     }
 
     /// A history whose posts use the files of the profile with this key.
     pub fn posts_of(&self, key: &str, history: &Bytes) -> Option<Bytes> {
-        let profile = self.profile(key)?;
-        Some(match &self.bodies {
-            Bodies::Each(_) => history.clone(),
-            Bodies::Alike(_) => with_account(history, profile),
-        })
+        Some(with_account(history, self.profile(key)?))
     }
 
     fn profile(&self, key: &str) -> Option<usize> {
@@ -182,13 +179,13 @@ mod tests {
         for (profiles, items) in [(1, 200), (30, 200), (200, 12), (1_000, 20), (1, 5_000)] {
             let galleries = Galleries::new(profiles, items, Timestamp::now());
             let names: Vec<_> = (0..profiles)
-                .filter_map(|profile| galleries.of(&key_of(profile)))
+                .filter_map(|profile| galleries.of(&key_of(profile), false))
                 .flat_map(|body| named_in(std::str::from_utf8(&body).expect("text")))
                 .filter(|name| name.starts_with("due-"))
                 .collect();
             assert_eq!(names, due_names(), "{profiles} profiles of {items} items");
         }
-        assert!(Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0001").is_none());
+        assert!(Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0001", false).is_none());
     }
 
     #[test]
@@ -196,7 +193,7 @@ mod tests {
         let now = Timestamp::now();
         let galleries = Galleries::with_many_due(30, 40, 20, now);
         let text = |profile: usize| {
-            let body = galleries.of(&key_of(profile)).expect("a gallery");
+            let body = galleries.of(&key_of(profile), false).expect("a gallery");
             String::from_utf8(body.to_vec()).expect("text")
         };
         assert_eq!(text(7).matches("/P000007/").count(), 40);
@@ -204,12 +201,12 @@ mod tests {
         assert_eq!(named_in(&text(7)).iter().filter(|name| name.starts_with("due-")).count(), 20);
         let posts = galleries.posts_of(&key_of(7), &history(now)).expect("posts");
         assert_eq!(String::from_utf8(posts.to_vec()).expect("text").matches("/P000007/").count(), POSTS);
-        assert!(galleries.of(&key_of(30)).is_none());
+        assert!(galleries.of(&key_of(30), false).is_none());
     }
 
     #[test]
     fn a_gallery_has_the_given_number_of_files() {
-        let gallery = Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0000").expect("a gallery");
+        let gallery = Galleries::new(1, 200, Timestamp::now()).of("PROFILE-0000", false).expect("a gallery");
         let files: Vec<serde_json::Value> = serde_json::from_slice(&gallery).expect("a list");
         assert_eq!(files.len(), 200);
         assert_eq!(files[0]["fileName"], "due-00.jpeg");

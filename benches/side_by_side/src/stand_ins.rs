@@ -212,7 +212,7 @@ impl StandIn {
             let posts = scene.history.as_ref().and_then(|history| galleries.posts_of(key, history));
             let answer = match request.path.as_str() {
                 _ if !is_authorized => None,
-                "/api/media" => galleries.of(key),
+                "/api/media" => galleries.of(key, scene.history.is_some()),
                 "/api/history" if request.query.contains("status=pending") => posts,
                 "/api/history" => posts.map(|_| Bytes::from_static(b"{\"history\":[]}")),
                 _ => None,
