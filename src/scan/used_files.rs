@@ -69,7 +69,13 @@ impl FilesInPosts {
         if self.0.is_empty() {
             return None;
         }
-        let keys = PlaceKeys::of(file.url()?)?;
+        let place = Place::parse(file.url()?)?;
+        let uuid = place.uuid().map(|uuid| HASHER.hash_one(uuid));
+        // A post that uses a place uses its UUID, too. Nearly all files of large galleries are in no post.
+        if uuid.is_some_and(|uuid| !self.0.contains_key(&uuid)) {
+            return None;
+        }
+        let keys = PlaceKeys { exact: HASHER.hash_one(&place), uuid };
         let needed_until = keys.iter().filter_map(|key| self.0.get(&key)).max()?;
         let lasts = file.expires_at().is_some_and(|expires_at| *needed_until < expires_at);
         let expiring = || ExpiringFile {
