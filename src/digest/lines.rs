@@ -1,6 +1,6 @@
 //! The lines of a digest: which of its entries are shown together, and which are not shown because a post names them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::wording::MAX_NAMED_FILES;
 use super::{Digest, Entry, Subject, Urgency};
@@ -20,6 +20,8 @@ pub struct DigestLine<'a> {
     pub profile: &'a ProfileName,
     /// How many entries it announces: those that it shows, and those that follow and are named under a post above.
     pub entries: usize,
+    /// The sections of the files that have no line because this one, a post, names them first.
+    pub named: Vec<&'a Urgency>,
 }
 
 /// What a line shows.
@@ -53,11 +55,16 @@ impl Digest {
         for together in self.entries.chunk_by(expire_together) {
             let Entry { urgency, .. } = &together[0];
             let profile = together[0].profile();
-            let files: Vec<_> =
-                together.iter().filter_map(item).filter(|item| !named.contains(&identity(item))).collect();
+            let line = |subject, entries| DigestLine { subject, urgency, profile, entries, named: Vec::new() };
+            let mut files = Vec::new();
+            for item in together.iter().filter_map(item) {
+                match named.get(&identity(item)).and_then(|post| lines.get_mut(*post)) {
+                    Some(post) => post.named.push(urgency),
+                    None => files.push(item),
+                }
+            }
             if MAX_SINGLE_FILES < files.len() {
-                let subject = LineSubject::Files(files);
-                lines.push(DigestLine { subject, urgency, profile, entries: together.len() });
+                lines.push(line(LineSubject::Files(files), together.len()));
                 continue;
             }
             for entry in together {
@@ -67,22 +74,27 @@ impl Digest {
                 };
                 match (&subject, lines.last_mut()) {
                     // Posts come first, so a line precedes every file that one of them names.
-                    (LineSubject::File(item), Some(last)) if named.contains(&identity(item)) => last.entries += 1,
-                    _ => lines.push(DigestLine { subject, urgency, profile, entries: 1 }),
+                    (LineSubject::File(item), Some(last)) if named.contains_key(&identity(item)) => last.entries += 1,
+                    _ => lines.push(line(subject, 1)),
                 }
             }
         }
         lines
     }
 
-    /// The files that the lines of posts name. Their own lines would only repeat them.
-    fn named_files(&self) -> HashSet<(&ProfileName, &str)> {
-        let posts = self.entries.iter().filter_map(|entry| match &entry.subject {
-            Subject::Post(post) => Some(post),
-            Subject::File(_) => None,
-        });
-        let media = posts.flat_map(|post| post.media.iter().take(MAX_NAMED_FILES));
-        media.filter_map(|media| Some((media.owner.as_ref()?, media.id.as_deref().unwrap_or(&media.url)))).collect()
+    /// The files that the lines of posts name, with the first line that does. Their own lines would only repeat them.
+    fn named_files(&self) -> HashMap<(&ProfileName, &str), usize> {
+        let mut named = HashMap::new();
+        // The posts come first, and each has a line.
+        for (line, entry) in self.entries.iter().enumerate() {
+            let Subject::Post(post) = &entry.subject else { break };
+            for media in post.media.iter().take(MAX_NAMED_FILES) {
+                if let Some(owner) = &media.owner {
+                    named.entry((owner, media.id.as_deref().unwrap_or(&media.url))).or_insert(line);
+                }
+            }
+        }
+        named
     }
 }
 
@@ -266,10 +278,9 @@ mod tests {
                 prop_assert_eq!((line.urgency, line.profile), (&of_line[0].urgency, of_line[0].profile()));
                 entries = rest;
             }
-            let named = digest.named_files();
-            let hidden = digest.entries.iter().filter_map(super::item).filter(|item| named.contains(&super::identity(item)));
-            let shown: usize = lines.iter().map(super::DigestLine::shown).sum();
-            prop_assert_eq!(shown + hidden.count(), digest.entries.len());
+            // Whatever has no line of its own is counted by the line that names it, so that it is not lost with that line.
+            let shown: usize = lines.iter().map(|line| line.shown() + line.named.len()).sum();
+            prop_assert_eq!(shown, digest.entries.len());
         }
     }
 }

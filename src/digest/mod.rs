@@ -21,8 +21,8 @@ use jiff::Timestamp;
 pub use self::lines::{DigestLine, LineSubject};
 pub use self::sentence::Sentence;
 pub use self::wording::{
-    first_names, left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing, unchecked_part,
-    unverified_reason, unwatched,
+    checked, counted, first_names, left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing,
+    unchecked_part, unread, unverified_reason, unwatched, within,
 };
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{

@@ -2,9 +2,11 @@
 //!
 //! Channels, page, calendar and terminal take their words from here and only lay them out.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Digest, DigestLine, Sentence, Urgency};
+use super::{Counts, Digest, DigestLine, Sentence, Urgency};
 use crate::model::text;
 use crate::model::threshold::Threshold;
 use crate::model::{
@@ -55,25 +57,16 @@ impl Digest {
     /// The digest in one line: `2 scheduled posts will fail, 7 files expire within 3 days`.
     #[must_use]
     pub fn headline(&self) -> String {
-        let counts = self.counts();
-        let has = |number: usize| if number == 1 { "has" } else { "have" };
         let unwatched = self.unwatched.len();
         let are = if unwatched == 1 { "is" } else { "are" };
-        let expire = if counts.expiring == 1 { "expires" } else { "expire" };
-        self.summary(
-            "",
-            &[
-                (counts.posts_at_risk, format!("{} will fail", text::count(counts.posts_at_risk, "scheduled post"))),
-                (counts.expired, format!("{} {} expired", text::count(counts.expired, "file"), has(counts.expired))),
-                (counts.expiring, format!("{} {expire}{}", text::count(counts.expiring, "file"), self.within())),
-                (
-                    counts.undated,
-                    format!("{} {} no expiry date", text::count(counts.undated, "file"), has(counts.undated)),
-                ),
-                (self.unread(), format!("{} of {} could not be checked", self.unread(), self.all_profiles())),
-                (unwatched, format!("{} {are} not watched", text::count(unwatched, "profile"))),
-            ],
-        )
+        let mut parts = counted(&self.counts(), self.widest());
+        if 0 < self.unread() {
+            parts.push(unread(self.unread(), self.profiles.len()));
+        }
+        if 0 < unwatched {
+            parts.push(format!("{} {are} not watched", text::count(unwatched, "profile")));
+        }
+        self.summary("", &parts)
     }
 
     /// A shorter headline, for the subject of an email: `Ayrshare: 2 posts will fail, 7 expire within 3 days`.
@@ -81,17 +74,19 @@ impl Digest {
     pub fn short_headline(&self) -> String {
         let counts = self.counts();
         let expire = if counts.expiring == 1 { "expires" } else { "expire" };
-        self.summary(
-            "Ayrshare: ",
-            &[
-                (counts.posts_at_risk, format!("{} will fail", text::count(counts.posts_at_risk, "post"))),
-                (counts.expired, format!("{} expired", counts.expired)),
-                (counts.expiring, format!("{} {expire}{}", counts.expiring, self.within())),
-                (counts.undated, format!("{} undated", counts.undated)),
-                (self.unread(), format!("{} of {} not checked", self.unread(), self.all_profiles())),
-                (self.unwatched.len(), format!("{} not watched", text::count(self.unwatched.len(), "profile"))),
-            ],
-        )
+        let parts = [
+            (counts.posts_at_risk, format!("{} will fail", text::count(counts.posts_at_risk, "post"))),
+            (counts.expired, format!("{} expired", counts.expired)),
+            (counts.expiring, format!("{} {expire}{}", counts.expiring, within(self.widest()))),
+            (counts.undated, format!("{} undated", counts.undated)),
+            (
+                self.unread(),
+                format!("{} of {} not checked", self.unread(), text::count(self.profiles.len(), "profile")),
+            ),
+            (self.unwatched.len(), format!("{} not watched", text::count(self.unwatched.len(), "profile"))),
+        ];
+        let parts = parts.into_iter().filter(|(count, _)| 0 < *count).map(|(_, part)| part);
+        self.summary("Ayrshare: ", &parts.collect::<Vec<_>>())
     }
 
     /// How many profiles were checked, and when: `Checked 2 of 3 profiles on Mon 23 Nov 2026, 06:00 UTC.`
@@ -101,13 +96,7 @@ impl Digest {
             let purpose = " to prove that messages arrive. Nothing was checked.";
             return Sentence::new("This is a sample, sent on ").at(self.now).then(purpose);
         }
-        let all = self.profiles.len();
-        let checked = match (self.checked, all) {
-            (_, 0) => "no profile".to_owned(),
-            (1, 1) => "the profile".to_owned(),
-            (checked, all) if checked == all => format!("all {}", text::count(all, "profile")),
-            (checked, all) => format!("{checked} of {}", text::count(all, "profile")),
-        };
+        let checked = checked(self.checked, self.profiles.len());
         Sentence::new(format!("Checked {checked} on ")).at(self.now).then(".")
     }
 
@@ -367,34 +356,35 @@ pub fn first_names(files: &[&Item], name: impl Fn(&Item) -> String) -> String {
 /// Counts what a message has no room for: `… and 12 more that there is no room for here: 2 files expired, …`.
 #[must_use]
 pub fn left_out(lines: &[DigestLine<'_>]) -> String {
-    let kinds: Vec<_> = lines
-        .chunk_by(|a, b| a.urgency == b.urgency)
-        .map(|section| {
-            let all: usize = section.iter().map(DigestLine::shown).sum();
-            match section[0].urgency {
-                Urgency::PostAtRisk => text::count(all, "scheduled post"),
-                Urgency::Expired => format!("{all} expired"),
-                Urgency::Within(threshold) => format!("{all} within {}", text::duration(threshold.span())),
-                Urgency::Undated => format!("{all} without a date"),
-            }
-        })
-        .collect();
-    let kinds = text::list(&kinds, 6);
-    let all: usize = lines.iter().map(DigestLine::shown).sum();
+    let mut by_urgency: BTreeMap<&Urgency, usize> = BTreeMap::new();
+    for line in lines {
+        *by_urgency.entry(line.urgency).or_default() += line.shown();
+        // Nothing else tells of the files that only this line would have named.
+        for urgency in &line.named {
+            *by_urgency.entry(urgency).or_default() += 1;
+        }
+    }
+    let kinds = by_urgency.iter().map(|(urgency, &all)| match urgency {
+        Urgency::PostAtRisk => text::count(all, "scheduled post"),
+        Urgency::Expired => format!("{all} expired"),
+        Urgency::Within(threshold) => format!("{all} within {}", text::duration(threshold.span())),
+        Urgency::Undated => format!("{all} without a date"),
+    });
+    let kinds = text::list(&kinds.collect::<Vec<_>>(), 6);
+    let all: usize = by_urgency.values().sum();
     let all = text::thousands(i64::try_from(all).unwrap_or(i64::MAX));
     format!("… and {all} more that there is no room for here: {kinds}.")
 }
 
 impl Digest {
-    fn summary(&self, topic: &str, parts: &[(usize, String)]) -> String {
-        let mut parts: Vec<_> = parts.iter().filter(|(count, _)| 0 < *count).map(|(_, part)| part.as_str()).collect();
+    fn summary(&self, topic: &str, parts: &[String]) -> String {
         let all_clear = match &self.horizon {
             Some(_) if 0 < self.announced_before + self.handled => "Nothing new since the last message".to_owned(),
-            Some(horizon) => format!("All clear: no file expires{}", within(horizon)),
+            Some(horizon) => format!("All clear: no file expires{}", within(Some(horizon))),
             None => "All clear".to_owned(),
         };
-        if parts.is_empty() {
-            parts.push(if self.unchecked.iter().any(|failed| failed.what == Part::Profiles) {
+        let nothing = || {
+            if self.unchecked.iter().any(|failed| failed.what == Part::Profiles) {
                 "Some profiles are not watched"
             } else if !self.unchecked.is_empty() {
                 "Scheduled posts could not be checked"
@@ -403,34 +393,66 @@ impl Digest {
             } else if !self.recovered.is_empty() {
                 "Profiles can be checked again"
             } else {
-                &all_clear
-            });
-        }
+                all_clear.as_str()
+            }
+            .to_owned()
+        };
+        let summary = if parts.is_empty() { nothing() } else { parts.join(", ") };
         let mark = if self.is_test { "[TEST] " } else { "" };
-        format!("{mark}{topic}{}", parts.join(", "))
+        format!("{mark}{topic}{summary}")
     }
 
-    /// ` within 3 days`, for the widest threshold among the entries; empty if no file is expiring.
-    fn within(&self) -> String {
+    /// The widest threshold among the entries; `None` if no file is expiring.
+    fn widest(&self) -> Option<&Threshold> {
         let thresholds = self.entries.iter().filter_map(|entry| match &entry.urgency {
             Urgency::Within(threshold) => Some(threshold),
             _ => None,
         });
-        thresholds.max().map(within).unwrap_or_default()
+        thresholds.max()
     }
 
     /// How many galleries could not be read.
     fn unread(&self) -> usize {
         self.profiles.len() - self.checked
     }
+}
 
-    fn all_profiles(&self) -> String {
-        text::count(self.profiles.len(), "profile")
+/// What there is of each kind, in words, the gravest first: `2 scheduled posts will fail`, `7 files expire within 3 days`.
+#[must_use]
+pub fn counted(counts: &Counts, widest: Option<&Threshold>) -> Vec<String> {
+    let verb = |number: usize, one: &'static str, more: &'static str| if number == 1 { one } else { more };
+    let files = |number: usize, one, more| format!("{} {}", text::count(number, "file"), verb(number, one, more));
+    let Counts { posts_at_risk, expired, expiring, undated } = *counts;
+    let parts = [
+        (posts_at_risk, format!("{} will fail", text::count(posts_at_risk, "scheduled post"))),
+        (expired, format!("{} expired", files(expired, "has", "have"))),
+        (expiring, format!("{}{}", files(expiring, "expires", "expire"), within(widest))),
+        (undated, format!("{} no expiry date", files(undated, "has", "have"))),
+    ];
+    parts.into_iter().filter(|(count, _)| 0 < *count).map(|(_, part)| part).collect()
+}
+
+/// How many galleries could not be read: `1 of 3 profiles could not be checked`.
+#[must_use]
+pub fn unread(number: usize, all: usize) -> String {
+    format!("{number} of {} could not be checked", text::count(all, "profile"))
+}
+
+/// How many profiles were checked: `the profile`, `all 3 profiles`, `2 of 3 profiles`.
+#[must_use]
+pub fn checked(checked: usize, all: usize) -> String {
+    match (checked, all) {
+        (_, 0) => "no profile".to_owned(),
+        (1, 1) => "the profile".to_owned(),
+        (checked, all) if checked == all => format!("all {}", text::count(all, "profile")),
+        (checked, all) => format!("{checked} of {}", text::count(all, "profile")),
     }
 }
 
-fn within(threshold: &Threshold) -> String {
-    format!(" within {}", text::duration(threshold.span()))
+/// ` within 3 days`; empty without a threshold.
+#[must_use]
+pub fn within(threshold: Option<&Threshold>) -> String {
+    threshold.map(|threshold| format!(" within {}", text::duration(threshold.span()))).unwrap_or_default()
 }
 
 #[cfg(test)]

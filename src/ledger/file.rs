@@ -11,6 +11,8 @@ use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -23,6 +25,10 @@ use crate::model::{Part, ProfileName};
 const BEGINNING: [&str; 3] = [r#"{"version":"#, "1", r#","channels":{"#];
 /// The largest file that is read: about two million records.
 const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
+/// How long a write waits for another process. The largest ledger is written in less.
+const MAX_FOR_WRITE_LOCK: Duration = Duration::from_secs(5);
+/// How often it is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(20);
 /// The channel of the record that a check writes. Configured channels never have a blank name.
 const CHECK: &str = "";
 
@@ -161,13 +167,24 @@ impl FileLedger {
         }
     }
 
-    /// Waits until no other process writes. That takes as long as writing the file once; a writer that crashes releases it.
+    /// Waits until no other process writes. That takes as long as writing the file once; a writer that crashes releases it,
+    /// but one that was stopped does not.
     fn write_lock(&self) -> Result<File, LedgerError> {
         // Before locking, so that no lock file is created beside a file that is not a ledger.
         self.open()?;
         let file = self.lock_file("write-lock")?;
-        file.lock().map_err(|error| failed("be locked", &error))?;
-        Ok(file)
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(failed("be locked", &error)),
+                Err(TryLockError::WouldBlock) if began.elapsed() < MAX_FOR_WRITE_LOCK => thread::sleep(LOCK_POLL),
+                Err(TryLockError::WouldBlock) => {
+                    let reason = "another process has been writing it for too long; end that process";
+                    return Err(failed("be locked", &io::Error::new(io::ErrorKind::TimedOut, reason)));
+                }
+            }
+        }
     }
 
     /// Opens a lock file beside the ledger, and creates it if it does not exist.

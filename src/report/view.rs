@@ -9,9 +9,10 @@ use url::form_urlencoded;
 
 use super::link::CalendarLink;
 use super::{Question, Report, safe_url};
-use crate::digest::{self, Urgency};
+use crate::digest::{self, Counts, Urgency};
 use crate::model::text::{self, count, distance, list, one_line, shorten, thousands};
 use crate::model::{Item, MediaAtRisk, MediaKind, Part, PostAtRisk, ProfileName, RiskReason, State, Zone};
+use crate::scan::survey::MediaCounts;
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 160;
@@ -336,35 +337,14 @@ impl<'a> Profiles<'a> {
 pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
     let unread = report.survey.configured().saturating_sub(report.survey.checked());
     let posts = report.posts.len() + report.posts_left_out();
-    let media = &report.media;
+    let MediaCounts { expired, expiring, undated, .. } = report.media;
     let widest = report.items.iter().filter_map(|item| item.threshold.as_ref()).max();
-    let within = |threshold: Option<&crate::model::threshold::Threshold>| {
-        threshold.map(|threshold| format!(" within {}", text::duration(threshold.span()))).unwrap_or_default()
-    };
-    let verb = |number: usize, one: &'static str, more: &'static str| if number == 1 { one } else { more };
-    let parts = [
-        (posts, format!("{} will fail", count(posts, "scheduled post"))),
-        (
-            media.expiring,
-            format!(
-                "{} {}{}",
-                count(media.expiring, "file"),
-                verb(media.expiring, "expires", "expire"),
-                within(widest)
-            ),
-        ),
-        (media.expired, format!("{} {} expired", count(media.expired, "file"), verb(media.expired, "has", "have"))),
-        (
-            media.undated,
-            format!("{} {} no expiry date", count(media.undated, "file"), verb(media.undated, "has", "have")),
-        ),
-    ];
-    let parts: Vec<_> = parts.into_iter().filter(|(number, _)| 0 < *number).map(|(_, part)| part).collect();
+    let parts = digest::counted(&Counts { posts_at_risk: posts, expired, expiring, undated }, widest);
     if !parts.is_empty() {
         return list(&parts, parts.len());
     }
     if 0 < unread {
-        return format!("{unread} of {} could not be checked", count(report.survey.configured(), "profile"));
+        return digest::unread(unread, report.survey.configured());
     }
     if report.failed.iter().any(|failed| failed.what == Part::Profiles) {
         return "No file expires, but some profiles are not watched".to_owned();
@@ -374,24 +354,16 @@ pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
     }
     let unwatched = report.survey.discovery.unwatched.len();
     if 0 < unwatched {
-        let profiles = count(unwatched, "profile");
-        return format!(
-            "No file expires{}, but {profiles} {} not watched",
-            within(question.horizon.as_ref()),
-            verb(unwatched, "is", "are")
-        );
+        let (profiles, are) = (count(unwatched, "profile"), if unwatched == 1 { "is" } else { "are" });
+        let within = digest::within(question.horizon.as_ref());
+        return format!("No file expires{within}, but {profiles} {are} not watched");
     }
-    format!("All clear: no file expires{}", within(question.horizon.as_ref()))
+    format!("All clear: no file expires{}", digest::within(question.horizon.as_ref()))
 }
 
 /// Returns how many profiles and files were checked.
 pub(crate) fn coverage(report: &Report<'_>) -> String {
-    let (checked, all) = (report.survey.checked(), report.survey.configured());
-    let profiles = match (checked, all) {
-        (1, 1) => "the profile".to_owned(),
-        (checked, all) if checked == all => format!("all {}", count(all, "profile")),
-        (checked, all) => format!("{checked} of {}", count(all, "profile")),
-    };
+    let profiles = digest::checked(report.survey.checked(), report.survey.configured());
     let ignored = match report.media.ignored {
         0 => String::new(),
         ignored => format!(" ({} ignored)", number(ignored)),

@@ -1,7 +1,5 @@
 //! The index of the files that galleries list and posts use. Pure.
 
-use std::collections::HashMap;
-
 use crate::model::ProfileName;
 use crate::scan::posts::Known;
 use crate::scan::used_files::{PlaceKeys, UsedFile};
@@ -10,10 +8,8 @@ use crate::scan::used_files::{PlaceKeys, UsedFile};
 #[derive(Debug)]
 pub(super) struct ListedFiles<'a> {
     known: &'a [Known<'a>],
-    /// Of each place and profile, the listing that expires first. Sorted by place and profile.
+    /// Of each place, the listing that expires first. Sorted by place.
     listings: Vec<IndexEntry>,
-    /// Of each place that several profiles list, the listing that expires first.
-    earliest: HashMap<u64, IndexEntry>,
 }
 
 /// Where a file is listed. There may be hundreds of thousands, so it is small.
@@ -51,34 +47,22 @@ impl<'a> ListedFiles<'a> {
             }
         }
         let urgency = |listing: &IndexEntry| listing.resolve(known).map(|listed| listed.file.urgency());
-        listings.sort_unstable_by_key(|listing| (listing.place, listing.profile, urgency(listing), listing.file));
-        listings.dedup_by_key(|listing| (listing.place, listing.profile));
-        let shared = listings.chunk_by(|one, other| one.place == other.place).filter(|listings| listings.len() > 1);
-        let earliest = shared.filter_map(|listings| listings.iter().copied().min_by_key(urgency));
-        let earliest = earliest.map(|listing| (listing.place, listing)).collect();
-        Self { known, listings, earliest }
+        listings.sort_unstable_by_key(|listing| (listing.place, urgency(listing), listing.profile, listing.file));
+        listings.dedup_by_key(|listing| listing.place);
+        Self { known, listings }
     }
 
     /// Finds a file by its host and path, or else by its host and UUID.
     ///
-    /// When several profiles list it, prefers the gallery of `profile`, then the listing that expires first.
-    pub(super) fn find(&self, keys: PlaceKeys, profile: usize) -> Option<FoundFile<'a>> {
-        keys.iter().find_map(|place| self.listing(place, profile))?.resolve(self.known)
+    /// When several galleries list it, returns the listing that expires first: it is one file, and one of the galleries is
+    /// out of date.
+    pub(super) fn find(&self, keys: PlaceKeys) -> Option<FoundFile<'a>> {
+        keys.iter().find_map(|place| self.listing(place))?.resolve(self.known)
     }
 
-    fn listing(&self, place: u64, profile: usize) -> Option<IndexEntry> {
-        let key = |listing: &IndexEntry| (listing.place, listing.profile as usize);
-        let (Ok(at) | Err(at)) = self.listings.binary_search_by_key(&(place, profile), key);
-        match self.listings.get(at) {
-            Some(own) if key(own) == (place, profile) => Some(*own),
-            _ => self.earliest.get(&place).copied().or_else(|| self.only(place, at)),
-        }
-    }
-
-    /// The listing of a place that only one profile lists. It is beside the position where another profile's would be.
-    fn only(&self, place: u64, position: usize) -> Option<IndexEntry> {
-        let around = [position.checked_sub(1), Some(position)].into_iter().flatten();
-        around.filter_map(|at| self.listings.get(at)).find(|listing| listing.place == place).copied()
+    fn listing(&self, place: u64) -> Option<IndexEntry> {
+        let found = self.listings.binary_search_by_key(&place, |listing| listing.place);
+        found.ok().map(|at| self.listings[at])
     }
 }
 
@@ -106,12 +90,10 @@ mod tests {
     }
 
     /// Searches all listings one by one.
-    fn search(galleries: &[Vec<UsedFile>], keys: PlaceKeys, profile: usize) -> Option<(bool, (bool, Timestamp))> {
+    fn search(galleries: &[Vec<UsedFile>], keys: PlaceKeys) -> Option<(bool, Timestamp)> {
         keys.iter().find_map(|key| {
-            let listings =
-                galleries.iter().enumerate().flat_map(|(owner, files)| files.iter().map(move |file| (owner, file)));
-            let found = listings.filter(|(_, file)| file.keys.iter().any(|of_file| of_file == key));
-            found.map(|(owner, file)| (owner != profile, file.urgency())).min()
+            let listed = galleries.iter().flatten().filter(|file| file.keys.iter().any(|of_file| of_file == key));
+            listed.map(UsedFile::urgency).min()
         })
     }
 
@@ -130,11 +112,8 @@ mod tests {
             }).collect();
             let files = ListedFiles::new(&known);
             for place in 0..8 {
-                for (profile, name) in names.iter().enumerate() {
-                    let found = files.find(keys(place), profile);
-                    let found = found.map(|listed| (listed.owner != name, listed.file.urgency()));
-                    prop_assert_eq!(found, search(&galleries, keys(place), profile));
-                }
+                let found = files.find(keys(place)).map(|listed| listed.file.urgency());
+                prop_assert_eq!(found, search(&galleries, keys(place)));
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The store in a folder of this machine. Each object is a file, which is replaced atomically.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::StoreError;
 
@@ -71,12 +71,14 @@ impl FolderStore {
     /// Deletes the files in a folder of the store that are older than `age`, which runs that were cut off have left.
     pub(super) fn delete_older(&self, folder: &str, age: Duration) {
         let Ok(entries) = fs::read_dir(self.path.join(folder)) else { return };
-        let is_old = |modified: SystemTime| modified.elapsed().is_ok_and(|passed| age < passed);
-        for entry in entries.flatten() {
-            let modified = entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|found| found.modified().ok());
-            if modified.is_some_and(is_old) {
+        let modified = |entry: &DirEntry| entry.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok();
+        let files: Vec<_> = entries.flatten().filter_map(|entry| Some((modified(&entry)?, entry.path()))).collect();
+        // Not the clock of this process, which may differ from that of the file system.
+        let Some(newest) = files.iter().map(|(modified, _)| *modified).max() else { return };
+        for (modified, path) in files {
+            if newest.duration_since(modified).is_ok_and(|before| age < before) {
                 // The next run tries again.
-                let _ = fs::remove_file(entry.path());
+                let _ = fs::remove_file(path);
             }
         }
     }
@@ -111,6 +113,8 @@ fn is_absent(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn store() -> (tempfile::TempDir, FolderStore) {

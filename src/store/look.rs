@@ -48,6 +48,9 @@ const MAX_PARTS: usize = 32;
 /// How old what an earlier run has left must be before it is deleted, in a store without a lifecycle.
 const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
+/// The longest time that Lambda gives a run.
+const LONGEST_RUN: Duration = Duration::from_mins(15);
+
 /// The settings that decide what a look contains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
@@ -134,6 +137,9 @@ pub async fn save(
     }
     // Without it, what it names is deleted later. It may also be what this program did not write.
     let before = newest(store, deadline).await.ok().flatten();
+    if before.as_ref().is_some_and(|before| is_newer(before.started_at, survey.now)) {
+        return Ok(());
+    }
     let mut writer = PartWriter::new(lines_of(survey));
     let mut parts = Vec::new();
     while let Some(part) = writer.next_part().map_err(|error| cannot(error.to_string()))? {
@@ -155,6 +161,12 @@ pub async fn save(
     }
     store.delete_abandoned(FOLDER, ABANDONED_AFTER);
     Ok(())
+}
+
+/// Whether a run that started after ours has finished before it. A look from further ahead is from a clock that was wrong.
+fn is_newer(before: Timestamp, ours: Timestamp) -> bool {
+    let ahead = before.duration_since(ours);
+    ahead.is_positive() && ahead.unsigned_abs() < LONGEST_RUN
 }
 
 /// Reads what the newest look in the store is. Returns `None` when none was kept yet.
