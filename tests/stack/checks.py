@@ -159,7 +159,7 @@ def no_event_is_lost(template):
         "the function: failed events are not retried twice",
     )
     schedules = resources(template, "AWS::Scheduler::Schedule")
-    faults += _require(len(schedules) == 1, "there is no schedule")
+    faults += _require(set(schedules) == {"Schedule", "OverviewScheduleRule"}, "a schedule is missing, or is not checked")
     for name, schedule in schedules.items():
         target = schedule["Properties"]["Target"]
         faults += _require(target.get("DeadLetterConfig", {}).get("Arn") == queue, f"{name}: has no dead-letter queue")
@@ -201,6 +201,19 @@ def the_schedule_invokes_the_function(template):
         *_require(target.get("Arn") == arn_of("Function"), "Schedule: does not invoke the function"),
         *_require(target.get("RoleArn") == arn_of("ScheduleRole"), "Schedule: has another role"),
         *_require(command == {"action": "alert"}, f"Schedule: sends {command}"),
+    ]
+
+
+@check
+def the_overview_is_off_unless_it_has_a_schedule(template):
+    overview = transformed(template)["Resources"]["OverviewScheduleRule"]
+    target = overview["Properties"]["Target"]
+    command = json.loads(target["Input"])
+    return [
+        *_require(overview.get("Condition") == "HasOverview", "OverviewScheduleRule: is not optional"),
+        *_require(overview["Properties"].get("State") == ref("ScheduleState"), "OverviewScheduleRule: cannot be paused"),
+        *_require(target.get("Arn") == arn_of("Function"), "OverviewScheduleRule: does not invoke the function"),
+        *_require(command == {"action": "alert", "within": "14d"}, f"OverviewScheduleRule: sends {command}"),
     ]
 
 

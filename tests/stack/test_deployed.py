@@ -205,7 +205,7 @@ def test_the_default_configuration(account):
     assert document(account) == {
         "ayrshare": {"api_key": f"ssm:/{STACK}/ayrshare-api-key"},
         "profiles": [{"name": "Primary", "primary": True}],
-        "alerts": {"thresholds": ["7d", "3d", "1d"]},
+        "alerts": {"thresholds": ["7d", "3d", "1d"], "timezone": "UTC"},
         "channels": [{"name": "ops-email", "type": "sns", "topic_arn": "env:ALERT_TOPIC_ARN"}],
         "ledger": {"type": "dynamodb", "table": "env:LEDGER_TABLE"},
         "store": {"url": "env:STORE_URL"},
@@ -215,7 +215,7 @@ def test_the_default_configuration(account):
 def test_the_default_configuration_with_all_options(account):
     account.deploy(Slack="yes", ReportLinks="yes", Thresholds="14d,72h")
     found = document(account)
-    assert found["alerts"] == {"thresholds": ["14d", "72h"]}
+    assert found["alerts"] == {"thresholds": ["14d", "72h"], "timezone": "UTC"}
     assert found["channels"][1] == {"name": "slack", "type": "slack", "webhook_url": f"ssm:/{STACK}/slack-webhook"}
     assert found["http"] == {"report_url": "env:REPORT_URL", "link_secret": f"ssm:/{STACK}/link-secret"}
 

@@ -133,6 +133,16 @@ def no_dead_letter_queue_of_the_schedule(template):
     del of(template, "Schedule")["Target"]["DeadLetterConfig"]
 
 
+@fault(checks.the_overview_is_off_unless_it_has_a_schedule, "OverviewScheduleRule: is not optional")
+def an_overview_that_is_always_on(template):
+    del template["Resources"]["OverviewScheduleRule"]["Condition"]
+
+
+@fault(checks.the_overview_is_off_unless_it_has_a_schedule, "OverviewScheduleRule: sends {'action': 'alert'}")
+def an_overview_that_is_an_ordinary_alert(template):
+    of(template, "OverviewScheduleRule")["Target"]["Input"] = '{"action": "alert"}'
+
+
 @fault(checks.no_event_is_lost, "Schedule: has no retries")
 def no_retry_of_the_schedule(template):
     del of(template, "Schedule")["Target"]["RetryPolicy"]
