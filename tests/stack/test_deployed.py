@@ -205,7 +205,7 @@ def test_the_default_configuration(account):
     assert document(account) == {
         "ayrshare": {"api_key": f"ssm:/{STACK}/ayrshare-api-key"},
         "profiles": [{"name": "Primary", "primary": True}],
-        "alerts": {"thresholds": ["7d", "3d", "1d"]},
+        "alerts": {"thresholds": ["7d", "3d", "1d"], "timezone": "UTC"},
         "channels": [{"name": "ops-email", "type": "sns", "topic_arn": "env:ALERT_TOPIC_ARN"}],
         "ledger": {"type": "dynamodb", "table": "env:LEDGER_TABLE"},
         "store": {"url": "env:STORE_URL"},
@@ -213,10 +213,26 @@ def test_the_default_configuration(account):
 
 
 def test_the_default_configuration_with_all_options(account):
-    account.deploy(Slack="yes", ReportLinks="yes", Thresholds="14d,72h")
+    account.deploy(
+        Slack="yes",
+        Teams="yes",
+        EmailFrom="alerts@example.com",
+        EmailTo="maria@example.com,noor@example.com",
+        ReportLinks="yes",
+        Thresholds="14d,72h",
+    )
     found = document(account)
-    assert found["alerts"] == {"thresholds": ["14d", "72h"]}
-    assert found["channels"][1] == {"name": "slack", "type": "slack", "webhook_url": f"ssm:/{STACK}/slack-webhook"}
+    assert found["alerts"] == {"thresholds": ["14d", "72h"], "timezone": "UTC"}
+    assert found["channels"][1:] == [
+        {"name": "slack", "type": "slack", "webhook_url": f"ssm:/{STACK}/slack-webhook"},
+        {"name": "teams", "type": "teams", "webhook_url": f"ssm:/{STACK}/teams-webhook"},
+        {
+            "name": "mail",
+            "type": "email",
+            "from": "alerts@example.com",
+            "to": ["maria@example.com", "noor@example.com"],
+        },
+    ]
     assert found["http"] == {"report_url": "env:REPORT_URL", "link_secret": f"ssm:/{STACK}/link-secret"}
 
 
