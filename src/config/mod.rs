@@ -199,7 +199,8 @@ impl Config {
         match DocumentSource::from_environment(environment)? {
             None => {
                 let document = environment::document(environment);
-                Self::from_document(document, sources).await.map_err(environment::name_variables)
+                let config = Self::from_document(document.clone(), sources).await;
+                config.map_err(|invalid| environment::name_variables(invalid, &document))
             }
             Some(source) => {
                 let text = source.read(sources).await?;

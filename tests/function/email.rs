@@ -197,7 +197,8 @@ async fn a_slow_answer_is_no_reason_to_send_again() {
 async fn the_region_of_a_channel_is_in_the_signature() {
     let mut world = world(&[file("today.png", 5)]).await;
     world.config["channels"][0]["region"] = json!("us-west-2");
-    world.ses.service().region = "us-west-2";
+    world.ses = SesStandIn::start("us-west-2", &["example.com"]).await.expect("a port");
+    world.variables.insert("AWS_ENDPOINT_URL_SESV2".to_owned(), world.ses.origin());
     let function = world.start().await;
     assert_eq!(function.answer(&scheduled()).await["status"], "ok");
     function.end().await;

@@ -93,7 +93,7 @@ impl World {
 
         let ayrshare = AyrshareStandIn::start(API_KEY).await.expect("a port");
         let slack = SlackStandIn::start().await.expect("a port");
-        let ses = SesStandIn::start(&["example.com"]).await.expect("a port");
+        let ses = SesStandIn::start("eu-central-1", &["example.com"]).await.expect("a port");
         let teams = TeamsStandIn::start().await.expect("a port");
         let sns = SnsStandIn::start(&[TOPIC, FIFO_TOPIC]).await.expect("a port");
         let webhook = WebhookStandIn::start(WEBHOOK_SECRET).await.expect("a port");

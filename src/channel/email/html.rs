@@ -85,15 +85,15 @@ impl Html {
 
 #[derive(Template)]
 #[template(path = "email.html", whitespace = "minimize")]
-struct Mail {
+struct HtmlMail {
     title: Html,
     preheader: Html,
     headline: Html,
     coverage: Html,
     button: Option<Button>,
-    unchecked: Option<Unchecked>,
+    unchecked: Option<UncheckedBox>,
     notices: Vec<Html>,
-    sections: Vec<Section>,
+    sections: Vec<MailSection>,
     left_out: Option<Html>,
     closing: Vec<Html>,
 }
@@ -103,28 +103,28 @@ struct Button {
     until: Html,
 }
 
-struct Unchecked {
+struct UncheckedBox {
     advice: Vec<Html>,
     profiles: Vec<(Html, Html)>,
     more: usize,
 }
 
-struct Section {
+struct MailSection {
     /// A class of the stylesheet, and the colour for programs that have none.
     tone: &'static str,
     colour: &'static str,
     heading: Html,
     tally: String,
     advice: Option<Html>,
-    groups: Vec<Group>,
+    groups: Vec<MailGroup>,
 }
 
-struct Group {
+struct MailGroup {
     profile: Html,
-    rows: Vec<Row>,
+    rows: Vec<MailRow>,
 }
 
-struct Row {
+struct MailRow {
     title: Html,
     url: Option<Html>,
     details: Vec<Html>,
@@ -150,7 +150,7 @@ pub(super) fn render(digest: &Digest, pictures: bool) -> String {
     }
 }
 
-fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -> Mail {
+fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -> HtmlMail {
     let (lines, rest) = all.split_at(shown);
     let headline = digest.headline();
     let coverage = digest.coverage().plain(&digest.zone);
@@ -162,7 +162,7 @@ fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -
     let notices = digest.unwatched(MAX_UNWATCHED, |name| name.chars().count()).into_iter().chain(digest.good_news());
     let closing = digest.closing().into_iter().chain(digest.note.clone());
     let paragraph = |text: String| Html::new(&shorten(&text, MAX_PARAGRAPH));
-    Mail {
+    HtmlMail {
         title: Html::new(&digest.short_headline()),
         preheader: Html::new(&format!("{headline}. {coverage}")),
         headline: Html::new(&headline),
@@ -176,15 +176,15 @@ fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -
     }
 }
 
-fn unchecked(digest: &Digest) -> Option<Unchecked> {
+fn unchecked(digest: &Digest) -> Option<UncheckedBox> {
     let named = digest.unchecked.iter().take(MAX_UNCHECKED);
     let profiles = named.map(|failed| (name(failed.profile.as_str()), Html::new(&digest::reason(failed)))).collect();
     let advice = digest.unchecked_advice().into_iter().map(Html::new).collect();
     let more = digest.unchecked.len().saturating_sub(MAX_UNCHECKED);
-    (!digest.unchecked.is_empty()).then_some(Unchecked { advice, profiles, more })
+    (!digest.unchecked.is_empty()).then_some(UncheckedBox { advice, profiles, more })
 }
 
-fn sections(digest: &Digest, all: &[DigestLine<'_>], lines: &[DigestLine<'_>], pictures: bool) -> Vec<Section> {
+fn sections(digest: &Digest, all: &[DigestLine<'_>], lines: &[DigestLine<'_>], pictures: bool) -> Vec<MailSection> {
     let mut left = if pictures { MAX_PICTURES } else { 0 };
     let mut last_advice = "";
     let mut sections = Vec::new();
@@ -194,11 +194,11 @@ fn sections(digest: &Digest, all: &[DigestLine<'_>], lines: &[DigestLine<'_>], p
         // All thresholds have the same advice.
         let advice = (last_advice != urgency.advice()).then(|| Html::new(urgency.advice()));
         last_advice = urgency.advice();
-        let group = |group: &[DigestLine<'_>]| Group {
+        let group = |group: &[DigestLine<'_>]| MailGroup {
             profile: name(group[0].profile.as_str()),
             rows: group.iter().map(|line| row(line, digest, &mut left)).collect(),
         };
-        sections.push(Section {
+        sections.push(MailSection {
             tone,
             colour,
             heading: Html::new(&urgency.heading()),
@@ -210,7 +210,7 @@ fn sections(digest: &Digest, all: &[DigestLine<'_>], lines: &[DigestLine<'_>], p
     sections
 }
 
-fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> Row {
+fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> MailRow {
     let zone = &digest.zone;
     match &line.subject {
         LineSubject::Post(post) => {
@@ -218,20 +218,24 @@ fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> Row {
             let reasons = digest::post_reasons(post, digest.now);
             let details = [timing].into_iter().chain(reasons).map(|sentence| Html::new(&sentence.plain(zone)));
             let title = Html::new(&digest::post_label(post));
-            Row { title, url: None, details: details.collect(), picture: None }
+            MailRow { title, url: None, details: details.collect(), picture: None }
         }
         LineSubject::File(item) => file_row(item, name(&item.label()), digest, pictures),
         LineSubject::Files(files) => {
             let names = digest::first_names(files, |item| shorten(&one_line(&item.label()), MAX_NAME).into_owned());
             let row = files.first().map(|item| file_row(item, Html::new(&names), digest, pictures));
-            let row =
-                row.unwrap_or_else(|| Row { title: Html::new(&names), url: None, details: Vec::new(), picture: None });
-            Row { url: None, ..row }
+            let row = row.unwrap_or_else(|| MailRow {
+                title: Html::new(&names),
+                url: None,
+                details: Vec::new(),
+                picture: None,
+            });
+            MailRow { url: None, ..row }
         }
     }
 }
 
-fn file_row(item: &Item, title: Html, digest: &Digest, pictures: &mut usize) -> Row {
+fn file_row(item: &Item, title: Html, digest: &Digest, pictures: &mut usize) -> MailRow {
     let timing = Html::new(&digest::timing(item, digest.now).plain(&digest.zone));
     let url = item.media.url.as_deref().and_then(https_url);
     let picture = url.as_ref().filter(|url| 0 < *pictures && shows_picture(item, url)).map(|url| Picture {
@@ -239,7 +243,7 @@ fn file_row(item: &Item, title: Html, digest: &Digest, pictures: &mut usize) -> 
         alt: Html::attribute(&shorten(&one_line(&item.label()), MAX_NAME)),
     });
     *pictures -= usize::from(picture.is_some());
-    Row { title, url: url.map(|url| Html::attribute(url.as_str())), details: vec![timing], picture }
+    MailRow { title, url: url.map(|url| Html::attribute(url.as_str())), details: vec![timing], picture }
 }
 
 fn https_url(url: &str) -> Option<Url> {

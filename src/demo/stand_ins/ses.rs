@@ -20,8 +20,7 @@ const HEADERS: [&str; 5] =
 
 /// An account of SES in one region.
 pub struct Ses {
-    /// The region that requests must be signed for.
-    pub region: &'static str,
+    region: &'static str,
     verified: Vec<String>,
     mails: Vec<Mail>,
     attempts: usize,
@@ -47,16 +46,16 @@ pub struct Mail {
 pub type SesStandIn = Server<Ses>;
 
 impl SesStandIn {
-    /// Starts a stand-in where these addresses and domains are verified.
+    /// Starts a stand-in for a region where these addresses and domains are verified.
     ///
     /// # Errors
     ///
     /// Fails if no port can be bound.
-    pub async fn start(verified: &[&str]) -> io::Result<Self> {
+    pub async fn start(region: &'static str, verified: &[&str]) -> io::Result<Self> {
         let verified = verified.iter().map(|&identity| identity.to_owned()).collect();
         // The body of a successful reply depends on the request, so it is filled in later.
         let replies = Script::always(Reply::text(200, ""));
-        Self::serve(Ses { region: "eu-central-1", verified, mails: Vec::new(), attempts: 0, replies }).await
+        Self::serve(Ses { region, verified, mails: Vec::new(), attempts: 0, replies }).await
     }
 
     /// The mails accepted so far.
