@@ -25,17 +25,31 @@ async fn the_demo_prints_the_messages_to_slack_and_email() {
     assert!(slack.contains("lookbook-winter-05.jpg and 33 more") && slack.contains("▣"), "{slack}");
     assert!(!output.join("slack-2.json").exists(), "one message has room for everything: {slack}");
     assert!(mail.contains("Subject:") && mail.contains("severity = post-at-risk"), "{mail}");
-    assert_eq!(mail.matches("nothing-due").count(), 2, "the second run repeats nothing: {mail}");
+    assert_eq!(mail.matches("nothing-due").count(), 4, "the second run repeats nothing: {mail}");
     assert!(!shown.contains('\u{1b}'), "plain text has no codes of a terminal");
 
-    for name in
-        ["slack-1.json", "sns.json", "email.txt", "report.html", "result.json", "config.toml", "block-kit-builder.html"]
-    {
+    for name in [
+        "slack-1.json",
+        "sns.json",
+        "email.txt",
+        "email.html",
+        "teams.json",
+        "report.html",
+        "result.json",
+        "config.toml",
+        "block-kit-builder.html",
+    ] {
         assert!(shown.contains(name), "{name}");
         let text = fs::read_to_string(output.join(name)).expect(name);
         assert!(!text.contains("DEMO000-") && !text.contains("/services/"), "a secret in {name}: {text}");
     }
     assert!(!shown.contains("DEMO000-") && !shown.contains("/services/"), "a secret in {shown}");
+    for name in ["email.html", "teams.json"] {
+        let text = fs::read_to_string(output.join(name)).expect(name);
+        for part in ["Harbor Dental", "夏のセール 📸.png", "lookbook-winter-05.jpg and 33 more"] {
+            assert!(text.contains(part), "`{part}` is not in {name}");
+        }
+    }
     let page = fs::read_to_string(output.join("block-kit-builder.html")).expect("a page");
     assert!(page.contains("https://app.slack.com/block-kit-builder/#%7B%22blocks%22%3A%5B%7B%22"), "{page}");
     fs::remove_dir_all(output).expect("the directory is ours");

@@ -56,10 +56,18 @@ impl SendError {
 
     /// Creates the error for a response that is not a confirmation.
     pub(crate) fn rejected(service: &str, answer: &Answer) -> Self {
+        Self::rejected_with(service, answer, "", &answer.text())
+    }
+
+    /// The error for such an answer, with its kind and what helps, and the text that the service says. The text is last, because a
+    /// message has room for its beginning only.
+    pub(crate) fn rejected_with(service: &str, answer: &Answer, advice: &str, text: &str) -> Self {
         let retry = if answer.is_transient() { Retry::from_retry_after(answer.retry_after) } else { Retry::Never };
-        let text = answer.text();
-        let details = if text.is_empty() { String::new() } else { format!(": {text}") };
-        Self { reason: format!("{service} answered {}{details}", answer.status), retry }
+        let status = answer.status;
+        let kind = answer.aws_error.as_deref().map(|kind| format!(" ({kind})")).unwrap_or_default();
+        let advice = if advice.is_empty() { String::new() } else { format!("; {advice}") };
+        let text = if text.is_empty() { String::new() } else { format!(": {text}") };
+        Self { reason: format!("{service} answered {status}{kind}{advice}{text}"), retry }
     }
 }
 

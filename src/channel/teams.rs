@@ -3,7 +3,7 @@
 //! A workflow answers before it has posted, and drops without a word what is too large or not a valid card. So a card keeps
 //! far below the limit, and uses only what version 1.4 defines. Text is in `TextRun`, which knows no Markdown.
 
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -12,7 +12,7 @@ use crate::config::SecretUrl;
 use crate::digest::{self, Digest, DigestLine, LineSubject, Urgency};
 use crate::model::text::{one_line, shorten};
 use crate::model::{Item, MediaAtRisk, PostAtRisk, State};
-use crate::net::{self, Deadline};
+use crate::net::{self, Answer, Deadline};
 
 /// The largest message, in bytes. A request of 24 KB has been refused.
 const MAX_BYTES: usize = 20_000;
@@ -250,7 +250,21 @@ pub async fn deliver(
         .header("content-type", "application/json; charset=utf-8")
         .body(body.to_string());
     let answer = net::send_for_status(request, SEND_TIMEOUT, deadline, MAX_ANSWER_BYTES).await?;
-    if answer.status.is_success() { Ok(()) } else { Err(SendError::rejected("Teams", &answer)) }
+    if answer.status.is_success() { Ok(()) } else { Err(rejected(&answer)) }
+}
+
+/// The error for an answer that is not a confirmation, with what helps against it.
+fn rejected(answer: &Answer) -> SendError {
+    let advice = match answer.status {
+        StatusCode::UNAUTHORIZED => {
+            "set \"Who can trigger the flow\" to \"Anyone\" and configure the URL that the trigger then shows"
+        }
+        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE => {
+            "turn the workflow on, or copy the URL of its trigger again, with all of its query"
+        }
+        _ => "",
+    };
+    SendError::rejected_with("Teams", answer, advice, &answer.text())
 }
 
 /// Checks that the host of the webhook answers. Only a message would prove that the workflow posts it.

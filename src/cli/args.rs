@@ -32,8 +32,8 @@ const AFTER_HELP: &str = "\
 Configuration:
   Set --config or MEDIA_ALERTS_CONFIG to the location of the configuration: a file path,
   ssm:/parameter/name, secretsmanager:ID[#json-key] or s3://bucket/key. If neither is set, the
-  configuration comes from the environment variables AYRSHARE_API_KEY, and SLACK_WEBHOOK_URL or
-  SNS_TOPIC_ARN (or both).
+  configuration comes from the environment variables AYRSHARE_API_KEY, and SLACK_WEBHOOK_URL,
+  TEAMS_WEBHOOK_URL, SNS_TOPIC_ARN, or EMAIL_FROM with EMAIL_TO (or several of them).
 
 Exit codes:
   0  success: everything was checked, and every channel got what it should
@@ -106,7 +106,7 @@ Examples:
 Exit codes: 0 success, 1 the profile or the ledger failed, 2 invalid command line or configuration, or
 there is no such file.")]
     Handled(HandledArgs),
-    /// Shows the alerts and the report with local stand-ins for Ayrshare, Slack and SNS
+    /// Shows the alerts and the report with local stand-ins for all services
     #[command(after_help = "\
 The demo needs no API key and no network. It writes the messages, the report and its configuration
 as files and prints where they are: in the folder given by --output; otherwise in target/demo/, if

@@ -1,4 +1,4 @@
-//! The configuration from environment variables alone: one primary profile, Slack and SNS.
+//! The configuration from environment variables alone: one primary profile and a channel of each type.
 
 use serde_json::{Value, json};
 
@@ -36,6 +36,20 @@ pub fn document(environment: &Environment) -> Value {
     if let Some(url) = var("SLACK_WEBHOOK_URL") {
         channels.push(json!({"name": "slack", "type": "slack", "webhook_url": url}));
     }
+    let (from, to) = (var("EMAIL_FROM"), var("EMAIL_TO"));
+    if from.is_some() || to.is_some() {
+        let mut channel = json!({"name": "email", "type": "email"});
+        if let Some(from) = from {
+            channel["from"] = from.into();
+        }
+        if let Some(to) = to {
+            channel["to"] = to.split(',').map(str::trim).collect();
+        }
+        channels.push(channel);
+    }
+    if let Some(url) = var("TEAMS_WEBHOOK_URL") {
+        channels.push(json!({"name": "teams", "type": "teams", "webhook_url": url}));
+    }
     if let Some(arn) = var("SNS_TOPIC_ARN") {
         channels.push(json!({"name": "sns", "type": "sns", "topic_arn": arn}));
     }
@@ -43,8 +57,8 @@ pub fn document(environment: &Environment) -> Value {
     document
 }
 
-/// Replaces the paths of errors with the names of the variables, because the user wrote no document.
-pub fn name_variables(invalid: InvalidConfiguration) -> InvalidConfiguration {
+/// Replaces the paths of errors in `document` with the names of the variables, because the user wrote no document.
+pub fn name_variables(invalid: InvalidConfiguration, document: &Value) -> InvalidConfiguration {
     let rename = |fault: Fault| {
         let path = match fault.path.as_str() {
             "ayrshare.api_key" => "AYRSHARE_API_KEY".to_owned(),
@@ -53,14 +67,29 @@ pub fn name_variables(invalid: InvalidConfiguration) -> InvalidConfiguration {
             "ledger.table" => "LEDGER_TABLE".to_owned(),
             "store.url" => "STORE_URL".to_owned(),
             "channels" => {
-                let message = "set SLACK_WEBHOOK_URL, SNS_TOPIC_ARN or both; or set MEDIA_ALERTS_CONFIG to the location of a document";
+                let message = "set SLACK_WEBHOOK_URL, TEAMS_WEBHOOK_URL, SNS_TOPIC_ARN, or EMAIL_FROM and EMAIL_TO; or set \
+                               MEDIA_ALERTS_CONFIG to the location of a document";
                 return Fault::new("SLACK_WEBHOOK_URL", message);
             }
-            path if path.ends_with(".webhook_url") => "SLACK_WEBHOOK_URL".to_owned(),
-            path if path.ends_with(".topic_arn") => "SNS_TOPIC_ARN".to_owned(),
-            path => path.replacen("alerts.thresholds", "THRESHOLDS", 1),
+            path => {
+                channel_variable(path, document).unwrap_or_else(|| path.replacen("alerts.thresholds", "THRESHOLDS", 1))
+            }
         };
         Fault { path, ..fault }
     };
     InvalidConfiguration { faults: invalid.faults.into_iter().map(rename).collect() }
+}
+
+/// The variable that a setting of a channel is from: `EMAIL_TO[1]` for `channels[0].to[1]`.
+fn channel_variable(path: &str, document: &Value) -> Option<String> {
+    let (index, setting) = path.strip_prefix("channels[")?.split_once("].")?;
+    let channel = document["channels"].get(index.parse::<usize>().ok()?)?;
+    match (channel["type"].as_str()?, setting) {
+        ("slack", "webhook_url") => Some("SLACK_WEBHOOK_URL".to_owned()),
+        ("teams", "webhook_url") => Some("TEAMS_WEBHOOK_URL".to_owned()),
+        ("sns", "topic_arn") => Some("SNS_TOPIC_ARN".to_owned()),
+        ("email", "from") => Some("EMAIL_FROM".to_owned()),
+        ("email", to) => to.strip_prefix("to").map(|index| format!("EMAIL_TO{index}")),
+        _ => None,
+    }
 }

@@ -199,7 +199,8 @@ impl Config {
         match DocumentSource::from_environment(environment)? {
             None => {
                 let document = environment::document(environment);
-                Self::from_document(document, sources).await.map_err(environment::name_variables)
+                let config = Self::from_document(document.clone(), sources).await;
+                config.map_err(|invalid| environment::name_variables(invalid, &document))
             }
             Some(source) => {
                 let text = source.read(sources).await?;
@@ -234,9 +235,10 @@ impl Config {
         let mut add_url = |url: &SecretUrl| {
             // A service may repeat only a part of the URL in an error text.
             let parts = url.0.path().split('/').chain([url.0.path().trim_matches('/')]);
-            let parts = parts.chain(url.0.query()).chain(url.0.password());
+            let parts = parts.chain(url.0.query()).chain(url.0.password()).map(ToOwned::to_owned);
+            let parts = parts.chain(url.0.query_pairs().map(|(_, value)| value.into_owned()));
             secrets.push(url.0.as_str().to_owned());
-            secrets.extend(parts.filter(|part| MAX_UNREDACTED_PART_BYTES < part.len()).map(ToOwned::to_owned));
+            secrets.extend(parts.filter(|part| MAX_UNREDACTED_PART_BYTES < part.len()));
         };
         let (list_url, list_token) = self.profiles_from.as_ref().map(ProfilesFrom::secrets).unwrap_or_default();
         self.heartbeat.iter().chain(list_url).for_each(&mut add_url);

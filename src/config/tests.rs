@@ -626,13 +626,18 @@ fn environment_variables_alone_can_be_the_configuration() {
         ("AYRSHARE_API_KEY", "K"),
         slack,
         ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:1:t"),
+        ("EMAIL_FROM", "Media alerts <alerts@example.com>"),
+        ("EMAIL_TO", "maria@example.com, noor@example.com"),
+        ("TEAMS_WEBHOOK_URL", "https://contoso.example/triggers/manual/paths/invoke?sig=x"),
         ("THRESHOLDS", "14d, 1d"),
         ("TIMEZONE", "America/New_York"),
         ("MEDIA_ALERTS_CONFIG", " "),
     ])
     .expect("a configuration");
     assert_eq!(config.profiles[0].name.as_str(), "Primary");
-    assert_eq!(config.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["slack", "sns"]);
+    let names: Vec<_> = config.channels.iter().map(|channel| channel.name.as_str()).collect();
+    assert_eq!(names, ["slack", "email", "teams", "sns"]);
+    assert!(matches!(&config.channels[1].kind, ChannelKind::Email(email) if email.to.len() == 2));
     assert_eq!(config.channels[0].thresholds.iter().map(Threshold::label).collect::<Vec<_>>(), ["1d", "14d"]);
     assert_eq!(config.channels[1].timezone.name(), Some("America/New_York"));
 
@@ -642,14 +647,26 @@ fn environment_variables_alone_can_be_the_configuration() {
     assert!(faults(&[("AYRSHARE_API_KEY", "K")])[0].starts_with("SLACK_WEBHOOK_URL: set SLACK_WEBHOOK_URL"));
     let wrong = faults(&[
         ("AYRSHARE_API_KEY", "a b"),
+        ("EMAIL_TO", "maria@example.com, noor"),
+        ("TEAMS_WEBHOOK_URL", "https://contoso.webhook.office.com/webhookb2/x"),
         ("SNS_TOPIC_ARN", "x"),
         ("THRESHOLDS", "7d,x"),
         ("AYRSHARE_BASE_URL", "x"),
         ("TIMEZONE", "x"),
     ]);
-    for path in ["AYRSHARE_API_KEY: ", "SNS_TOPIC_ARN: ", "THRESHOLDS[1]: ", "AYRSHARE_BASE_URL: ", "TIMEZONE: "] {
+    for path in [
+        "AYRSHARE_API_KEY: ",
+        "EMAIL_FROM: is missing",
+        "EMAIL_TO[1]: ",
+        "TEAMS_WEBHOOK_URL: ",
+        "SNS_TOPIC_ARN: ",
+        "THRESHOLDS[1]: ",
+        "AYRSHARE_BASE_URL: ",
+        "TIMEZONE: ",
+    ] {
         assert!(wrong.iter().any(|fault| fault.starts_with(path)), "{path} {wrong:?}");
     }
+    assert_eq!(wrong.len(), 8, "{wrong:?}");
 }
 
 #[test]

@@ -131,6 +131,8 @@ async fn a_message_is_not_resent_if_the_connection_breaks_after_the_request() {
     let check = async |channel: usize| {
         let mut world = World::with_gallery(&[file("today.png", 5)]).await;
         world.add_webhook();
+        world.add_email();
+        world.add_teams();
         let (origin, requests) = closing_server().await;
         match channel {
             0 => {
@@ -138,6 +140,11 @@ async fn a_message_is_not_resent_if_the_connection_breaks_after_the_request() {
                 world.config["channels"][0]["webhook_url"] = url.into();
             }
             1 => _ = world.variables.insert("AWS_ENDPOINT_URL_SNS".to_owned(), origin),
+            3 => _ = world.variables.insert("AWS_ENDPOINT_URL_SESV2".to_owned(), origin),
+            4 => {
+                let url = world.teams.url().replace(&world.teams.origin(), &origin);
+                world.config["channels"][4]["webhook_url"] = url.into();
+            }
             _ => world.config["channels"][channel]["url"] = origin.into(),
         }
         let name = world.config["channels"][channel]["name"].as_str().expect("a name").to_owned();
@@ -147,7 +154,7 @@ async fn a_message_is_not_resent_if_the_connection_breaks_after_the_request() {
         assert_eq!(requests.load(Ordering::SeqCst), 1, "{name}");
         function.end().await;
     };
-    join_all([0, 1, 2].map(check)).await;
+    join_all([0, 1, 2, 3, 4].map(check)).await;
 }
 
 #[tokio::test]

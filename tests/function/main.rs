@@ -6,6 +6,7 @@ mod actions;
 mod announcing;
 mod configuration;
 mod dates;
+mod email;
 mod failures;
 mod handled;
 mod http;
@@ -16,6 +17,7 @@ mod posts;
 mod profiles_from;
 mod report;
 mod store;
+mod teams;
 mod telemetry;
 mod unwatched;
 

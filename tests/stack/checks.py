@@ -55,15 +55,18 @@ FUNCTION_MAY = {
     "PublishToExtraTopics": {"sns:Publish", "sns:GetTopicAttributes"},
     "ReadProfilesFromTheTable": {"dynamodb:Scan"},
     "ReadProfilesFromTheObject": {"s3:GetObject"},
+    "SendMail": {"ses:SendEmail"},
+    "CheckSender": {"ses:GetEmailIdentity"},
 }
 SCHEDULE_MAY = {
     "InvokeFunction": {"lambda:InvokeFunction"},
     "SendUndeliveredEventsToQueue": {"sqs:SendMessage"},
 }
-# The only resources in a policy that may contain a wildcard: the parameters that the user creates under the stack's path, and
-# the looks in the stack's bucket.
+# The only resources in a policy that may contain a wildcard: the parameters that the user creates under the stack's path,
+# the looks in the stack's bucket, and the identities of SES, of which a condition selects one sender.
 OWN_PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/*"
 OWN_LOOKS = "${Store.Arn}/looks/*"
+IDENTITIES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"
 
 
 def statements_of(template, role):
@@ -107,9 +110,17 @@ def permissions_are_least(template):
 def _wildcards(resource):
     if isinstance(resource, str):
         return [f"resource {resource} has a wildcard"] if "*" in resource or "?" in resource else []
-    if resource in ({"Fn::Sub": OWN_PARAMETERS}, {"Fn::Sub": OWN_LOOKS}):
+    if resource in ({"Fn::Sub": OWN_PARAMETERS}, {"Fn::Sub": OWN_LOOKS}, {"Fn::Sub": IDENTITIES}):
         return []
     return [f"resource {json.dumps(resource)} has a wildcard"] if "*" in json.dumps(resource) else []
+
+
+@check
+def mails_have_one_sender(template):
+    statements = {each["Sid"]: each for each in statements_of(transformed(template), "FunctionRole")}
+    condition = statements.get("SendMail", {}).get("Condition")
+    wanted = {"StringEqualsIgnoreCase": {"ses:FromAddress": ref("EmailFrom")}}
+    return _require(condition == wanted, "FunctionRole: ses:SendEmail is not limited to EmailFrom")
 
 
 @check

@@ -18,6 +18,7 @@ class Statement:
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     conditions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    conditions_ignoring_case: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
     def parse(cls, statement):
@@ -25,13 +26,13 @@ class Statement:
         assert set(statement) <= known, f"not implemented: {set(statement) - known} in {statement}"
         assert statement["Effect"] == "Allow", f"not implemented: {statement}"
         conditions = statement.get("Condition", {})
-        assert set(conditions) <= {"StringEquals"}, f"not implemented: {conditions}"
-        wanted = conditions.get("StringEquals", {})
+        assert set(conditions) <= {"StringEquals", "StringEqualsIgnoreCase"}, f"not implemented: {conditions}"
         return cls(
             sid=statement.get("Sid", ""),
             actions=_tuple(statement["Action"]),
             resources=_tuple(statement["Resource"]),
-            conditions=tuple((key, _tuple(values)) for key, values in wanted.items()),
+            conditions=_conditions(conditions.get("StringEquals", {})),
+            conditions_ignoring_case=_conditions(conditions.get("StringEqualsIgnoreCase", {})),
         )
 
     def allows(self, action, resource, context):
@@ -39,6 +40,10 @@ class Statement:
             any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in self.actions)
             and any(_arn_matches(resource, pattern) for pattern in self.resources)
             and all(context.get(key) in values for key, values in self.conditions)
+            and all(
+                context.get(key, "").lower() in [value.lower() for value in values]
+                for key, values in self.conditions_ignoring_case
+            )
         )
 
 
@@ -69,6 +74,10 @@ class Policy:
     def actions(self):
         """All actions that are granted."""
         return {action for statement in self.statements for action in statement.actions}
+
+
+def _conditions(wanted):
+    return tuple((key, _tuple(values)) for key, values in wanted.items())
 
 
 def _tuple(value):

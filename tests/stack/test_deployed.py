@@ -213,10 +213,26 @@ def test_the_default_configuration(account):
 
 
 def test_the_default_configuration_with_all_options(account):
-    account.deploy(Slack="yes", ReportLinks="yes", Thresholds="14d,72h")
+    account.deploy(
+        Slack="yes",
+        Teams="yes",
+        EmailFrom="alerts@example.com",
+        EmailTo="maria@example.com,noor@example.com",
+        ReportLinks="yes",
+        Thresholds="14d,72h",
+    )
     found = document(account)
     assert found["alerts"] == {"thresholds": ["14d", "72h"], "timezone": "UTC"}
-    assert found["channels"][1] == {"name": "slack", "type": "slack", "webhook_url": f"ssm:/{STACK}/slack-webhook"}
+    assert found["channels"][1:] == [
+        {"name": "slack", "type": "slack", "webhook_url": f"ssm:/{STACK}/slack-webhook"},
+        {"name": "teams", "type": "teams", "webhook_url": f"ssm:/{STACK}/teams-webhook"},
+        {
+            "name": "mail",
+            "type": "email",
+            "from": "alerts@example.com",
+            "to": ["maria@example.com", "noor@example.com"],
+        },
+    ]
     assert found["http"] == {"report_url": "env:REPORT_URL", "link_secret": f"ssm:/{STACK}/link-secret"}
 
 

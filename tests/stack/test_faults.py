@@ -95,6 +95,11 @@ def a_deny_statement(template):
     each["NotResource"] = each.pop("Resource")
 
 
+@fault(checks.mails_have_one_sender, "is not limited")
+def mails_of_any_sender(template):
+    del statement(template, "SendMail")["Condition"]
+
+
 @fault(checks.keys_decrypt_only_where_secrets_are_kept, "is not limited")
 def decrypting_for_any_service(template):
     del statement(template, "DecryptSecrets")["Condition"]

@@ -100,6 +100,8 @@ def test_optional_permissions(account):
     ]
     assert not any(closed.allows(action, resource) for action, resource in wanted)
     assert not closed.allows("kms:Decrypt", key, kms_ViaService=ssm)
+    identity = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/example.com"
+    assert not closed.allows("ses:SendEmail", identity, ses_FromAddress="alerts@example.com")
 
     account.reset()
     secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]
@@ -111,12 +113,17 @@ def test_optional_permissions(account):
         SecretsKeyArn=key,
         ProfilesTable="clients",
         ProfilesObject="s3://lists/profiles.jsonl",
+        EmailFrom="Alerts@example.com",
     )
     policy = account.policy(stack.function()["Role"])
     assert all(policy.allows(action, resource) for action, resource in wanted)
     assert not policy.allows("s3:GetObject", "arn:aws:s3:::bucket/some/other.toml")
     assert not policy.allows("dynamodb:Scan", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/others")
     assert not policy.allows("secretsmanager:GetSecretValue", secret.replace("media", "other"))
+    assert policy.allows("ses:SendEmail", identity, ses_FromAddress="alerts@example.com")
+    assert not policy.allows("ses:SendEmail", identity, ses_FromAddress="ceo@example.com")
+    assert not policy.allows("ses:SendEmail", identity)
+    assert policy.allows("ses:GetEmailIdentity", identity)
     assert policy.allows("kms:Decrypt", key, kms_ViaService=ssm)
     assert not policy.allows("kms:Decrypt", key)
     assert not policy.allows("kms:Decrypt", key, kms_ViaService=f"ec2.{REGION}.amazonaws.com")

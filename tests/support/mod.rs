@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use media_expiry_alerts::demo::stand_ins::{
-    AyrshareStandIn, HeartbeatStandIn, Publication, SlackStandIn, SnsStandIn, WebhookStandIn, listed_file,
+    AyrshareStandIn, HeartbeatStandIn, Publication, SesStandIn, SlackStandIn, SnsStandIn, TeamsStandIn, WebhookStandIn,
+    listed_file,
 };
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
@@ -69,6 +70,8 @@ pub fn in_hours(hours: i64) -> Timestamp {
 pub struct World {
     pub ayrshare: AyrshareStandIn,
     pub slack: SlackStandIn,
+    pub ses: SesStandIn,
+    pub teams: TeamsStandIn,
     pub sns: SnsStandIn,
     pub webhook: WebhookStandIn,
     pub heartbeat: HeartbeatStandIn,
@@ -90,6 +93,8 @@ impl World {
 
         let ayrshare = AyrshareStandIn::start(API_KEY).await.expect("a port");
         let slack = SlackStandIn::start().await.expect("a port");
+        let ses = SesStandIn::start("eu-central-1", &["example.com"]).await.expect("a port");
+        let teams = TeamsStandIn::start().await.expect("a port");
         let sns = SnsStandIn::start(&[TOPIC, FIFO_TOPIC]).await.expect("a port");
         let webhook = WebhookStandIn::start(WEBHOOK_SECRET).await.expect("a port");
         let heartbeat = HeartbeatStandIn::start().await.expect("a port");
@@ -119,12 +124,14 @@ impl World {
             ("AWS_SECRET_ACCESS_KEY", AWS_SECRET),
             ("AWS_SESSION_TOKEN", AWS_SESSION),
             ("AWS_ENDPOINT_URL", &sns.origin()),
+            ("AWS_ENDPOINT_URL_SESV2", &ses.origin()),
             ("TEST_API_KEY", API_KEY),
             ("TEST_ACME_KEY", ACME_KEY),
             ("MEDIA_ALERTS_CONFIG", document.to_str().expect("a path of text")),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { ayrshare, slack, sns, webhook, heartbeat, config, variables, memory_limit: None, directory }
+        let memory_limit = None;
+        Self { ayrshare, slack, ses, teams, sns, webhook, heartbeat, config, variables, memory_limit, directory }
     }
 
     /// A world where the primary profile has these files and the others have none.
@@ -136,8 +143,26 @@ impl World {
 
     /// Adds a webhook channel.
     pub fn add_webhook(&mut self) {
-        let channel =
-            json!({"name": "own-system", "type": "webhook", "url": self.webhook.url(), "secret": WEBHOOK_SECRET});
+        let (url, secret) = (self.webhook.url(), WEBHOOK_SECRET);
+        self.add_channel(json!({"name": "own-system", "type": "webhook", "url": url, "secret": secret}));
+    }
+
+    /// Adds an email channel.
+    pub fn add_email(&mut self) {
+        self.add_channel(json!({
+            "name": "clients",
+            "type": "email",
+            "from": "Media alerts <alerts@example.com>",
+            "to": ["maria@example.com", "Zoë <zoe@example.com>"],
+        }));
+    }
+
+    /// Adds a Teams channel.
+    pub fn add_teams(&mut self) {
+        self.add_channel(json!({"name": "teams", "type": "teams", "webhook_url": self.teams.url()}));
+    }
+
+    fn add_channel(&mut self, channel: Value) {
         self.config["channels"].as_array_mut().expect("channels").push(channel);
     }
 
@@ -168,8 +193,10 @@ impl World {
         let mut secrets =
             [API_KEY, ACME_KEY, CAFE_KEY, WEBHOOK_SECRET, AWS_SECRET, AWS_SESSION].map(ToOwned::to_owned).to_vec();
         secrets.push(WEBHOOK_SECRET.trim_start_matches("whsec_").to_owned());
+        secrets.push(self.teams.signature().to_owned());
         for (url, origin) in [
             (self.slack.url(), self.slack.origin()),
+            (self.teams.url(), self.teams.origin()),
             (self.webhook.url(), self.webhook.origin()),
             (self.heartbeat.url(), self.heartbeat.origin()),
         ] {
@@ -187,6 +214,8 @@ impl World {
         [
             self.ayrshare.violations(),
             self.slack.violations(),
+            self.ses.violations(),
+            self.teams.violations(),
             self.sns.violations(),
             self.webhook.violations(),
             self.heartbeat.violations(),
@@ -198,8 +227,10 @@ impl World {
     pub fn sent_texts(&self) -> Vec<String> {
         let slack = self.slack.messages().into_iter().map(|message| message.to_string());
         let webhook = self.webhook.deliveries().into_iter().map(|delivery| format!("{delivery:?}"));
+        let mails = self.ses.mails().into_iter().map(|mail| format!("{mail:?}"));
+        let teams = self.teams.messages().into_iter().map(|message| message.to_string());
         let sns = self.sns.publications().into_iter().map(|publication| format!("{publication:?}"));
-        slack.chain(webhook).chain(sns).collect()
+        slack.chain(webhook).chain(mails).chain(teams).chain(sns).collect()
     }
 }
 

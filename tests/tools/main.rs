@@ -8,6 +8,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cargo_lambda;
+mod email;
 mod ledger;
 mod moto;
 mod profiles_from;

@@ -85,13 +85,13 @@ impl Html {
 
 #[derive(Template)]
 #[template(path = "email.html", whitespace = "minimize")]
-struct Mail {
+struct HtmlMail {
     title: Html,
     preheader: Html,
     headline: Html,
     coverage: Html,
     button: Option<Button>,
-    unchecked: Option<UncheckedProfiles>,
+    unchecked: Option<UncheckedBox>,
     notices: Vec<Html>,
     sections: Vec<MailSection>,
     left_out: Option<Html>,
@@ -103,7 +103,7 @@ struct Button {
     until: Html,
 }
 
-struct UncheckedProfiles {
+struct UncheckedBox {
     advice: Vec<Html>,
     profiles: Vec<(Html, Html)>,
     more: usize,
@@ -150,7 +150,7 @@ pub(super) fn render(digest: &Digest, pictures: bool) -> String {
     }
 }
 
-fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -> Mail {
+fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -> HtmlMail {
     let (lines, rest) = all.split_at(shown);
     let headline = digest.headline();
     let coverage = digest.coverage().plain(&digest.zone);
@@ -162,7 +162,7 @@ fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -
     let notices = digest.unwatched(MAX_UNWATCHED, |name| name.chars().count()).into_iter().chain(digest.good_news());
     let closing = digest.closing().into_iter().chain(digest.note.clone());
     let paragraph = |text: String| Html::new(&shorten(&text, MAX_PARAGRAPH));
-    Mail {
+    HtmlMail {
         title: Html::new(&digest.short_headline()),
         preheader: Html::new(&format!("{headline}. {coverage}")),
         headline: Html::new(&headline),
@@ -176,12 +176,12 @@ fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -
     }
 }
 
-fn unchecked(digest: &Digest) -> Option<UncheckedProfiles> {
+fn unchecked(digest: &Digest) -> Option<UncheckedBox> {
     let named = digest.unchecked.iter().take(MAX_UNCHECKED);
     let profiles = named.map(|failed| (name(failed.profile.as_str()), Html::new(&digest::reason(failed)))).collect();
     let advice = digest.unchecked_advice().into_iter().map(Html::new).collect();
     let more = digest.unchecked.len().saturating_sub(MAX_UNCHECKED);
-    (!digest.unchecked.is_empty()).then_some(UncheckedProfiles { advice, profiles, more })
+    (!digest.unchecked.is_empty()).then_some(UncheckedBox { advice, profiles, more })
 }
 
 fn sections(digest: &Digest, all: &[DigestLine<'_>], lines: &[DigestLine<'_>], pictures: bool) -> Vec<MailSection> {

@@ -29,6 +29,13 @@ struct EmailIdentity {
     verified_for_sending_status: bool,
 }
 
+/// What SES says about an error.
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(alias = "Message")]
+    message: String,
+}
+
 impl SesClient {
     /// Creates a client with the credentials and the region of the function.
     #[must_use]
@@ -137,10 +144,8 @@ fn rejected(answer: &Answer, email: &EmailConfig) -> SendError {
         "LimitExceededException" => "a quota of SES is used up".to_owned(),
         _ => String::new(),
     };
-    let error = SendError::rejected("SES", answer);
-    let kind = if kind.is_empty() { String::new() } else { format!(" ({kind})") };
-    let advice = if advice.is_empty() { advice } else { format!("; {advice}") };
-    SendError { reason: format!("{}{kind}{advice}", error.reason), ..error }
+    let said = serde_json::from_str::<ErrorBody>(&text).map_or(text, |body| body.message);
+    SendError::rejected_with("SES", answer, &advice, &said)
 }
 
 #[cfg(test)]
@@ -176,6 +181,10 @@ mod tests {
         assert!(reason.contains("verify alerts@mail.example.com in SES"), "{reason}");
         assert!(reason.contains("sandbox"), "{reason}");
         assert_eq!(retry, Retry::Never);
+        // A reason is cut at its end, so the advice is before what SES says.
+        assert!(
+            reason.ends_with("verified, too: Email address is not verified. The following identities failed the check")
+        );
         assert!(self::reason(400, "SendingPausedException", "{}").0.contains("SES sends nothing"));
         assert!(self::reason(403, "AccessDeniedException", "{}").0.contains("ses:SendEmail"));
         assert_ne!(self::reason(429, "TooManyRequestsException", "{}").1, Retry::Never);

@@ -1,7 +1,7 @@
 //! The command `demo`.
 //!
 //! It invokes the real function with a scheduled event. The function checks the galleries of an agency and sends its
-//! alerts to Slack and to an SNS topic with email subscribers. All services are local stand-ins, so nothing leaves this
+//! alerts to Slack, by email, to Teams, and to an SNS topic with email subscribers. All services are local stand-ins, so nothing leaves this
 //! machine.
 
 mod output;
@@ -26,13 +26,17 @@ use crate::report::Format;
 use crate::run::command::{Action, Command};
 
 use crate::demo::data;
-use crate::demo::stand_ins::{AyrshareStandIn, Publication, SlackStandIn, SnsStandIn};
+use crate::demo::stand_ins::{AyrshareStandIn, Publication, SesStandIn, SlackStandIn, SnsStandIn, TeamsStandIn};
 use output::Output;
 use page::Page;
 
 /// The time zone of the agency.
 const TIMEZONE: &str = "America/New_York";
-/// The topic of the email channel.
+/// The region of the function and its services.
+const REGION: &str = "us-east-1";
+/// The sender of the mails.
+const SENDER: &str = "alerts@agency.example";
+/// The topic of the channel with email subscribers.
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry-alerts";
 /// The event that the function is invoked with: its path in the repository and its content.
 const EVENT: (&str, &str) = ("events/scheduled.json", include_str!("../../../events/scheduled.json"));
@@ -98,6 +102,12 @@ pub async fn run(
     output.write("result.json", &pretty(&first))?;
     let html = report.result.report(Format::Html, &report.question, usize::MAX, str::len);
     output.write("report.html", &html.body)?;
+    for mail in services.ses.mails() {
+        output.write("email.html", &mail.html)?;
+    }
+    for message in services.teams.messages() {
+        output.write("teams.json", &pretty(&message))?;
+    }
     let transcript = Transcript { terminal, first: &first, second: &second, duration };
     let mut text = transcript.text(&messages, &publications, &output)?;
     if let Some(page) = &page {
@@ -121,6 +131,8 @@ pub async fn run(
 struct StandIns {
     ayrshare: AyrshareStandIn,
     slack: SlackStandIn,
+    ses: SesStandIn,
+    teams: TeamsStandIn,
     sns: SnsStandIn,
 }
 
@@ -130,8 +142,10 @@ impl StandIns {
         let ayrshare = AyrshareStandIn::start(data::API_KEY).await.map_err(no_port)?;
         data::fill(&ayrshare, Timestamp::now());
         let slack = SlackStandIn::start().await.map_err(no_port)?;
+        let ses = SesStandIn::start(REGION, &[SENDER]).await.map_err(no_port)?;
+        let teams = TeamsStandIn::start().await.map_err(no_port)?;
         let sns = SnsStandIn::start(&[TOPIC]).await.map_err(no_port)?;
-        Ok(Self { ayrshare, slack, sns })
+        Ok(Self { ayrshare, slack, ses, teams, sns })
     }
 
     /// The configuration as a user would write it.
@@ -152,6 +166,12 @@ impl StandIns {
             "\n[[channels]]\nname       = \"ops-email\"\ntype       = \"sns\"\ntopic_arn  = \"{TOPIC}\"\n\
              thresholds = [\"3d\", \"1d\"]\n",
         );
+        config += &format!(
+            "\n[[channels]]\nname = \"clients\"\ntype = \"email\"\nfrom = \"Media alerts <{SENDER}>\"\n\
+             to   = [\"maria@client.example\", \"noor@client.example\"]\n",
+        );
+        config += "\n[[channels]]\nname        = \"client-team\"\ntype        = \"teams\"\n\
+                   webhook_url = \"env:DEMO_TEAMS_WEBHOOK\"\n";
         config += &format!("\n[ledger]\ntype = \"file\"\npath = {}\n", json!(ledger));
         if let Some(page) = page {
             config +=
@@ -167,9 +187,11 @@ impl StandIns {
                 ("MEDIA_ALERTS_CONFIG", config.display().to_string()),
                 ("DEMO_API_KEY", data::API_KEY.to_owned()),
                 ("DEMO_SLACK_WEBHOOK", self.slack.url()),
+                ("DEMO_TEAMS_WEBHOOK", self.teams.url()),
                 ("DEMO_LINK_SECRET", Uuid::new_v4().to_string()),
                 ("AWS_ENDPOINT_URL", self.sns.origin()),
-                ("AWS_REGION", "us-east-1".to_owned()),
+                ("AWS_ENDPOINT_URL_SESV2", self.ses.origin()),
+                ("AWS_REGION", REGION.to_owned()),
                 ("AWS_ACCESS_KEY_ID", "demo".to_owned()),
                 ("AWS_SECRET_ACCESS_KEY", "demo".to_owned()),
             ]
@@ -179,7 +201,14 @@ impl StandIns {
     }
 
     fn check(&self) -> Result<(), DemoError> {
-        let violations = [self.ayrshare.violations(), self.slack.violations(), self.sns.violations()].concat();
+        let violations = [
+            self.ayrshare.violations(),
+            self.slack.violations(),
+            self.ses.violations(),
+            self.teams.violations(),
+            self.sns.violations(),
+        ]
+        .concat();
         if violations.is_empty() { Ok(()) } else { Err(DemoError::Violation(violations.join("; "))) }
     }
 }
@@ -232,6 +261,8 @@ impl Transcript<'_> {
             text += &format!("\n{}\n\n", terminal.rule("Email, through the SNS topic of ops-email"));
             text += &self.email(publication);
         }
+        written.push(("email.html".into(), "the mail through Amazon SES; open it in a browser"));
+        written.push(("teams.json".into(), "the card for Microsoft Teams"));
         written.push(("report.html".into(), "the report; open it in a browser"));
         written.push(("result.json".into(), "the run result that the function returned"));
         written.push((output::CONFIG.into(), "the configuration of the function"));
@@ -276,7 +307,7 @@ impl Transcript<'_> {
             ("Time", format!("{} ms{pauses}", self.duration.as_millis())),
         ];
         let mut text = format!(
-            "{}, invoked with {}.\nAyrshare, Slack and SNS are stand-ins on this machine.\n\n",
+            "{}, invoked with {}.\nAll services are stand-ins on this machine.\n\n",
             self.terminal.bold("media-expiry-alerts"),
             EVENT.0,
         );

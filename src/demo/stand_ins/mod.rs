@@ -1,4 +1,4 @@
-//! Stand-ins for Ayrshare, Slack, SNS, a signed webhook and a heartbeat. They are HTTP servers on this machine.
+//! Stand-ins for Ayrshare, Slack, SES, Teams, SNS, a signed webhook and a heartbeat. They are HTTP servers on this machine.
 //!
 //! Each stand-in checks every request against the rules of the real service, and against what must never be sent to it.
 //! [`Server::violations`] lists the broken rules. The real services would have accepted the requests of a run without
@@ -7,13 +7,17 @@
 mod ayrshare;
 mod heartbeat;
 mod server;
+mod ses;
 mod slack;
 mod sns;
+mod teams;
 mod webhook;
 
 pub use ayrshare::{Ayrshare, AyrshareStandIn, Call, account_profile, listed_file, scheduled_post};
 pub use heartbeat::{Heartbeat, HeartbeatStandIn};
 pub use server::{Answer, Reply, Request, Script, Server, Service, Violations};
+pub use ses::{Mail, Ses, SesStandIn};
 pub use slack::{Slack, SlackStandIn};
 pub use sns::{Publication, Sns, SnsStandIn};
+pub use teams::{Teams, TeamsStandIn};
 pub use webhook::{Delivery, WebhookReceiver, WebhookStandIn};

@@ -199,6 +199,18 @@ impl Request {
         serde_json::from_slice(&self.body).ok()
     }
 
+    /// Whether the request has a signature of AWS with this scope: `sns`, or `eu-central-1/sns` for one region only.
+    #[must_use]
+    pub fn is_signed_for(&self, scope: &str) -> bool {
+        let scope = format!("/{scope}/aws4_request");
+        self.header("x-amz-date").is_some()
+            && self.header("authorization").is_some_and(|signature| {
+                signature.starts_with("AWS4-HMAC-SHA256 Credential=")
+                    && signature.split([' ', ',']).any(|part| part.starts_with("Credential=") && part.ends_with(&scope))
+                    && signature.rsplit_once("Signature=").is_some_and(|(_, hash)| hash.len() == 64)
+            })
+    }
+
     /// Records a violation for every unexpected header and for every duplicate one. Transport headers are always allowed.
     pub fn check_headers(&self, expected: &[&str], violations: &mut Violations) {
         const TRANSPORT: [&str; 4] = ["accept", "content-length", "host", "user-agent"];

@@ -181,13 +181,7 @@ fn check_head(request: &Request, form: &mut Form, topic_arn: &str) -> Result<(),
         return Err(format!("the version is not {VERSION}"));
     }
     let region = topic_arn.split(':').nth(3).unwrap_or_default();
-    let scope = format!("/{region}/sns/aws4_request");
-    let is_signed = request.header("authorization").is_some_and(|signature| {
-        signature.starts_with("AWS4-HMAC-SHA256 Credential=")
-            && signature.split([' ', ',']).any(|part| part.starts_with("Credential=") && part.ends_with(&scope))
-            && signature.rsplit_once("Signature=").is_some_and(|(_, hash)| hash.len() == 64)
-    });
-    if !is_signed || request.header("x-amz-date").is_none() {
+    if !request.is_signed_for(&format!("{region}/sns")) {
         return Err(format!("it is not signed for the region `{region}`"));
     }
     Ok(())

@@ -79,6 +79,13 @@ impl Moto {
         answer(&format!("{service} {parameters:?}"), request).await
     }
 
+    /// The mails that SES has accepted.
+    pub async fn mails(&self) -> Vec<Value> {
+        let request = self.http.get(format!("{}/moto-api/data.json", self.url));
+        let data: Value = serde_json::from_str(&answer("the mails", request).await).expect("JSON");
+        data["ses"]["Message"].as_array().cloned().unwrap_or_default()
+    }
+
     /// Creates or overwrites a SecureString in Parameter Store.
     pub async fn put_parameter(&self, name: &str, value: &str) {
         let input =
