@@ -315,6 +315,12 @@ pub fn no_such_file(request: &Request, config: &Config) -> Response {
     Response::of_missing_file(request, config)
 }
 
+/// Creates the response to a form while no gallery can be read, so that nobody knows whether the file exists.
+#[must_use]
+pub fn not_read() -> Response {
+    Response::problem(502, "No gallery could be read, so nothing has changed. Try again later.")
+}
+
 /// Creates the response to a form while the ledger cannot be written.
 #[must_use]
 pub fn not_recorded() -> Response {

@@ -262,6 +262,9 @@ async fn mark_file(
     let LoadedConfig { config, clients, .. } = services.loaded;
     let look = narrowed_look(request, call, command, services, aws, deadline).await?;
     let changes = form.mark.changes(&look, call.now);
+    if changes.is_empty() && look.checked() == 0 {
+        return Err(http::not_read());
+    }
     let Some(ledger) = clients.ledger.as_ref().filter(|_| !changes.is_empty()) else {
         return Err(http::no_such_file(request, config));
     };
