@@ -59,8 +59,7 @@ impl SendError {
         Self::rejected_with(service, answer, "", &answer.text())
     }
 
-    /// The error for such an answer, with its kind and what helps, and the text that the service says. The text is last, because a
-    /// message has room for its beginning only.
+    /// Does the same as [`Self::rejected`], with advice. The text of the service comes last, because long messages are cut.
     pub(crate) fn rejected_with(service: &str, answer: &Answer, advice: &str, text: &str) -> Self {
         let retry = if answer.is_transient() { Retry::from_retry_after(answer.retry_after) } else { Retry::Never };
         let status = answer.status;

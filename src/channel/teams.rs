@@ -1,7 +1,7 @@
 //! The Teams channel: an Adaptive Card, posted to a Workflows webhook.
 //!
-//! A workflow answers before it has posted, and drops without a word what is too large or not a valid card. So a card keeps
-//! far below the limit, and uses only what version 1.4 defines. Text is in `TextRun`, which knows no Markdown.
+//! A workflow answers before it has posted, and silently drops what is too large or not a valid card. So a card stays far
+//! below the limit, and uses only what version 1.4 defines. Text is in `TextRun`, which knows no Markdown.
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};

@@ -37,8 +37,9 @@ Configuration:
 
 Exit codes:
   0  success: everything was checked, and every channel got what it should
-  1  the run failed: no profile could be checked, a channel failed, the ledger failed, a file could
-     not be written, or the configuration could not be read at this time
+  1  the run failed: no profile could be checked, a channel failed, a check could not use the ledger
+     or the store, a mark could not be recorded, a file could not be written, or the configuration
+     could not be read at this time
   2  nothing was done: the command line or the configuration is invalid
   3  partial: some profiles, or the scheduled posts of some, could not be checked; or another alert
      run was in progress, so nothing was done
@@ -76,7 +77,7 @@ Examples:
 Exit codes: 0 success, 1 failed, 2 invalid command line or configuration, 3 partial, or another run
 was in progress. `expiry-alerts --help` describes them.")]
     Alert(AlertArgs),
-    /// Tests the configuration: reads every profile, tests every channel and the ledger; sends nothing
+    /// Tests the configuration: reads every profile, tests every channel, the ledger and the store; sends nothing
     #[command(after_help = "\
 Examples:
   expiry-alerts check --config alerts.toml               test a configuration before you deploy it

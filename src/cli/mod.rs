@@ -44,7 +44,8 @@ use crate::run::result::RunResult;
 enum Exit {
     /// Everything was checked, and every channel got what it should.
     Ok = 0,
-    /// No profile could be checked, a channel or the ledger failed, or the output could not be written.
+    /// No profile could be checked, a channel failed, a check could not use the ledger or the store, a mark could not be
+    /// recorded, or the output could not be written.
     Failed = 1,
     /// The command line or the configuration is invalid; nothing was done.
     Invalid = 2,

@@ -1,4 +1,5 @@
-//! The configuration from environment variables alone: one primary profile and a channel of each type.
+//! The configuration from environment variables alone: one primary profile, and a channel of each type that
+//! is set.
 
 use serde_json::{Value, json};
 

@@ -28,7 +28,7 @@ const UNWATCHED_AGAIN: SignedDuration = SignedDuration::from_mins(30 * 24 * 60 -
 pub struct Announcement {
     /// The part of the digest that is new.
     pub digest: Digest,
-    /// Changes that belong to everything in the digest except its entries, which the first message contains.
+    /// Changes for the parts of the digest that are not entries. The first message contains those parts.
     with_first: Vec<Change>,
     /// Changes to make even if nothing is sent: records that would expire although their subject is still there are
     /// renewed. Records of posts that are no longer scheduled, and of profiles that are no longer unwatched, are deleted.
@@ -38,11 +38,10 @@ pub struct Announcement {
 impl Announcement {
     /// Selects what is new to a channel with this memory.
     ///
-    /// An entry is not new if it was announced at the same threshold or a tighter one, or if it is a file that is marked as
-    /// handled and has not expired. A profile that cannot be checked
-    /// is announced when it starts to fail, once a day while it fails, and when it has recovered. A profile that nobody
-    /// watches is announced at first and every 30 days. A post that was announced is reported as safe once it is still
-    /// scheduled and all its media will be there.
+    /// An entry is not new if it was announced at the same threshold or a shorter one, or if it is a file that is marked as
+    /// handled and has not expired. A profile that cannot be checked is announced when it starts to fail, once a day while
+    /// it fails, and when it has recovered. A profile that nobody watches is announced at first and every 30 days. A post
+    /// that was announced is reported as safe when it is still scheduled and all its media will be there.
     #[must_use]
     pub fn new(mut digest: Digest, survey: &Survey, memory: &Memory, repeat: Repeat) -> Self {
         let now = digest.now;

@@ -102,8 +102,7 @@ impl Digest {
 
     /// What to know about profiles that nobody watches: `Nobody watches 1 profile: Birch & Co. Its media can …`.
     ///
-    /// As many are named as have room, each of which takes as much as `size` says; the others are counted. `None` if
-    /// there are none.
+    /// Names as many profiles as fit into `room`, measured by `size`, and counts the rest. `None` if there are none.
     #[must_use]
     pub fn unwatched(&self, room: usize, size: impl Fn(&str) -> usize) -> Option<String> {
         unwatched(&self.unwatched, room, size)

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::record::{hash, is_hash};
+use super::key::{hash, is_hash};
 use super::{Change, Key, LEASE_TTL, Lease, LedgerError, MAX_CLOCK_SKEW, Memory, Record, later};
 use crate::model::Level;
 use crate::model::ProfileName;

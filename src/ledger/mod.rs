@@ -1,10 +1,11 @@
 //! The ledger: records which announcements each channel has confirmed, and prevents two runs at the same time.
 //!
-//! The records are pure data ([`record`]). The two implementations store them ([`dynamodb`], [`mod@file`]).
+//! The records ([`record`]) and their keys ([`key`]) are pure data. The two implementations store them ([`dynamodb`], [`mod@file`]).
 
 mod dynamodb;
 mod error;
 mod file;
+mod key;
 mod record;
 mod store;
 
@@ -13,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 pub use self::dynamodb::DynamoDbLedger;
 pub use self::error::LedgerError;
 pub use self::file::FileLedger;
-pub use self::record::{Change, Key, KnownBy, Memory, Record, stored_profile};
+pub use self::key::{Key, KnownBy, stored_profile};
+pub use self::record::{Change, Memory, Record};
 pub use self::store::LedgerStore;
 use crate::net::Deadline;
 

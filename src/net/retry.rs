@@ -1,4 +1,4 @@
-//! Retries: which failed attempts are repeated, how often, and after which delay.
+//! Retries: how often, and after which delay. The caller decides which errors are retried.
 
 use std::time::Duration;
 

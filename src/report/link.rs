@@ -1,9 +1,9 @@
 //! Signed links to the report page, `{report_url}/r/{token}`, and to the calendar, `{report_url}/r/{token}.ics`.
 //!
-//! A token says which channel it is for and when it ends. The tokens of the two kinds are signed for their purpose, so the
-//! one opens nothing of the other: a calendar subscription lives for a year in the settings of a calendar program. A token is signed with HMAC-SHA-256, so nobody can make or change
-//! one without the secret, and it holds no name: only the beginning of a SHA-256 hash. It names no profile, because a
-//! channel can have thousands. What it shows is what its channel has in the configuration when it is opened.
+//! A token contains its channel, as the beginning of a SHA-256 hash, and its expiry, signed with HMAC-SHA-256. It names no
+//! profile, because a channel can have thousands: it shows what its channel has in the configuration when it is opened.
+//! Tokens of the page and of the calendar are not interchangeable, because the URL of a calendar stays in a calendar
+//! program for a year.
 
 use std::time::Duration;
 

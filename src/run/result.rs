@@ -50,7 +50,7 @@ pub struct RunResult {
 pub struct ChannelResult {
     /// Its name.
     pub name: String,
-    /// `slack`, `sns` or `webhook`.
+    /// The `type` of the channel in the configuration.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// What became of it.

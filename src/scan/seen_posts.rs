@@ -15,16 +15,16 @@ pub struct SeenPosts(HashMap<u64, bool>);
 /// What is known about a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostState {
-    /// It is scheduled, and of each of its files it is known whether it will be there.
+    /// It is scheduled, and the availability of each of its files is known.
     Known,
-    /// It is scheduled, but nobody knows whether all its files will be there.
+    /// It is scheduled, but the availability of some of its files is unknown.
     Unknown,
     /// It is not scheduled: it was published or deleted.
     NotScheduled,
 }
 
 impl SeenPosts {
-    /// Adds a post of a profile. Of two posts with the same identity, both must be known.
+    /// Adds a post of a profile. If two posts share an identity, their state is known only if that of both is.
     pub fn add(&mut self, profile: &ProfileName, identity: &str, is_known: bool) {
         *self.0.entry(HASHER.hash_one((profile, identity))).or_insert(true) &= is_known;
     }

@@ -6,6 +6,7 @@ request, records the call, and denies what the role of the caller does not allow
 """
 
 import dataclasses
+import email.utils
 import functools
 import io
 import json
@@ -148,7 +149,7 @@ class Boundary:
         environ["wsgi.input"] = io.BytesIO(body)
         action, wanted = _action_and_resources(environ, body, service, region)
         for action, resource in [(action, resource) for resource in wanted] + _needed_to_miss(environ, action, wanted):
-            allowed = policy.allows(action, resource)
+            allowed = policy.allows(action, resource, **_context(action, body))
             with self.lock:
                 self.calls.append(Call(action, resource, allowed))
             if not allowed:
@@ -206,7 +207,21 @@ def _action_and_resources(environ, body, service, region):
         bucket_and_key = urllib.parse.unquote(environ["PATH_INFO"]).lstrip("/")
         if environ["REQUEST_METHOD"] in actions and "/" in bucket_and_key and not environ.get("QUERY_STRING"):
             return actions[environ["REQUEST_METHOD"]], [S3_ARN + bucket_and_key]
+    if service == "ses":
+        prefix = f"arn:aws:ses:{region}:{ACCOUNT}:identity/"
+        if environ["PATH_INFO"] == "/v2/email/outbound-emails":
+            return "ses:SendEmail", [prefix + _sender(body)]
+        return "ses:GetEmailIdentity", [prefix + urllib.parse.unquote(environ["PATH_INFO"].rpartition("/")[2])]
     raise AssertionError(f"not implemented: requests to {service}")
+
+
+def _context(action, body):
+    """The keys of the request that the conditions of policies use."""
+    return {"ses_FromAddress": _sender(body)} if action == "ses:SendEmail" else {}
+
+
+def _sender(body):
+    return email.utils.parseaddr(json.loads(body)["FromEmailAddress"])[1]
 
 
 def _needed_to_miss(environ, action, resources):

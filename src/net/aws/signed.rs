@@ -117,11 +117,11 @@ fn sign_with(
 /// A service that speaks JSON: one address, and the operation in a header.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonService {
-    /// As variables have it: `AWS_ENDPOINT_URL_SECRETS_MANAGER` for `Secrets Manager`.
+    /// The service id of the SDK, as in `AWS_ENDPOINT_URL_SECRETS_MANAGER` for `Secrets Manager`.
     pub id: &'static str,
-    /// As hosts and signatures have it.
+    /// The name in hosts and signatures.
     pub name: &'static str,
-    /// What stands before the operation.
+    /// The prefix of the operation in `X-Amz-Target`.
     pub target: &'static str,
     /// `1.0` or `1.1`; it appears in the content type only.
     pub json_version: &'static str,
@@ -139,7 +139,7 @@ impl JsonService {
         Self { id, name, target, json_version: "1.1", timeout: READ_TIMEOUT, max_answer_bytes }
     }
 
-    /// Asks for something, and again while the service fails in a way that passes. Asking must change nothing.
+    /// Calls an operation that only reads, and retries transient failures.
     ///
     /// # Errors
     ///
