@@ -120,7 +120,7 @@ test('no script in the data runs, and only pictures are requested', async () => 
       assert.equal((await request.allHeaders()).referer, undefined, 'no referrer is sent');
     }
     const links = await page.locator('main a, img').evaluateAll((nodes) => nodes.map((node) => node.getAttribute('href') ?? node.src));
-    for (const link of links) assert.match(link, /^(https:\/\/|#|\?)/, link);
+    for (const link of links) assert.match(link, /^(https:\/\/|webcal:\/\/reports\.example\/|#|\?)/, link);
     // A linked page gets no referrer and no access to this window.
     assert.equal(await page.locator('main a[href^="https:"]:not([rel="noopener noreferrer"])').count(), 0);
     assert.deepEqual(messages.filter((text) => !/status of (404|410|502)/.test(text)), []);
@@ -200,7 +200,7 @@ test('the page can be read without a script', async () => {
   assert.equal(await visible(page), 24);
   assert.equal(await page.locator('.filter').isVisible(), false);
   const headings = await page.locator('h1, h2').allTextContents();
-  assert.match(headings[0], /^2 scheduled posts will fail, 19 files expire within 14 days, /);
+  assert.match(headings[0], /^2 scheduled posts will fail, 2 files have expired, 19 files expire within 14 days and /);
   const order = ['Could not be checked', 'Scheduled posts that will fail', 'Expired', 'Expires within 1 day',
     'Expires within 3 days', 'Expires within 7 days', 'Expires within 14 days', 'Without an expiry date'];
   const places = order.map((start) => headings.findIndex((heading) => heading.startsWith(start)));
