@@ -11,11 +11,21 @@ pub mod teams;
 pub mod webhook;
 
 use serde_json::Value;
+use url::Url;
 
+use crate::model::{Item, State};
 use crate::net::{Answer, NetError, Retry, SEND_TIMEOUT};
 
 /// How much of a channel's response is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// The URL of a file that chat applications and email clients show as a picture. One that has expired cannot be downloaded.
+fn picture_url(item: &Item) -> Option<Url> {
+    let url = Url::parse(item.media.url.as_deref()?).ok().filter(|url| url.scheme() == "https")?;
+    let extension = url.path().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let is_picture = matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "gif");
+    (is_picture && item.state != State::Expired).then_some(url)
+}
 
 /// One message of a digest.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use super::{Message, SEND_TIMEOUT, SendError};
 use crate::config::{Mentions, SecretUrl};
 use crate::digest::{self, Digest, DigestLine, LineSubject, Sentence, Urgency};
 use crate::model::text::{one_line, shorten, units};
-use crate::model::{Item, MediaKind, PostAtRisk, ProfileName, State};
+use crate::model::{Item, MediaKind, PostAtRisk, ProfileName};
 use crate::net::{self, Answer, Deadline};
 
 /// The most blocks in one message. Slack accepts 50; the difference is reserved for the footer.
@@ -311,10 +311,8 @@ fn picture(line: &DigestLine<'_>) -> Option<Value> {
         LineSubject::Files(files) => files.first()?,
         LineSubject::Post(_) => return None,
     };
-    let url = Url::parse(item.media.url.as_deref()?).ok().filter(|url| url.scheme() == "https")?;
-    let extension = url.path().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    let shown = matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "gif");
-    (shown && item.state != State::Expired && units(url.as_str()) <= MAX_URL).then(|| {
+    let url = super::picture_url(item)?;
+    (units(url.as_str()) <= MAX_URL).then(|| {
         let label = item.label();
         json!({"type": "image", "image_url": url.as_str(), "alt_text": shorten(&label, MAX_NAME)})
     })

@@ -11,7 +11,7 @@ use super::{MAX_ANSWER_BYTES, Message, SEND_TIMEOUT, SendError};
 use crate::config::SecretUrl;
 use crate::digest::{self, Digest, DigestLine, LineSubject, Urgency};
 use crate::model::text::{one_line, shorten};
-use crate::model::{Item, MediaAtRisk, PostAtRisk, State};
+use crate::model::{Item, MediaAtRisk, PostAtRisk};
 use crate::net::{self, Answer, Deadline};
 
 /// The largest message, in bytes. A request of 24 KB has been refused.
@@ -203,11 +203,8 @@ fn https_url(url: &str) -> Option<Url> {
 
 /// The picture of a file, if Teams shows it.
 fn picture(item: &Item) -> Option<Value> {
-    let url = https_url(item.media.url.as_deref()?)?;
-    let extension = url.path().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    let is_small = item.media.size_bytes.is_none_or(|size| size <= MAX_PICTURE_BYTES);
-    let is_shown =
-        is_small && item.state != State::Expired && matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "gif");
+    let url = super::picture_url(item).filter(|url| url.as_str().len() <= MAX_URL_BYTES)?;
+    let is_shown = item.media.size_bytes.is_none_or(|size| size <= MAX_PICTURE_BYTES);
     is_shown.then(|| json!({"type": "Image", "url": url.as_str(), "size": "Small", "altText": name(&item.label())}))
 }
 

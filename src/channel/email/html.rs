@@ -8,9 +8,10 @@ use std::fmt;
 use askama::Template;
 use url::Url;
 
+use crate::channel::picture_url;
 use crate::digest::{self, Digest, DigestLine, LineSubject, Urgency};
+use crate::model::Item;
 use crate::model::text::{one_line, shorten};
-use crate::model::{Item, State};
 
 /// The largest HTML part, in bytes.
 const MAX_BYTES: usize = 90_000;
@@ -238,7 +239,7 @@ fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> MailRow 
 fn file_row(item: &Item, title: Html, digest: &Digest, pictures: &mut usize) -> MailRow {
     let timing = Html::new(&digest::timing(item, digest.now).plain(&digest.zone));
     let url = item.media.url.as_deref().and_then(https_url);
-    let picture = url.as_ref().filter(|url| 0 < *pictures && shows_picture(item, url)).map(|url| Picture {
+    let picture = url.as_ref().filter(|_| 0 < *pictures && picture_url(item).is_some()).map(|url| Picture {
         url: Html::attribute(url.as_str()),
         alt: Html::attribute(&shorten(&one_line(&item.label()), MAX_NAME)),
     });
@@ -248,12 +249,6 @@ fn file_row(item: &Item, title: Html, digest: &Digest, pictures: &mut usize) -> 
 
 fn https_url(url: &str) -> Option<Url> {
     Url::parse(url).ok().filter(|url| url.scheme() == "https" && Html::attribute(url.as_str()).0.len() <= MAX_URL_BYTES)
-}
-
-/// Whether mail programs show a file as a picture. One that has expired cannot be downloaded.
-fn shows_picture(item: &Item, url: &Url) -> bool {
-    let extension = url.path().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    item.state != State::Expired && matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "gif")
 }
 
 fn name(outside: &str) -> Html {
