@@ -13,8 +13,8 @@ use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::run::command::{Action, Command};
 use crate::run::execute::{self, MAX_RUN, now};
-use crate::run::handled::Mark;
 use crate::run::loaded::{ConfigReload, ConfigSource, LoadedConfig};
+use crate::run::mark::Mark;
 use crate::run::roster::Roster;
 use crate::run::services::LiveServices;
 
@@ -45,16 +45,16 @@ pub async fn mark(args: &HandledArgs, environment: &Environment) -> Result<Exit,
         return Err(CliError::Usage(format!("the channel `{channel}` gets no alerts about the profile `{profile}`")));
     }
     let reload = ConfigReload::new(source);
-    let look = execute::look(source.now, plan, LiveServices::new(&loaded, &reload), deadline).await;
-    let unread: Vec<_> = look.failed().into_iter().filter(|failed| failed.what == Part::Media).collect();
+    let snapshot = execute::scan(source.now, plan, LiveServices::new(&loaded, &reload), deadline).await;
+    let unread: Vec<_> = snapshot.failed().into_iter().filter(|failed| failed.what == Part::Media).collect();
     if let Some(failed) = unread.first() {
         let (profile, reason) = (one_line(&args.profile), one_line(&digest::reason(failed)));
         print_stderr(&format!("error: {profile} could not be checked: {reason}"));
         return Ok(Exit::Failed);
     }
     let mark = Mark { profile: args.profile.clone(), id: args.id.clone(), is_handled: !args.undo };
-    let changes = mark.changes(&look, source.now);
-    let item = look.items.iter().find(|item| item.media.identity() == mark.id);
+    let changes = mark.changes(&snapshot, source.now);
+    let item = snapshot.items.iter().find(|item| item.media.identity() == mark.id);
     let Some(item) = item.filter(|_| !changes.is_empty()) else {
         return Err(CliError::Usage(format!(
             "`{}` has no file with the id `{}` within the thresholds of the channel; `report --format json` lists the ids",

@@ -9,7 +9,7 @@ use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::report::Question;
 use crate::run::command::{Command, InvalidEvent};
-use crate::run::execute::{MAX_RUN, beat, keep_look, now, run};
+use crate::run::execute::{MAX_RUN, beat, keep_snapshot, now, run};
 use crate::run::loaded::{ConfigReload, ConfigSource};
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;
@@ -85,15 +85,15 @@ pub async fn execute(
         is_signed: true,
         ..Question::default()
     };
-    let (is_whole_alert, is_whole_look) = (plan.is_whole_alert, plan.is_whole_look);
+    let (is_whole_alert, is_whole_snapshot) = (plan.is_whole_alert, plan.is_whole_snapshot);
     listener.on_start(profiles.len());
     let reload = ConfigReload::new(source);
     let on_scanned = || listener.on_scanned();
     let services = LiveServices { on_scanned: &on_scanned, ..LiveServices::new(&loaded, &reload) };
     let result = run(Uuid::new_v4().to_string(), source.now, plan, services, deadline).await;
     if is_whole_alert && !result.is_busy() {
-        if is_whole_look {
-            keep_look(&result, &loaded, deadline).await;
+        if is_whole_snapshot {
+            keep_snapshot(&result, &loaded, deadline).await;
         }
         beat(&result, &loaded, deadline).await;
     }

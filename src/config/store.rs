@@ -1,4 +1,4 @@
-//! The table `[store]`: where the last look is kept.
+//! The table `[store]`: where the last snapshot is kept.
 
 use std::path::PathBuf;
 

@@ -95,7 +95,7 @@ const WHOLE: &str = r#"
     calendar_ttl = "90d"
     allow_handled = true
     [store]
-    url = "s3://looks.example/media/alerts/"
+    url = "s3://kept.example/media/alerts/"
     [heartbeat]
     url = "https://hc-ping.com/00000000-0000-0000-0000-000000000000"
 "#;
@@ -182,7 +182,7 @@ fn a_document_with_every_setting_is_read_and_its_references_are_resolved() {
         matches!(&config.channels[1].kind, ChannelKind::Sns { topic, format: SnsFormat::AmazonQ } if topic.region() == "eu-central-1")
     );
     assert_eq!(config.ledger, Some(LedgerConfig::DynamoDb { table: "ledger".into() }));
-    let store = StoreConfig::S3 { bucket: "looks.example".into(), prefix: "media/alerts".into() };
+    let store = StoreConfig::S3 { bucket: "kept.example".into(), prefix: "media/alerts".into() };
     assert_eq!(config.store, Some(store));
     assert_eq!(config.alerts.repeat, Repeat::EveryRun);
     assert!(config.alerts.ignore.is_match("a.tmp") && config.alerts.when_empty == WhenEmpty::Report);
@@ -285,12 +285,12 @@ fn a_store_is_a_folder_or_a_place_in_a_bucket() {
         |url: &str| load(&format!("{SMALL}\n[store]\nurl = '{url}'")).map(|config| config.store.expect("a store"));
     let folder = |path: &str| Ok(StoreConfig::Folder(path.into()));
     assert_eq!(store("/var/lib/media alerts"), folder("/var/lib/media alerts"));
-    assert_eq!(store("looks"), folder("looks"));
+    assert_eq!(store("kept"), folder("kept"));
     assert_eq!(store("file:///var/lib/media%20alerts"), folder("/var/lib/media alerts"));
-    let s3 = |prefix: &str| Ok(StoreConfig::S3 { bucket: "looks".into(), prefix: prefix.into() });
-    assert_eq!(store("s3://looks"), s3(""));
-    assert_eq!(store("s3://looks/"), s3(""));
-    assert_eq!(store("s3://looks/a/東 b/"), s3("a/東 b"));
+    let s3 = |prefix: &str| Ok(StoreConfig::S3 { bucket: "kept".into(), prefix: prefix.into() });
+    assert_eq!(store("s3://kept"), s3(""));
+    assert_eq!(store("s3://kept/"), s3(""));
+    assert_eq!(store("s3://kept/a/東 b/"), s3("a/東 b"));
     assert_eq!(store("env:TABLE"), folder("ledger"));
 
     let secret = "hidden";
@@ -315,13 +315,13 @@ fn a_store_is_a_folder_or_a_place_in_a_bucket() {
             "{wrong}: {found:?}"
         );
     }
-    let long = format!("s3://looks/{}", "a".repeat(801));
+    let long = format!("s3://kept/{}", "a".repeat(801));
     assert!(store(&long).is_err());
     check(&format!("{SMALL}\n[store]"), &["store.url: is missing"]);
     check(&format!("{SMALL}\n[store]\nurl = 'a'\npath = 'b'"), &["store.path: is not a key"]);
     let variables = [("AYRSHARE_API_KEY", "KEY"), ("SNS_TOPIC_ARN", "arn:aws:sns:eu-central-1:123456789012:alerts")];
     let with = |url| load_from(&[variables[0], variables[1], ("STORE_URL", url)]);
-    assert_eq!(with("s3://looks/a").expect("a configuration").store, s3("a").ok());
+    assert_eq!(with("s3://kept/a").expect("a configuration").store, s3("a").ok());
     assert!(faults(with("https://hidden.example"))[0].starts_with("STORE_URL: is neither"));
 }
 

@@ -15,7 +15,7 @@ const MAX_REPORT_BYTES: usize = MAX_RESPONSE_BYTES - 16 * 1024;
 /// How to respond with a report.
 #[derive(Debug)]
 pub struct ReportResponse {
-    /// Whether the report must not come from an earlier look.
+    /// Whether the report must not come from an earlier snapshot.
     pub is_live: bool,
     format: Format,
     question: Question,
@@ -39,7 +39,7 @@ impl ReportResponse {
         if self.question.is_signed { 0 } else { MAX_RETRIES }
     }
 
-    /// Creates the response to `HEAD`, which needs no look.
+    /// Creates the response to `HEAD`, which needs no snapshot.
     #[must_use]
     pub fn head(&self) -> Response {
         let mut response = if self.format == Format::Html {

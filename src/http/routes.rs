@@ -15,7 +15,7 @@ use crate::model::text::{list, one_line, shorten};
 use crate::report::link::{CALENDAR_SUFFIX, LinkError, LinkKind, Links};
 use crate::report::{Format, Question};
 use crate::run::command::{Action, Command, InvalidEvent, within};
-use crate::run::handled::Mark;
+use crate::run::mark::Mark;
 use crate::run::result::RunResult;
 
 /// The fields of the form that marks a file.

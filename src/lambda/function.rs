@@ -27,7 +27,7 @@ use crate::run::metrics::{self, Source};
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;
 use crate::run::services::LiveServices;
-use crate::run::stored_look;
+use crate::run::stored_snapshot;
 use crate::scan::survey::Survey;
 
 /// How long a run for an HTTP request may take. API Gateway gives up after 29 seconds.
@@ -99,7 +99,7 @@ impl Function {
         };
         let answer = self.serve(event, call, read, &reload, deadline).await;
         if let Some(reloaded) = reload.into_reloaded() {
-            reloaded.take_over_look(read);
+            reloaded.take_over_snapshot(read);
             *loaded = Some(reloaded);
         }
         answer
@@ -165,9 +165,9 @@ impl Function {
                 return mark_file(mark, request, call, command, services, &self.aws, deadline).await;
             }
             if !report.is_live && command.is_within_thresholds(&loaded.config) {
-                let narrowed = narrowed_look(request, call, command, services, &self.aws, deadline).await?;
+                let narrowed = narrowed_snapshot(request, call, command, services, &self.aws, deadline).await?;
                 let roster = Roster::configured(&loaded.config);
-                let plan = command.plan_of_look(&loaded.config, &roster).map_err(http::bad_request)?;
+                let plan = command.plan_of_snapshot(&loaded.config, &roster).map_err(http::bad_request)?;
                 return Ok(
                     route.respond(&execute::report(call.run_id.clone(), plan, services, narrowed, deadline).await)
                 );
@@ -179,19 +179,19 @@ impl Function {
     }
 
     async fn run(&self, call: &Call<'_>, plan: Plan<'_>, services: LiveServices<'_>, deadline: Deadline) -> RunResult {
-        let Plan { is_whole_alert, is_whole_look, roster, .. } = plan;
-        let last_look = &services.loaded.last_look;
-        if is_whole_look {
-            last_look.forget();
-            services.loaded.stored_look.release();
+        let Plan { is_whole_alert, is_whole_snapshot, roster, .. } = plan;
+        let last_snapshot = &services.loaded.last_snapshot;
+        if is_whole_snapshot {
+            last_snapshot.forget();
+            services.loaded.stored_snapshot.release();
         }
         let result = run(call.run_id.clone(), call.now, plan, services, deadline).await;
-        if is_whole_look {
-            last_look.keep(&result.survey, roster.known().map(|(name, _)| name));
+        if is_whole_snapshot {
+            last_snapshot.keep(&result.survey, roster.known().map(|(name, _)| name));
         }
         if is_whole_alert && !result.is_busy() {
-            if is_whole_look && execute::keep_look(&result, services.loaded, deadline).await {
-                services.loaded.stored_look.keep(&result.run_id, &result.survey);
+            if is_whole_snapshot && execute::keep_snapshot(&result, services.loaded, deadline).await {
+                services.loaded.stored_snapshot.keep(&result.run_id, &result.survey);
             }
             let metrics = |source: &Source<'_>| metrics::metrics(&result, source, now());
             self.write_metrics(call.invocation, metrics);
@@ -231,8 +231,8 @@ impl Function {
     }
 }
 
-/// Returns what the newest look has of a report. The error is the response to a link whose channel has no profiles.
-async fn narrowed_look(
+/// Returns what the newest snapshot has of a report. The error is the response to a link whose channel has no profiles.
+async fn narrowed_snapshot(
     request: &Request,
     call: &Call<'_>,
     command: &Command,
@@ -241,8 +241,8 @@ async fn narrowed_look(
     deadline: Deadline,
 ) -> Result<Arc<Survey>, Response> {
     let config = &services.loaded.config;
-    let look = last_look(call, command, services, aws, deadline).await.map_err(http::bad_request)?;
-    let narrowed = command.narrow(config, look).map_err(http::bad_request)?;
+    let snapshot = last_snapshot(call, command, services, aws, deadline).await.map_err(http::bad_request)?;
+    let narrowed = command.narrow(config, snapshot).map_err(http::bad_request)?;
     if command.is_limited_to_channels && narrowed.profiles.is_empty() {
         return Err(http::empty_link(request, config));
     }
@@ -260,9 +260,9 @@ async fn mark_file(
     deadline: Deadline,
 ) -> Result<Response, Response> {
     let LoadedConfig { config, clients, .. } = services.loaded;
-    let look = narrowed_look(request, call, command, services, aws, deadline).await?;
-    let changes = form.mark.changes(&look, call.now);
-    if changes.is_empty() && look.checked() == 0 {
+    let snapshot = narrowed_snapshot(request, call, command, services, aws, deadline).await?;
+    let changes = form.mark.changes(&snapshot, call.now);
+    if changes.is_empty() && snapshot.checked() == 0 {
         return Err(http::not_read());
     }
     let Some(ledger) = clients.ledger.as_ref().filter(|_| !changes.is_empty()) else {
@@ -277,31 +277,31 @@ async fn mark_file(
     Ok(form.respond())
 }
 
-/// Returns the newest look that may answer a report, and makes one if there is none.
-async fn last_look(
+/// Returns the newest snapshot that may answer a report, and makes one if there is none.
+async fn last_snapshot(
     call: &Call<'_>,
     command: &Command,
     services: LiveServices<'_>,
     aws: &Aws,
     deadline: Deadline,
 ) -> Result<Arc<Survey>, InvalidEvent> {
-    let LoadedConfig { config, last_look, .. } = services.loaded;
-    if let Some(look) = stored_look::newest(services.loaded, command, call.now, deadline).await {
-        return Ok(look);
+    let LoadedConfig { config, last_snapshot, .. } = services.loaded;
+    if let Some(snapshot) = stored_snapshot::newest(services.loaded, command, call.now, deadline).await {
+        return Ok(snapshot);
     }
-    if let Some(look) = last_look.fresh(call.now)
-        && command.select(config, look.survey.known()).is_ok_and(|asked| look.covers(&asked))
+    if let Some(snapshot) = last_snapshot.fresh(call.now)
+        && command.select(config, snapshot.survey.known()).is_ok_and(|asked| snapshot.covers(&asked))
     {
-        return Ok(Arc::clone(&look.survey));
+        return Ok(Arc::clone(&snapshot.survey));
     }
     let roster = Roster::read(services.loaded, aws, deadline).await;
     let asked = command.plan(config, &roster)?.profiles;
-    last_look.forget();
-    services.loaded.stored_look.release();
+    last_snapshot.forget();
+    services.loaded.stored_snapshot.release();
     let everything = Command { action: Action::Report, ..Command::default() }.plan(config, &roster)?;
-    let look = execute::look(call.now, everything, LiveServices { first: &asked, ..services }, deadline).await;
-    last_look.keep(&look, asked.iter().map(|profile| &profile.name));
-    Ok(look)
+    let snapshot = execute::scan(call.now, everything, LiveServices { first: &asked, ..services }, deadline).await;
+    last_snapshot.keep(&snapshot, asked.iter().map(|profile| &profile.name));
+    Ok(snapshot)
 }
 
 /// One event that is being handled.

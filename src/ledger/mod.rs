@@ -2,21 +2,21 @@
 //!
 //! The records ([`record`]) and their keys ([`key`]) are pure data. The two implementations store them ([`dynamodb`], [`mod@file`]).
 
+mod backend;
 mod dynamodb;
 mod error;
 mod file;
 mod key;
 mod record;
-mod store;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::backend::LedgerStore;
 pub use self::dynamodb::DynamoDbLedger;
 pub use self::error::LedgerError;
 pub use self::file::FileLedger;
 pub use self::key::{Key, KnownBy, stored_profile};
 pub use self::record::{Change, Memory, Record};
-pub use self::store::LedgerStore;
 use crate::net::Deadline;
 
 /// How long a lease lasts unless it is renewed. Lambda retries a minute after a crash, and the lease must be free by then.

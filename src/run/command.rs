@@ -109,7 +109,7 @@ impl Command {
             channels,
             dry_run: self.dry_run,
             is_whole_alert: self.is_whole_alert(),
-            is_whole_look: self.is_whole_look(),
+            is_whole_snapshot: self.is_whole_snapshot(),
         })
     }
 
@@ -143,12 +143,12 @@ impl Command {
         }
     }
 
-    /// Looks up the names of a report that is made of a look, which needs no profiles.
+    /// Looks up the names of a report that is made of a snapshot, which needs no profiles.
     ///
     /// # Errors
     ///
     /// Names a channel that does not exist, and lists those that do.
-    pub fn plan_of_look<'a>(&self, config: &'a Config, roster: &'a Roster<'a>) -> Result<Plan<'a>, InvalidEvent> {
+    pub fn plan_of_snapshot<'a>(&self, config: &'a Config, roster: &'a Roster<'a>) -> Result<Plan<'a>, InvalidEvent> {
         Ok(Plan {
             action: self.action,
             within: self.within.clone(),
@@ -157,39 +157,39 @@ impl Command {
             channels: self.channels(config)?,
             dry_run: self.dry_run,
             is_whole_alert: false,
-            is_whole_look: false,
+            is_whole_snapshot: false,
         })
     }
 
-    /// Narrows a look, which is a survey of all profiles with the thresholds of all channels, to what the command is about.
+    /// Narrows a snapshot, which is a survey of all profiles with the thresholds of all channels, to what the command is about.
     ///
     /// # Errors
     ///
     /// Names what does not exist, and lists what does.
-    pub fn narrow(&self, config: &Config, look: Arc<Survey>) -> Result<Arc<Survey>, InvalidEvent> {
-        if self.is_whole_look() {
-            return Ok(look);
+    pub fn narrow(&self, config: &Config, snapshot: Arc<Survey>) -> Result<Arc<Survey>, InvalidEvent> {
+        if self.is_whole_snapshot() {
+            return Ok(snapshot);
         }
-        let profiles = self.select(config, look.known())?;
+        let profiles = self.select(config, snapshot.known())?;
         let channels = self.channels(config)?;
-        let mut narrowed = look.narrowed(&profiles, &thresholds(self.within.as_ref(), &channels, config));
+        let mut narrowed = snapshot.narrowed(&profiles, &thresholds(self.within.as_ref(), &channels, config));
         match &channels[..] {
             [channel] if self.is_limited_to_channels => {
-                narrowed.listing = listing_of(channel, config, &look.listing);
+                narrowed.listing = listing_of(channel, config, &snapshot.listing);
                 if self.profiles.is_none() && channel.hears_of_all_profiles() {
-                    narrowed.discovery = look.discovery.clone();
+                    narrowed.discovery = snapshot.discovery.clone();
                 }
             }
             _ if self.profiles.is_none() => {
-                narrowed.listing = look.listing.clone();
-                narrowed.discovery = look.discovery.clone();
+                narrowed.listing = snapshot.listing.clone();
+                narrowed.discovery = snapshot.discovery.clone();
             }
             _ => {}
         }
         Ok(Arc::new(narrowed))
     }
 
-    /// Whether the command reaches no further than a look with the thresholds of all channels.
+    /// Whether the command reaches no further than a snapshot with the thresholds of all channels.
     #[must_use]
     pub fn is_within_thresholds(&self, config: &Config) -> bool {
         let thresholds = config.channels.iter().flat_map(|channel| channel.thresholds.iter());
@@ -217,7 +217,7 @@ impl Command {
     }
 
     /// Whether this scans all profiles with the thresholds of all channels.
-    fn is_whole_look(&self) -> bool {
+    fn is_whole_snapshot(&self) -> bool {
         self.action != Action::Test && self.within.is_none() && self.profiles.is_none() && self.channels.is_none()
     }
 }
@@ -240,7 +240,7 @@ pub struct Plan<'a> {
     /// Whether this is an alert to all channels about all profiles.
     pub is_whole_alert: bool,
     /// Whether this scans all profiles with the thresholds of all channels.
-    pub is_whole_look: bool,
+    pub is_whole_snapshot: bool,
 }
 
 impl Plan<'_> {

@@ -14,13 +14,13 @@ use super::services::LiveServices;
 use crate::model::Status;
 use crate::net::Deadline;
 use crate::scan::survey::Survey;
-use crate::store::look::{self, LookRules};
+use crate::store::snapshot::{self, SnapshotRules};
 
 /// The longest run if nothing else sets a deadline: what Lambda allows.
 pub const MAX_RUN: Duration = Duration::from_mins(15);
 /// Time reserved for the metrics, the heartbeat and the answer after the store.
 const END_TIME: Duration = Duration::from_millis(500);
-/// The longest time for keeping a look. A store that hangs must not hold up the end of a run.
+/// The longest time for keeping a snapshot. A store that hangs must not hold up the end of a run.
 const MAX_TO_KEEP_LOOK: Duration = Duration::from_mins(1);
 /// Time reserved for the answer after the heartbeat.
 const ANSWER_TIME: Duration = Duration::from_millis(200);
@@ -48,25 +48,25 @@ pub(crate) async fn run(
     result
 }
 
-/// Keeps the look of an alert run over all profiles and channels in the store, if one is configured. Returns whether it
+/// Keeps the snapshot of an alert run over all profiles and channels in the store, if one is configured. Returns whether it
 /// was kept.
 ///
 /// The alerts are sent and recorded by now, so a failure is only logged: links then show what the run before has seen.
-pub(crate) async fn keep_look(result: &RunResult, loaded: &LoadedConfig, deadline: Deadline) -> bool {
+pub(crate) async fn keep_snapshot(result: &RunResult, loaded: &LoadedConfig, deadline: Deadline) -> bool {
     let LoadedConfig { config, clients, .. } = loaded;
     let Some(store) = clients.store.as_ref().filter(|_| 0 < result.survey.checked()) else { return false };
     let until = deadline.earlier_by(END_TIME).within(MAX_TO_KEEP_LOOK);
-    let saving = look::save(store, &result.survey, &result.run_id, LookRules::of(config), until);
+    let saving = snapshot::save(store, &result.survey, &result.run_id, SnapshotRules::of(config), until);
     match until.bound(saving).await {
         Some(Ok(())) => return true,
-        Some(Err(error)) => tracing::warn!("the look of this run is not kept: {error}"),
-        None => tracing::warn!("the look of this run is not kept: there was no time left for the store"),
+        Some(Err(error)) => tracing::warn!("the snapshot of this run is not kept: {error}"),
+        None => tracing::warn!("the snapshot of this run is not kept: there was no time left for the store"),
     }
     false
 }
 
 /// Scans the profiles of a plan.
-pub(crate) async fn look(
+pub(crate) async fn scan(
     now: Timestamp,
     plan: Plan<'_>,
     services: LiveServices<'_>,
@@ -76,17 +76,17 @@ pub(crate) async fn look(
     Run::new(String::new(), now, plan, config, clients.ledger.as_ref(), services, deadline).scan().await
 }
 
-/// Makes a report from a look that was narrowed to what the report is about, without calling Ayrshare.
+/// Makes a report from a snapshot that was narrowed to what the report is about, without calling Ayrshare.
 pub(crate) async fn report(
     id: String,
     plan: Plan<'_>,
     services: LiveServices<'_>,
-    look: Arc<Survey>,
+    snapshot: Arc<Survey>,
     deadline: Deadline,
 ) -> RunResult {
     let LoadedConfig { config, clients, .. } = services.loaded;
-    let run = Run::new(id, look.now, plan, config, clients.ledger.as_ref(), services, deadline);
-    let result = run.with_look(look).execute().await;
+    let run = Run::new(id, snapshot.now, plan, config, clients.ledger.as_ref(), services, deadline);
+    let result = run.with_snapshot(snapshot).execute().await;
     log(&result);
     result
 }

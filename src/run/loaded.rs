@@ -20,10 +20,10 @@ use crate::net::Deadline;
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::run::clients::Clients;
-use crate::run::look::LastLook;
+use crate::run::last_snapshot::LastSnapshot;
 use crate::run::roster::KeptList;
-use crate::run::stored_look::StoredLook;
-use crate::store::look::LookRules;
+use crate::run::stored_snapshot::StoredSnapshot;
+use crate::store::snapshot::SnapshotRules;
 
 /// The maximum age of a configuration that is used for an event.
 const FRESH: Duration = Duration::from_mins(5);
@@ -36,11 +36,11 @@ pub struct LoadedConfig {
     /// Its clients.
     pub clients: Clients,
     /// The last survey of the profiles of this configuration.
-    pub last_look: LastLook,
+    pub last_snapshot: LastSnapshot,
     /// The last list of profiles that was read for this configuration.
     pub kept_list: KeptList,
-    /// What is known of the look in the store.
-    pub stored_look: StoredLook,
+    /// What is known of the snapshot in the store.
+    pub stored_snapshot: StoredSnapshot,
     read_at: Timestamp,
 }
 
@@ -64,8 +64,9 @@ impl ConfigSource<'_> {
     pub async fn read(&self, deadline: Deadline) -> Result<LoadedConfig, InvalidConfiguration> {
         let config = Config::load(self.environment, self.aws, deadline).await?;
         let clients = Clients::new(&config, self.aws).await;
-        let (last_look, stored_look, kept_list) = (LastLook::default(), StoredLook::default(), KeptList::default());
-        Ok(LoadedConfig { config, clients, last_look, stored_look, kept_list, read_at: self.now })
+        let (last_snapshot, stored_snapshot, kept_list) =
+            (LastSnapshot::default(), StoredSnapshot::default(), KeptList::default());
+        Ok(LoadedConfig { config, clients, last_snapshot, stored_snapshot, kept_list, read_at: self.now })
     }
 
     /// Reads the configuration that replaces `before`. Its old secrets are still redacted, because an answer may repeat
@@ -108,15 +109,15 @@ impl ConfigSource<'_> {
 }
 
 impl LoadedConfig {
-    /// Takes over the last look of `before`, if both look at the same profiles by the same rules.
-    pub fn take_over_look(&self, before: &Self) {
+    /// Takes over the last snapshot of `before`, if both cover the same profiles by the same rules.
+    pub fn take_over_snapshot(&self, before: &Self) {
         let of = |config: &Config| {
             let profiles: Vec<_> = config.profiles.iter().map(|profile| profile.name.clone()).collect();
-            (profiles, LookRules::of(config))
+            (profiles, SnapshotRules::of(config))
         };
         if of(&self.config) == of(&before.config) && self.reads_same_list(before) {
-            self.last_look.take_over(&before.last_look);
-            self.stored_look.take_over(&before.stored_look);
+            self.last_snapshot.take_over(&before.last_snapshot);
+            self.stored_snapshot.take_over(&before.stored_snapshot);
         }
     }
 
@@ -359,23 +360,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_outlives_a_reload_unless_it_answers_another_question() {
+    async fn a_snapshot_outlives_a_reload_unless_it_answers_another_question() {
         let document = Document::with_key("FIRST-KEY");
         let before = document.read().await;
         let survey = Arc::new(crate::digest::fixtures::survey());
-        before.last_look.keep(&survey, []);
+        before.last_snapshot.keep(&survey, []);
 
         document.set_key("SECOND-KEY");
         let reloaded = document.read().await;
-        reloaded.take_over_look(&before);
-        assert!(reloaded.last_look.fresh(survey.now).is_some());
+        reloaded.take_over_snapshot(&before);
+        assert!(reloaded.last_snapshot.fresh(survey.now).is_some());
 
         let text = std::fs::read_to_string(document.file.path()).expect("the document");
         for changed in [text.replace("'Primary'", "'Office'"), format!("{text}thresholds = ['2d']\n")] {
             document.write(&changed);
             let other = document.read().await;
-            other.take_over_look(&reloaded);
-            assert!(other.last_look.fresh(survey.now).is_none(), "{changed}");
+            other.take_over_snapshot(&reloaded);
+            assert!(other.last_snapshot.fresh(survey.now).is_none(), "{changed}");
         }
     }
 

@@ -7,17 +7,17 @@ pub mod clients;
 pub mod command;
 mod discover;
 pub mod execute;
-pub mod handled;
 mod heartbeat;
+pub mod last_snapshot;
 mod lease;
 pub mod loaded;
-pub mod look;
+pub mod mark;
 pub mod metrics;
 mod rendering;
 pub mod result;
 pub mod roster;
 pub mod services;
-pub mod stored_look;
+pub mod stored_snapshot;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -175,7 +175,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 
     /// Uses this survey instead of scanning.
     #[must_use]
-    pub fn with_look(self, survey: Arc<Survey>) -> Self {
+    pub fn with_snapshot(self, survey: Arc<Survey>) -> Self {
         Self { seen: Some(survey), ..self }
     }
 
@@ -309,7 +309,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             return Arc::clone(seen);
         }
         let thresholds = self.plan.thresholds(self.config);
-        let looks_for_unwatched = self.config.ayrshare.discover_profiles && !self.plan.is_narrowed();
+        let compares_the_account = self.config.ayrshare.discover_profiles && !self.plan.is_narrowed();
         // A list that could not be read may contain any profile.
         let knows_all_profiles = matches!(self.plan.roster.listing.origin, ListingOrigin::None | ListingOrigin::Read);
         let rules = Rules {
@@ -319,7 +319,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             check_posts: self.config.ayrshare.scheduled_posts,
             check_urls: self.config.ayrshare.check_media_urls,
             all_profiles: self.plan.profiles.len() == self.config.profiles.len(),
-            discovery: (looks_for_unwatched && knows_all_profiles).then_some(DiscoveryRules {
+            discovery: (compares_the_account && knows_all_profiles).then_some(DiscoveryRules {
                 ignore: &self.config.alerts.ignore_profiles,
                 identifies_all: self.plan.action == Action::Check,
             }),
@@ -329,7 +329,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             surveyed.tags = profile.tags.clone();
         }
         survey.listing = self.listing();
-        if looks_for_unwatched && !knows_all_profiles {
+        if compares_the_account && !knows_all_profiles {
             survey.discovery = Discovery::unavailable();
         }
         Arc::new(survey)

@@ -14,8 +14,8 @@ pub enum StoreError {
         /// Why it could not, and how to fix it.
         reason: String,
     },
-    /// The store was read, but what is in it is not a whole look.
-    #[error("the look in the store cannot be used: {reason}")]
+    /// The store was read, but what is in it is not a whole snapshot.
+    #[error("the snapshot in the store cannot be used: {reason}")]
     Unusable {
         /// What is wrong with it.
         reason: String,
@@ -29,7 +29,7 @@ impl StoreError {
         Self::Failed { action, reason: reason.to_string() }
     }
 
-    /// Creates the error of a look that is not whole.
+    /// Creates the error of a snapshot that is not whole.
     #[must_use]
     pub fn unusable(reason: impl Display) -> Self {
         Self::Unusable { reason: reason.to_string() }

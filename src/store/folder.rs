@@ -21,7 +21,7 @@ impl FolderStore {
 
     /// Writes a file beside the old one and renames it, so that a reader sees the old or the new one.
     ///
-    /// The file is not synced: a look that a power failure has cut off is recognized, and the next run writes another.
+    /// The file is not synced: a snapshot that a power failure has cut off is recognized, and the next run writes another.
     pub(super) fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.path.join(key);
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -126,16 +126,16 @@ mod tests {
     #[test]
     fn an_object_is_written_replaced_read_and_deleted() {
         let (_folder, store) = store();
-        assert_eq!(store.get("looks/x", 10), Ok(None));
-        assert_eq!(store.delete("looks/x"), Ok(()));
+        assert_eq!(store.get("snapshots/x", 10), Ok(None));
+        assert_eq!(store.delete("snapshots/x"), Ok(()));
         for content in ["one", "another"] {
-            assert_eq!(store.put("looks/x", content.as_bytes()), Ok(()));
-            assert_eq!(store.get("looks/x", 10), Ok(Some(content.into())));
+            assert_eq!(store.put("snapshots/x", content.as_bytes()), Ok(()));
+            assert_eq!(store.get("snapshots/x", 10), Ok(Some(content.into())));
         }
-        assert!(matches!(store.get("looks/x", 6), Err(StoreError::Unusable { .. })));
-        assert_eq!(store.delete("looks/x"), Ok(()));
-        assert_eq!(store.get("looks/x", 10), Ok(None));
-        let left = fs::read_dir(store.path.join("looks")).expect("the folder").count();
+        assert!(matches!(store.get("snapshots/x", 6), Err(StoreError::Unusable { .. })));
+        assert_eq!(store.delete("snapshots/x"), Ok(()));
+        assert_eq!(store.get("snapshots/x", 10), Ok(None));
+        let left = fs::read_dir(store.path.join("snapshots")).expect("the folder").count();
         assert_eq!(left, 0, "no temporary file is left");
     }
 
@@ -145,26 +145,26 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "mine").expect("a file");
         let store = FolderStore::new(file.clone());
-        let error = store.get("looks/x", 10).expect_err("an error").to_string();
+        let error = store.get("snapshots/x", 10).expect_err("an error").to_string();
         assert!(error.contains("it is not a folder"), "{error}");
-        assert!(store.put("looks/x", b"1").is_err());
+        assert!(store.put("snapshots/x", b"1").is_err());
         assert_eq!(fs::read(&file).expect("the file"), b"mine");
 
         let store = FolderStore::new(folder.path().to_owned());
-        fs::create_dir_all(folder.path().join("looks/x")).expect("a folder");
-        let error = store.get("looks/x", 10).expect_err("an error").to_string();
+        fs::create_dir_all(folder.path().join("snapshots/x")).expect("a folder");
+        let error = store.get("snapshots/x", 10).expect_err("an error").to_string();
         assert!(error.contains("something that is not a file"), "{error}");
     }
 
     #[test]
     fn only_old_files_are_deleted() {
         let (_folder, store) = store();
-        store.put("looks/old", b"1").expect("written");
-        let path = store.path.join("looks/old");
+        store.put("snapshots/old", b"1").expect("written");
+        let path = store.path.join("snapshots/old");
         let long_ago = SystemTime::now() - Duration::from_hours(48);
         File::options().write(true).open(&path).and_then(|file| file.set_modified(long_ago)).expect("a new time");
-        store.put("looks/new", b"2").expect("written");
-        store.delete_older("looks", Duration::from_hours(24));
-        assert_eq!((store.get("looks/old", 9), store.get("looks/new", 9)), (Ok(None), Ok(Some(b"2".to_vec()))));
+        store.put("snapshots/new", b"2").expect("written");
+        store.delete_older("snapshots", Duration::from_hours(24));
+        assert_eq!((store.get("snapshots/old", 9), store.get("snapshots/new", 9)), (Ok(None), Ok(Some(b"2".to_vec()))));
     }
 }

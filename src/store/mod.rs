@@ -1,12 +1,12 @@
-//! The store: keeps the look of the last alert run, so that a process that has not looked itself can show it.
+//! The store: keeps the snapshot of the last alert run, so that a process that has not scanned the profiles itself can show it.
 //!
-//! [`Store`] writes, reads and deletes small objects by key, in a folder ([`folder`]) or in S3 ([`s3`]). [`look`] is the
-//! format of a look in it. This layer knows neither runs nor HTTP, and does not decide which look may answer a request.
+//! [`Store`] writes, reads and deletes small objects by key, in a folder ([`folder`]) or in S3 ([`s3`]). [`snapshot`] is the
+//! format of a snapshot in it. This layer knows neither runs nor HTTP, and does not decide which snapshot may answer a request.
 
 mod error;
 mod folder;
-pub mod look;
 mod s3;
+pub mod snapshot;
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::config::StoreConfig;
 use crate::net::Deadline;
 use crate::net::aws::Aws;
 
-/// Where looks are kept.
+/// Where snapshots are kept.
 #[derive(Debug)]
 pub enum Store {
     /// In a folder of this machine.
@@ -85,7 +85,7 @@ impl Store {
     ///
     /// Fails when one of these fails, or when what was read is not what was written.
     pub async fn check(&self, id: &str, deadline: Deadline) -> Result<(), StoreError> {
-        let key = format!("looks/check-{id}.txt");
+        let key = format!("snapshots/check-{id}.txt");
         let written = format!("Written by the check {id}.\n").into_bytes();
         self.put(&key, &written, deadline).await?;
         let read = self.get(&key, written.len(), deadline).await;

@@ -93,7 +93,7 @@ async fn a_mark_before_the_first_alert_keeps_a_file_quiet_but_not_its_post_or_a_
     let function = world.start().await;
     let link = link(&function).await;
     function.ayrshare.gallery(None, std::slice::from_ref(&quiet));
-    // A report over all profiles replaces the last look.
+    // A report over all profiles replaces the last snapshot.
     function.answer(&request("GET /report?live=true").v2()).await;
     let answer = function.answer(&post(&link, &form("Head office", &quiet, "yes"))).await;
     assert_eq!(answer["statusCode"], 303, "{answer}");

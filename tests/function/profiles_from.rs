@@ -236,7 +236,7 @@ async fn a_channel_of_configured_profiles_alone_hears_nothing_of_the_list() {
 }
 
 #[tokio::test]
-async fn a_link_shows_what_its_channel_has_and_reads_the_list_only_to_look() {
+async fn a_link_shows_what_its_channel_has_and_reads_the_list_only_to_scan() {
     let list = ListStandIn::start(&lines()).await;
     let mut world = world(list.url()).await;
     world.config["http"] =
@@ -254,7 +254,7 @@ async fn a_link_shows_what_its_channel_has_and_reads_the_list_only_to_look() {
         assert!(page.status == 200 && body.contains("birch.png"), "{body}");
         assert!(!body.contains("Cedar") && !body.contains("cedar.png") && !body.contains("office.png"));
     }
-    assert_eq!(list.requests().len(), 1, "the look of the alert run is enough");
+    assert_eq!(list.requests().len(), 1, "the snapshot of the alert run is enough");
     assert_eq!(function.ayrshare.requests(Some(BIRCH_KEY), Call::Media), 1);
 
     // The channel has no profiles any more.

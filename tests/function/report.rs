@@ -171,7 +171,7 @@ async fn a_subscribed_calendar_follows_the_gallery() {
 }
 
 #[tokio::test]
-async fn a_calendar_token_opens_nothing_else_and_head_never_looks() {
+async fn a_calendar_token_opens_nothing_else_and_head_never_scans() {
     let before = world().await.start().await;
     let link = link(&before).await;
     let calendar = calendar(&before, &link).await;

@@ -1,4 +1,4 @@
-//! The store: what an alert run has seen answers links and reports of a process that has not looked itself.
+//! The store: what an alert run has seen answers links and reports of a process that has not scanned itself.
 
 use media_expiry_alerts::demo::stand_ins::{Call, Reply};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ fn lines_with(log: &Log, text: &str) -> usize {
 }
 
 /// How often the gallery of each profile was requested.
-fn looks(world: &World) -> [usize; 3] {
+fn scans(world: &World) -> [usize; 3] {
     KEYS.map(|key| world.ayrshare.requests(key, Call::Media))
 }
 
@@ -68,13 +68,13 @@ async fn a_fresh_process_answers_from_the_last_alert_run() {
     );
     let acme = ask(&function, "GET /report?profile=Acme%20Coffee&within=3d").await.body;
     assert_eq!(acme["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!(looks(&function), [0; 3]);
+    assert_eq!(scans(&function), [0; 3]);
 
-    // Beyond what was kept, and live, there is a look.
+    // Beyond what was kept, and live, the profiles are scanned.
     ask(&function, "GET /report?within=30d").await;
     ask(&function, "GET /report?live=true").await;
-    assert_eq!(looks(&function), [2; 3]);
-    // The look in the store still comes first.
+    assert_eq!(scans(&function), [2; 3]);
+    // The snapshot in the store still comes first.
     assert_eq!(ask(&function, "GET /report").await.body["started_at"], alert["started_at"]);
     function.end().await;
 }
@@ -88,9 +88,9 @@ async fn a_warm_process_shows_the_run_of_another_one() {
     let (second, _) = alert(world(store.path()).await).await;
     assert_ne!(first, second["started_at"]);
     assert_eq!(ask(&function, "GET /report").await.body["started_at"], second["started_at"]);
-    assert_eq!(looks(&function), [0; 3]);
+    assert_eq!(scans(&function), [0; 3]);
     // Nothing is left of the first run: there is one part, and what names it.
-    assert_eq!(std::fs::read_dir(store.path().join("looks")).expect("the folder").count(), 2);
+    assert_eq!(std::fs::read_dir(store.path().join("snapshots")).expect("the folder").count(), 2);
     function.end().await;
 }
 
@@ -110,7 +110,7 @@ async fn only_alert_runs_over_everything_are_stored() {
         function.answer(&event).await;
     }
     ask(&function, "GET /report?live=true").await;
-    let left = std::fs::read_dir(store.path().join("looks")).expect("the folder of the check").count();
+    let left = std::fs::read_dir(store.path().join("snapshots")).expect("the folder of the check").count();
     assert_eq!(left, 0);
     function.end().await;
 }
@@ -126,7 +126,7 @@ async fn what_is_no_longer_configured_is_not_shown() {
     let report = ask(&function, "GET /report").await.body;
     assert_eq!((&report["profiles"]["configured"], &report["items"][0]["threshold"]), (&json!(2), &json!("6h")));
     assert_eq!(report["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!(looks(&function), [0; 3]);
+    assert_eq!(scans(&function), [0; 3]);
     function.end().await;
 }
 
@@ -137,22 +137,22 @@ async fn a_profile_that_was_not_looked_at_is_never_shown_as_if_all_were_well() {
     before.config["profiles"].as_array_mut().expect("profiles").remove(1);
     alert(before).await;
     let function = world(store.path()).await.start().await;
-    // The profiles that were looked at need no look.
+    // The profiles that were scanned need no scan.
     let office = ask(&function, "GET /report?profile=Head%20office").await.body;
-    assert_eq!((office["items"].as_array().map(Vec::len), looks(&function)), (Some(1), [0; 3]));
+    assert_eq!((office["items"].as_array().map(Vec::len), scans(&function)), (Some(1), [0; 3]));
     // The new one does, once.
     for _ in 0..3 {
         let acme = ask(&function, "GET /report?profile=Acme%20Coffee").await.body;
-        assert_eq!((acme["items"].as_array().map(Vec::len), looks(&function)), (Some(1), [1; 3]));
+        assert_eq!((acme["items"].as_array().map(Vec::len), scans(&function)), (Some(1), [1; 3]));
         let all = ask(&function, "GET /report").await.body;
-        assert_eq!((&all["profiles"]["checked"], looks(&function)), (&json!(3), [1; 3]));
+        assert_eq!((&all["profiles"]["checked"], scans(&function)), (&json!(3), [1; 3]));
         ask(&function, "GET /report?profile=Head%20office").await;
     }
     function.end().await;
 }
 
 #[tokio::test]
-async fn a_look_by_other_rules_does_not_answer() {
+async fn a_snapshot_by_other_rules_does_not_answer() {
     let store = folder();
     alert(world(store.path()).await).await;
     for (table, key, value) in [
@@ -165,34 +165,35 @@ async fn a_look_by_other_rules_does_not_answer() {
         let function = world.start().await;
         for _ in 0..2 {
             ask(&function, "GET /report").await;
-            assert_eq!(looks(&function), [1; 3], "{key}");
+            assert_eq!(scans(&function), [1; 3], "{key}");
         }
         function.end().await;
     }
 }
 
 #[tokio::test]
-async fn a_look_that_cannot_be_read_costs_one_look_and_is_replaced() {
+async fn a_snapshot_that_cannot_be_read_costs_one_scan_and_is_replaced() {
     let store = folder();
     let (_, link) = alert(world(store.path()).await).await;
-    let looks_folder = store.path().join("looks");
+    let snapshots_folder = store.path().join("snapshots");
     let is_part = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "gz");
-    let entries = std::fs::read_dir(&looks_folder).expect("the folder").map(|entry| entry.expect("an entry").path());
+    let entries =
+        std::fs::read_dir(&snapshots_folder).expect("the folder").map(|entry| entry.expect("an entry").path());
     let part = entries.into_iter().find(is_part).expect("a part");
-    for (path, content) in [(part, "half"), (looks_folder.join("latest.json"), "{\"format\":")] {
+    for (path, content) in [(part, "half"), (snapshots_folder.join("latest.json"), "{\"format\":")] {
         std::fs::write(path, content).expect("written");
         let function = world(store.path()).await.start().await;
         for _ in 0..3 {
             assert!(page(&function, &link).await.contains("acme.png"));
         }
-        assert_eq!(looks(&function), [1; 3]);
+        assert_eq!(scans(&function), [1; 3]);
         let log = function.end().await;
-        assert_ne!(lines_with(&log, "the look in the store cannot be used"), 0);
+        assert_ne!(lines_with(&log, "the snapshot in the store cannot be used"), 0);
     }
     let (again, _) = alert(world(store.path()).await).await;
     let function = world(store.path()).await.start().await;
     assert_eq!(ask(&function, "GET /report").await.body["started_at"], again["started_at"]);
-    assert_eq!(looks(&function), [0; 3]);
+    assert_eq!(scans(&function), [0; 3]);
     function.end().await;
 }
 
@@ -205,15 +206,15 @@ async fn a_store_that_cannot_be_written_fails_the_check_and_no_run() {
     let result = function.answer(&scheduled()).await;
     assert_eq!((&result["status"], result.get("store_error")), (&json!("ok"), None));
     assert_eq!(ask(&function, "GET /report").await.body["started_at"], result["started_at"]);
-    assert_eq!(looks(&function), [1; 3]);
+    assert_eq!(scans(&function), [1; 3]);
     let (kind, message) = function.error(&json!({"action": "check"})).await;
     assert!(kind == "RunFailed" && message.contains("the store cannot"), "{kind}: {message}");
     let log = function.end().await;
-    assert_eq!(lines_with(&log, "the look of this run is not kept"), 1);
+    assert_eq!(lines_with(&log, "the snapshot of this run is not kept"), 1);
 }
 
 #[tokio::test]
-async fn a_run_that_read_no_profile_leaves_the_look_before() {
+async fn a_run_that_read_no_profile_leaves_the_snapshot_before() {
     let store = folder();
     let (before, _) = alert(world(store.path()).await).await;
     let world_of_failures = world(store.path()).await;
@@ -227,7 +228,7 @@ async fn a_run_that_read_no_profile_leaves_the_look_before() {
     function.end().await;
 }
 
-/// The largest look that is documented for a function with 256 MB.
+/// The largest snapshot that is documented for a function with 256 MB.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_fresh_process_answers_for_ten_thousand_profiles_without_asking_ayrshare() {

@@ -280,6 +280,6 @@ async fn pages_tell_only_who_hears_of_all_profiles() {
     assert!(get("/report?format=html&within=1d").await.contains(sentence));
     assert!(!get("/report?format=html&profile=Acme+Coffee").await.contains(sentence));
     assert!(!get("/report?format=csv").await.contains("Birch"));
-    assert_eq!(function.ayrshare.requests(None, Call::Profiles), 1, "the pages show the last look");
+    assert_eq!(function.ayrshare.requests(None, Call::Profiles), 1, "the pages show the last snapshot");
     function.end().await;
 }

@@ -63,9 +63,9 @@ SCHEDULE_MAY = {
     "SendUndeliveredEventsToQueue": {"sqs:SendMessage"},
 }
 # The only resources in a policy that may contain a wildcard: the parameters that the user creates under the stack's path,
-# the looks in the stack's bucket, and the identities of SES, of which a condition selects one sender.
+# the snapshots in the stack's bucket, and the identities of SES, of which a condition selects one sender.
 OWN_PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/*"
-OWN_LOOKS = "${Store.Arn}/looks/*"
+OWN_SNAPSHOTS = "${Store.Arn}/snapshots/*"
 IDENTITIES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"
 
 
@@ -110,7 +110,7 @@ def permissions_are_least(template):
 def _wildcards(resource):
     if isinstance(resource, str):
         return [f"resource {resource} has a wildcard"] if "*" in resource or "?" in resource else []
-    if resource in ({"Fn::Sub": OWN_PARAMETERS}, {"Fn::Sub": OWN_LOOKS}, {"Fn::Sub": IDENTITIES}):
+    if resource in ({"Fn::Sub": OWN_PARAMETERS}, {"Fn::Sub": OWN_SNAPSHOTS}, {"Fn::Sub": IDENTITIES}):
         return []
     return [f"resource {json.dumps(resource)} has a wildcard"] if "*" in json.dumps(resource) else []
 
@@ -406,13 +406,13 @@ def the_store_keeps_nothing_for_long(template):
     template = transformed(template)
     store = properties(template, "Store")
     rules = store.get("LifecycleConfiguration", {}).get("Rules", [])
-    looks = [rule["ExpirationInDays"] for rule in rules if rule.get("Prefix") == "looks/" and "ExpirationInDays" in rule]
+    snapshots = [rule["ExpirationInDays"] for rule in rules if rule.get("Prefix") == "snapshots/" and "ExpirationInDays" in rule]
     uploads = [rule["AbortIncompleteMultipartUpload"] for rule in rules if "AbortIncompleteMultipartUpload" in rule]
-    # A look must stay until the next run.
+    # A snapshot must stay until the next run.
     longest = template["Parameters"]["DeadManHours"]["MaxValue"] / 24
     return [
         *_require(all(rule.get("Status") == "Enabled" for rule in rules), "Store: has a rule that is not enabled"),
-        *_require(len(looks) == 1 and longest < looks[0] <= 31, "Store: does not delete old looks, or too early"),
+        *_require(len(snapshots) == 1 and longest < snapshots[0] <= 31, "Store: does not delete old snapshots, or too early"),
         *_require(uploads == [{"DaysAfterInitiation": 1}], "Store: keeps incomplete uploads"),
         *_require("VersioningConfiguration" not in store, "Store: keeps versions of what was deleted"),
     ]

@@ -332,13 +332,13 @@ def a_bucket_without_tls(template):
     of(template, "StorePolicy")["PolicyDocument"]["Statement"][0]["Resource"].pop()
 
 
-@fault(checks.the_store_keeps_nothing_for_long, "does not delete old looks, or too early")
-def looks_that_stay(template):
+@fault(checks.the_store_keeps_nothing_for_long, "does not delete old snapshots, or too early")
+def snapshots_that_stay(template):
     of(template, "Store")["LifecycleConfiguration"]["Rules"][0]["Prefix"] = "other/"
 
 
-@fault(checks.the_store_keeps_nothing_for_long, "does not delete old looks, or too early")
-def a_look_that_is_gone_before_the_next_run(template):
+@fault(checks.the_store_keeps_nothing_for_long, "does not delete old snapshots, or too early")
+def a_snapshot_that_is_gone_before_the_next_run(template):
     of(template, "Store")["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] = 7
 
 
@@ -348,7 +348,7 @@ def incomplete_uploads_that_stay(template):
 
 
 @fault(checks.the_store_keeps_nothing_for_long, "keeps versions")
-def versions_of_looks(template):
+def versions_of_snapshots(template):
     of(template, "Store")["VersioningConfiguration"] = {"Status": "Enabled"}
 
 

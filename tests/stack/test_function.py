@@ -153,7 +153,7 @@ def test_a_fresh_process_reports_what_the_last_run_has_seen(account, world):
         ran = function.invoke(world.scheduled).body
     bucket = world.stack.outputs["StoreUrl"].removeprefix("s3://")
     kept = account.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
-    assert [each["Key"] for each in kept] == [f"looks/{ran['run_id']}-0.jsonl.gz", "looks/latest.json"]
+    assert [each["Key"] for each in kept] == [f"snapshots/{ran['run_id']}-0.jsonl.gz", "snapshots/latest.json"]
     world.ayrshare.gallery.clear()
     with function:
         answer = function.invoke(request).body

@@ -72,16 +72,16 @@ def test_the_ledger(account, stack, as_function):
 
 def test_the_store(account, stack, as_function):
     s3, bucket = as_function("s3"), stack.outputs["StoreUrl"].removeprefix("s3://")
-    s3.put_object(Bucket=bucket, Key="looks/a", Body=b"1")
-    assert s3.get_object(Bucket=bucket, Key="looks/a")["Body"].read() == b"1"
-    s3.delete_object(Bucket=bucket, Key="looks/a")
+    s3.put_object(Bucket=bucket, Key="snapshots/a", Body=b"1")
+    assert s3.get_object(Bucket=bucket, Key="snapshots/a")["Body"].read() == b"1"
+    s3.delete_object(Bucket=bucket, Key="snapshots/a")
     with pytest.raises(s3.exceptions.NoSuchKey):
-        s3.get_object(Bucket=bucket, Key="looks/a")
-    for key in ("other/a", "looks", "looks2/a"):
+        s3.get_object(Bucket=bucket, Key="snapshots/a")
+    for key in ("other/a", "snapshots", "snapshots2/a"):
         assert error_code(s3.put_object, Bucket=bucket, Key=key, Body=b"1") == "AccessDenied"
     account.client("s3").create_bucket(Bucket="other", CreateBucketConfiguration={"LocationConstraint": REGION})
-    assert error_code(s3.put_object, Bucket="other", Key="looks/a", Body=b"1") == "AccessDenied"
-    assert error_code(s3.get_object, Bucket="other", Key="looks/a") == "AccessDenied"
+    assert error_code(s3.put_object, Bucket="other", Key="snapshots/a", Body=b"1") == "AccessDenied"
+    assert error_code(s3.get_object, Bucket="other", Key="snapshots/a") == "AccessDenied"
 
 
 def test_optional_permissions(account):

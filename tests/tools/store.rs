@@ -1,4 +1,4 @@
-//! Keeps looks in S3 as moto implements it, and answers from them.
+//! Keeps snapshots in S3 as moto implements it, and answers from them.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::support::moto::Moto;
 use crate::support::stand_ins::StandIns;
 
 const REPORT_URL: &str = "https://reports.example";
-/// What a look needs.
+/// What a snapshot needs.
 const PERMISSIONS: [&str; 3] = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"];
 
 /// Starts the function with a store at `url`.
@@ -49,10 +49,13 @@ async fn a_fresh_process_answers_from_the_bucket_without_asking_ayrshare() {
     let first = function(moto.variables(), &stand_ins, "s3://kept").await;
     let (kept, link) = alert(&first, &stand_ins).await;
     let run_id = kept["run_id"].as_str().expect("an id");
-    assert_eq!(moto.objects("kept").await, [format!("looks/{run_id}-0.jsonl.gz"), "looks/latest.json".to_owned()]);
+    assert_eq!(
+        moto.objects("kept").await,
+        [format!("snapshots/{run_id}-0.jsonl.gz"), "snapshots/latest.json".to_owned()]
+    );
     drop(first);
 
-    let asked = stand_ins.looks();
+    let asked = stand_ins.scans();
     let fresh = function(moto.variables(), &stand_ins, "s3://kept").await;
     let page = ask(&fresh, &format!("GET {link}")).await;
     assert!(page.status == 200 && page.body.as_str().is_some_and(|page| page.contains("spring 🌱.mp4")), "{page:?}");
@@ -61,41 +64,47 @@ async fn a_fresh_process_answers_from_the_bucket_without_asking_ayrshare() {
         (&report["started_at"], &report["items"], &report["media"]),
         (&kept["started_at"], &kept["items"], &kept["media"])
     );
-    assert_eq!(stand_ins.looks(), asked);
+    assert_eq!(stand_ins.scans(), asked);
 
-    // The next run replaces the look, and deletes what was only for the one before.
+    // The next run replaces the snapshot, and deletes what was only for the one before.
     stand_ins.set_gallery(&[("summer.png", 20)]);
     let (next, _) = alert(&fresh, &stand_ins).await;
     let run_id = next["run_id"].as_str().expect("an id");
-    assert_eq!(moto.objects("kept").await, [format!("looks/{run_id}-0.jsonl.gz"), "looks/latest.json".to_owned()]);
+    assert_eq!(
+        moto.objects("kept").await,
+        [format!("snapshots/{run_id}-0.jsonl.gz"), "snapshots/latest.json".to_owned()]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_look_is_kept_in_parts() {
+async fn a_large_snapshot_is_kept_in_parts() {
     const FILES: usize = 6_000;
     let (moto, stand_ins) = (moto_with_bucket().await, StandIns::start().await);
     let long = "long ".repeat(160);
     let names: Vec<_> = (0..FILES).map(|index| format!("{long}{index}.mp4")).collect();
     stand_ins.set_gallery(&names.iter().map(|name| (name.as_str(), 20)).collect::<Vec<_>>());
-    let first = function(moto.variables(), &stand_ins, "s3://kept/looks of all/").await;
+    let first = function(moto.variables(), &stand_ins, "s3://kept/snapshots of all/").await;
     let kept = first.invoke(&event("scheduled")).await.expect("a result");
     let objects = moto.objects("kept").await;
-    assert!(2 < objects.len() && objects.iter().all(|key| key.starts_with("looks of all/looks/")), "{objects:?}");
+    assert!(
+        2 < objects.len() && objects.iter().all(|key| key.starts_with("snapshots of all/snapshots/")),
+        "{objects:?}"
+    );
     drop(first);
 
-    let asked = stand_ins.looks();
-    let fresh = function(moto.variables(), &stand_ins, "s3://kept/looks of all").await;
+    let asked = stand_ins.scans();
+    let fresh = function(moto.variables(), &stand_ins, "s3://kept/snapshots of all").await;
     let report = ask(&fresh, "GET /report").await.body;
     assert_eq!((&report["started_at"], &report["media"]["expiring"]), (&kept["started_at"], &json!(FILES)));
-    assert_eq!(stand_ins.looks(), asked);
+    assert_eq!(stand_ins.scans(), asked);
 
     // A part that is gone is never taken for one without files.
     moto.delete_object("kept", &objects[1].replace(' ', "%20")).await;
-    let other = function(moto.variables(), &stand_ins, "s3://kept/looks of all").await;
+    let other = function(moto.variables(), &stand_ins, "s3://kept/snapshots of all").await;
     let report = ask(&other, "GET /report").await.body;
     assert_eq!(report["media"]["expiring"], json!(FILES));
-    assert_eq!(stand_ins.looks(), asked + 1);
-    assert!(other.log().contains("the look in the store cannot be used: part 1 is missing"), "{}", other.log());
+    assert_eq!(stand_ins.scans(), asked + 1);
+    assert!(other.log().contains("the snapshot in the store cannot be used: part 1 is missing"), "{}", other.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,10 +118,10 @@ async fn the_requests_of_a_role_are_signed_whatever_its_prefix() {
         let (kept, _) = alert(&first, &stand_ins).await;
         assert!(!first.log().contains("is not kept"), "{prefix}: {}", first.log());
 
-        let asked = stand_ins.looks();
+        let asked = stand_ins.scans();
         let fresh = function(variables.clone(), &stand_ins, &url).await;
         assert_eq!(ask(&fresh, "GET /report").await.body["started_at"], kept["started_at"], "{prefix}");
-        assert_eq!(stand_ins.looks(), asked, "{prefix}: {}", fresh.log());
+        assert_eq!(stand_ins.scans(), asked, "{prefix}: {}", fresh.log());
         for (name, secret) in
             variables.iter().filter(|(name, _)| ["SECRET", "TOKEN"].iter().any(|word| name.contains(word)))
         {
@@ -139,8 +148,8 @@ async fn a_store_that_fails_is_named_and_fails_no_run() {
         let lambda = function(moto.allow_only(may).await, &stand_ins, url).await;
         let (result, link) = alert(&lambda, &stand_ins).await;
         assert_eq!((&result["status"], stand_ins.slack().attempts()), (&json!("ok"), 1), "{url}: {result}");
-        let line =
-            to_keep.map(|reason| format!("the look of this run is not kept: the store cannot be written: {reason}"));
+        let line = to_keep
+            .map(|reason| format!("the snapshot of this run is not kept: the store cannot be written: {reason}"));
         let log = lambda.log();
         assert!(line.as_ref().is_none_or(|line| log.contains(line)), "{line:?}: {log}");
         assert_eq!(log.matches("is not kept").count(), usize::from(line.is_some()), "{log}");

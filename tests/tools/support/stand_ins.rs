@@ -101,7 +101,7 @@ impl StandIns {
     }
 
     /// How often the gallery of the primary profile was requested so far.
-    pub fn looks(&self) -> usize {
+    pub fn scans(&self) -> usize {
         self.ayrshare.requests(None, Call::Media)
     }
 

@@ -1,4 +1,4 @@
-//! The last look of this process: a survey of all profiles that answers reports without asking Ayrshare.
+//! The last snapshot of this process: a survey of all profiles that answers reports without asking Ayrshare.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use crate::model::{Failure, FailureKind, ProfileName};
 use crate::scan::survey::{Survey, SurveyedProfile};
 
-/// How old a look may be when a report is answered from it.
+/// How old a snapshot may be when a report is answered from it.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
 /// The last survey of all profiles with the thresholds of all channels.
 ///
 /// It belongs to one configuration, because another one may have other profiles and thresholds.
 #[derive(Debug, Default)]
-pub struct LastLook(Mutex<Option<Arc<Look>>>);
+pub struct LastSnapshot(Mutex<Option<Arc<Look>>>);
 
 /// A survey of all profiles, with what is known about its making.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// Whether another look, at `asked` first, would find no more about these profiles.
+    /// Whether another snapshot, at `asked` first, would find no more about these profiles.
     #[must_use]
     pub fn covers(&self, asked: &[&ProfileName]) -> bool {
         let is_first = || asked.len() == self.first.len() && asked.iter().all(|name| self.first.contains(*name));
@@ -38,7 +38,7 @@ impl Look {
     }
 }
 
-impl LastLook {
+impl LastSnapshot {
     /// Keeps a survey for which the profiles in `first` were looked at first, unless no profile could be read.
     pub fn keep<'p>(&self, survey: &Arc<Survey>, first: impl IntoIterator<Item = &'p ProfileName>) {
         if survey.checked() == 0 {
@@ -54,21 +54,21 @@ impl LastLook {
         *self.kept() = Some(Arc::new(Look { survey: Arc::clone(survey), first, cut_off }));
     }
 
-    /// Returns the last look if it is fresh at `now`.
+    /// Returns the last snapshot if it is fresh at `now`.
     ///
-    /// A look may have started after a request that waited for it, so it may be younger than `now`, too.
+    /// A snapshot may have started after a request that waited for it, so it may be younger than `now`, too.
     #[must_use]
     pub fn fresh(&self, now: Timestamp) -> Option<Arc<Look>> {
-        let look = self.kept().clone()?;
-        (now.duration_since(look.survey.now).unsigned_abs() <= MAX_AGE).then_some(look)
+        let snapshot = self.kept().clone()?;
+        (now.duration_since(snapshot.survey.now).unsigned_abs() <= MAX_AGE).then_some(snapshot)
     }
 
-    /// Drops the last look, so that memory holds one survey only while the next one is made.
+    /// Drops the last snapshot, so that memory holds one survey only while the next one is made.
     pub fn forget(&self) {
         *self.kept() = None;
     }
 
-    /// Takes over the look of another configuration that has the same profiles and thresholds.
+    /// Takes over the snapshot of another configuration that has the same profiles and thresholds.
     pub fn take_over(&self, other: &Self) {
         *self.kept() = other.kept().take();
     }
@@ -87,27 +87,27 @@ mod tests {
     use crate::scan::posts::CheckedPosts;
 
     #[test]
-    fn a_look_is_kept_for_a_minute_unless_no_profile_was_read() {
-        let last = LastLook::default();
+    fn a_snapshot_is_kept_for_a_minute_unless_no_profile_was_read() {
+        let last = LastSnapshot::default();
         let after = |ms: i64| last.fresh(now() + SignedDuration::from_millis(ms)).is_some();
         last.keep(&Arc::new(Survey::new(now(), Vec::new(), CheckedPosts::default())), []);
         assert!(!after(0));
         last.keep(&Arc::new(survey()), []);
         assert!(after(0) && after(60_000) && after(-1_000));
-        // A clock that was set back does not keep a look fresh for ever.
+        // A clock that was set back does not keep a snapshot fresh for ever.
         assert!(!after(60_001) && !after(-60_001));
         last.forget();
         assert!(!after(0));
     }
 
     #[test]
-    fn a_look_that_was_cut_off_answers_for_the_profiles_that_it_read() {
+    fn a_snapshot_that_was_cut_off_answers_for_the_profiles_that_it_read() {
         let [office, acme, cafe] = ["Head office", "Acme Coffee", "Café 東京"].map(ProfileName::new);
         let mut survey = survey();
         let failed = survey.profiles[1].failed.as_mut().expect("Acme Coffee fails");
         failed.kind = FailureKind::OutOfTime;
-        let last = LastLook::default();
-        let answers = |asked: &[&ProfileName]| last.fresh(now()).is_some_and(|look| look.covers(asked));
+        let last = LastSnapshot::default();
+        let answers = |asked: &[&ProfileName]| last.fresh(now()).is_some_and(|snapshot| snapshot.covers(asked));
 
         last.keep(&Arc::new(survey.clone()), [&office]);
         assert!(answers(&[&office]) && answers(&[&office, &cafe]));
@@ -118,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn a_renewed_configuration_takes_over_the_look() {
-        let (before, after) = (LastLook::default(), LastLook::default());
+    fn a_renewed_configuration_takes_over_the_snapshot() {
+        let (before, after) = (LastSnapshot::default(), LastSnapshot::default());
         before.keep(&Arc::new(survey()), []);
         after.take_over(&before);
         assert!(after.fresh(now()).is_some() && before.fresh(now()).is_none());

@@ -10,9 +10,9 @@ use crate::net::environment::Environment;
 const RUN: &str = "3f0e8a56-7f4e-4c55-9d0c-9d1f6c2c5a10";
 const NEXT_RUN: &str = "9a1b2c3d-7f4e-4c55-9d0c-9d1f6c2c5a11";
 
-fn rules() -> LookRules {
+fn rules() -> SnapshotRules {
     let thresholds = ["7d", "3d", "1d"].map(|text| Threshold::parse(text).expect("a threshold"));
-    LookRules {
+    SnapshotRules {
         thresholds: thresholds.into(),
         ignore: BTreeSet::new(),
         ignore_profiles: BTreeSet::new(),
@@ -91,23 +91,23 @@ fn content(survey: &Survey) -> impl PartialEq + std::fmt::Debug + use<> {
 }
 
 #[tokio::test]
-async fn a_look_is_read_as_it_was_saved_and_replaces_the_one_before() {
+async fn a_snapshot_is_read_as_it_was_saved_and_replaces_the_one_before() {
     let store = TestStore::new().await;
     assert_eq!(newest(&store.store, soon()).await, Ok(None));
     for (survey, run_id) in [(survey(), RUN), (survey_of(300), NEXT_RUN), (everything(), RUN)] {
         store.save(&survey, run_id).await;
-        assert_eq!(content(&store.read().await.expect("a look")), content(&survey));
+        assert_eq!(content(&store.read().await.expect("a snapshot")), content(&survey));
         assert_eq!(store.names(), [format!("{run_id}-0.jsonl.gz"), "latest.json".to_owned()]);
     }
 }
 
 #[tokio::test]
-async fn a_large_look_has_several_parts_and_shares_its_names() {
+async fn a_large_snapshot_has_several_parts_and_shares_its_names() {
     let store = TestStore::new().await;
     let survey = survey_of(30_000);
     store.save(&survey, RUN).await;
     assert!(2 < store.names().len(), "{:?}", store.names());
-    let read = store.read().await.expect("a look");
+    let read = store.read().await.expect("a snapshot");
     assert_eq!(read.items, survey.items);
     let profile = &read.profiles[0].name;
     let of_profile = read.items.iter().filter(|item| item.profile == *profile);
@@ -116,10 +116,10 @@ async fn a_large_look_has_several_parts_and_shares_its_names() {
 }
 
 #[tokio::test]
-async fn a_look_that_is_not_whole_is_not_used() {
+async fn a_snapshot_that_is_not_whole_is_not_used() {
     let store = TestStore::new().await;
     store.save(&survey_of(30_000), RUN).await;
-    let part = store.path(&format!("looks/{RUN}-1.jsonl.gz"));
+    let part = store.path(&format!("snapshots/{RUN}-1.jsonl.gz"));
     let written = std::fs::read(&part).expect("a part");
     let truncated = written[..written.len() / 2].to_vec();
     let mut changed = written.clone();
@@ -131,7 +131,7 @@ async fn a_look_that_is_not_whole_is_not_used() {
     }
     std::fs::remove_file(&part).expect("deleted");
     let error = store.read().await.expect_err("an error").to_string();
-    assert_eq!(error, "the look in the store cannot be used: part 1 is missing");
+    assert_eq!(error, "the snapshot in the store cannot be used: part 1 is missing");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_manifest_that_this_program_did_not_write_is_not_used() {
         "[".repeat(100_000),
         " ".repeat(MAX_MANIFEST_BYTES + 1),
         written.replace("\"version\":1", "\"version\":2"),
-        written.replace(FORMAT, "another look"),
+        written.replace(FORMAT, "another snapshot"),
         written.replace(RUN, "../../etc/passwd"),
         written.replace(RUN, ""),
         written.replace("\"bytes\":", "\"bytes\":9"),
@@ -227,19 +227,19 @@ fn rules_cover_those_that_ask_for_no_more() {
     let thresholds = |labels: &[&str]| {
         labels.iter().map(|text| Threshold::parse(text).expect("a threshold")).collect::<BTreeSet<_>>()
     };
-    let with = |labels: &[&str]| LookRules { thresholds: thresholds(labels), ..rules() };
+    let with = |labels: &[&str]| SnapshotRules { thresholds: thresholds(labels), ..rules() };
     assert!(rules().cover(&with(&["7d"])) && rules().cover(&with(&["5d", "2h"])) && rules().cover(&rules()));
     assert!(!rules().cover(&with(&["8d", "1d"])));
-    assert!(!rules().cover(&LookRules { ignore: ["*.tmp".to_owned()].into(), ..rules() }));
-    assert!(!LookRules { scheduled_posts: false, ..rules() }.cover(&rules()));
-    assert!(!rules().cover(&LookRules { check_media_urls: false, ..rules() }));
+    assert!(!rules().cover(&SnapshotRules { ignore: ["*.tmp".to_owned()].into(), ..rules() }));
+    assert!(!SnapshotRules { scheduled_posts: false, ..rules() }.cover(&rules()));
+    assert!(!rules().cover(&SnapshotRules { check_media_urls: false, ..rules() }));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn every_look_is_read_as_it_was_saved(survey in hostile_survey()) {
+    fn every_snapshot_is_read_as_it_was_saved(survey in hostile_survey()) {
         let read = block_on(async {
             let store = TestStore::new().await;
             store.save(&survey, RUN).await;

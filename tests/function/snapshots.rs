@@ -1,4 +1,4 @@
-//! Reports and links share one scan of the profiles (a look), so that HTTP requests cause few requests to Ayrshare.
+//! Reports and links share one scan of the profiles (a snapshot), so that HTTP requests cause few requests to Ayrshare.
 
 use std::time::Duration;
 
@@ -37,12 +37,12 @@ async fn ask(function: &Function, method_and_target: &str) -> HttpAnswer {
 }
 
 /// How often the gallery of each profile was requested.
-fn looks(world: &World) -> [usize; 3] {
+fn scans(world: &World) -> [usize; 3] {
     KEYS.map(|key| world.ayrshare.requests(key, Call::Media))
 }
 
 #[tokio::test]
-async fn twenty_views_of_a_link_share_one_look() {
+async fn twenty_views_of_a_link_share_one_snapshot() {
     let link = link().await;
     let function = world().await.start().await;
     for index in 0..20 {
@@ -51,7 +51,7 @@ async fn twenty_views_of_a_link_share_one_look() {
     }
     ask(&function, "GET /report").await;
     ask(&function, "GET /report?profile=Head%20office&within=7d&format=csv").await;
-    assert_eq!(looks(&function), [1; 3]);
+    assert_eq!(scans(&function), [1; 3]);
     assert_eq!(KEYS.map(|key| function.ayrshare.requests(key, Call::History)).iter().max(), Some(&3), "one per status");
     function.end().await;
 }
@@ -63,15 +63,15 @@ async fn a_report_shows_the_last_alert_run_and_says_when_it_was() {
     let report = ask(&function, "GET /report").await.body;
     assert_eq!((&report["started_at"], &report["items"]), (&alert["started_at"], &alert["items"]));
     assert_ne!(report["run_id"], alert["run_id"]);
-    // A run over some of the profiles does not replace the look at all of them.
+    // A run over some of the profiles does not replace the snapshot of all of them.
     function.answer(&json!({"action": "report", "profiles": ["Acme Coffee"]})).await;
     assert_eq!(ask(&function, "GET /report").await.body["started_at"], alert["started_at"]);
-    assert_eq!(looks(&function), [1, 2, 1]);
+    assert_eq!(scans(&function), [1, 2, 1]);
     function.end().await;
 }
 
 #[tokio::test]
-async fn head_never_looks() {
+async fn head_never_scans() {
     let link = link().await;
     let function = world().await.start().await;
     for (target, content_type) in [("/report", "application/json"), (link.as_str(), "text/html; charset=utf-8")] {
@@ -81,12 +81,12 @@ async fn head_never_looks() {
     }
     let unknown = function.answer(&request("HEAD /report?profile=Nobody").v2()).await;
     assert_eq!((&unknown["statusCode"], &unknown["body"]), (&json!(400), &json!("")));
-    assert_eq!(looks(&function), [0; 3]);
+    assert_eq!(scans(&function), [0; 3]);
     function.end().await;
 }
 
 #[tokio::test]
-async fn a_live_report_looks_now() {
+async fn a_live_report_scans_now() {
     let link = link().await;
     let function = world().await.start().await;
     ask(&function, "GET /report").await;
@@ -95,13 +95,13 @@ async fn a_live_report_looks_now() {
     assert_eq!(kept.body["items"][0]["file_name"], "office.png");
     let live = ask(&function, "GET /report?live=true&profile=Head%20office").await;
     assert_eq!(live.body["items"][0]["file_name"], "new.png");
-    assert_eq!(looks(&function), [2, 1, 1]);
+    assert_eq!(scans(&function), [2, 1, 1]);
 
-    // A live look at everything is kept, and a link cannot ask for one.
+    // A live scan of everything is kept, and a link cannot ask for one.
     let live = ask(&function, "GET /report?live=true").await.body;
     assert_eq!(ask(&function, "GET /report").await.body["started_at"], live["started_at"]);
     ask(&function, &format!("GET {link}?live=true")).await;
-    assert_eq!(looks(&function), [3, 2, 2]);
+    assert_eq!(scans(&function), [3, 2, 2]);
 
     for query in ["live=yes", "live=", "live=true&live=true"] {
         assert_eq!(ask(&function, &format!("GET /report?{query}")).await.status, 400, "{query}");
@@ -110,17 +110,17 @@ async fn a_live_report_looks_now() {
 }
 
 #[tokio::test]
-async fn a_report_beyond_the_thresholds_looks_and_is_not_kept() {
+async fn a_report_beyond_the_thresholds_scans_and_is_not_kept() {
     let function = world().await.start().await;
     ask(&function, "GET /report").await;
     let names = |answer: &HttpAnswer| answer.body["items"].as_array().map(Vec::len);
-    for looked in [2, 3] {
+    for scanned in [2, 3] {
         assert_eq!(names(&ask(&function, "GET /report?within=30d").await), Some(3));
-        assert_eq!(looks(&function), [looked; 3]);
+        assert_eq!(scans(&function), [scanned; 3]);
     }
     assert_eq!(names(&ask(&function, "GET /report").await), Some(2));
     assert_eq!(names(&ask(&function, "GET /report?within=1d").await), Some(1));
-    assert_eq!(looks(&function), [3; 3]);
+    assert_eq!(scans(&function), [3; 3]);
     function.end().await;
 }
 
@@ -130,27 +130,27 @@ async fn a_link_never_reaches_beyond_the_thresholds_of_its_channel() {
     let function = world().await.start().await;
     let answer = function.answer(&request(&format!("GET {link}?within=30d")).v2()).await;
     assert!(answer["body"].as_str().is_some_and(|page| page.contains("acme.png") && !page.contains("far.png")));
-    assert_eq!(looks(&function), [1; 3]);
+    assert_eq!(scans(&function), [1; 3]);
     function.end().await;
 }
 
 #[tokio::test]
-async fn a_look_for_a_link_retries_nothing_and_is_not_kept_if_it_read_nothing() {
+async fn a_snapshot_for_a_link_retries_nothing_and_is_not_kept_if_it_read_nothing() {
     let link = link().await;
     let function = world().await.start().await;
     let limited = || Reply::json(429, &json!({"status": "error", "code": 106, "message": "Rate limit"}));
     for key in KEYS {
         function.ayrshare.media(key, limited());
     }
-    for looked in [1, 2] {
+    for scanned in [1, 2] {
         assert_eq!(function.answer(&request(&format!("GET {link}")).v2()).await["statusCode"], 502);
-        assert_eq!(looks(&function), [looked; 3]);
+        assert_eq!(scans(&function), [scanned; 3]);
     }
-    // A look with one readable profile is kept. It reports that the others could not be read.
+    // A snapshot with one readable profile is kept. It reports that the others could not be read.
     function.ayrshare.gallery(None, &[]);
     for _ in 0..2 {
         assert_eq!(function.answer(&request(&format!("GET {link}")).v2()).await["statusCode"], 502);
-        assert_eq!(looks(&function), [3; 3]);
+        assert_eq!(scans(&function), [3; 3]);
     }
     function.end().await;
 }
@@ -168,12 +168,12 @@ async fn the_profiles_of_the_link_are_read_first_if_time_is_short() {
     assert_eq!(answer["statusCode"], 200);
     assert!(answer["body"].as_str().is_some_and(|page| page.contains("acme.png")));
 
-    // The look is used for the profile that was read, but not for the one that the deadline cut off.
+    // The snapshot is used for the profile that was read, but not for the one that the deadline cut off.
     function.ayrshare.gallery(None, &[file("office.png", 5)]);
     ask(&function, &format!("GET {link}")).await;
     let office = "GET /report?profile=Head%20office";
-    assert_eq!(looks(&function), [1, 1, 0]);
+    assert_eq!(scans(&function), [1, 1, 0]);
     let items: Value = ask(&function, office).await.body["items"].clone();
-    assert_eq!((&items[0]["file_name"], looks(&function)), (&json!("office.png"), [2, 2, 1]));
+    assert_eq!((&items[0]["file_name"], scans(&function)), (&json!("office.png"), [2, 2, 1]));
     function.end().await;
 }

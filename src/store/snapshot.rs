@@ -1,10 +1,10 @@
-//! The format of a look in the store.
+//! The format of a snapshot in the store.
 //!
-//! A look is a manifest and the parts that it names. A part is compressed JSON, one line for each profile, item, post and
+//! A snapshot is a manifest and the parts that it names. A part is compressed JSON, one line for each profile, item, post and
 //! URL, so that neither writing nor reading holds more than one part in memory. The manifest is written last and replaces
-//! the one before, so a look that was not written to its end is never seen. It has the length and the hash of each part.
+//! the one before, so a snapshot that was not written to its end is never seen. It has the length and the hash of each part.
 //!
-//! Whatever does not match is a look that cannot be used, and never a look with less in it.
+//! Whatever does not match is a snapshot that cannot be used, and never a snapshot with less in it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
@@ -27,13 +27,13 @@ use crate::model::{Item, MediaAtRisk, PostAtRisk, ProfileName, Threshold, Unveri
 use crate::net::Deadline;
 use crate::scan::survey::{Survey, SurveyedProfile};
 
-/// The folder of the store that everything about looks is in.
-const FOLDER: &str = "looks";
+/// The folder of the store that everything about snapshots is in.
+const FOLDER: &str = "snapshots";
 /// The key of the manifest.
-const MANIFEST: &str = "looks/latest.json";
+const MANIFEST: &str = "snapshots/latest.json";
 /// What a manifest says it is.
-const FORMAT: &str = "media-expiry-alerts look";
-/// It changes when an older program could misread a look. A program that lacks a new field refuses the look anyway.
+const FORMAT: &str = "media-expiry-alerts snapshot";
+/// It changes when an older program could misread a snapshot. A program that lacks a new field refuses the snapshot anyway.
 const VERSION: u32 = 1;
 /// The largest manifest that is read.
 const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
@@ -43,7 +43,7 @@ const PART_BYTES: usize = 8 * 1024 * 1024;
 const MAX_PART_BYTES: usize = 2 * PART_BYTES;
 /// The largest part that is read. Text that does not compress grows a little.
 const MAX_COMPRESSED_BYTES: usize = PART_BYTES + PART_BYTES / 4;
-/// The most parts of a look: about 700,000 items.
+/// The most parts of a snapshot: about 700,000 items.
 const MAX_PARTS: usize = 32;
 /// How old what an earlier run has left must be before it is deleted, in a store without a lifecycle.
 const ABANDONED_AFTER: Duration = Duration::from_hours(24);
@@ -51,10 +51,10 @@ const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 /// The longest time that Lambda gives a run.
 const LONGEST_RUN: Duration = Duration::from_mins(15);
 
-/// The settings that decide what a look contains.
+/// The settings that decide what a snapshot contains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
-pub struct LookRules {
+pub struct SnapshotRules {
     /// The thresholds of all channels.
     thresholds: BTreeSet<Threshold>,
     /// The globs of `alerts.ignore`.
@@ -68,7 +68,7 @@ pub struct LookRules {
     profiles_from: bool,
 }
 
-impl LookRules {
+impl SnapshotRules {
     /// The rules of a configuration.
     #[must_use]
     pub fn of(config: &Config) -> Self {
@@ -83,7 +83,7 @@ impl LookRules {
         }
     }
 
-    /// Whether a look that was made by these rules contains all that one by `other` would contain.
+    /// Whether a snapshot that was made by these rules contains all that one by `other` would contain.
     #[must_use]
     pub fn cover(&self, other: &Self) -> bool {
         // With the widest threshold of the other rules, the rest is the same for both.
@@ -92,17 +92,17 @@ impl LookRules {
     }
 }
 
-/// What is known about the look in the store before it is read.
+/// What is known about the snapshot in the store before it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LookManifest {
+pub struct Manifest {
     format: String,
     version: u32,
-    /// The run that made the look.
+    /// The run that made the snapshot.
     pub run_id: String,
     /// When the run started.
     pub started_at: Timestamp,
-    /// The settings that the look was made by.
-    pub rules: LookRules,
+    /// The settings that the snapshot was made by.
+    pub rules: SnapshotRules,
     parts: Vec<PartSummary>,
 }
 
@@ -119,16 +119,16 @@ impl PartSummary {
     }
 }
 
-/// Replaces the look in the store.
+/// Replaces the snapshot in the store.
 ///
 /// # Errors
 ///
-/// Fails when the store cannot be written before the deadline, or when the look is too large. The look before stays then.
+/// Fails when the store cannot be written before the deadline, or when the snapshot is too large. The snapshot before stays then.
 pub async fn save(
     store: &Store,
     survey: &Survey,
     run_id: &str,
-    rules: LookRules,
+    rules: SnapshotRules,
     deadline: Deadline,
 ) -> Result<(), StoreError> {
     let cannot = |reason: String| StoreError::failed("be written", reason);
@@ -144,13 +144,13 @@ pub async fn save(
     let mut parts = Vec::new();
     while let Some(part) = writer.next_part().map_err(|error| cannot(error.to_string()))? {
         if MAX_PARTS <= parts.len() || MAX_COMPRESSED_BYTES < part.len() {
-            return Err(cannot(format!("the look is too large; it may have {MAX_PARTS} parts")));
+            return Err(cannot(format!("the snapshot is too large; it may have {MAX_PARTS} parts")));
         }
         store.put(&part_key(run_id, parts.len()), &part, deadline).await?;
         parts.push(PartSummary::of(&part));
     }
     let (format, run_id) = (FORMAT.to_owned(), run_id.to_owned());
-    let manifest = LookManifest { format, version: VERSION, run_id, started_at: survey.now, rules, parts };
+    let manifest = Manifest { format, version: VERSION, run_id, started_at: survey.now, rules, parts };
     store.put(MANIFEST, json(&manifest).as_bytes(), deadline).await?;
 
     if let Some(before) = before.filter(|before| before.run_id != manifest.run_id) {
@@ -163,21 +163,21 @@ pub async fn save(
     Ok(())
 }
 
-/// Whether a run that started after ours has finished before it. A look from further ahead is from a clock that was wrong.
+/// Whether a run that started after ours has finished before it. A snapshot from further ahead is from a clock that was wrong.
 fn is_newer(before: Timestamp, ours: Timestamp) -> bool {
     let ahead = before.duration_since(ours);
     ahead.is_positive() && ahead.unsigned_abs() < LONGEST_RUN
 }
 
-/// Reads what the newest look in the store is. Returns `None` when none was kept yet.
+/// Reads what the newest snapshot in the store is. Returns `None` when none was kept yet.
 ///
 /// # Errors
 ///
 /// Fails when the store cannot be read before the deadline, or when what is there is not a manifest of this version.
-pub async fn newest(store: &Store, deadline: Deadline) -> Result<Option<LookManifest>, StoreError> {
+pub async fn newest(store: &Store, deadline: Deadline) -> Result<Option<Manifest>, StoreError> {
     let Some(bytes) = store.get(MANIFEST, MAX_MANIFEST_BYTES, deadline).await? else { return Ok(None) };
     let unusable = |reason: &str| StoreError::unusable(reason);
-    let manifest: LookManifest =
+    let manifest: Manifest =
         serde_json::from_slice(&bytes).map_err(|_| unusable("its manifest is not what this version writes"))?;
     if manifest.format != FORMAT || manifest.version != VERSION {
         return Err(unusable("another version of this program wrote it"));
@@ -189,12 +189,12 @@ pub async fn newest(store: &Store, deadline: Deadline) -> Result<Option<LookMani
     Ok(Some(manifest))
 }
 
-/// Reads a look.
+/// Reads a snapshot.
 ///
 /// # Errors
 ///
 /// Fails when the store cannot be read before the deadline, or when a part is missing or is not what was written.
-pub async fn read(store: &Store, manifest: &LookManifest, deadline: Deadline) -> Result<Survey, StoreError> {
+pub async fn read(store: &Store, manifest: &Manifest, deadline: Deadline) -> Result<Survey, StoreError> {
     let mut reader = LookReader::new(&manifest.rules);
     for (index, expected) in manifest.parts.iter().enumerate() {
         let unusable = |reason: &str| StoreError::unusable(format!("part {index} {reason}"));
@@ -282,7 +282,7 @@ impl<'a, I: Iterator<Item = Line<'a>>> PartWriter<'a, I> {
             line.push(b'\n');
             bytes += line.len();
             if MAX_PART_BYTES < bytes {
-                return Err(io::Error::other("an entry of the look is too large"));
+                return Err(io::Error::other("an entry of the snapshot is too large"));
             }
             part.write_all(&line)?;
         }
@@ -303,7 +303,7 @@ struct LookReader {
 }
 
 impl LookReader {
-    fn new(rules: &LookRules) -> Self {
+    fn new(rules: &SnapshotRules) -> Self {
         Self { survey: None, names: HashSet::new(), thresholds: rules.thresholds.clone() }
     }
 

@@ -1,4 +1,4 @@
-//! The look in the store, as far as it answers the questions of this configuration.
+//! The snapshot in the store, as far as it answers the questions of this configuration.
 //!
 //! The newest alert run answers a report when it was made by rules that cover those of the configuration, and when it has
 //! every profile of the configuration that is asked for. A profile that it does not have would otherwise pass for one in
@@ -18,38 +18,38 @@ use crate::net::Deadline;
 use crate::run::command::Command;
 use crate::run::loaded::LoadedConfig;
 use crate::scan::survey::Survey;
-use crate::store::look::{self, LookManifest, LookRules};
+use crate::store::snapshot::{self, Manifest, SnapshotRules};
 use crate::store::{Store, StoreError};
 
-/// The longest time for reading the store. There must be time for a look of its own after a store that hangs.
+/// The longest time for reading the store. There must be time for a snapshot of its own after a store that hangs.
 const MAX_TO_READ: Duration = Duration::from_secs(8);
 
-/// What this process knows of the look in the store, so that it is not read again for each request.
+/// What this process knows of the snapshot in the store, so that it is not read again for each request.
 #[derive(Debug, Default)]
-pub struct StoredLook(Mutex<Option<KnownLook>>);
+pub struct StoredSnapshot(Mutex<Option<KnownLook>>);
 
 #[derive(Debug)]
 struct KnownLook {
     run_id: String,
     /// The profiles that it can answer for; none when it cannot be used.
     profiles: HashSet<ProfileName>,
-    /// The look, unless its memory was needed for another one.
+    /// The snapshot, unless its memory was needed for another one.
     survey: Option<Arc<Survey>>,
 }
 
-impl StoredLook {
-    /// Remembers the look of a run. It must contain only what is configured.
+impl StoredSnapshot {
+    /// Remembers the snapshot of a run. It must contain only what is configured.
     pub fn keep(&self, run_id: &str, survey: &Arc<Survey>) {
         let profiles = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
         *self.known() = Some(KnownLook { run_id: run_id.to_owned(), profiles, survey: Some(Arc::clone(survey)) });
     }
 
-    /// Remembers that the look of a run cannot be used.
+    /// Remembers that the snapshot of a run cannot be used.
     fn reject(&self, run_id: &str) {
         *self.known() = Some(KnownLook { run_id: run_id.to_owned(), profiles: HashSet::new(), survey: None });
     }
 
-    /// Frees the memory of the look, so that there is room for another one.
+    /// Frees the memory of the snapshot, so that there is room for another one.
     pub fn release(&self) {
         if let Some(known) = &mut *self.known() {
             known.survey = None;
@@ -61,7 +61,7 @@ impl StoredLook {
         *self.known() = other.known().take();
     }
 
-    /// Returns whether the look of a run answers a command, if that is known, and the look.
+    /// Returns whether the snapshot of a run answers a command, if that is known, and the snapshot.
     fn answer(&self, run_id: &str, command: &Command, config: &Config) -> Option<(bool, Option<Arc<Survey>>)> {
         let known = self.known();
         let known = known.as_ref().filter(|known| known.run_id == run_id)?;
@@ -81,9 +81,9 @@ impl StoredLook {
     }
 }
 
-/// Returns the look in the store, if it answers a command.
+/// Returns the snapshot in the store, if it answers a command.
 ///
-/// A store that cannot be read is one line in the log. The function then looks by itself.
+/// A store that cannot be read is one line in the log. The function then scans the profiles itself.
 pub(crate) async fn newest(
     loaded: &LoadedConfig,
     command: &Command,
@@ -93,9 +93,9 @@ pub(crate) async fn newest(
     let store = loaded.clients.store.as_ref()?;
     let until = deadline.within(MAX_TO_READ.min(deadline.remaining() / 2));
     match until.bound(read(store, loaded, command, now, until)).await {
-        Some(Ok(look)) => return look,
-        Some(Err(error)) => tracing::warn!("the look of the last run cannot be shown: {error}"),
-        None => tracing::warn!("the look of the last run cannot be shown: the store did not answer in time"),
+        Some(Ok(snapshot)) => return snapshot,
+        Some(Err(error)) => tracing::warn!("the snapshot of the last run cannot be shown: {error}"),
+        None => tracing::warn!("the snapshot of the last run cannot be shown: the store did not answer in time"),
     }
     None
 }
@@ -107,42 +107,42 @@ async fn read(
     now: Timestamp,
     until: Deadline,
 ) -> Result<Option<Arc<Survey>>, StoreError> {
-    let LoadedConfig { config, last_look, stored_look, .. } = loaded;
-    let Some(mut manifest) = look::newest(store, until).await? else { return Ok(None) };
+    let LoadedConfig { config, last_snapshot, stored_snapshot, .. } = loaded;
+    let Some(mut manifest) = snapshot::newest(store, until).await? else { return Ok(None) };
     let mut is_first = true;
     loop {
-        match stored_look.answer(&manifest.run_id, command, config) {
+        match stored_snapshot.answer(&manifest.run_id, command, config) {
             Some((false, _)) => return Ok(None),
-            Some((true, Some(look))) => return Ok(selects_any(command, config, &look).then_some(look)),
+            Some((true, Some(snapshot))) => return Ok(selects_any(command, config, &snapshot).then_some(snapshot)),
             Some((true, None)) | None => {}
         }
-        if !manifest.rules.cover(&LookRules::of(config)) {
+        if !manifest.rules.cover(&SnapshotRules::of(config)) {
             return Ok(None);
         }
-        // Memory holds one look at a time, except for one that may have to answer if this one does not.
-        stored_look.release();
-        if last_look.fresh(now).is_none() {
-            last_look.forget();
+        // Memory holds one snapshot at a time, except for one that may have to answer if this one does not.
+        stored_snapshot.release();
+        if last_snapshot.fresh(now).is_none() {
+            last_snapshot.forget();
         }
-        let error = match look::read(store, &manifest, until).await {
+        let error = match snapshot::read(store, &manifest, until).await {
             Ok(survey) => {
                 let survey = Arc::new(of_configuration(survey, &manifest, config));
                 if survey.checked() == 0 {
-                    stored_look.reject(&manifest.run_id);
+                    stored_snapshot.reject(&manifest.run_id);
                 } else {
-                    stored_look.keep(&manifest.run_id, &survey);
+                    stored_snapshot.keep(&manifest.run_id, &survey);
                 }
-                let answer = stored_look.answer(&manifest.run_id, command, config);
-                let look = answer.and_then(|(has_all, look)| look.filter(|_| has_all));
-                return Ok(look.filter(|look| selects_any(command, config, look)));
+                let answer = stored_snapshot.answer(&manifest.run_id, command, config);
+                let snapshot = answer.and_then(|(has_all, snapshot)| snapshot.filter(|_| has_all));
+                return Ok(snapshot.filter(|snapshot| selects_any(command, config, snapshot)));
             }
             Err(error) => error,
         };
-        // A run that has just ended deletes the parts of the look before.
-        let newer = look::newest(store, until).await?.filter(|newer| newer.run_id != manifest.run_id);
+        // A run that has just ended deletes the parts of the snapshot before.
+        let newer = snapshot::newest(store, until).await?.filter(|newer| newer.run_id != manifest.run_id);
         let Some(newer) = newer.filter(|_| is_first) else {
             if matches!(error, StoreError::Unusable { .. }) {
-                stored_look.reject(&manifest.run_id);
+                stored_snapshot.reject(&manifest.run_id);
             }
             return Err(error);
         };
@@ -150,8 +150,8 @@ async fn read(
     }
 }
 
-/// The part of a look that is still configured, with the tags that are configured now.
-fn of_configuration(mut survey: Survey, manifest: &LookManifest, config: &Config) -> Survey {
+/// The part of a snapshot that is still configured, with the tags that are configured now.
+fn of_configuration(mut survey: Survey, manifest: &Manifest, config: &Config) -> Survey {
     let configured: HashMap<_, _> = config.profiles.iter().map(|profile| (&profile.name, &profile.tags)).collect();
     // The profiles of the list follow those of the configuration.
     let of_configuration = survey.profiles.len().saturating_sub(survey.listing.profiles);
@@ -166,7 +166,7 @@ fn of_configuration(mut survey: Survey, manifest: &LookManifest, config: &Config
         }
     }
     let has_same_profiles = names.len() == survey.profiles.len() && configured.len() == of_configuration;
-    if has_same_profiles && manifest.rules == LookRules::of(config) {
+    if has_same_profiles && manifest.rules == SnapshotRules::of(config) {
         return survey;
     }
     let thresholds = config.channels.iter().flat_map(|channel| channel.thresholds.iter().cloned());
@@ -175,7 +175,7 @@ fn of_configuration(mut survey: Survey, manifest: &LookManifest, config: &Config
     Survey { listing: survey.listing.clone(), ..survey.narrowed(&names.iter().collect::<Vec<_>>(), &thresholds) }
 }
 
-/// Whether a look has a profile that a command is about. A link whose profiles have all come since needs a new look.
-fn selects_any(command: &Command, config: &Config, look: &Survey) -> bool {
-    command.select(config, look.known()).is_ok_and(|selected| !selected.is_empty())
+/// Whether a snapshot has a profile that a command is about. A link whose profiles have all come since needs a new snapshot.
+fn selects_any(command: &Command, config: &Config, snapshot: &Survey) -> bool {
+    command.select(config, snapshot.known()).is_ok_and(|selected| !selected.is_empty())
 }
