@@ -193,7 +193,7 @@ mod tests {
         let now = Timestamp::now();
         let galleries = Galleries::with_many_due(30, 40, 20, now);
         let text = |profile: usize| {
-            let body = galleries.of(&key_of(profile), false).expect("a gallery");
+            let body = galleries.of(&key_of(profile), true).expect("a gallery");
             String::from_utf8(body.to_vec()).expect("text")
         };
         assert_eq!(text(7).matches("/P000007/").count(), 40);
