@@ -8,7 +8,7 @@ use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::report::Question;
-use crate::run::command::{Command, InvalidEvent};
+use crate::run::command::{Command, InvalidCommand};
 use crate::run::execute::{MAX_RUN, beat, keep_snapshot, now, run};
 use crate::run::loaded::{ConfigReload, ConfigSource};
 use crate::run::result::RunResult;
@@ -50,7 +50,7 @@ pub enum StartError {
     Configuration(#[from] InvalidConfiguration),
     /// The command names a profile or channel that does not exist.
     #[error(transparent)]
-    Command(#[from] InvalidEvent),
+    Command(#[from] InvalidCommand),
     /// The HTTP client cannot be created.
     #[error("the HTTP client cannot be created: {0}")]
     Client(#[from] reqwest::Error),

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::model::text::{list, one_line, shorten};
 use crate::report::link::{CALENDAR_SUFFIX, LinkError, LinkKind, Links};
 use crate::report::{Format, Question};
-use crate::run::command::{Action, Command, InvalidEvent, within};
+use crate::run::command::{Action, Command, InvalidCommand, within};
 use crate::run::mark::Mark;
 use crate::run::result::RunResult;
 
@@ -351,6 +351,7 @@ fn alerts(request: &Request) -> Result<Command, Response> {
 
 /// Creates the response to a command that is invalid.
 #[must_use]
-pub fn bad_request(InvalidEvent(reason): InvalidEvent) -> Response {
-    Response::problem(400, &reason)
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub fn bad_request(error: InvalidCommand) -> Response {
+    Response::problem(400, &error.to_string())
 }

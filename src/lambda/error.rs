@@ -3,7 +3,7 @@
 use lambda_runtime::Diagnostic;
 
 use crate::config::InvalidConfiguration;
-use crate::run::command::InvalidEvent;
+use crate::lambda::event::InvalidEvent;
 
 /// Why an invocation fails. Lambda's retries, alarms and dead-letter queue see only failed invocations.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

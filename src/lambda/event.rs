@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::http::request::{self, Request};
-use crate::run::command::{Command, InvalidEvent};
+use crate::model::text::{one_line, shorten};
+use crate::run::command::{Command, InvalidCommand, KEYS};
 
 /// The end of all errors about the event as a whole.
 const ACCEPTED: &str = "accepted are: a `Scheduled Event` of EventBridge, a command object like \
@@ -25,30 +26,46 @@ impl Event {
     ///
     /// Returns an error that says what is accepted.
     pub fn parse(text: &str) -> Result<Self, InvalidEvent> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|_| InvalidEvent(format!("the event is not valid JSON; {ACCEPTED}")))?;
-        let Value::Object(object) = value else {
-            return Err(InvalidEvent(format!("the event is not a JSON object; {ACCEPTED}")));
-        };
+        let value: Value = serde_json::from_str(text).map_err(|_| InvalidEvent::NotJson)?;
+        let Value::Object(object) = value else { return Err(InvalidEvent::NotAnObject) };
         if let Some(detail_type) = object.get("detail-type") {
             return if detail_type == "Scheduled Event" {
                 Ok(Self::Command(Command::default()))
             } else {
-                let found = crate::model::text::shorten(&crate::model::text::one_line(&detail_type.to_string()), 60)
-                    .into_owned();
-                Err(InvalidEvent(format!("an EventBridge event of type {found} is not for this function; {ACCEPTED}")))
+                Err(InvalidEvent::Detail(shorten(&one_line(&detail_type.to_string()), 60).into_owned()))
             };
         }
         if request::is_http(&object) {
-            return Request::parse(object)
-                .map(Self::Http)
-                .map_err(|error| InvalidEvent(format!("the HTTP event cannot be read: {error}; {ACCEPTED}")));
+            return Request::parse(object).map(Self::Http).map_err(|error| InvalidEvent::Http(error.to_string()));
         }
-        Command::parse(&object).map(Self::Command).map_err(|InvalidEvent(reason)| {
-            let is_command = object.keys().any(|key| crate::run::command::KEYS.contains(&key.as_str()));
-            InvalidEvent(if is_command { reason } else { format!("{reason}; {ACCEPTED}") })
-        })
+        let is_command = object.keys().any(|key| KEYS.contains(&key.as_str()));
+        Command::parse(&object)
+            .map(Self::Command)
+            .map_err(|error| if is_command { InvalidEvent::Command(error) } else { InvalidEvent::Unknown(error) })
     }
+}
+
+/// The reason why an event is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEvent {
+    /// The event cannot be parsed.
+    #[error("the event is not valid JSON; {ACCEPTED}")]
+    NotJson,
+    /// The event is a list, a text or a number.
+    #[error("the event is not a JSON object; {ACCEPTED}")]
+    NotAnObject,
+    /// The event is of EventBridge, but not of a schedule.
+    #[error("an EventBridge event of type {0} is not for this function; {ACCEPTED}")]
+    Detail(String),
+    /// The event is an HTTP request that lacks something, or has it in another type.
+    #[error("the HTTP event cannot be read: {0}; {ACCEPTED}")]
+    Http(String),
+    /// The event has a key of a command, but is not a valid one.
+    #[error(transparent)]
+    Command(#[from] InvalidCommand),
+    /// The event has nothing that is known.
+    #[error("{0}; {ACCEPTED}")]
+    Unknown(InvalidCommand),
 }
 
 #[cfg(test)]

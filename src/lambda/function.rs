@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::error::FunctionError;
-use super::event::Event;
+use super::event::{Event, InvalidEvent};
 use crate::config::{InvalidConfiguration, LOAD_TIMEOUT};
 use crate::http::request::Request;
 use crate::http::{self, MarkRequest, Response};
@@ -20,7 +20,7 @@ use crate::model::text::json;
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
-use crate::run::command::{Action, Command, InvalidEvent, Plan};
+use crate::run::command::{Action, Command, InvalidCommand, Plan};
 use crate::run::execute::{self, MAX_RUN, beat, now, run};
 use crate::run::loaded::{ConfigReload, ConfigSource, LoadedConfig};
 use crate::run::metrics::{self, Source};
@@ -118,7 +118,8 @@ impl Function {
                 let roster = Roster::read(loaded, &self.aws, deadline).await;
                 let plan = command
                     .plan(&loaded.config, &roster)
-                    .inspect_err(|error| tracing::error!("the event is invalid: {error}"))?;
+                    .inspect_err(|error| tracing::error!("the event is invalid: {error}"))
+                    .map_err(InvalidEvent::from)?;
                 let result = self.run(call, plan, LiveServices::new(loaded, reload), deadline).await;
                 if result.is_busy() {
                     return Err(FunctionError::RunBusy);
@@ -284,7 +285,7 @@ async fn last_snapshot(
     services: LiveServices<'_>,
     aws: &Aws,
     deadline: Deadline,
-) -> Result<Arc<Survey>, InvalidEvent> {
+) -> Result<Arc<Survey>, InvalidCommand> {
     let LoadedConfig { config, last_snapshot, .. } = services.loaded;
     if let Some(snapshot) = stored_snapshot::newest(services.loaded, command, call.now, deadline).await {
         return Ok(snapshot);

@@ -51,7 +51,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 const MAX_S: u64 = 10_000 * 366 * 24 * 60 * 60;
 
 /// A text that is not a valid duration.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` {reason}", reason = Self::REASON)]
 pub struct DurationError(String);
 

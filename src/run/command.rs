@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::roster::{Roster, listing_of};
 use crate::config::{Channel, Config, Profile};
+use crate::model::PROFILES_FROM;
 use crate::model::text::{list, one_line, shorten};
-use crate::model::threshold::{Threshold, Thresholds};
+use crate::model::threshold::{DurationError, Threshold, Thresholds};
 use crate::model::{ProfileName, Tags};
 use crate::scan::survey::Survey;
 
@@ -55,7 +56,7 @@ impl Command {
     /// # Errors
     ///
     /// Names the key that is wrong, and what it accepts.
-    pub fn parse(object: &Map<String, Value>) -> Result<Self, InvalidEvent> {
+    pub fn parse(object: &Map<String, Value>) -> Result<Self, InvalidCommand> {
         let mut command = Self::default();
         for (key, value) in object {
             match key.as_str() {
@@ -77,11 +78,7 @@ impl Command {
                 "dry_run" => {
                     command.dry_run = value.as_bool().ok_or_else(|| expected(key, "true or false", value))?;
                 }
-                _ => {
-                    let key = shorten(&one_line(key), 60).into_owned();
-                    let known = KEYS.join(", ");
-                    return Err(InvalidEvent(format!("`{key}` is no key of a command; it knows {known}")));
-                }
+                _ => return Err(InvalidCommand::UnknownKey(quotable(key))),
             }
         }
         Ok(command)
@@ -92,7 +89,7 @@ impl Command {
     /// # Errors
     ///
     /// Names what does not exist, and lists what does.
-    pub fn plan<'a>(&self, config: &'a Config, roster: &'a Roster<'a>) -> Result<Plan<'a>, InvalidEvent> {
+    pub fn plan<'a>(&self, config: &'a Config, roster: &'a Roster<'a>) -> Result<Plan<'a>, InvalidCommand> {
         let profiles = if self.profiles.is_none() && !self.is_limited_to_channels {
             roster.profiles().collect()
         } else {
@@ -118,7 +115,7 @@ impl Command {
     /// # Errors
     ///
     /// Names a profile that does not exist, and lists those that do.
-    pub fn select<'p, P>(&self, config: &Config, known: P) -> Result<Vec<&'p ProfileName>, InvalidEvent>
+    pub fn select<'p, P>(&self, config: &Config, known: P) -> Result<Vec<&'p ProfileName>, InvalidCommand>
     where
         P: Iterator<Item = (&'p ProfileName, &'p Tags)> + Clone,
     {
@@ -148,7 +145,7 @@ impl Command {
     /// # Errors
     ///
     /// Names a channel that does not exist, and lists those that do.
-    pub fn plan_of_snapshot<'a>(&self, config: &'a Config, roster: &'a Roster<'a>) -> Result<Plan<'a>, InvalidEvent> {
+    pub fn plan_of_snapshot<'a>(&self, config: &'a Config, roster: &'a Roster<'a>) -> Result<Plan<'a>, InvalidCommand> {
         Ok(Plan {
             action: self.action,
             within: self.within.clone(),
@@ -166,7 +163,7 @@ impl Command {
     /// # Errors
     ///
     /// Names what does not exist, and lists what does.
-    pub fn narrow(&self, config: &Config, snapshot: Arc<Survey>) -> Result<Arc<Survey>, InvalidEvent> {
+    pub fn narrow(&self, config: &Config, snapshot: Arc<Survey>) -> Result<Arc<Survey>, InvalidCommand> {
         if self.is_whole_snapshot() {
             return Ok(snapshot);
         }
@@ -201,7 +198,7 @@ impl Command {
     /// # Errors
     ///
     /// Names a channel that does not exist, and lists those that do.
-    pub fn channels<'a>(&self, config: &'a Config) -> Result<Vec<&'a Channel>, InvalidEvent> {
+    pub fn channels<'a>(&self, config: &'a Config) -> Result<Vec<&'a Channel>, InvalidCommand> {
         let Some(asked) = &self.channels else { return Ok(config.channels.iter().collect()) };
         let names = || config.channels.iter().map(|channel| channel.name.as_str());
         match asked.iter().find(|name| !names().any(|known| known == name.as_str())) {
@@ -272,32 +269,68 @@ fn thresholds(within: Option<&Threshold>, channels: &[&Channel], config: &Config
 /// # Errors
 ///
 /// Says which values are valid.
-pub fn within(text: &str) -> Result<Threshold, InvalidEvent> {
-    Threshold::parse(text).map_err(|error| InvalidEvent(format!("within: {error}")))
+pub fn within(text: &str) -> Result<Threshold, InvalidCommand> {
+    Threshold::parse(text).map_err(InvalidCommand::Within)
 }
 
-fn names(key: &str, value: &Value) -> Result<Vec<String>, InvalidEvent> {
+fn names(key: &str, value: &Value) -> Result<Vec<String>, InvalidCommand> {
     let error = || expected(key, "an array with one name at least", value);
     let names = value.as_array().filter(|names| !names.is_empty()).ok_or_else(error)?;
     names.iter().map(|name| name.as_str().map(ToOwned::to_owned).ok_or_else(error)).collect()
 }
 
-fn expected(key: &str, expected: &str, found: &Value) -> InvalidEvent {
-    let found = found.to_string();
-    InvalidEvent(format!("{key}: expected {expected}, found {}", shorten(&one_line(&found), 60)))
+fn expected(key: &str, expected: &'static str, found: &Value) -> InvalidCommand {
+    InvalidCommand::WrongValue { key: key.to_owned(), expected, found: quotable(&found.to_string()) }
 }
 
-fn unknown_name<'k>(what: &str, unknown: &str, known: impl Iterator<Item = &'k str>) -> InvalidEvent {
+fn unknown_name<'k>(kind: &'static str, unknown: &str, known: impl Iterator<Item = &'k str>) -> InvalidCommand {
     let known: Vec<_> = known.map(|name| format!("`{name}`")).collect();
-    let unknown = shorten(&one_line(unknown), 60).into_owned();
-    let known = list(&known, 20);
-    InvalidEvent(format!("{what}s: there is no {what} `{unknown}`; the configuration has {known}"))
+    InvalidCommand::UnknownName { kind, name: quotable(unknown), known: list(&known, 20) }
 }
 
-/// An event that the function does not accept, with what it accepts instead.
+/// The beginning of a text from outside, on one line, so that an error can quote it.
+fn quotable(outside: &str) -> String {
+    shorten(&one_line(outside), 60).into_owned()
+}
+
+/// The reason why a command cannot be executed. It says what is accepted instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidEvent(pub String);
+pub enum InvalidCommand {
+    /// A key that no command has.
+    #[error("`{0}` is no key of a command; it knows {known}", known = KEYS.join(", "))]
+    UnknownKey(String),
+    /// A value of another type, or one that the key does not accept.
+    #[error("{key}: expected {expected}, found {found}")]
+    WrongValue {
+        /// The key.
+        key: String,
+        /// What it accepts.
+        expected: &'static str,
+        /// The beginning of the value.
+        found: String,
+    },
+    /// A `within` that is not a duration.
+    #[error("within: {0}")]
+    Within(DurationError),
+    /// A name that is not configured.
+    #[error("{kind}s: there is no {kind} `{name}`; the configuration has {known}")]
+    UnknownName {
+        /// What the name is of: `profile` or `channel`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A name that is not configured, but that may be in the list of profiles, which could not be read.
+    #[error("{unknown}; and {PROFILES_FROM} cannot be read: {reason}")]
+    UnreadList {
+        /// The error about the name.
+        unknown: Box<Self>,
+        /// Why the list cannot be read.
+        reason: String,
+    },
+}
 
 #[cfg(test)]
 mod tests {

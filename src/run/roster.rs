@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
-use super::command::InvalidEvent;
+use super::command::InvalidCommand;
 use super::loaded::LoadedConfig;
 use crate::config::{Channel, Config, ListedProfiles, Profile};
 use crate::model::{FailedProfile, Listing, ListingOrigin, PROFILES_FROM, Part, ProfileName, Tags};
@@ -107,11 +107,10 @@ impl<'a> Roster<'a> {
     }
 
     /// Adds to an unknown name that the list it may be in could not be read.
-    pub(super) fn explain(&self, error: InvalidEvent) -> InvalidEvent {
+    pub(super) fn explain(&self, error: InvalidCommand) -> InvalidCommand {
         match (self.listing.origin, self.listing.failed.first()) {
             (ListingOrigin::Copy | ListingOrigin::Missing, Some(failed)) => {
-                let InvalidEvent(reason) = error;
-                InvalidEvent(format!("{reason}; and {PROFILES_FROM} cannot be read: {}", failed.failure.message))
+                InvalidCommand::UnreadList { unknown: Box::new(error), reason: failed.failure.message.clone() }
             }
             _ => error,
         }

@@ -72,8 +72,18 @@ const SCANS: [(usize, usize, usize); 8] = [
 /// The profiles of the scans with scheduled posts, which only this function can do.
 const SCANS_WITH_POSTS: [(usize, usize); 3] = [(200, 3), (1_000, 3), (10_000, 1)];
 
+const USAGE: &str = "\
+Usage: make bench [BENCH_ARGUMENTS=\"--quick --large\"]
+  --quick  measure everything once, and large accounts with a tenth of their profiles
+  --large  measure only the large accounts, and write no file";
+
 fn main() -> ExitCode {
-    let has = |wanted: &str| std::env::args().skip(1).any(|argument| argument == wanted);
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let Some(other) = arguments.iter().find(|argument| !["--quick", "--large"].contains(&argument.as_str())) {
+        eprintln!("{USAGE}");
+        return ExitCode::from(if other == "--help" { 0 } else { 2 });
+    }
+    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
     match bench(has("--quick"), has("--large")) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
