@@ -88,7 +88,8 @@ impl Oracle<'_> {
 
     /// Returns whether a channel has confirmed a warning at this level or a more urgent one.
     fn is_confirmed(&self, receiver: &Receiver, warning: &News, level: u64) -> bool {
-        let mut confirmed = self.deliveries.of(receiver.name).iter().filter(|delivery| delivery.is_confirmed);
+        // The latest come first, because most questions are about them.
+        let mut confirmed = self.deliveries.of(receiver.name).iter().rev().filter(|delivery| delivery.is_confirmed);
         match warning {
             News::Failing { .. } => {
                 confirmed.any(|delivery| delivery.news == *warning && self.world.now_ms - delivery.at_ms < DAY_MS)
