@@ -24,6 +24,7 @@ mod s3;
 mod secrets_manager;
 mod store;
 mod table;
+mod unique_keys;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

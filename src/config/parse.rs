@@ -17,6 +17,7 @@ use super::profiles::{MAX_NAME_CHARS, is_name, profiles};
 use super::profiles_from::ProfilesFrom;
 use super::reference::{Reference, ResolvedReferences};
 use super::table::{Table, TextField};
+use super::unique_keys::UniqueKeys;
 use super::{Alerts, AyrshareConfig, Config, HttpConfig, InvalidConfiguration, LedgerConfig, SecretUrl, WhenEmpty};
 use crate::model::Zone;
 use crate::model::text::nfc;
@@ -45,9 +46,10 @@ pub fn document(text: &str) -> Result<Value, InvalidConfiguration> {
         Fault::new("document", format!("line {line}, column {column}: is not valid {language}: {reason}"))
     };
     if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| {
+        serde_json::from_str(text).map(|UniqueKeys(value)| value).map_err(|error| {
             let reason = match error.classify() {
                 serde_json::error::Category::Eof => "the document ends too early",
+                serde_json::error::Category::Data => "an object has the same key twice",
                 _ => "this is unexpected here",
             };
             fault("JSON", error.line(), error.column(), reason).into()

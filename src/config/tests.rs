@@ -462,6 +462,8 @@ fn a_syntax_error_has_a_position_and_quotes_nothing() {
         ("[ayrshare]\napi_key = \"SECRET-1", "line 2"),
         ("{\"ayrshare\": {\"api_key\": \"SECRET-1\",}}", "line 1"),
         ("[ayrshare]\napi_key = SECRET-1", "line 2"),
+        ("{\"profiles\": [],\n\"ayrshare\": {\"api_key\": \"a\", \"api_key\": \"SECRET-1\"}}", "line 2"),
+        ("[ayrshare]\napi_key = \"a\"\napi_key = \"SECRET-1\"", "line 3"),
     ] {
         let faults = faults(load(document));
         assert!(faults[0].starts_with(&format!("document: {position}, column")), "{faults:?}");
@@ -789,6 +791,7 @@ fn a_teams_webhook_belongs_to_a_workflow_that_anyone_can_trigger() {
     for (rejected, reason) in [
         ("https://acme.webhook.office.com/webhookb2/1/IncomingWebhook/2/3?sig=a", "retired"),
         ("https://outlook.office.com/webhook/1?sig=a", "retired"),
+        ("https://acme.webhook.office.com./webhookb2/1?sig=a", "retired"),
         ("https://prod-1.logic.azure.com/workflows/1", "Who can trigger the flow"),
         ("https://prod-1.logic.azure.com/workflows/1?sig=", "Who can trigger the flow"),
         ("http://prod-1.logic.azure.com/workflows/1?sig=a", "https://"),

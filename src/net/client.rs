@@ -30,9 +30,10 @@ pub fn client_from_environment(environment: &Environment) -> Result<Client, reqw
     let var =
         |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, environment.non_blank_var(name)?)));
     let proxy = var(["HTTPS_PROXY", "https_proxy"]).and_then(|(name, url)| {
-        let proxy = Proxy::https(url.trim()).ok();
+        let is_known = url.split_once("://").is_none_or(|(scheme, _)| matches!(scheme.trim(), "http" | "https"));
+        let proxy = Proxy::https(url.trim()).ok().filter(|_| is_known);
         if proxy.is_none() {
-            tracing::warn!("{name} is ignored, because it is not the URL of a proxy");
+            tracing::warn!("{name} is ignored, because it is not the `http://` or `https://` URL of a proxy");
         }
         proxy
     });

@@ -33,10 +33,12 @@ impl Answer {
         String::from_utf8_lossy(&self.body[..self.body.len().min(16 * 1024)]).trim().to_owned()
     }
 
-    /// Returns whether another attempt may succeed: for status 429 and every 5xx.
+    /// Returns whether another attempt may succeed: for status 429 and every 5xx, and for a throttled call of AWS, which
+    /// often has status 400.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
+        let is_throttled = self.aws_error.as_deref().is_some_and(|error| error.contains("Throttl"));
+        self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error() || is_throttled
     }
 }
 

@@ -50,6 +50,16 @@ impl Format {
         }
     }
 
+    /// The least number of bytes that a file takes in this format, however short its names are.
+    fn min_bytes_of_file(self) -> usize {
+        match self {
+            Self::Html | Self::Ics => 200,
+            // The names of the fields alone.
+            Self::Json => 100,
+            Self::Csv => 20,
+        }
+    }
+
     /// The media type without parameters.
     #[must_use]
     pub fn media_type(self) -> &'static str {
@@ -94,8 +104,6 @@ pub struct Question {
 
 /// How many profiles that nobody watches a report shows when it must become shorter.
 const MAX_UNWATCHED: usize = 100;
-/// Each file takes at least this many bytes of a page.
-const LEAST_BYTES_ON_PAGE: usize = 200;
 
 /// A rendered report.
 #[derive(Debug)]
@@ -177,10 +185,18 @@ impl<'a> Report<'a> {
         self.all_failed - self.failed.len()
     }
 
-    /// Leaves out the files that a page of `max_bytes` has no room for however short their names are. Without this, a page of
-    /// hundreds of thousands of files would be made as a whole, which takes hundreds of megabytes, only to be cut.
-    fn without_what_no_page_holds(mut self, max_bytes: usize) -> Self {
-        self.items = &self.items[..self.items.len().min(max_bytes / LEAST_BYTES_ON_PAGE)];
+    /// Leaves out the files that a text of `max_bytes` has no room for however short their names are. Without this, a report
+    /// of hundreds of thousands of files would be rendered as a whole, which takes hundreds of megabytes, only to be cut.
+    fn without_what_cannot_fit(mut self, format: Format, max_bytes: usize) -> Self {
+        let entries = match format {
+            // Files without a date, which are the last ones, have no entry.
+            Format::Ics => self.items.partition_point(|item| item.media.expires_at.is_some()),
+            _ => self.items.len(),
+        };
+        let room = max_bytes / format.min_bytes_of_file();
+        if room < entries {
+            self.items = &self.items[..room];
+        }
         self
     }
 
@@ -217,9 +233,7 @@ pub fn render(
     to_json: &dyn Fn(&Report<'_>) -> String,
     known: &str,
 ) -> Rendered {
-    if format == Format::Html {
-        report = report.without_what_no_page_holds(max_bytes);
-    }
+    report = report.without_what_cannot_fit(format, max_bytes);
     loop {
         let (body, needs) = match format {
             Format::Json => (to_json(&report), PageNeeds::default()),

@@ -191,24 +191,36 @@ fn entries_that_do_not_fit_are_counted() {
 }
 
 #[test]
-fn a_page_leaves_out_in_advance_only_what_it_has_no_room_for() {
-    // The shortest card of a file: it has no name, no URL and no date.
-    let mut shortest = survey_of(1_000);
-    for item in &mut shortest.items {
-        let item = Arc::make_mut(item);
-        item.media = Media { id: Some("a".to_owned()), ..Media::default() };
-        (item.state, item.threshold) = (State::Undated, None);
-    }
-    let bytes = |files: usize| {
-        let mut survey = shortest.clone();
-        survey.items.truncate(files);
-        body(&survey, Format::Html).len()
+fn a_report_leaves_out_in_advance_only_what_it_has_no_room_for() {
+    // The shortest entry of a file: it has no name and no URL, and no date where that is not needed.
+    let shortest = |format: Format| {
+        let mut survey = survey_of(1_000);
+        for item in &mut survey.items {
+            let item = Arc::make_mut(item);
+            let expires_at = item.media.expires_at.filter(|_| format == Format::Ics);
+            item.profile = crate::model::ProfileName::new("A");
+            item.media = Media { id: Some("a".to_owned()), expires_at, ..Media::default() };
+            if expires_at.is_none() {
+                (item.state, item.threshold) = (State::Undated, None);
+            }
+        }
+        survey
     };
-    let of_file = (bytes(1_000) - bytes(500)) / 500;
-    assert!(LEAST_BYTES_ON_PAGE <= of_file, "{of_file}");
-
-    let many = Report::new(&shortest, None).without_what_no_page_holds(100 * LEAST_BYTES_ON_PAGE);
-    assert_eq!((many.items.len(), many.items_left_out()), (100, 900));
+    for format in [Format::Html, Format::Csv, Format::Ics] {
+        let all = shortest(format);
+        let bytes = |files: usize| {
+            let mut survey = all.clone();
+            survey.items.truncate(files);
+            body(&survey, format).len()
+        };
+        let (of_file, least) = ((bytes(1_000) - bytes(500)) / 500, format.min_bytes_of_file());
+        assert!(least <= of_file, "{format:?}: {of_file}");
+        let many = Report::new(&all, None).without_what_cannot_fit(format, 100 * least);
+        assert_eq!((many.items.len(), many.items_left_out()), (100, 900), "{format:?}");
+    }
+    let undated = shortest(Format::Html);
+    let calendar = Report::new(&undated, None).without_what_cannot_fit(Format::Ics, 1_000);
+    assert_eq!(calendar.items_left_out(), 0, "files without a date take no room in a calendar");
 }
 
 #[test]

@@ -122,6 +122,8 @@ impl<'a> LiveServices<'a> {
     }
 
     /// The posts of all profiles; `None` when posts are not checked.
+    ///
+    /// The deadline must leave time for the galleries. Posts that cannot be read in time are a failure of the posts alone.
     async fn posts(
         &self,
         profiles: &[&Profile],
@@ -246,12 +248,15 @@ impl Services for LiveServices<'_> {
     }
 
     async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
+        // The posts of a profile take three requests, and its gallery takes one. Without a share of their own, the
+        // galleries would get no time at all after posts that hang, and nothing would be announced.
+        let for_posts = until.within(until.remaining() * 3 / 4);
         let first: HashSet<_> = self.first.iter().map(|profile| &profile.name).collect();
         let mut order: Vec<_> = (0..profiles.len()).collect();
         order.sort_by_key(|index| !first.contains(&profiles[*index].name));
         let ordered: Vec<_> = order.iter().map(|index| profiles[*index]).collect();
 
-        let posts = self.posts(&ordered, rules, until).await;
+        let posts = self.posts(&ordered, rules, for_posts).await;
         let in_posts = FilesInPosts::of(posts.iter().flatten().flatten().flat_map(|posts| posts.posts.unpack()), rules);
         let ref_ids: Vec<_> =
             posts.iter().flatten().map(|posts| posts.as_ref().ok().and_then(|posts| posts.ref_id.clone())).collect();

@@ -17,9 +17,12 @@ pub mod select;
 pub mod survey;
 pub mod used_files;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures_util::{StreamExt as _, stream};
 
 use crate::config::Profile;
+use crate::model::text::count;
 use crate::model::{AyrshareProfile, Failure, FailureKind};
 use crate::net::{Deadline, Slot};
 use crate::scan::ayrshare::media::ListedFile;
@@ -28,6 +31,9 @@ use crate::scan::posts::UrlStatuses;
 use crate::scan::rules::Rules;
 use crate::scan::select::Gallery;
 use crate::scan::used_files::FilesInPosts;
+
+/// How many profiles that could not be read have a line of their own in the log, for posts and for galleries.
+const MAX_WARNINGS: usize = 1_000;
 
 /// Reads the scheduled posts of `profiles` until the deadline.
 ///
@@ -39,13 +45,14 @@ pub async fn read_posts(
     rules: &Rules<'_>,
     deadline: Deadline,
 ) -> Vec<Result<ScheduledPosts, Failure>> {
+    let warnings = Warnings::about("scheduled posts");
     each_with_slot(ayrshare, profiles, async |profile, slot| {
         let read = if deadline.remaining().is_zero() {
             Err(out_of_time())
         } else {
             ayrshare.scheduled_posts(profile.key.as_ref(), slot, rules.now, deadline).await
         };
-        warn(profile, "scheduled posts", read.as_ref().err());
+        warnings.add(profile, read.as_ref().err());
         read
     })
     .await
@@ -62,6 +69,7 @@ pub async fn read_galleries(
     deadline: Deadline,
     on_profile_read: &(dyn Fn() + Sync),
 ) -> Vec<Result<Gallery, Failure>> {
+    let warnings = Warnings::about("media");
     each_with_slot(ayrshare, profiles, async |profile, slot| {
         let read = if deadline.remaining().is_zero() {
             Err(out_of_time())
@@ -70,7 +78,7 @@ pub async fn read_galleries(
             let gallery = ayrshare.media(profile.key.as_ref(), slot, deadline, Gallery::default, add).await;
             gallery.map(Gallery::complete)
         };
-        warn(profile, "media", read.as_ref().err());
+        warnings.add(profile, read.as_ref().err());
         on_profile_read();
         read
     })
@@ -125,9 +133,32 @@ fn out_of_time() -> Failure {
     Failure { kind: FailureKind::OutOfTime, http_status: None, code: None, message }
 }
 
-fn warn(profile: &Profile, what: &str, failure: Option<&Failure>) {
-    if let Some(Failure { kind, http_status, code, message }) = failure {
-        let kind = kind.as_str();
-        tracing::warn!(profile = %profile.name, kind, http_status, code, "{what} could not be checked: {message}");
+/// The warnings about profiles that could not be read. Only the first ones have a line in the log, because logs are paid for.
+struct Warnings {
+    what: &'static str,
+    failures: AtomicUsize,
+}
+
+impl Warnings {
+    fn about(what: &'static str) -> Self {
+        Self { what, failures: AtomicUsize::new(0) }
+    }
+
+    fn add(&self, profile: &Profile, failure: Option<&Failure>) {
+        let Some(Failure { kind, http_status, code, message }) = failure else { return };
+        let before = self.failures.fetch_add(1, Ordering::Relaxed);
+        if before < MAX_WARNINGS {
+            let (what, kind) = (self.what, kind.as_str());
+            tracing::warn!(profile = %profile.name, kind, http_status, code, "{what} could not be checked: {message}");
+        }
+    }
+}
+
+impl Drop for Warnings {
+    fn drop(&mut self) {
+        let more = self.failures.get_mut().saturating_sub(MAX_WARNINGS);
+        if 0 < more {
+            tracing::warn!("{} of {} could not be checked", self.what, count(more, "more profile"));
+        }
     }
 }

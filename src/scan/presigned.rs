@@ -80,7 +80,10 @@ fn jwt_end(token: &str) -> Option<Timestamp> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let payload = GeneralPurpose::new(&alphabet::URL_SAFE, config).decode(payload).ok()?;
     let payload: Value = serde_json::from_slice(&payload).ok()?;
-    Timestamp::from_second(payload.get("exp")?.as_i64()?).ok()
+    // A `NumericDate` may have a fraction (RFC 7519, section 2).
+    let end = payload.get("exp")?;
+    let whole = || end.as_f64().filter(|end| end.abs() < 1e12).map(|end| end.floor() as i64);
+    Timestamp::from_second(end.as_i64().or_else(whole)?).ok()
 }
 
 /// Parses digits and nothing else.
@@ -194,6 +197,8 @@ mod tests {
         assert_eq!(url("/storage/v1/object/sign/b/1.jpg", &token), until);
         assert_eq!(url("/storage/v1/render/image/sign/b/1.jpg", &token), until);
         assert_eq!(url("/storage/v1/object/sign/b/1.jpg", "no-token"), Presigned::Open);
+        let token = format!("aGVhZA.{}.c2ln", payload(r#"{"exp":1795608000.75}"#));
+        assert_eq!(url("/storage/v1/object/sign/b/1.jpg", &token), until, "a date may have a fraction");
         // Other tokens say nothing about an end.
         assert_eq!(url("/v0/b/app/o/1.jpg", &token), Presigned::No);
     }

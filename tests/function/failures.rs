@@ -432,6 +432,24 @@ async fn a_hanging_profile_times_out_and_the_others_are_announced() {
 }
 
 #[tokio::test]
+async fn posts_that_hang_leave_time_for_the_galleries() {
+    let world = World::with_gallery(&[file("today.png", 5)]).await;
+    world.ayrshare.history(Some(ACME_KEY), Reply::json(200, &json!({"history": []})).after(Duration::from_mins(1)));
+    let function = world.start().await;
+    let result =
+        function.invoke_until(&scheduled(), InvocationDeadline::In(Duration::from_secs(4))).await.expect_answer();
+    assert_eq!((&result["status"], &result["profiles"]["checked"]), (&json!("partial"), &json!(3)));
+    let failed: Vec<_> = result["profiles"]["failed"].as_array().expect("failures").iter().collect();
+    let [failed] = failed[..] else { panic!("{result}") };
+    assert_eq!(
+        json!([failed["profile"], failed["what"], failed["kind"]]),
+        json!(["Acme Coffee", "posts", "out-of-time"])
+    );
+    assert!(slack_text(&function.slack_message()).contains("today.png"));
+    function.end().await;
+}
+
+#[tokio::test]
 async fn profiles_that_were_not_started_in_time_are_reported() {
     let mut world = World::with_gallery(&[file("today.png", 5)]).await;
     // Without posts, a profile needs one request, so that one is in flight at a time.

@@ -118,11 +118,17 @@ async fn log_lines_can_be_plain_text() {
 
 #[tokio::test]
 async fn unusable_proxy_and_certificate_variables_are_logged_at_the_start_without_their_values() {
+    for proxy in ["http://user:PRIVATE@proxy host:99999", "socks5://user:PRIVATE@127.0.0.1:1080"] {
+        are_logged_without_their_values(proxy).await;
+    }
+}
+
+async fn are_logged_without_their_values(proxy: &str) {
     let mut world = World::new().await;
     let path = world.path("PRIVATE.pem");
     std::fs::write(&path, "\u{FEFF}-----BEGIN CERTIFICATE-----\n").expect("a file");
     world.variables.insert("SSL_CERT_FILE".to_owned(), path.display().to_string());
-    world.variables.insert("HTTPS_PROXY".to_owned(), "http://user:PRIVATE@proxy host:99999".to_owned());
+    world.variables.insert("HTTPS_PROXY".to_owned(), proxy.to_owned());
     let function = world.start().await;
     function.answer(&json!({"action": "report"})).await;
     let log = function.end().await;

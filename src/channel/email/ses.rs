@@ -188,6 +188,7 @@ mod tests {
         assert!(self::reason(400, "SendingPausedException", "{}").0.contains("SES sends nothing"));
         assert!(self::reason(403, "AccessDeniedException", "{}").0.contains("ses:SendEmail"));
         assert_ne!(self::reason(429, "TooManyRequestsException", "{}").1, Retry::Never);
+        assert_ne!(self::reason(400, "ThrottlingException", "{}").1, Retry::Never);
         assert_ne!(self::reason(503, "", "").1, Retry::Never);
     }
 }

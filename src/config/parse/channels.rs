@@ -209,7 +209,8 @@ fn slack_webhook(text: &TextField<'_>) -> Result<SecretUrl, String> {
 /// It rejects the connectors that Microsoft has retired, and URLs without a signature, which need a sign-in.
 fn teams_webhook(text: &TextField<'_>) -> Result<SecretUrl, String> {
     let url = http_url(text, "Teams webhook URL")?;
-    let host = url.host_str().unwrap_or_default();
+    // A host may end with a dot, which is the root of all domains.
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     let is_office = matches!(host, "outlook.office.com" | "outlook.office365.com");
     if host == "webhook.office.com" || host.ends_with(".webhook.office.com") || is_office {
         return Err("is an Office 365 connector, which Microsoft has retired; create a workflow with the trigger \
