@@ -10,7 +10,7 @@ use url::Url;
 use super::{MAX_ANSWER_BYTES, Message, SEND_TIMEOUT, SendError};
 use crate::config::SecretUrl;
 use crate::digest::{self, Digest, DigestLine, LineSubject, Urgency};
-use crate::model::text::{one_line, shorten};
+use crate::model::text::{self, one_line, shorten};
 use crate::model::{Item, MediaAtRisk, PostAtRisk};
 use crate::net::{self, Answer, Deadline};
 
@@ -92,7 +92,7 @@ fn body(digest: &Digest, all: &[DigestLine<'_>], shown: usize) -> Vec<Value> {
         .chunk_by(|one, other| one.urgency == other.urgency)
         .map(|section| {
             let urgency = section[0].urgency;
-            json!({"title": urgency.heading(), "value": digest.total(urgency).to_string()})
+            json!({"title": urgency.heading(), "value": text::number(digest.total(urgency))})
         })
         .collect();
     if !facts.is_empty() {

@@ -140,7 +140,7 @@ impl Digest {
             .iter()
             .map(|(profile, label)| {
                 let profile = text::one_line(profile.as_str());
-                format!("{label} ({})", text::shorten(&profile, 100))
+                format!("{} ({})", text::one_line(label), text::shorten(&profile, 100))
             })
             .collect();
         if !posts.is_empty() {
@@ -210,7 +210,8 @@ impl Digest {
     pub fn tally(&self, lines: &[DigestLine<'_>], urgency: &Urgency) -> String {
         let all = self.total(urgency);
         let shown: usize = lines.iter().filter(|line| line.urgency == urgency).map(DigestLine::shown).sum();
-        if shown == all { all.to_string() } else { format!("{all}, {} of them above", all - shown) }
+        let total = text::number(all);
+        if shown == all { total } else { format!("{total}, {} of them above", text::number(all - shown)) }
     }
 }
 
@@ -230,7 +231,7 @@ pub fn unwatched(profiles: &[AyrshareProfile], room: usize, size: impl Fn(&str) 
     let mut names: Vec<_> = fitting.collect();
     let more = profiles.len() - names.len();
     if 0 < more {
-        let number = text::thousands(i64::try_from(more).unwrap_or(i64::MAX));
+        let number = text::number(more);
         names.push(format!("{number} more"));
     }
     let names = text::list(&names, names.len());
@@ -382,7 +383,7 @@ pub fn left_out(lines: &[DigestLine<'_>]) -> String {
     });
     let kinds = text::list(&kinds.collect::<Vec<_>>(), 6);
     let all: usize = by_urgency.values().sum();
-    let all = text::thousands(i64::try_from(all).unwrap_or(i64::MAX));
+    let all = text::number(all);
     format!("… and {all} more that there is no room for here: {kinds}.")
 }
 

@@ -21,7 +21,7 @@ const read = (name) => readFileSync(join(demo, name), 'utf8');
 
 /** Opens a page, by its text or its URL, with pictures where the galleries' are. */
 async function open(browser, { html, url, width, height = 600, colorScheme = 'light' }) {
-  const context = await browser.newContext({ viewport: { width, height }, deviceScaleFactor: 2, colorScheme, reducedMotion: 'reduce' });
+  const context = await browser.newContext({ viewport: { width, height }, deviceScaleFactor: 2, colorScheme, timezoneId: TIME_ZONE, reducedMotion: 'reduce' });
   await context.route(/^https?:/, (route) => {
     const asked = route.request().url();
     return asked.startsWith(`${PICTURES}/`) ? route.fulfill({ contentType: 'image/svg+xml', body: picture(asked) }) : route.abort();
