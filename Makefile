@@ -155,7 +155,7 @@ $(BENCH)/node/handler.cjs: $(wildcard benches/peers/node/*.json benches/peers/no
 		npm --prefix $(BENCH)/node ci --silent && npm --prefix $(BENCH)/node run --silent bundle)
 
 .PHONY: browser
-browser: ## Open the report in Chromium, and read its table and its calendar back
+browser: ## Open the report and the email in Chromium, and check every format with other libraries
 	$(call stage,the report,tests/browser/run)
 
 .PHONY: shots

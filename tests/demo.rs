@@ -34,7 +34,9 @@ async fn the_demo_prints_the_messages_to_slack_and_email() {
         "email.txt",
         "email.html",
         "teams.json",
+        "teams.html",
         "report.html",
+        "calendar.ics",
         "result.json",
         "config.toml",
         "block-kit-builder.html",
@@ -44,7 +46,7 @@ async fn the_demo_prints_the_messages_to_slack_and_email() {
         assert!(!text.contains("DEMO000-") && !text.contains("/services/"), "a secret in {name}: {text}");
     }
     assert!(!shown.contains("DEMO000-") && !shown.contains("/services/"), "a secret in {shown}");
-    for name in ["email.html", "teams.json"] {
+    for name in ["email.html", "teams.json", "teams.html"] {
         let text = fs::read_to_string(output.join(name)).expect(name);
         for part in ["Harbor Dental", "夏のセール 📸.png", "lookbook-winter-05.jpg and 33 more"] {
             assert!(text.contains(part), "`{part}` is not in {name}");

@@ -20,6 +20,10 @@ const LINE_WIDTH: usize = 72;
 pub(super) fn render(digest: &Digest, max_bytes: usize) -> (String, bool) {
     let mut text = wrapped(&format!("{}.", digest.headline()));
     text += "\n";
+    if let Some(step) = digest.first_step() {
+        text += &wrapped(&step.plain(&digest.zone));
+        text += "\n";
+    }
     text += &wrapped(&digest.coverage().plain(&digest.zone));
     if let Some(link) = &digest.report_link {
         text += "\n\n";

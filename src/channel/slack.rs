@@ -115,10 +115,14 @@ impl<'a> Draft<'a> {
     fn first(digest: &Digest, mentions: Option<&Mentions>, footer: usize) -> Self {
         let mut draft = Self { footer, ..Self::default() };
         let headline = digest.headline();
+        let (headline, also) = if headline.chars().count() <= MAX_HEADER { (headline, None) } else { digest.title() };
         draft.push(json!({
             "type": "header",
             "text": {"type": "plain_text", "text": shorten(&headline, MAX_HEADER)},
         }));
+        if let Some(also) = also {
+            draft.push(section(&literal(&also)));
+        }
         if let Some(mentions) = mentions.filter(|mentions| digest.is_urgent_at(&mentions.at)) {
             // Slack notifies people because of mentions in blocks, and not of those in the fallback text.
             let who: Vec<_> = mentions.who.iter().map(markup::mention).collect();
@@ -129,6 +133,9 @@ impl<'a> Draft<'a> {
             // Not a button, because Slack shows a warning when somebody presses a button of an app without an endpoint.
             let until = markup::date(report.until, &digest.zone);
             draft.push(section(&format!("<{}|Open the report> · works until {until}", entities(&report.url))));
+        }
+        if let Some(step) = digest.first_step() {
+            draft.push(section(&format!(":point_right: {}", said(&step, digest))));
         }
         if !digest.unchecked.is_empty() {
             let advice = digest.unchecked_advice().into_iter().map(advice);

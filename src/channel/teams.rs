@@ -10,7 +10,7 @@ use url::Url;
 use super::{MAX_ANSWER_BYTES, Message, SEND_TIMEOUT, SendError};
 use crate::config::SecretUrl;
 use crate::digest::{self, Digest, DigestLine, LineSubject, Urgency};
-use crate::model::text::{one_line, shorten};
+use crate::model::text::{self, one_line, shorten};
 use crate::model::{Item, MediaAtRisk, PostAtRisk};
 use crate::net::{self, Answer, Deadline};
 
@@ -74,15 +74,15 @@ fn message(digest: &Digest, all: &[DigestLine<'_>], shown: usize) -> Value {
 
 fn body(digest: &Digest, all: &[DigestLine<'_>], shown: usize) -> Vec<Value> {
     let (lines, rest) = all.split_at(shown);
-    let mut blocks = vec![
-        paragraph(
-            json!([{"type": "TextRun", "text": literal(&digest.headline()), "weight": "Bolder", "size": "Large"}]),
-        ),
-        soft(&digest.coverage().plain(&digest.zone)),
-    ];
+    let mut blocks = vec![paragraph(
+        json!([{"type": "TextRun", "text": literal(&digest.title().0), "weight": "Bolder", "size": "Large"}]),
+    )];
+    blocks.extend(digest.first_step().map(|step| plain(&step.plain(&digest.zone))));
+    let mut coverage = digest.coverage().plain(&digest.zone);
     if let Some(link) = &digest.report_link {
-        blocks.push(soft(&format!("The link to the report works until {}.", digest.zone.format(link.until))));
+        coverage += &format!(" The link to the report works until {}.", digest.zone.format(link.until));
     }
+    blocks.push(spaced(soft(&coverage), "Small"));
     if !digest.unchecked.is_empty() {
         blocks.push(unchecked(digest));
     }
@@ -90,7 +90,10 @@ fn body(digest: &Digest, all: &[DigestLine<'_>], shown: usize) -> Vec<Value> {
     blocks.extend(notices.map(|notice| plain(&shorten(&notice, MAX_PARAGRAPH))));
     let facts: Vec<_> = all
         .chunk_by(|one, other| one.urgency == other.urgency)
-        .map(|section| json!({"title": section[0].urgency.heading(), "value": digest.tally(all, section[0].urgency)}))
+        .map(|section| {
+            let urgency = section[0].urgency;
+            json!({"title": urgency.heading(), "value": text::number(digest.total(urgency))})
+        })
         .collect();
     if !facts.is_empty() {
         blocks.push(json!({"type": "FactSet", "facts": facts}));
@@ -99,15 +102,16 @@ fn body(digest: &Digest, all: &[DigestLine<'_>], shown: usize) -> Vec<Value> {
     let mut last_advice = "";
     for section in lines.chunk_by(|one, other| one.urgency == other.urgency) {
         let urgency = section[0].urgency;
-        blocks.push(heading(urgency));
+        blocks.push(heading(urgency, &digest.tally(all, urgency)));
         // All thresholds have the same advice.
         if last_advice != urgency.advice() {
-            blocks.push(soft(urgency.advice()));
+            blocks.push(spaced(soft(urgency.advice()), "Small"));
         }
         last_advice = urgency.advice();
         for group in section.chunk_by(|one, other| one.profile == other.profile) {
             let profile = name(group[0].profile.as_str());
-            blocks.push(paragraph(json!([{"type": "TextRun", "text": profile, "weight": "Bolder", "isSubtle": true}])));
+            let profile = json!([{"type": "TextRun", "text": profile, "weight": "Bolder", "isSubtle": true}]);
+            blocks.push(spaced(paragraph(profile), "Medium"));
             blocks.extend(group.iter().map(|line| row(line, digest, &mut pictures)));
         }
     }
@@ -123,13 +127,14 @@ fn unchecked(digest: &Digest) -> Value {
     let mut items = vec![paragraph(
         json!([{"type": "TextRun", "text": "Could not be checked", "weight": "Bolder", "color": "Attention"}]),
     )];
-    items.extend(digest.unchecked_advice().into_iter().map(soft));
+    items.extend(digest.unchecked_advice().into_iter().map(|advice| spaced(soft(advice), "Small")));
     for failed in digest.unchecked.iter().take(MAX_UNCHECKED) {
         let reason = format!(": {}", shorten(&digest::reason(failed), MAX_PARAGRAPH));
-        items.push(paragraph(json!([
+        let text = paragraph(json!([
             {"type": "TextRun", "text": name(failed.profile.as_str()), "weight": "Bolder"},
             {"type": "TextRun", "text": literal(&reason)},
-        ])));
+        ]));
+        items.push(spaced(text, "Small"));
     }
     if MAX_UNCHECKED < digest.unchecked.len() {
         items.push(plain(&format!("… and {} more", digest.unchecked.len() - MAX_UNCHECKED)));
@@ -137,17 +142,18 @@ fn unchecked(digest: &Digest) -> Value {
     json!({"type": "Container", "style": "attention", "items": items})
 }
 
-fn heading(urgency: &Urgency) -> Value {
+fn heading(urgency: &Urgency, tally: &str) -> Value {
     let color = match urgency {
         Urgency::PostAtRisk => "Attention",
         Urgency::Expired | Urgency::Within(_) => "Warning",
         Urgency::Undated => "Default",
     };
-    let text =
-        json!([{"type": "TextRun", "text": urgency.heading(), "weight": "Bolder", "size": "Medium", "color": color}]);
-    let mut heading = paragraph(text);
+    let text = json!([
+        {"type": "TextRun", "text": urgency.heading(), "weight": "Bolder", "size": "Medium", "color": color},
+        {"type": "TextRun", "text": format!(" · {tally}"), "size": "Medium", "isSubtle": true},
+    ]);
+    let mut heading = spaced(paragraph(text), "Large");
     heading["separator"] = true.into();
-    heading["spacing"] = "Large".into();
     heading
 }
 
@@ -172,16 +178,14 @@ fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> Value {
     };
     let mut texts = vec![paragraph(json!([{"type": "TextRun", "text": literal(&title), "weight": "Bolder"}]))];
     texts.extend(details.iter().map(|detail| soft(detail)));
-    for text in &mut texts {
-        text["spacing"] = "None".into();
-    }
+    let texts: Vec<_> = texts.into_iter().map(|text| spaced(text, "None")).collect();
     let mut columns = Vec::new();
     if let Some(picture) = item.filter(|_| 0 < *pictures).and_then(picture) {
         *pictures -= 1;
         columns.push(json!({"type": "Column", "width": "auto", "items": [picture]}));
     }
     columns.push(json!({"type": "Column", "width": "stretch", "items": texts}));
-    let mut row = json!({"type": "ColumnSet", "columns": columns});
+    let mut row = spaced(json!({"type": "ColumnSet", "columns": columns}), "Small");
     if let Some(url) = url {
         row["selectAction"] = json!({"type": "Action.OpenUrl", "title": "Open the file", "url": url.as_str()});
     }
@@ -205,7 +209,7 @@ fn https_url(url: &str) -> Option<Url> {
 fn picture(item: &Item) -> Option<Value> {
     let url = super::picture_url(item).filter(|url| url.as_str().len() <= MAX_URL_BYTES)?;
     let is_shown = item.media.size_bytes.is_none_or(|size| size <= MAX_PICTURE_BYTES);
-    is_shown.then(|| json!({"type": "Image", "url": url.as_str(), "size": "Small", "altText": name(&item.label())}))
+    is_shown.then(|| json!({"type": "Image", "url": url.as_str(), "size": "Medium", "altText": name(&item.label())}))
 }
 
 fn plain(text: &str) -> Value {
@@ -219,6 +223,12 @@ fn soft(text: &str) -> Value {
 fn paragraph(inlines: Value) -> Value {
     let mut block = json!({"type": "RichTextBlock"});
     block["inlines"] = inlines;
+    block
+}
+
+/// The block, with so much space above it.
+fn spaced(mut block: Value, spacing: &str) -> Value {
+    block["spacing"] = spacing.into();
     block
 }
 
@@ -306,7 +316,7 @@ mod tests {
                         "TextRun" => &["text", "weight", "size", "color", "isSubtle"],
                         "Container" => &["style", "items"],
                         "FactSet" => &["facts"],
-                        "ColumnSet" => &["columns", "selectAction"],
+                        "ColumnSet" => &["columns", "selectAction", "spacing"],
                         "Column" => &["width", "items"],
                         "Image" => &["url", "size", "altText"],
                         "Action.OpenUrl" => &["title", "url"],

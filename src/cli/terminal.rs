@@ -344,6 +344,7 @@ fn emoji(name: &str) -> Option<&'static str> {
         "grey_question" => "❔",
         "hourglass_flowing_sand" => "⏳",
         "page_facing_up" => "📄",
+        "point_right" => "👉",
         "rotating_light" => "🚨",
         "warning" => "⚠️",
         "white_check_mark" => "✅",

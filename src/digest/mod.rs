@@ -8,6 +8,7 @@ pub mod announce;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod lines;
+mod opening;
 mod sentence;
 #[cfg(test)]
 pub(crate) mod test_surveys;

@@ -57,6 +57,11 @@ impl Digest {
     /// The digest in one line: `2 scheduled posts will fail, 7 files expire within 3 days`.
     #[must_use]
     pub fn headline(&self) -> String {
+        self.summary("", &self.headline_parts())
+    }
+
+    /// The parts of the headline, the gravest first.
+    pub(super) fn headline_parts(&self) -> Vec<String> {
         let unwatched = self.unwatched.len();
         let are = if unwatched == 1 { "is" } else { "are" };
         let mut parts = counted(&self.counts(), self.widest());
@@ -66,7 +71,7 @@ impl Digest {
         if 0 < unwatched {
             parts.push(format!("{} {are} not watched", text::count(unwatched, "profile")));
         }
-        self.summary("", &parts)
+        parts
     }
 
     /// A shorter headline, for the subject of an email: `Ayrshare: 2 posts will fail, 7 expire within 3 days`.
@@ -135,7 +140,7 @@ impl Digest {
             .iter()
             .map(|(profile, label)| {
                 let profile = text::one_line(profile.as_str());
-                format!("{label} ({})", text::shorten(&profile, 100))
+                format!("{} ({})", text::one_line(label), text::shorten(&profile, 100))
             })
             .collect();
         if !posts.is_empty() {
@@ -167,7 +172,7 @@ impl Digest {
     #[must_use]
     pub fn unchecked_advice(&self) -> Vec<&'static str> {
         let advice = [
-            (Part::Media, "More files may expire. Ask whoever looks after the Ayrshare keys to run `check`."),
+            (Part::Media, "More files may expire. Ask whoever looks after the Ayrshare keys to check them."),
             (
                 Part::Profiles,
                 "Nobody watches a profile that is missing from the list, or whose entry cannot be used. Ask whoever \
@@ -194,12 +199,19 @@ impl Digest {
         steps
     }
 
-    /// How many entries a section has: `3`, or `3, 1 of them above` if a post above names one of its files.
+    /// How many entries a section has.
+    #[must_use]
+    pub fn total(&self, urgency: &Urgency) -> usize {
+        self.entries.iter().filter(|entry| entry.urgency == *urgency).count()
+    }
+
+    /// How many entries a section has, in words: `3`, or `3, 1 of them above` if a post above names one of its files.
     #[must_use]
     pub fn tally(&self, lines: &[DigestLine<'_>], urgency: &Urgency) -> String {
-        let all = self.entries.iter().filter(|entry| entry.urgency == *urgency).count();
+        let all = self.total(urgency);
         let shown: usize = lines.iter().filter(|line| line.urgency == urgency).map(DigestLine::shown).sum();
-        if shown == all { all.to_string() } else { format!("{all}, {} of them above", all - shown) }
+        let total = text::number(all);
+        if shown == all { total } else { format!("{total}, {} of them above", text::number(all - shown)) }
     }
 }
 
@@ -219,7 +231,7 @@ pub fn unwatched(profiles: &[AyrshareProfile], room: usize, size: impl Fn(&str) 
     let mut names: Vec<_> = fitting.collect();
     let more = profiles.len() - names.len();
     if 0 < more {
-        let number = text::thousands(i64::try_from(more).unwrap_or(i64::MAX));
+        let number = text::number(more);
         names.push(format!("{number} more"));
     }
     let names = text::list(&names, names.len());
@@ -371,12 +383,12 @@ pub fn left_out(lines: &[DigestLine<'_>]) -> String {
     });
     let kinds = text::list(&kinds.collect::<Vec<_>>(), 6);
     let all: usize = by_urgency.values().sum();
-    let all = text::thousands(i64::try_from(all).unwrap_or(i64::MAX));
+    let all = text::number(all);
     format!("… and {all} more that there is no room for here: {kinds}.")
 }
 
 impl Digest {
-    fn summary(&self, topic: &str, parts: &[String]) -> String {
+    pub(super) fn summary(&self, topic: &str, parts: &[String]) -> String {
         let all_clear = match &self.horizon {
             Some(_) if 0 < self.announced_before + self.handled => "Nothing new since the last message".to_owned(),
             Some(horizon) => format!("All clear: no file expires{}", within(Some(horizon))),
@@ -576,7 +588,7 @@ mod tests {
         Expired files: Published posts are not affected; new posts need a new upload.
         Expiring files: Download what you still need and upload it again, which gives it a new URL.
         Files without a date: Ayrshare does not say when these expire; check those that you need.
-        Could not be checked: More files may expire. Ask whoever looks after the Ayrshare keys to run `check`.
+        Could not be checked: More files may expire. Ask whoever looks after the Ayrshare keys to check them.
         Could not be checked: Scheduled posts that could not be checked may use a file that is listed here.
         The ledger was damaged.
         1 item was announced before and is still open.

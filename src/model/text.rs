@@ -66,6 +66,12 @@ pub fn count<N: TryInto<i64>>(number: N, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(number))
 }
 
+/// Formats a count with commas: `1,234`.
+#[must_use]
+pub fn number(count: usize) -> String {
+    thousands(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
 /// Formats a number with a comma between the thousands: `1,204`.
 #[must_use]
 pub fn thousands(number: i64) -> String {

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { launch, PICTURES, picture } from './chromium.mjs';
+import { faults } from './html.mjs';
 
 const pages = process.env.REPORT_PAGES;
 const shots = process.env.SHOTS;
@@ -93,6 +94,12 @@ for (const name of PAGES.filter((page) => page !== 'many')) {
       }
     }
     await context.close();
+  });
+}
+
+for (const name of PAGES.filter((page) => page !== 'many')) {
+  test(`${name} is valid HTML`, async () => {
+    assert.deepEqual(await faults(readFileSync(join(pages, `${name}.html`), 'utf8')), []);
   });
 }
 

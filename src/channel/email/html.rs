@@ -90,6 +90,8 @@ struct HtmlMail {
     title: Html,
     preheader: Html,
     headline: Html,
+    also: Option<Html>,
+    first_step: Option<Html>,
     coverage: Html,
     button: Option<Button>,
     unchecked: Option<UncheckedBox>,
@@ -153,7 +155,8 @@ pub(super) fn render(digest: &Digest, pictures: bool) -> String {
 
 fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -> HtmlMail {
     let (lines, rest) = all.split_at(shown);
-    let headline = digest.headline();
+    let (headline, also) = digest.title();
+    let first_step = digest.first_step().map(|step| step.plain(&digest.zone));
     let coverage = digest.coverage().plain(&digest.zone);
     let button = digest
         .report_link
@@ -165,8 +168,11 @@ fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -
     let paragraph = |text: String| Html::new(&shorten(&text, MAX_PARAGRAPH));
     HtmlMail {
         title: Html::new(&digest.short_headline()),
-        preheader: Html::new(&format!("{headline}. {coverage}")),
+        // The subject, which stands before it, has the totals.
+        preheader: Html::new(first_step.as_ref().unwrap_or(&coverage)),
         headline: Html::new(&headline),
+        also: also.map(|also| Html::new(&also)),
+        first_step: first_step.map(|step| Html::new(&step)),
         coverage: Html::new(&coverage),
         button,
         unchecked: unchecked(digest),

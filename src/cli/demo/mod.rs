@@ -4,6 +4,7 @@
 //! alerts to Slack, by email, to Teams, and to an SNS topic with email subscribers. All services are local stand-ins, so nothing leaves this
 //! machine.
 
+mod card;
 mod output;
 mod page;
 
@@ -34,10 +35,12 @@ use page::Page;
 const TIMEZONE: &str = "America/New_York";
 /// The region of the function and its services.
 const REGION: &str = "us-east-1";
-/// The sender of the mails.
+/// The sender of the emails.
 const SENDER: &str = "alerts@agency.example";
 /// The topic of the channel with email subscribers.
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry-alerts";
+/// Where the links in the messages point if nothing serves the report.
+const REPORT_URL: &str = "https://reports.agency.example";
 /// The event that the function is invoked with: its path in the repository and its content.
 const EVENT: (&str, &str) = ("events/scheduled.json", include_str!("../../../events/scheduled.json"));
 /// The longest link that is printed, in characters. Terminals handle longer ones badly.
@@ -100,13 +103,16 @@ pub async fn run(
     services.check()?;
 
     output.write("result.json", &pretty(&first))?;
-    let html = report.result.report(Format::Html, &report.question, usize::MAX, str::len);
-    output.write("report.html", &html.body)?;
+    for (name, format) in [("report.html", Format::Html), ("calendar.ics", Format::Ics)] {
+        let rendered = report.result.report(format, &report.question, usize::MAX, str::len);
+        output.write(name, &rendered.body)?;
+    }
     for mail in services.ses.mails() {
         output.write("email.html", &mail.html)?;
     }
     for message in services.teams.messages() {
         output.write("teams.json", &pretty(&message))?;
+        output.write("teams.html", &card::page(&message))?;
     }
     let transcript = Transcript { terminal, first: &first, second: &second, duration };
     let mut text = transcript.text(&messages, &publications, &output)?;
@@ -115,6 +121,8 @@ pub async fn run(
             "\n  The report is at {}\n  Stop the demo with Ctrl-C.\n",
             terminal.bold(&format!("{}/report", page.origin()))
         );
+    } else {
+        text += &format!("\n  {}\n", terminal.faint("The links to the report work with --serve."));
     }
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // The reader, for example `head`, needs no more output.
@@ -173,10 +181,8 @@ impl StandIns {
         config += "\n[[channels]]\nname        = \"client-team\"\ntype        = \"teams\"\n\
                    webhook_url = \"env:DEMO_TEAMS_WEBHOOK\"\n";
         config += &format!("\n[ledger]\ntype = \"file\"\npath = {}\n", json!(ledger));
-        if let Some(page) = page {
-            config +=
-                &format!("\n[http]\nreport_url  = \"{}\"\nlink_secret = \"env:DEMO_LINK_SECRET\"\n", page.origin());
-        }
+        let report_url = page.map_or(REPORT_URL.to_owned(), Page::origin);
+        config += &format!("\n[http]\nreport_url  = \"{report_url}\"\nlink_secret = \"env:DEMO_LINK_SECRET\"\n");
         config
     }
 
@@ -261,9 +267,11 @@ impl Transcript<'_> {
             text += &format!("\n{}\n\n", terminal.rule("Email, through the SNS topic of ops-email"));
             text += &self.email(publication);
         }
-        written.push(("email.html".into(), "the mail through Amazon SES; open it in a browser"));
-        written.push(("teams.json".into(), "the card for Microsoft Teams"));
+        written.push(("email.html".into(), "the email through Amazon SES; open it in a browser"));
+        written.push(("teams.json".into(), "the message to Microsoft Teams"));
+        written.push(("teams.html".into(), "its card, about as Teams shows it; open it in a browser"));
         written.push(("report.html".into(), "the report; open it in a browser"));
+        written.push(("calendar.ics".into(), "the report as a calendar"));
         written.push(("result.json".into(), "the run result that the function returned"));
         written.push((output::CONFIG.into(), "the configuration of the function"));
 

@@ -25,7 +25,7 @@ const ELEMENTS: [(&str, &[&str], &[&str]); 9] = [
     ("TextRun", &["text"], &["weight", "size", "color", "isSubtle"]),
     ("Container", &["items"], &["style"]),
     ("FactSet", &["facts"], &[]),
-    ("ColumnSet", &["columns"], &["selectAction"]),
+    ("ColumnSet", &["columns"], &["selectAction", "spacing"]),
     ("Column", &["items"], &["width"]),
     ("Image", &["url", "altText"], &["size"]),
     ("Action.OpenUrl", &["title", "url"], &[]),

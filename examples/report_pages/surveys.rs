@@ -1,115 +1,20 @@
-//! Writes the reports of several data sets in every format, as the function returns them. The browser tests use them:
-//! `cargo run --example report_pages -- DIRECTORY`.
+//! The data of the reports and messages.
 
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::config::Config;
-use media_expiry_alerts::http::request::Request;
-use media_expiry_alerts::http::{self, Response};
-use media_expiry_alerts::model::threshold::{Threshold, Thresholds};
 use media_expiry_alerts::model::{
     Discovery, FailedProfile, Failure, FailureKind, Item, Listing, Media, MediaAtRisk, Part, PostAtRisk, ProfileName,
-    RiskReason, State, Tags,
+    RiskReason, State, Tags, Threshold, Thresholds,
 };
-use media_expiry_alerts::net::aws::Aws;
-use media_expiry_alerts::net::environment::Environment;
-use media_expiry_alerts::net::{self, Deadline};
-use media_expiry_alerts::report::link::Links;
 use media_expiry_alerts::run::command::Action;
 use media_expiry_alerts::run::result::RunResult;
 use media_expiry_alerts::scan::survey::{Survey, SurveyedProfile};
 
-const HOUR: i64 = 60;
+pub const HOUR: i64 = 60;
 const DAY: i64 = 24 * HOUR;
 
-const CONFIG: &str = r#"
-    [ayrshare]
-    api_key = "KEY"
-    [[profiles]]
-    name = "Head office"
-    primary = true
-    [alerts]
-    thresholds = ["14d", "7d", "3d", "1d"]
-    [[channels]]
-    name = "mail"
-    type = "sns"
-    topic_arn = "arn:aws:sns:eu-central-1:123456789012:alerts"
-    [http]
-    report_url = "https://reports.example"
-    link_secret = "0123456789abcdef0123456789abcdef"
-"#;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let directory: PathBuf = std::env::args_os().nth(1).ok_or("name a directory to write to")?.into();
-    std::fs::create_dir_all(&directory)?;
-    let document = directory.join("config.toml");
-    std::fs::write(&document, CONFIG)?;
-    let environment = Environment::of([("MEDIA_ALERTS_CONFIG", document.display().to_string())]);
-    let aws = Aws::new(net::client()?, environment.clone());
-    let config = Config::load(&environment, &aws, Deadline::after(Duration::from_secs(10))).await?;
-
-    let sets = [
-        ("usual", usual(now()?, 0)),
-        ("changed", usual(now()?, 5 * HOUR)),
-        ("hostile", hostile(now()?)),
-        ("empty", result(now()?, Vec::new(), Vec::new(), &[])),
-        ("failed", result(now()?, Vec::new(), Vec::new(), &[failure("Head office", Part::Media)])),
-        ("many", many(now()?, 2_000)),
-        ("endless", many(now()?, 40_000)),
-    ];
-    for (name, result) in &sets {
-        for format in ["html", "csv", "ics", "json"] {
-            let route = http::route(&request("/report", &[("format", format)]), &config, now()?);
-            let response = match route {
-                Ok(route) => route.respond(result),
-                Err(refusal) => refusal,
-            };
-            write(&directory, &format!("{name}.{format}"), &response)?;
-        }
-        std::fs::write(directory.join(format!("{name}.result.json")), result.to_json())?;
-    }
-
-    let links = Links::of(&config.http).ok_or("no links")?;
-    let link = links.make(&config.channels[0], now()?).ok_or("no link")?;
-    let token = link.url.rsplit('/').next().unwrap_or_default();
-    let day = SignedDuration::from_hours(24);
-    for (name, token, at) in
-        [("signed", token, now()?), ("expired-link", token, now()? + day * 8), ("no-link", "nothing", now()?)]
-    {
-        let response = match http::route(&request(&format!("/r/{token}"), &[]), &config, at) {
-            Ok(route) => route.respond(&sets[0].1),
-            Err(refusal) => refusal,
-        };
-        write(&directory, &format!("{name}.html"), &response)?;
-    }
-    Ok(())
-}
-
-fn write(directory: &Path, name: &str, response: &Response) -> Result<(), Box<dyn Error>> {
-    std::fs::write(directory.join(name), &response.body)?;
-    let head = serde_json::json!({"status": response.status_code, "headers": response.headers});
-    Ok(std::fs::write(directory.join(format!("{name}.head.json")), head.to_string())?)
-}
-
-fn request(path: &str, query: &[(&str, &str)]) -> Request {
-    Request {
-        method: "GET".to_owned(),
-        path: path.to_owned(),
-        query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        headers: BTreeMap::new(),
-        body: None,
-        is_authorized: true,
-        accepts_base64: false,
-    }
-}
-
-fn now() -> Result<Timestamp, jiff::Error> {
+pub fn now() -> Result<Timestamp, jiff::Error> {
     "2026-11-23T06:00:00Z".parse()
 }
 
@@ -156,13 +61,18 @@ fn id_of(url: &str) -> Option<String> {
     url.rsplit('/').next().map(|end| end.replace('.', "-"))
 }
 
-fn failure(profile: &str, what: Part) -> FailedProfile {
+pub fn failure(profile: &str, what: Part) -> FailedProfile {
     let message = "Ayrshare answered 403 Forbidden".to_owned();
     let failure = Failure { kind: FailureKind::Forbidden, http_status: Some(403), code: None, message };
     FailedProfile { profile: ProfileName::new(profile), what, failure }
 }
 
-fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, failed: &[FailedProfile]) -> RunResult {
+pub fn result(
+    now: Timestamp,
+    mut items: Vec<Item>,
+    posts_at_risk: Vec<PostAtRisk>,
+    failed: &[FailedProfile],
+) -> RunResult {
     items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
     let mut profiles: Vec<SurveyedProfile> = Vec::new();
     let names = items.iter().map(|item| &item.profile).chain(failed.iter().map(|failed| &failed.profile));
@@ -217,7 +127,7 @@ fn at_risk(now: Timestamp, url: &str, name: Option<&str>, minutes: Option<i64>) 
 }
 
 /// A typical report. All expiry dates are `moved` minutes later than normal.
-fn usual(now: Timestamp, moved: i64) -> RunResult {
+pub fn usual(now: Timestamp, moved: i64) -> RunResult {
     let (head_office, acme, harbour, tokyo) = ("Head office", "Acme Coffee", "Harbour Hotel", "Café 東京");
     let files = [
         file(head_office, "black-friday-teaser-v3-final.mp4", Some(9 * HOUR)),
@@ -307,8 +217,8 @@ fn usual(now: Timestamp, moved: i64) -> RunResult {
     result(now, items, posts, &[failure("North Gym", Part::Media), failure(harbour, Part::Posts)])
 }
 
-/// Hostile file names, URLs and texts.
-fn hostile(now: Timestamp) -> RunResult {
+/// Hostile file names, URLs and texts, repeated until there are so many files.
+pub fn hostile(now: Timestamp, files: usize) -> RunResult {
     let script = "<script>window.broken = 1</script>";
     let long = "long ".repeat(800);
     let unbroken = "W".repeat(4_000);
@@ -347,9 +257,12 @@ fn hostile(now: Timestamp) -> RunResult {
         "blob:https://evil.example/1",
     ];
     let profiles = [script, "\u{202E}\"Evil\" & sons", "=cmd|' /C calc'!A0", "Ordinary"];
-    let items = names.iter().enumerate().map(|(index, name)| {
-        let minutes = [Some(30), Some(2 * DAY), Some(-HOUR), None, Some(10 * DAY)][index % 5];
-        let mut made = item(now, File { url: urls[index].to_owned(), ..file(profiles[index % 4], name, minutes) });
+    let items = (0..files).map(|index| {
+        let (name, url) = (names[index % names.len()], urls[index % urls.len()]);
+        // Files that expire in the same minute would share a line of a message.
+        let turn = i64::try_from(index / names.len()).unwrap_or_default();
+        let minutes = [Some(30 + turn), Some(2 * DAY + turn), Some(-HOUR - turn), None, Some(10 * DAY + turn)];
+        let mut made = item(now, File { url: url.to_owned(), ..file(profiles[index % 4], name, minutes[index % 5]) });
         made.media.id = Some(format!("{index}-{script}"));
         made
     });
@@ -374,7 +287,7 @@ fn hostile(now: Timestamp) -> RunResult {
     result(now, items.collect(), posts.collect(), &failed)
 }
 
-fn many(now: Timestamp, files: usize) -> RunResult {
+pub fn many(now: Timestamp, files: usize) -> RunResult {
     let names: Vec<_> = (0..files)
         .map(|index| format!("campaign-{index:05}.{}", ["jpg", "mp4", "png", "webp", "pdf"][index % 5]))
         .collect();
