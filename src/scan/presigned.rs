@@ -81,9 +81,8 @@ fn jwt_end(token: &str) -> Option<Timestamp> {
     let payload = GeneralPurpose::new(&alphabet::URL_SAFE, config).decode(payload).ok()?;
     let payload: Value = serde_json::from_slice(&payload).ok()?;
     // A `NumericDate` may have a fraction (RFC 7519, section 2).
-    let end = payload.get("exp")?;
-    let whole = || end.as_f64().filter(|end| end.abs() < 1e12).map(|end| end.floor() as i64);
-    Timestamp::from_second(end.as_i64().or_else(whole)?).ok()
+    let end = SignedDuration::try_from_secs_f64(payload.get("exp")?.as_f64()?).ok()?;
+    Timestamp::from_duration(end).ok()
 }
 
 /// Parses digits and nothing else.
@@ -197,8 +196,9 @@ mod tests {
         assert_eq!(url("/storage/v1/object/sign/b/1.jpg", &token), until);
         assert_eq!(url("/storage/v1/render/image/sign/b/1.jpg", &token), until);
         assert_eq!(url("/storage/v1/object/sign/b/1.jpg", "no-token"), Presigned::Open);
-        let token = format!("aGVhZA.{}.c2ln", payload(r#"{"exp":1795608000.75}"#));
-        assert_eq!(url("/storage/v1/object/sign/b/1.jpg", &token), until, "a date may have a fraction");
+        let token = format!("aGVhZA.{}.c2ln", payload(r#"{"exp":1795608000.5}"#));
+        let until_half = Presigned::Until("2026-11-25T12:00:00.5Z".parse().expect("a time"));
+        assert_eq!(url("/storage/v1/object/sign/b/1.jpg", &token), until_half);
         // Other tokens say nothing about an end.
         assert_eq!(url("/v0/b/app/o/1.jpg", &token), Presigned::No);
     }
