@@ -72,9 +72,9 @@ misused() {
 
 # ask VARIABLE TEXT: reads an answer, without the blanks around it.
 ask() {
-    local answer
-    read -rp "$2" answer || fail "There was no answer, so nothing was changed."
-    printf -v "$1" '%s' "$answer"
+    local given
+    read -rp "$2" given || fail "There was no answer. Run deploy.sh again to go on."
+    printf -v "$1" '%s' "$given"
 }
 
 can_ask() {
@@ -174,7 +174,8 @@ find_stack() {
 output() {
     local value
     value=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
-        --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue | [0]") || fail "The outputs of the stack cannot be read. Run deploy.sh again."
+        --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue | [0]") ||
+        fail "The outputs of the stack cannot be read. Run deploy.sh again."
     [[ $value == None ]] || printf '%s' "$value"
 }
 
@@ -194,10 +195,11 @@ complete_settings() {
         new_key=yes
     fi
     if [[ -z $key && $new_key == yes ]]; then
-        can_ask || fail "The Ayrshare API key is missing. Run deploy.sh in a terminal without --yes, or set the variable AYRSHARE_API_KEY."
+        can_ask || fail "The Ayrshare API key is missing. Run deploy.sh in a terminal without --yes, or set the variable" \
+            "AYRSHARE_API_KEY."
         say "Your Ayrshare API key is in the Ayrshare dashboard, under API Key. It is stored encrypted and is not shown here."
         until is_key "$key"; do
-            read -rsp "Ayrshare API key: " key || fail "There was no answer, so nothing was changed."
+            read -rsp "Ayrshare API key: " key || fail "There was no answer. Run deploy.sh again to go on."
             say ""
         done
     fi
@@ -331,20 +333,22 @@ check() {
         "Fix it and run deploy.sh again. If the API key is wrong, run: deploy.sh --new-key"
     case $(text_of status) in
         ok) say "media-expiry-alerts $(text_of version) works." ;;
-        *) say "$answer" "" "media-expiry-alerts $(text_of version) works, but not for every profile. The lines above name the reasons." ;;
+        *) say "$answer" "" "media-expiry-alerts $(text_of version) works, but not for every profile. See \"failed\" above." ;;
     esac
 }
 
 # Waits until the owner of the inbox has confirmed the subscriptions, because a sample before that is lost.
 confirm_emails() {
-    say "" "Now open your inbox. AWS has sent one email for alerts and one for alarms, \"AWS Notification - Subscription Confirmation\"." \
-        "Click \"Confirm subscription\" in both. Until then, nothing else reaches you. Look into the spam folder, too."
+    say "" "Now open the inbox. AWS has sent one email for alerts and one for alarms, with the subject" \
+        "\"AWS Notification - Subscription Confirmation\". Click \"Confirm subscription\" in both. Until then, nothing else" \
+        "arrives there. Look into the spam folder, too."
     if can_ask; then
         local pending
         ask pending "Press Enter when you have done it: "
         pending=$(aws sns list-subscriptions-by-topic --topic-arn "$(output AlertTopicArn)" --output text \
             --query "length(Subscriptions[?SubscriptionArn=='PendingConfirmation'])") || pending=0
-        [[ $pending == 0 ]] || say "The subscription for alerts is not confirmed yet, so the sample does not reach it. Later, run: deploy.sh --test"
+        [[ $pending == 0 ]] || say "The subscription for alerts is not confirmed yet, so the sample does not reach it. Later, run:" \
+            "deploy.sh --test"
     fi
 }
 
@@ -371,22 +375,24 @@ deploy() {
     if [[ $is_new == yes ]]; then
         say "Deploying media-expiry-alerts $(<"$here/VERSION") to the account $account, region $region."
     else
-        say "Updating the stack $stack in the account $account, region $region, to media-expiry-alerts $(<"$here/VERSION")."
+        say "Updating the stack $stack in the account $account, region $region," "to media-expiry-alerts $(<"$here/VERSION")."
     fi
     find_architecture
     complete_settings
     if [[ $status == ROLLBACK_* ]]; then
         say "Deleting what an earlier attempt has left."
-        delete_stack
+        delete_stack || fail "It could not be deleted. Run deploy.sh --remove."
     fi
     make_code_bucket
     store_key
     deploy_stack
     check
-    if [[ $is_new == yes ]]; then
+    # Another address must be confirmed, too.
+    if [[ $is_new == yes || -n $email ]]; then
         confirm_emails
+        send_test=yes
     fi
-    if [[ $is_new == yes || $send_test == yes ]]; then
+    if [[ $send_test == yes ]]; then
         send_samples
     fi
     dashboard=$(output DashboardUrl)
@@ -468,7 +474,7 @@ parameters_of_stack() {
 }
 
 remove() {
-    local names has_code=no answer
+    local names has_code=no typed
     find_stack
     names=$(parameters_of_stack)
     if aws s3api head-bucket --bucket "$code_bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
@@ -479,12 +485,12 @@ remove() {
         return
     fi
     say "This removes from the account $account, region $region:"
-    [[ -z $status ]] || say "  the stack $stack: the function, its schedule, topics, table, logs, alarms, and its buckets with what is in them"
+    [[ -z $status ]] || say "  the stack $stack: the function, its schedule, topics, table, logs, alarms, and its buckets with all files"
     [[ -z $names ]] || say "  all parameters below /$stack/, the API key among them"
     [[ $has_code == no ]] || say "  the uploaded program in the bucket $code_bucket"
     if can_ask; then
-        ask answer "Type the name of the stack to remove it: "
-        [[ $answer == "$stack" ]] || fail "Nothing was removed."
+        ask typed "Type the name of the stack to remove it: "
+        [[ $typed == "$stack" ]] || fail "Nothing was removed."
     elif [[ $asks == yes ]]; then
         fail "Nothing was removed. Run deploy.sh --remove in a terminal, or add --yes."
     fi
