@@ -8,6 +8,7 @@ one. Behind it is moto, with three differences from AWS: the macro of SAM is app
 
 import datetime
 import io
+import json
 import os
 import pathlib
 import platform
@@ -21,12 +22,13 @@ import threading
 import zipfile
 
 import pytest
+from moto.cloudformation.models import cloudformation_backends
+from samtranslator.yaml_helper import yaml_parse
 
 import sam  # noqa: F401, applies the macro
 from account import ACCOUNT, ADMIN, REGION, STACK, Stack
 from ayrshare import Ayrshare, media
 from invocations import Invocations
-from samtranslator.yaml_helper import yaml_parse
 from template import ROOT, source
 
 sys.path.append(str(ROOT / "tools"))
@@ -239,41 +241,38 @@ def test_from_nothing_to_a_deployment_to_an_update_to_nothing(account, ayrshare,
 
 
 @needs_function
-def test_a_terminal_is_asked_for_everything_and_shows_no_key(account, shell):
+def test_a_terminal_is_asked_for_everything_and_a_wrong_key_can_be_replaced(account, shell):
     code, printed = shell.talk(
         "--set", f"Architecture={ARCHITECTURE}",
         answers=[
-            ("Ayrshare API key: ", KEY),
+            ("Ayrshare API key: ", "another-key"),
             ("Email address for alerts: ", "maria"),
             ("Email address for alerts: ", "maria@example.com"),
             ("Time of the daily run [07:00]: ", "25:00"),
             ("Time of the daily run [07:00]: ", ""),
             ("[UTC]: ", "Europe/Berlin"),
-            ("Press Enter when you have done it: ", ""),
         ],
     )
-    assert code == 0, printed
-    assert actions(account) == ["check", "test"]
+    assert code == 1 and actions(account) == ["check"]
+    assert "The check failed: " in printed and "unauthorized" in printed and "deploy.sh --new-key" in printed
+    assert "another-key" not in printed
     schedule = Stack(account, STACK).properties("Schedule")
     assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == ("cron(0 7 * * ? *)", "Europe/Berlin")
+
+    # Another address must be confirmed too, and gets a sample.
+    code, printed = shell.talk(
+        "--new-key", "--email", "noor@example.com",
+        answers=[("Ayrshare API key: ", KEY), ("Press Enter when you have done it: ", "")],
+    )
+    assert code == 0, printed
+    assert "works." in printed and actions(account) == ["check", "check", "test"]
+    assert Stack(account, STACK).properties("AlertSubscription")["Endpoint"] == "noor@example.com"
 
     code, printed = shell.talk("--remove", answers=[("to remove it: ", "yes")])
     assert code == 1 and "Nothing was removed." in printed
     code, printed = shell.talk("--remove", answers=[("to remove it: ", STACK)])
     assert code == 0, printed
     assert not any(everything(account).values())
-
-
-@needs_function
-def test_a_wrong_key_is_named_and_can_be_replaced(account, shell):
-    options = ("--email", "maria@example.com", "--set", f"Architecture={ARCHITECTURE}")
-    code, printed = shell.run(*options, AYRSHARE_API_KEY="another-key")
-    assert code == 1 and actions(account) == ["check"]
-    assert "The check failed: " in printed and "unauthorized" in printed and "deploy.sh --new-key" in printed
-    assert "another-key" not in printed
-    code, printed = shell.talk("--new-key", answers=[("Ayrshare API key: ", KEY)])
-    assert code == 0, printed
-    assert "works." in printed
 
 
 # ------------------------------------------------------------------------------------------------ failures
@@ -325,7 +324,19 @@ def test_a_half_unpacked_bundle_is_noticed(account, idle_shell):
     assert not any(everything(account).values())
 
 
-def test_rejected_credentials_and_permissions_say_what_helps(account, idle_shell):
+@pytest.mark.parametrize(
+    ("status", "says"), [("UPDATE_IN_PROGRESS", "Wait a few minutes"), ("DELETE_FAILED", "deploy.sh --remove")]
+)
+def test_a_stack_that_cannot_be_updated_says_what_helps(account, idle_shell, status, says):
+    template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    account.client("cloudformation").create_stack(StackName=STACK, TemplateBody=template)
+    (stack,) = cloudformation_backends[ACCOUNT][REGION].stacks.values()
+    stack.status = status
+    code, printed = idle_shell.run()
+    assert code == 1 and status in printed and says in printed, printed
+
+
+def test_rejected_credentials_say_what_helps(account, idle_shell):
     code, printed = idle_shell.run(AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert code == 1 and "AWS does not accept the credentials of this machine" in printed
 
