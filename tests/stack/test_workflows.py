@@ -70,6 +70,8 @@ def test_binstall_finds_the_archives_of_a_release():
     assert "name=expiry-alerts-$version-$target\n" in script and '"$output/$name.tar.gz" "$name"' in script
     assert binstall["pkg-url"] == "{ repo }/releases/download/v{ version }/expiry-alerts-{ version }-{ target }.tar.gz"
     assert binstall["bin-dir"] == "expiry-alerts-{ version }-{ target }/{ bin }"
+    # It fails if a program is missing that needs no features.
+    assert '>"$folder/media-expiry-alerts"' in script
 
 
 def test_the_notes_of_a_release_begin_with_how_to_deploy_it(tmp_path):
