@@ -20,6 +20,11 @@ PIP := PIP_ONLY_BINARY=:all: $(VENV)/bin/pip --quiet --disable-pip-version-check
 # What is deployed, and the variable by which the tests find it.
 BOOTSTRAP := target/lambda/media-expiry-alerts/bootstrap
 DEPLOYED := FUNCTION_BINARY=$(BOOTSTRAP)
+# For which architectures `make release-bundle` builds.
+ARCHITECTURES ?= arm64 x86_64
+CARGO_HOME ?= $(HOME)/.cargo
+# Panics name source files. What is released must not name the folders of the machine that has built it.
+WITHOUT_FOLDERS := RUSTFLAGS='--remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(CARGO_HOME)=cargo'
 # Counts and simulations of an optimized build, on the dependencies that the tests have built.
 OPTIMIZED := --config .cargo/optimized.toml
 # What `make bench` builds and installs beside the function.
@@ -125,7 +130,15 @@ size: release ## Hold the size of what is deployed against its budget
 
 .PHONY: release
 release: $(TOOLS) ## Build what is deployed, into target/lambda/
-	$(call stage,release build,cargo lambda build --release --locked)
+	$(call stage,release build,$(WITHOUT_FOLDERS) cargo lambda build --release --locked)
+
+.PHONY: release-bundle
+release-bundle: $(TOOLS) ## Build the archive that is deployed without a compiler, for ARCHITECTURES
+	$(call stage,release builds,for architecture in $(ARCHITECTURES); do \
+		$(WITHOUT_FOLDERS) cargo lambda build --release --locked --lambda-dir target/release-bundle/$$architecture \
+			--$${architecture/_/-}; done)
+	$(call stage,release bundle,$(PYTHON) tools/bundle.py target/release-bundle/media-expiry-alerts-VERSION-aws.zip \
+		$(foreach each,$(ARCHITECTURES),$(each)=target/release-bundle/$(each)/media-expiry-alerts/bootstrap))
 
 .PHONY: integration
 integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto

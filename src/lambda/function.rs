@@ -1,6 +1,6 @@
 //! The function: handles events, and keeps the configuration between them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,8 +15,8 @@ use crate::config::{InvalidConfiguration, LOAD_TIMEOUT};
 use crate::http::request::Request;
 use crate::http::{self, MarkRequest, Response};
 use crate::ledger::LedgerStore as _;
-use crate::model::Status;
 use crate::model::text::json;
+use crate::model::{Status, VERSION};
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
@@ -39,6 +39,8 @@ pub struct Function {
     aws: Aws,
     write_metrics: fn(&str),
     loaded: Mutex<Option<LoadedConfig>>,
+    /// Done when the version was logged.
+    is_started: Once,
 }
 
 /// Lambda's data about an invocation.
@@ -64,7 +66,7 @@ impl Function {
         // The configuration is read here because initialization has a whole core, with any memory size.
         let source = ConfigSource { environment: &environment, aws: &aws, now: now() };
         let loaded = source.read(Deadline::after(LOAD_TIMEOUT)).await.ok();
-        Ok(Self { environment, aws, write_metrics, loaded: Mutex::new(loaded) })
+        Ok(Self { environment, aws, write_metrics, loaded: Mutex::new(loaded), is_started: Once::new() })
     }
 
     /// Handles one event.
@@ -76,6 +78,8 @@ impl Function {
         let call = Call { run_id: Uuid::new_v4().to_string(), now: now(), invocation };
         // At ERROR, so that `run_id` is attached even when only errors are logged.
         let span = tracing::error_span!("run", run_id = call.run_id, request_id = invocation.request_id);
+        // With the first event and not before, so that every line of the log has a `run_id`.
+        span.in_scope(|| self.is_started.call_once(|| tracing::info!(version = VERSION, "the function has started")));
         self.answer(event, &call).instrument(span).await
     }
 

@@ -25,3 +25,6 @@ pub use profile::{FailedProfile, Failure, FailureKind, PROFILES_FROM, Part, Prof
 pub use status::Status;
 pub use threshold::{Threshold, Thresholds};
 pub use zone::{UnknownZone, Zone};
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

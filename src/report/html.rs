@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::view::View;
 use super::{PageNeeds, Question, Report};
+use crate::model::VERSION;
 
 const STYLE: &str = include_str!("../../templates/page.css");
 const SCRIPT: &str = include_str!("../../templates/page.js");
@@ -22,6 +23,7 @@ struct ReportPage<'a> {
     style: &'static str,
     script: &'static str,
     view: &'a View,
+    version: &'static str,
 }
 
 #[derive(Template)]
@@ -37,7 +39,7 @@ struct MessagePage {
 pub fn render(report: &Report<'_>, question: &Question) -> (String, PageNeeds) {
     let view = View::new(report, question);
     let origins: BTreeSet<_> = view.pictures().filter_map(|url| origin(url)).collect();
-    let page = ReportPage { style: STYLE, script: SCRIPT, view: &view };
+    let page = ReportPage { style: STYLE, script: SCRIPT, view: &view, version: VERSION };
     let needs = PageNeeds { picture_origins: origins.into_iter().collect(), has_forms: view.has_forms() };
     // Writing to memory cannot fail.
     (page.render().unwrap_or_default(), needs)

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::link::CalendarLink;
 use crate::digest::announce::Announced;
-use crate::model::{AyrshareProfile, FailedProfile, Item, PostAtRisk, Threshold, Zone};
+use crate::model::{AyrshareProfile, FailedProfile, Item, PostAtRisk, Threshold, VERSION, Zone};
 use crate::scan::survey::{MediaCounts, PostsByMedia, Survey};
 
 /// The formats of a report. The first one is the default.
@@ -284,7 +284,7 @@ fn fingerprint_of_content(report: &Report<'_>, format: Format, known: &str) -> S
 }
 
 fn fingerprint(format: Format) -> Sha256 {
-    Sha256::new().chain_update(format.name()).chain_update(env!("CARGO_PKG_VERSION"))
+    Sha256::new().chain_update(format.name()).chain_update(VERSION)
 }
 
 /// Parses a URL from outside that may become a link or a picture. It must use `https:`, name a real host, and have no user

@@ -29,7 +29,9 @@ fn page(survey: &Survey) -> String {
 
 #[test]
 fn a_page_of_everything() {
-    insta::assert_snapshot!(page(&survey()));
+    // The snapshot is the same for each version.
+    let page = page(&survey()).replace(&format!("media-expiry-alerts {VERSION}"), "media-expiry-alerts VERSION");
+    insta::assert_snapshot!(page);
 }
 
 /// Returns the text of the page, without its markup, as people in this zone read it.

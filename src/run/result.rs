@@ -13,7 +13,7 @@ use crate::digest::announce::Announced;
 use crate::model::text::{self, json, json_within};
 use crate::model::{
     AyrshareProfile, DiscoveryStatus, FailedProfile, IdentifiedProfile, Item, MediaKind, PostAtRisk, ProfileName,
-    State, Status, Threshold, UnverifiedUrl,
+    State, Status, Threshold, UnverifiedUrl, VERSION,
 };
 use crate::report::{self, Format, Question, Rendered, Report};
 use crate::scan::survey::{MediaCounts, PostCounts, PostsByMedia, Survey};
@@ -269,6 +269,9 @@ impl<'a> Shown<'a> {
 struct ResultJson<'a> {
     run_id: &'a str,
     action: Action,
+    /// Only of a check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
     dry_run: bool,
     started_at: Timestamp,
     duration_ms: u64,
@@ -295,6 +298,7 @@ impl<'a> ResultJson<'a> {
         Self {
             run_id: &result.run_id,
             action: result.action,
+            version: (result.action == Action::Check).then_some(VERSION),
             dry_run: result.dry_run,
             started_at: survey.now,
             duration_ms: result.duration_ms,

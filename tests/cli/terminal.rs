@@ -68,6 +68,13 @@ async fn help_texts() {
 }
 
 #[tokio::test]
+async fn the_version() {
+    let world = World::new().await;
+    let expected = concat!("expiry-alerts ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(ends(&world, 0, &["--version"]).await.stdout, expected);
+}
+
+#[tokio::test]
 async fn every_shell_has_completions() {
     let world = World::new().await;
     for (shell, mark) in [

@@ -3,7 +3,7 @@
 use media_expiry_alerts::demo::stand_ins::{Call, Reply, SnsStandIn};
 use serde_json::{Value, json};
 
-use crate::support::{ACME_KEY, World, file, scheduled, slack_text};
+use crate::support::{ACME_KEY, World, binary, file, scheduled, slack_text};
 
 /// Two profiles with expiring files, and three channels.
 async fn world() -> World {
@@ -60,11 +60,19 @@ async fn a_check_tests_everything_and_sends_nothing() {
     let function = world().await.start().await;
     let result = function.answer(&json!({"action": "check"})).await;
     assert_eq!((&result["status"], &result["profiles"]["checked"]), (&json!("ok"), &json!(3)));
+    assert_eq!(result["version"], env!("CARGO_PKG_VERSION"));
     let expected = [("social-team", "reachable"), ("ops-email", "reachable"), ("own-system", "reachable")];
     assert_eq!(outcomes(&result), expected);
     assert_eq!(sent(&function), [0, 0, 0]);
     assert_eq!(function.ayrshare.requests(Some(ACME_KEY), Call::Media), 1);
     assert!(function.end().await.metrics().is_empty());
+}
+
+#[tokio::test]
+async fn the_program_prints_its_version_without_a_runtime() {
+    let output = std::process::Command::new(binary::function()).arg("--version").env_clear().output().expect("output");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert_eq!(output.stdout, concat!("media-expiry-alerts ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
 }
 
 #[tokio::test]

@@ -77,6 +77,8 @@ async fn a_failed_run_writes_metrics_too() {
     assert_eq!(find("media could not be checked")["profile"], "Acme Coffee");
     assert_eq!(find("the channel failed")["channel"], "social-team");
     assert_eq!(find("checked 2 of 3 profiles")["level"], "INFO");
+    let started = lines.iter().filter(|line| line["message"] == "the function has started");
+    assert_eq!(started.map(|line| &line["version"]).collect::<Vec<_>>(), [env!("CARGO_PKG_VERSION")]);
     assert!(find("the event is invalid")["message"].as_str().is_some_and(|message| message.contains("banana")));
     let request_id = &find("checked 2 of 3 profiles")["request_id"];
     assert!(request_id.as_str().is_some_and(|id| id.starts_with("8476a536")), "{request_id}");

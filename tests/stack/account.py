@@ -137,11 +137,15 @@ class Boundary:
         self.application = application
         self.policies = {}
         self.calls = []
+        # Answers invocations of the function. moto answers them if there is none.
+        self.invocations = None
         self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
         key, region, service = _scope(environ.get("HTTP_AUTHORIZATION", ""))
         policy = self.policies.get(key)
+        if self.invocations and environ["PATH_INFO"].endswith("/invocations"):
+            return self._invoke(environ, start_response)
         if policy is None:
             return self.application(environ, start_response)
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -155,6 +159,13 @@ class Boundary:
             if not allowed:
                 return _refusal(service, action, resource, start_response)
         return self.application(environ, start_response)
+
+    def _invoke(self, environ, start_response):
+        event = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        body, is_error = self.invocations(event)
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response("200 OK", headers + [("X-Amz-Function-Error", "Unhandled")] * is_error)
+        return [body]
 
 
 def _scope(authorization):
@@ -288,6 +299,7 @@ class Account:
         requests.post(f"{self.endpoint}/moto-api/reset", timeout=10).raise_for_status()
         self.boundary.policies.clear()
         self.boundary.calls.clear()
+        self.boundary.invocations = None
         KEPT.clear()
 
     def client(self, service, **credentials):
@@ -349,6 +361,7 @@ class Stack:
         (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
         self.id = stack["StackId"]
         self.status = stack["StackStatus"]
+        self.parameters = stack["Parameters"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         found = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
         # Resources whose condition is false are listed too, but without a logical id.

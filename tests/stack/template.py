@@ -41,6 +41,11 @@ def transformed(template=None):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = CODE
+    return transformed_code(template)
+
+
+def transformed_code(template):
+    """The same of a template whose code is uploaded already."""
     return transform(template, {}, NoManagedPolicies())
 
 

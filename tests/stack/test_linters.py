@@ -1,4 +1,4 @@
-"""Runs external linters on the template, and checks that each of them finds a known problem."""
+"""Runs external linters on the template and the scripts, and checks that those of the template find known problems."""
 
 import json
 import os
@@ -111,3 +111,10 @@ def test_checkov_finds(tmp_path):
     found = scan(written(tmp_path, template))
     assert {("CKV_AWS_26", "AlertTopic"), ("CKV_AWS_28", "Ledger")} <= found
     assert "FunctionRole" in {resource for _, resource in found}
+
+
+def test_shellcheck():
+    scripts = ["tools/deploy.sh", "tools/release-notes", "tools/release-program", "tools/packages", ".ci/run"]
+    scripts += ["tests/stack/run", "tests/browser/run"]
+    found = run(BIN / "shellcheck", *scripts)
+    assert found.returncode == 0, found.stdout

@@ -1,6 +1,9 @@
-"""Checks the workflows in .github: all actions are pinned, and a release requires that the tests pass."""
+"""Checks the workflows in .github: all actions are pinned, a release requires that the tests pass, and it publishes what the
+documentation and Cargo.toml name."""
 
 import re
+import subprocess
+import tomllib
 
 import pytest
 import yaml
@@ -8,10 +11,19 @@ import yaml
 from template import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+PACKAGE = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
 
 
 def jobs(path):
     return yaml.safe_load(path.read_text())["jobs"]
+
+
+def release():
+    return jobs(ROOT / ".github/workflows/release.yml")
+
+
+def commands(job):
+    return [step["run"] for step in job["steps"] if "run" in step]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -21,14 +33,64 @@ def test_every_action_is_pinned_by_commit(path):
 
 
 def test_a_release_is_tested_first():
-    release = jobs(ROOT / ".github/workflows/release.yml")
-    assert {"run": "make test"} in release["test"]["steps"]
+    found = release()
+    assert {"run": "make test"} in found["test"]["steps"] and {"run": "make guard"} in found["test"]["steps"]
 
     def before(name):
         """All jobs that must succeed before this one."""
-        needs = release[name].get("needs", [])
+        needs = found[name].get("needs", [])
         needs = [needs] if isinstance(needs, str) else needs
         return set(needs).union(*map(before, needs))
 
-    publishing = [name for name, job in release.items() if job.get("permissions", {}).get("contents") == "write"]
-    assert publishing == ["release"] and {"build", "test"} <= before("release")
+    publishing = [name for name, job in found.items() if job.get("permissions", {}).get("contents") == "write"]
+    assert publishing == ["release"] and {"build", "macos", "test"} <= before("release")
+    assert all("test" in before(name) for name in found if name != "test")
+
+
+def test_a_release_is_built_by_what_everybody_can_run():
+    found = release()
+    assert "make release-bundle" in commands(found["build"])
+    programs = [command for name in ("build", "macos") for command in commands(found[name]) if "tools/release-program" in command]
+    targets = " ".join(programs).split()
+    for target in ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-apple-darwin"):
+        assert target in targets
+
+
+def test_a_release_has_checksums_that_are_attested():
+    steps = release()["release"]["steps"]
+    order = [index for index, step in enumerate(steps) if "SHA256SUMS" in str(step) or "gh release" in str(step)]
+    sums, attest, publish = (steps[index] for index in order)
+    assert "sha256sum" in sums["run"] and attest["uses"].startswith("actions/attest@") and "gh release create" in publish["run"]
+    assert {"id-token", "attestations"} <= set(release()["release"]["permissions"])
+
+
+def test_binstall_finds_the_archives_of_a_release():
+    binstall = PACKAGE["metadata"]["binstall"]
+    script = (ROOT / "tools/release-program").read_text()
+    assert "name=expiry-alerts-$version-$target\n" in script and '"$output/$name.tar.gz" "$name"' in script
+    assert binstall["pkg-url"] == "{ repo }/releases/download/v{ version }/expiry-alerts-{ version }-{ target }.tar.gz"
+    assert binstall["bin-dir"] == "expiry-alerts-{ version }-{ target }/{ bin }"
+    # It fails if a program is missing that needs no features.
+    assert '>"$folder/media-expiry-alerts"' in script
+
+
+def test_the_notes_of_a_release_begin_with_how_to_deploy_it(tmp_path):
+    # The repository itself may have no released version yet.
+    for name in ("Cargo.toml", "template.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    version = PACKAGE["version"]
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## [{version}] - 2026-12-01\n\n- New.\n\n## [0.0.1]\n\n- Old.\n")
+    (tmp_path / "tools").mkdir()
+    script = tmp_path / "tools/release-notes"
+    script.write_text((ROOT / "tools/release-notes").read_text())
+
+    def notes(*arguments):
+        return subprocess.run(["bash", script, *arguments], capture_output=True, text=True)
+
+    assert notes(version).stdout.strip() == "- New."
+    found = notes(version, "https://github.com/someone/alerts").stdout
+    download = f"https://github.com/someone/alerts/releases/download/v{version}/media-expiry-alerts-{version}-aws.zip"
+    assert f"curl -fLO {download}\n" in found and "--repo someone/alerts`" in found and found.endswith("- New.\n")
+    assert notes("9.9.9").returncode == 1
+    (tmp_path / "template.yaml").write_text("")
+    assert "template.yaml is not of version" in notes(version).stderr
