@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::fmt::{rfc2822, temporal::Pieces};
 use jiff::{SignedDuration, Timestamp, tz};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// A date in a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,51 @@ pub enum Date {
     Absent,
     /// A value that cannot be interpreted as a date. It must never be treated as a missing one.
     Unreadable,
+}
+
+/// A date of a file. Most are only compared with another one, so their text is kept, which is parsed when it is needed.
+#[derive(Clone, Copy, Debug)]
+pub enum UnparsedDate<'a> {
+    /// The JSON of the date.
+    Json(&'a RawValue),
+    /// A date that was parsed.
+    Parsed(Date),
+}
+
+impl Default for UnparsedDate<'_> {
+    fn default() -> Self {
+        Self::Parsed(Date::Absent)
+    }
+}
+
+impl UnparsedDate<'_> {
+    /// Parses the date.
+    #[must_use]
+    pub fn parse(self) -> Date {
+        match self {
+            Self::Json(json) => serde_json::from_str(json.get()).unwrap_or(Date::Unreadable),
+            Self::Parsed(date) => date,
+        }
+    }
+
+    /// Returns whether this date is after `other`, which parses as `at`.
+    pub fn is_after(self, other: Self, at: Timestamp) -> bool {
+        if let (Self::Json(one), Self::Json(other)) = (self, other)
+            && is_usual(one.get())
+            && is_usual(other.get())
+            && one.get() <= other.get()
+        {
+            return false;
+        }
+        self.parse().moment().is_some_and(|moment| at < moment)
+    }
+}
+
+/// Returns whether a date has the documented form, in which texts have the order of the dates.
+fn is_usual(json: &str) -> bool {
+    const FORM: &[u8] = b"\"0000-00-00T00:00:00.000Z\"";
+    let has_form = |(byte, form): (u8, u8)| byte == form || form == b'0' && byte.is_ascii_digit();
+    json.len() == FORM.len() && json.bytes().zip(FORM.iter().copied()).all(has_form)
 }
 
 /// Numbers from here on are milliseconds. As seconds, they would be in the year 5138 or later.
@@ -379,7 +425,26 @@ mod tests {
         }
     }
 
+    fn spelling() -> impl Strategy<Value = String> {
+        let parts = (2025_i32..2027, 1..13_i32, 1..29_i32, 0..24_i32, 0..60_i32, 0..1_000_i32);
+        (parts, 0..6_usize).prop_map(|((year, month, day, hour, second, ms), form)| match form {
+            0 => format!("{year}{month:02}{day:02}T{hour:02}0000.00000{ms:03}Z"),
+            1 => format!("{year}-{month:02}-{day:02}T{hour:02}:00:{second:02}+14:00"),
+            2 => format!("{year}-{month:02}-{day:02}T{hour:02}:00:{second:02}.{ms:03}z"),
+            _ => format!("{year}-{month:02}-{day:02}T{hour:02}:00:{second:02}.{ms:03}Z"),
+        })
+    }
+
     proptest! {
+        #[test]
+        fn dates_that_are_compared_as_texts_have_the_order_of_their_moments(one in spelling(), other in spelling()) {
+            let jsons = [&one, &other].map(|text| RawValue::from_string(format!("\"{text}\"")).expect("JSON"));
+            let [one_date, other_date] = [0, 1].map(|index| UnparsedDate::Json(&jsons[index]));
+            let at = other_date.parse().moment().expect("a date");
+            let is_after = one_date.parse().moment().expect("a date") > at;
+            prop_assert_eq!(one_date.is_after(other_date, at), is_after);
+        }
+
         #[test]
         fn the_parser_never_panics(text in "\\PC{0,40}", digits in "-?[0-9]{0,25}") {
             let _ = (Date::parse(&text), Date::parse(&digits));

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
-use super::date::Date;
+use super::date::{Date, UnparsedDate};
 use super::list::ListReader;
 use crate::model::{File, Media};
 
@@ -81,7 +81,7 @@ fn field_by_field(json: &str) -> Option<WireMedia<'static>> {
     };
     let date = |name: &str| {
         let date = fields.get(name).map(|raw| serde_json::from_str(raw.get()));
-        date.map_or(Date::Absent, |date| date.unwrap_or(Date::Unreadable))
+        UnparsedDate::Parsed(date.map_or(Date::Absent, |date| date.unwrap_or(Date::Unreadable)))
     };
     Some(WireMedia {
         id: Text(text("id")),
@@ -96,11 +96,11 @@ fn field_by_field(json: &str) -> Option<WireMedia<'static>> {
 #[derive(Default)]
 struct WireMedia<'a> {
     id: Text<'a>,
-    time_created: Date,
+    time_created: UnparsedDate<'a>,
     size: Text<'a>,
     url: Text<'a>,
     file_name: Text<'a>,
-    expires_at: Date,
+    expires_at: UnparsedDate<'a>,
 }
 
 #[derive(Deserialize)]
@@ -141,11 +141,11 @@ impl<'de> Visitor<'de> for WireMediaVisitor {
                 Field::Url => &mut media.url,
                 Field::FileName => &mut media.file_name,
                 Field::TimeCreated => {
-                    media.time_created = map.next_value()?;
+                    media.time_created = UnparsedDate::Json(map.next_value()?);
                     continue;
                 }
                 Field::ExpiresAt => {
-                    media.expires_at = map.next_value()?;
+                    media.expires_at = UnparsedDate::Json(map.next_value()?);
                     continue;
                 }
                 Field::Unknown => {
@@ -159,11 +159,11 @@ impl<'de> Visitor<'de> for WireMediaVisitor {
     }
 }
 
-/// A file in a gallery. Its size is parsed only when it is needed.
+/// A file in a gallery. Its size and the date of its upload are parsed only when they are needed.
 #[derive(Debug)]
 pub struct ListedFile<'a> {
     id: Text<'a>,
-    created_at: Option<Timestamp>,
+    time_created: UnparsedDate<'a>,
     size: Text<'a>,
     url: Text<'a>,
     file_name: Text<'a>,
@@ -173,13 +173,12 @@ pub struct ListedFile<'a> {
 impl<'a> From<WireMedia<'a>> for ListedFile<'a> {
     fn from(wire: WireMedia<'a>) -> Self {
         let WireMedia { id, time_created, size, url, file_name, expires_at } = wire;
-        let created_at = time_created.moment();
         // A file cannot expire before it is uploaded, so such a date is a placeholder.
-        let expires_at = match expires_at {
-            Date::At(expiry) if created_at.is_some_and(|created_at| expiry < created_at) => Date::Absent,
+        let expires_at = match expires_at.parse() {
+            Date::At(expiry) if time_created.is_after(expires_at, expiry) => Date::Absent,
             date => date,
         };
-        Self { id, created_at, size, url, file_name, expires_at }
+        Self { id, time_created, size, url, file_name, expires_at }
     }
 }
 
@@ -206,7 +205,7 @@ impl File for ListedFile<'_> {
 
     fn into_media(self) -> Media {
         Media {
-            created_at: self.created_at,
+            created_at: self.time_created.parse().moment(),
             size_bytes: self.size.0.and_then(|size| size.trim().parse().ok()),
             id: self.id.0.map(Cow::into_owned),
             file_name: self.file_name.0.map(Cow::into_owned),
