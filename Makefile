@@ -23,8 +23,9 @@ DEPLOYED := FUNCTION_BINARY=$(BOOTSTRAP)
 # For which architectures `make release-bundle` builds.
 ARCHITECTURES ?= arm64 x86_64
 CARGO_HOME ?= $(HOME)/.cargo
-# Panics name source files. What is released must not name the folders of the machine that has built it.
-WITHOUT_FOLDERS := RUSTFLAGS='--remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(CARGO_HOME)=cargo'
+# Panics name source files. What is released must not name the folders of the machine that has built it. RUSTFLAGS would
+# replace the flags of cargo-lambda, such as the processor; a setting is added to them.
+WITHOUT_FOLDERS := --config 'build.rustflags=["--remap-path-prefix=$(CURDIR)=.", "--remap-path-prefix=$(CARGO_HOME)=cargo"]'
 # Counts and simulations of an optimized build, on the dependencies that the tests have built.
 OPTIMIZED := --config .cargo/optimized.toml
 # What `make bench` builds and installs beside the function.
@@ -130,12 +131,12 @@ size: release ## Hold the size of what is deployed against its budget
 
 .PHONY: release
 release: $(TOOLS) ## Build what is deployed, into target/lambda/
-	$(call stage,release build,$(WITHOUT_FOLDERS) cargo lambda build --release --locked)
+	$(call stage,release build,cargo lambda build --release --locked $(WITHOUT_FOLDERS))
 
 .PHONY: release-bundle
 release-bundle: $(TOOLS) ## Build the archive that is deployed without a compiler, for ARCHITECTURES
 	$(call stage,release builds,for architecture in $(ARCHITECTURES); do \
-		$(WITHOUT_FOLDERS) cargo lambda build --release --locked --lambda-dir target/release-bundle/$$architecture \
+		cargo lambda build --release --locked $(WITHOUT_FOLDERS) --lambda-dir target/release-bundle/$$architecture \
 			--$${architecture/_/-}; done)
 	$(call stage,release bundle,$(PYTHON) tools/bundle.py target/release-bundle/media-expiry-alerts-VERSION-aws.zip \
 		$(foreach each,$(ARCHITECTURES),$(each)=target/release-bundle/$(each)/media-expiry-alerts/bootstrap))

@@ -442,3 +442,10 @@ def test_names_of_this_machine_are_found(tmp_path):
 @pytest.mark.skipif("target/lambda/" not in "".join(COMMAND), reason="only `make release` leaves the names out")
 def test_the_release_names_no_machine(binary):
     assert bundle.leaks(bundle.archive(bundle.files({ARCHITECTURE: binary}))) == []
+
+
+def test_releases_keep_the_flags_of_cargo_lambda():
+    # The variable would replace them, and with them the processors of Lambda.
+    for name in ("Makefile", "tools/release-program"):
+        text = (ROOT / name).read_text()
+        assert "--remap-path-prefix" in text and "RUSTFLAGS=" not in text
