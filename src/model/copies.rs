@@ -1,0 +1,176 @@
+//! The copies of files that the store keeps, and the files that could not be copied.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::media::Item;
+use super::post::MediaAtRisk;
+use super::profile::ProfileName;
+
+/// A copy of a file in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptCopy {
+    /// The profile under whose name the copy is kept. Several galleries may list the same file, which is copied once.
+    profile: ProfileName,
+    /// The key of the object in the store: `copies/PROFILE/ID.EXT`.
+    key: String,
+    /// The size in bytes.
+    pub size_bytes: u64,
+    /// Whether the run has made it. Else it was there before.
+    #[serde(skip)]
+    is_new: bool,
+}
+
+impl KeptCopy {
+    /// Describes a copy.
+    #[must_use]
+    pub fn new(profile: ProfileName, key: String, size_bytes: u64, is_new: bool) -> Self {
+        Self { profile, key, size_bytes, is_new }
+    }
+}
+
+/// How to get at a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CopyAddress<'a> {
+    /// What identifies the copy in links.
+    pub id: String,
+    /// The key of the object in the store.
+    pub key: &'a str,
+}
+
+/// A file that was not copied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedCopy {
+    /// The profile whose gallery lists the file.
+    pub profile: ProfileName,
+    /// Ayrshare's id of the file.
+    pub id: Option<String>,
+    /// What people call the file.
+    pub file_name: String,
+    /// Why it was not copied, in words.
+    pub reason: String,
+    /// Whether it is larger than `rescue.max_file_size`. That is no fault, and another attempt would change nothing.
+    pub is_too_large: bool,
+}
+
+/// The copies of files, and the files that could not be copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// Whether files are copied: whether there is `[rescue]`, and the run looks for copies.
+    pub is_on: bool,
+    /// The copies, by the profile whose gallery lists the file and by what identifies the file in it.
+    kept: HashMap<ProfileName, HashMap<String, Arc<KeptCopy>>>,
+    /// The profiles whose names a reader may see; `None` for all.
+    visible: Option<Arc<HashSet<ProfileName>>>,
+    /// The files that were not copied.
+    pub failed: Vec<FailedCopy>,
+    /// How many files of each profile there was no time for.
+    waiting: BTreeMap<ProfileName, usize>,
+}
+
+impl Copies {
+    /// Creates an empty list for a run that copies files or looks for copies.
+    #[must_use]
+    pub fn on() -> Self {
+        Self { is_on: true, ..Self::default() }
+    }
+
+    /// Adds the copy of a file.
+    pub fn add(&mut self, profile: ProfileName, identity: String, copy: Arc<KeptCopy>) {
+        self.kept.entry(profile).or_default().insert(identity, copy);
+    }
+
+    /// Counts a file that there was no time for.
+    pub fn add_waiting(&mut self, profile: ProfileName) {
+        *self.waiting.entry(profile).or_default() += 1;
+    }
+
+    /// Returns the copy of a file, if one is kept.
+    #[must_use]
+    pub fn of(&self, item: &Item) -> Option<&KeptCopy> {
+        Some(self.kept.get(&item.profile)?.get(item.media.identity())?)
+    }
+
+    /// Returns the copy of a file that a post will lack, if one is kept.
+    #[must_use]
+    pub fn of_media(&self, media: &MediaAtRisk) -> Option<&KeptCopy> {
+        let identity = media.id.as_ref().unwrap_or(&media.url);
+        Some(self.kept.get(media.owner.as_ref()?)?.get(identity.as_str())?)
+    }
+
+    /// Returns how to get at a copy. `None` if it is kept under the name of a profile that the reader must not learn of.
+    #[must_use]
+    pub fn address<'c>(&self, copy: &'c KeptCopy) -> Option<CopyAddress<'c>> {
+        let is_visible = self.visible.as_ref().is_none_or(|visible| visible.contains(&copy.profile));
+        is_visible.then(|| CopyAddress { id: id_of(&copy.key), key: &copy.key })
+    }
+
+    /// Returns the key of the copy with this id.
+    #[must_use]
+    pub fn key_of(&self, id: &str) -> Option<&str> {
+        let copies = self.kept.values().flat_map(HashMap::values);
+        copies.filter_map(|copy| self.address(copy)).find(|address| address.id == id).map(|address| address.key)
+    }
+
+    /// Iterates over the copies: the profile, what identifies the file in its gallery, and the copy.
+    pub fn iter(&self) -> impl Iterator<Item = (&ProfileName, &str, &KeptCopy)> {
+        let of_profile = |(profile, copies): (_, _)| {
+            let copies: &HashMap<String, Arc<KeptCopy>> = copies;
+            copies.iter().map(move |(identity, copy)| (profile, identity.as_str(), &**copy))
+        };
+        self.kept.iter().flat_map(of_profile)
+    }
+
+    /// How many copies are kept. One for several galleries counts once.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.keys_of(|_| true).len()
+    }
+
+    /// How many copies the run has made.
+    #[must_use]
+    pub fn made(&self) -> usize {
+        self.keys_of(|copy| copy.is_new).len()
+    }
+
+    fn keys_of(&self, filter: impl Fn(&KeptCopy) -> bool) -> HashSet<&str> {
+        self.iter().filter(|(_, _, copy)| filter(copy)).map(|(_, _, copy)| copy.key.as_str()).collect()
+    }
+
+    /// How many files should have been copied and were not, for another reason than their size.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        self.failed.iter().filter(|failed| !failed.is_too_large).count()
+    }
+
+    /// How many files there was no time for.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.values().sum()
+    }
+
+    /// The part that concerns files of these profiles, for readers who must not learn of others.
+    #[must_use]
+    pub fn of_profiles(&self, profiles: &HashSet<&ProfileName>) -> Self {
+        let is_visible =
+            |profile: &&ProfileName| self.visible.as_ref().is_none_or(|visible| visible.contains(*profile));
+        let visible: HashSet<_> = profiles.iter().copied().filter(is_visible).cloned().collect();
+        let kept = self.kept.iter().filter(|(profile, _)| profiles.contains(profile));
+        let waiting = self.waiting.iter().filter(|(profile, _)| profiles.contains(profile));
+        Self {
+            is_on: self.is_on,
+            kept: kept.map(|(profile, copies)| (profile.clone(), copies.clone())).collect(),
+            visible: Some(Arc::new(visible)),
+            failed: self.failed.iter().filter(|failed| profiles.contains(&failed.profile)).cloned().collect(),
+            waiting: waiting.map(|(profile, count)| (profile.clone(), *count)).collect(),
+        }
+    }
+}
+
+/// What identifies a copy in links. It is as hard to guess as the key, and can stand in a path.
+fn id_of(key: &str) -> String {
+    hex::encode(&Sha256::digest(["copy\0", key].concat())[..16])
+}
