@@ -197,6 +197,8 @@ fn result(now: Timestamp, mut items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>, 
         posts_at_risk,
         unverified: Vec::new(),
         seen_posts: Arc::default(),
+        to_copy: Vec::new(),
+        copies: Arc::default(),
         discovery: Discovery::default(),
     };
     RunResult {

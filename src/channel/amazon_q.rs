@@ -122,14 +122,13 @@ fn description(digest: &Digest) -> (String, bool) {
 fn bullet(line: &DigestLine<'_>, digest: &Digest) -> String {
     let said = |sentence: Sentence| escape(&sentence.plain(&digest.zone));
     match &line.subject {
-        LineSubject::File(item) => format!("\n- {}: {}", text(&item.label()), said(digest::timing(item, digest.now))),
+        LineSubject::File(item) => format!("\n- {}: {}", text(&item.label()), said(digest.timing(&[*item]))),
         LineSubject::Files(files) => {
             let names = digest::first_names(files, |item| text(&item.label()));
-            let timing = files.first().map(|first| said(digest::timing(first, digest.now)));
-            format!("\n- {names}: {}", timing.unwrap_or_default())
+            format!("\n- {names}: {}", said(digest.timing(files)))
         }
         LineSubject::Post(post) => {
-            let reasons = digest::post_reasons(post, digest.now).into_iter();
+            let reasons = digest.post_reasons(post).into_iter();
             let reasons: String = reasons.map(|reason| format!("; {}", said(reason))).collect();
             format!("\n- {}: {}{reasons}", text(&digest::post_label(post)), said(digest::post_timing(post, digest.now)))
         }

@@ -293,14 +293,19 @@ fn files_to_rescue_have_a_rule_a_time_and_a_size() {
     assert_eq!(load(&alerts).map(|config| config.rescue), of(expiring("36h"), 1_000_000_000).map(Some));
     assert_eq!(load(SMALL).map(|config| config.rescue), Ok(None));
 
-    for size in ["", "1", "MB", "0MB", "1.5GB", "-1GB", "1gb", "1 GB", "1TB", "51GB", "99999999999999999999GB", "sk-secret"] {
+    for size in
+        ["", "1", "MB", "0MB", "1.5GB", "-1GB", "1gb", "1 GB", "1TB", "51GB", "99999999999999999999GB", "sk-secret"]
+    {
         let found = faults(load(&document(&format!("max_file_size = '{size}'"))));
         assert!(found.len() == 1 && found[0].starts_with("rescue.max_file_size: is"), "{size}: {found:?}");
         assert!(!found[0].contains("secret"), "{found:?}");
     }
     check(&document("files = 'all'"), &["rescue.files: expected `of-posts` or `expiring`"]);
     check(&document("within = '3 days'"), &["rescue.within: is not a duration"]);
-    check(&document("folder = 'x'"), &["rescue.folder: is not a key of this table; the keys are files, max_file_size, within"]);
+    check(
+        &document("folder = 'x'"),
+        &["rescue.folder: is not a key of this table; the keys are files, max_file_size, within"],
+    );
     check(&format!("{SMALL}\n[rescue]"), &["rescue: needs a place for the copies; add `[store]`"]);
     let without_posts = document("").replace("[ayrshare]", "[ayrshare]\nscheduled_posts = false");
     check(&without_posts, &["rescue.files: `of-posts` needs the scheduled posts"]);

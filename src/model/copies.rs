@@ -30,6 +30,12 @@ impl KeptCopy {
     pub fn new(profile: ProfileName, key: String, size_bytes: u64, is_new: bool) -> Self {
         Self { profile, key, size_bytes, is_new }
     }
+
+    /// Whether it is the object with this key.
+    #[must_use]
+    pub fn has_key(&self, key: &str) -> bool {
+        self.key == key
+    }
 }
 
 /// How to get at a copy.
@@ -122,6 +128,14 @@ impl Copies {
             copies.iter().map(move |(identity, copy)| (profile, identity.as_str(), &**copy))
         };
         self.kept.iter().flat_map(of_profile)
+    }
+
+    /// The copies as in [`Self::iter`], in an order that does not change.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<(&ProfileName, &str, &KeptCopy)> {
+        let mut sorted: Vec<_> = self.iter().collect();
+        sorted.sort_unstable_by_key(|(profile, identity, _)| (*profile, *identity));
+        sorted
     }
 
     /// How many copies are kept. One for several galleries counts once.

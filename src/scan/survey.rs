@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Copies, Discovery, FailedProfile, Failure, FailureKind, Item, Listing, Part, PostAtRisk, ProfileName, State,
-    Status, Tags, UnverifiedUrl, text,
+    Copies, Discovery, FailedProfile, Failure, FailureKind, Item, KeptCopy, Listing, MediaAtRisk, Part, PostAtRisk,
+    ProfileName, State, Status, Tags, UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
 use crate::scan::posts::{CheckedPosts, Known};
@@ -228,6 +228,18 @@ impl Survey {
             }
         }
         PostsByMedia(posts)
+    }
+
+    /// What people call the file whose copy has this key, if the survey names it.
+    #[must_use]
+    pub fn name_of_copy(&self, key: &str) -> Option<String> {
+        let is_it = |copy: Option<&KeptCopy>| copy.is_some_and(|copy| copy.has_key(key));
+        let item = self.items.iter().find(|item| is_it(self.copies.of(item))).map(|item| item.label());
+        let in_post = || {
+            let mut media = self.posts_at_risk.iter().flat_map(|post| &post.media);
+            media.find(|media| is_it(self.copies.of_media(media))).map(MediaAtRisk::label)
+        };
+        item.or_else(in_post)
     }
 
     /// The number of files, by state.
