@@ -15,6 +15,8 @@ const MAX_DESCRIPTION: usize = 3_000;
 const MAX_UNWATCHED: usize = 500;
 /// The longest line of good news, in characters.
 const MAX_GOOD_NEWS: usize = 500;
+/// The longest of the last lines, in characters.
+const MAX_CLOSING: usize = 300;
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
 /// How many profiles become keywords, and how many of the unchecked ones are named.
@@ -85,7 +87,9 @@ fn description(digest: &Digest) -> (String, bool) {
     }
     // The note is the operator's own Markdown, but never a mention.
     let note = digest.note.as_deref().map(|note| format!("\n\n{}", entities(note))).unwrap_or_default();
-    let max_entries = MAX_DESCRIPTION - 200 - units(&note);
+    let closing = digest.closing().into_iter().map(|line| format!("\n\n{}", escape(&shorten(&line, MAX_CLOSING))));
+    let end = closing.collect::<String>() + &note;
+    let max_entries = MAX_DESCRIPTION.saturating_sub(200 + units(&end));
     let all = digest.lines();
     let mut shown = 0;
     let mut last: Option<&DigestLine<'_>> = None;
@@ -111,11 +115,7 @@ fn description(digest: &Digest) -> (String, bool) {
         text += "\n\n";
         text += &digest::left_out(left_out);
     }
-    for line in digest.closing() {
-        text += "\n\n";
-        text += &escape(&line);
-    }
-    text += &note;
+    text += &end;
     (text, !left_out.is_empty())
 }
 

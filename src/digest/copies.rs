@@ -5,9 +5,9 @@ use super::{Digest, Sentence};
 use crate::model::{FailedCopy, Item, PostAtRisk, text};
 
 /// How many files that could not be copied are named.
-const MAX_FAILED: usize = 5;
+const MAX_FAILED: usize = 3;
 /// The longest name of such a file, in characters.
-const MAX_NAME: usize = 60;
+const MAX_NAME: usize = 40;
 
 impl Digest {
     /// When the files of a line expire, and whether copies are kept: `expires in 2 days, Wed 25 Nov 2026, 06:00 UTC; a copy is

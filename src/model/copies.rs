@@ -188,3 +188,41 @@ impl Copies {
 fn id_of(key: &str) -> String {
     hex::encode(&Sha256::digest(["copy\0", key].concat())[..16])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_learns_of_no_other_profile() {
+        let [acme, birch] = ["Acme", "Birch"].map(ProfileName::new);
+        let shared = Arc::new(KeptCopy::new(acme.clone(), "copies/Acme/a.png".to_owned(), 5, true));
+        let own = Arc::new(KeptCopy::new(birch.clone(), "copies/Birch/b.png".to_owned(), 6, false));
+        let mut all = Copies::on();
+        all.add(acme.clone(), "a".to_owned(), Arc::clone(&shared));
+        all.add(birch.clone(), "a".to_owned(), Arc::clone(&shared));
+        all.add(birch.clone(), "b".to_owned(), Arc::clone(&own));
+        all.add_waiting(acme.clone());
+        let failed = |profile: &ProfileName, is_too_large| FailedCopy {
+            profile: profile.clone(),
+            id: None,
+            file_name: "c.png".to_owned(),
+            reason: "no".to_owned(),
+            is_too_large,
+        };
+        all.failed = vec![failed(&acme, false), failed(&birch, true)];
+        assert_eq!((all.kept(), all.made(), all.failures(), all.waiting()), (2, 1, 1, 1));
+        assert_eq!(all.address(&shared).map(|address| address.key), Some("copies/Acme/a.png"));
+
+        let of_birch = all.of_profiles(&HashSet::from([&birch]));
+        assert_eq!((of_birch.kept(), of_birch.failures(), of_birch.waiting()), (2, 0, 0));
+        assert_eq!((of_birch.address(&shared), of_birch.failed.len()), (None, 1));
+        let id = all.address(&own).expect("an address").id;
+        assert_eq!((of_birch.key_of(&id), all.key_of(&id)), (Some("copies/Birch/b.png"), Some("copies/Birch/b.png")));
+        let id = all.address(&shared).expect("an address").id;
+        assert_eq!((of_birch.key_of(&id), of_birch.key_of("")), (None, None));
+        // What was narrowed once does not become visible again.
+        let wider = of_birch.of_profiles(&HashSet::from([&acme, &birch]));
+        assert_eq!(wider.address(&shared), None);
+    }
+}

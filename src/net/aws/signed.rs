@@ -307,6 +307,29 @@ mod tests {
         }
     }
 
+    /// The example of AWS's own documentation.
+    #[test]
+    fn a_presigned_url_is_the_one_that_aws_documents() {
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        let presign = |token: Option<&str>, url: &str| {
+            let credentials =
+                Credentials::new("AKIAIOSFODNN7EXAMPLE", secret, token.map(ToOwned::to_owned), None, "test");
+            presign_with(&credentials, "us-east-1", url, (time, Duration::from_hours(24))).expect("a URL")
+        };
+        let url = "https://examplebucket.s3.amazonaws.com/test.txt";
+        assert_eq!(
+            presign(None, url),
+            "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+             &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
+             &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c031957d157751f604d404"
+        );
+        let with_token = presign(Some("a+b/c="), &format!("{url}?response-content-disposition=attachment%3B"));
+        assert!(with_token.contains("&X-Amz-Security-Token=a%2Bb%2Fc%3D"), "{with_token}");
+        assert!(with_token.contains("?response-content-disposition=attachment%3B&X-Amz-"), "{with_token}");
+    }
+
     #[test]
     fn an_answer_is_what_was_asked_for_or_a_refusal() {
         let answer = |status, body: &str| {
