@@ -93,7 +93,7 @@ fn content(survey: &Survey) -> impl PartialEq + std::fmt::Debug + use<> {
         survey.items.clone(),
         survey.posts_at_risk.clone(),
         json(&survey.unverified),
-        survey.copies.as_ref().clone(),
+        json(&survey.copies.sorted()),
     )
 }
 
