@@ -19,7 +19,7 @@ use crate::scan::survey::Survey;
 use crate::store::Store;
 use crate::store::copies::copy_key;
 
-/// How many files are copied at the same time. Each has up to two parts of an upload in memory.
+/// How many files are copied at the same time. Each has a part of an upload in memory.
 const MAX_AT_ONCE: usize = 3;
 /// How many copies are looked for at the same time.
 const MAX_LOOKUPS: usize = 16;
@@ -220,7 +220,7 @@ impl Rescue<'_> {
         let mut download = self.downloads.open(&job.item().media, until).await?;
         let size = download.size_bytes;
         (self.on_progress)(CopyProgress::Started { index, item: job.item(), bytes: size });
-        let mut upload = self.store.upload(&job.key, &download.content_type)?;
+        let mut upload = self.store.upload(&job.key, &download.content_type, size)?;
         let copied = async {
             while let Some(piece) = download.next_piece(until).await? {
                 upload.write(&piece, until).await.map_err(|error| out_of_time_or(error, until))?;

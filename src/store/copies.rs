@@ -117,15 +117,15 @@ impl Store {
         }
     }
 
-    /// Begins to upload an object. Nothing of it is visible until [`CopyUpload::finish`] has succeeded.
+    /// Begins to upload an object of this size. Nothing of it is visible until [`CopyUpload::finish`] has succeeded.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be written.
-    pub fn upload(&self, key: &str, content_type: &str) -> Result<CopyUpload<'_>, StoreError> {
+    pub fn upload(&self, key: &str, content_type: &str, size_bytes: u64) -> Result<CopyUpload<'_>, StoreError> {
         match self {
             Self::Folder(store) => store.upload(key).map(Box::new).map(CopyUpload::Folder),
-            Self::S3(store) => Ok(CopyUpload::S3(Box::new(store.upload(key, content_type)))),
+            Self::S3(store) => Ok(CopyUpload::S3(Box::new(store.upload(key, content_type, size_bytes)))),
         }
     }
 

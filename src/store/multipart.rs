@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, ETAG};
@@ -16,8 +16,8 @@ use super::s3::{S3Request, S3Store};
 use crate::net::aws::AwsError;
 use crate::net::{Answer, Deadline};
 
-/// The size of a part. S3 accepts 10,000 parts of 5 MiB or more, so this is enough for 80 GB.
-const PART_BYTES: usize = 8 * 1024 * 1024;
+/// The size of a part. It is the smallest that S3 accepts. There may be 10,000 of them, so this is enough for 50 GB.
+const PART_BYTES: usize = 5 * 1024 * 1024;
 /// The timeout of one attempt to upload a part. It is enough for a slow line.
 const PART_TIMEOUT: Duration = Duration::from_mins(1);
 /// The permission that all requests need, except the one that gives an upload up.
@@ -29,8 +29,8 @@ pub struct S3Upload<'a> {
     store: &'a S3Store,
     key: String,
     content_type: String,
-    /// The beginning of the next part.
-    part: Vec<u8>,
+    /// The beginning of the next part. All parts use the same memory.
+    part: BytesMut,
     uploaded: u64,
     /// The multipart upload, once there was more than one part.
     multipart: Option<Multipart>,
@@ -44,9 +44,11 @@ struct Multipart {
 }
 
 impl<'a> S3Upload<'a> {
-    pub(super) fn new(store: &'a S3Store, key: &str, content_type: &str) -> Self {
+    pub(super) fn new(store: &'a S3Store, key: &str, content_type: &str, size_bytes: u64) -> Self {
         let (key, content_type) = (key.to_owned(), content_type.to_owned());
-        Self { store, key, content_type, part: Vec::new(), uploaded: 0, multipart: None }
+        let capacity = usize::try_from(size_bytes).unwrap_or(PART_BYTES).min(PART_BYTES);
+        let part = BytesMut::with_capacity(capacity);
+        Self { store, key, content_type, part, uploaded: 0, multipart: None }
     }
 
     /// Takes the next piece, and uploads a part when there is enough for one.
@@ -65,7 +67,7 @@ impl<'a> S3Upload<'a> {
     /// Uploads the rest, and makes the object visible.
     pub(super) async fn finish(&mut self, deadline: Deadline) -> Result<(), StoreError> {
         if self.multipart.is_none() {
-            let bytes = Bytes::from(std::mem::take(&mut self.part));
+            let bytes = std::mem::take(&mut self.part).freeze();
             let request = S3Request { timeout: PART_TIMEOUT, ..S3Request::new(&Method::PUT, &self.key) };
             return self.store.put_object(request, &self.content_type, bytes, deadline).await;
         }
@@ -108,11 +110,12 @@ impl<'a> S3Upload<'a> {
         };
         let multipart = self.multipart.get_or_insert_with(|| Multipart { id: id.clone(), tags: Vec::new() });
         let number = multipart.tags.len() + 1;
-        let bytes = Bytes::from(std::mem::replace(&mut self.part, Vec::with_capacity(PART_BYTES)));
+        let bytes = std::mem::take(&mut self.part).freeze();
         let length = bytes.len() as u64;
         let query = format!("partNumber={number}&uploadId={id}");
         let request = S3Request { timeout: PART_TIMEOUT, ..self.request(&Method::PUT, &query) };
         let answer = self.store.send(request, deadline, |request| request.body(bytes.clone())).await;
+        self.part = memory_of(bytes);
         let tag = answer.and_then(|answer| tag_of(&answer)).map_err(|error| failed(self.store, &error))?;
         self.uploaded += length;
         if let Some(multipart) = &mut self.multipart {
@@ -133,6 +136,14 @@ impl<'a> S3Upload<'a> {
     fn request<'r>(&'r self, method: &'r Method, query: &'r str) -> S3Request<'r> {
         S3Request { query, ..S3Request::new(method, &self.key) }
     }
+}
+
+/// The memory of a part that was sent, for the next one.
+fn memory_of(bytes: Bytes) -> BytesMut {
+    // A connection that broke may not have dropped it yet.
+    let mut memory = bytes.try_into_mut().unwrap_or_else(|_| BytesMut::with_capacity(PART_BYTES));
+    memory.clear();
+    memory
 }
 
 /// What S3 calls a part, for a list in XML.

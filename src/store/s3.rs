@@ -118,8 +118,8 @@ impl S3Store {
     }
 
     /// Begins an upload of an object that becomes visible when it is complete.
-    pub(super) fn upload(&self, key: &str, content_type: &str) -> S3Upload<'_> {
-        S3Upload::new(self, key, content_type)
+    pub(super) fn upload(&self, key: &str, content_type: &str, size_bytes: u64) -> S3Upload<'_> {
+        S3Upload::new(self, key, content_type, size_bytes)
     }
 
     /// A URL at which anybody can download an object for a while, as a file with this name.
