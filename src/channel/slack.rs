@@ -356,7 +356,7 @@ fn note(note: &str) -> Value {
 /// The text that notifications, phones and screen readers show instead of the blocks.
 fn fallback(digest: &Digest, all: &[DigestLine<'_>]) -> String {
     let mut lines = vec![literal(&format!("{}.", digest.headline()))];
-    lines.extend(all.iter().take(MAX_IN_FALLBACK).filter_map(|line| {
+    lines.extend(all.iter().take(MAX_IN_FALLBACK).map(|line| {
         let profile = shorten(line.profile.as_str(), MAX_NAME);
         let name = |item: &Item| shorten(&item.label(), MAX_NAME).into_owned();
         let (label, timing) = match &line.subject {
@@ -366,7 +366,7 @@ fn fallback(digest: &Digest, all: &[DigestLine<'_>]) -> String {
                 (shorten(&digest::post_label(post), MAX_NAME).into_owned(), digest::post_timing(post, digest.now))
             }
         };
-        Some(format!("{} {}", literal(&format!("{profile}: {label}")), said(&timing, digest)))
+        format!("{} {}", literal(&format!("{profile}: {label}")), said(&timing, digest))
     }));
     let more: usize = all.iter().skip(MAX_IN_FALLBACK).map(DigestLine::shown).sum();
     if 0 < more {

@@ -339,6 +339,7 @@ pub(super) fn http_url(text: &TextField<'_>, what: &str) -> Result<Url, String> 
 }
 
 /// Returns whether a URL leads to this machine.
+#[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(host)) => host == "localhost",

@@ -10,11 +10,13 @@ pub struct CopyNote {
 }
 
 /// The note about the copy of a file.
+#[must_use]
 pub fn of_item(report: &Report<'_>, question: &Question, item: &Item) -> Option<CopyNote> {
     report.survey.copies.of(item).map(|copy| note(report, question, copy))
 }
 
 /// The note about the copy of a file that a post will lack.
+#[must_use]
 pub fn of_media(report: &Report<'_>, question: &Question, media: &MediaAtRisk) -> Option<CopyNote> {
     report.survey.copies.of_media(media).map(|copy| note(report, question, copy))
 }

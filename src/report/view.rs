@@ -435,7 +435,7 @@ fn sections(report: &Report<'_>, question: &Question, profiles: &Profiles<'_>, r
     };
     for (number, post) in report.posts.iter().enumerate() {
         group(Urgency::PostAtRisk, &post.profile, &mut |group| {
-            group.posts.push(post_card(post, number, reading, &|media| copies::of_media(report, question, media)))
+            group.posts.push(post_card(post, number, reading, &|media| copies::of_media(report, question, media)));
         });
     }
     for (number, item) in report.items.iter().enumerate() {

@@ -80,6 +80,10 @@ pub struct Download {
 
 impl Downloads<'_> {
     /// Begins to read a file.
+    ///
+    /// # Errors
+    ///
+    /// See [`CopyFailure`].
     pub async fn open(&self, media: &Media, until: Deadline) -> Result<Download, CopyFailure> {
         if let Some(size) = media.size_bytes.filter(|size| self.max_file_bytes < *size) {
             return Err(CopyFailure::TooLarge(size));
@@ -161,6 +165,10 @@ impl Downloads<'_> {
 
 impl Download {
     /// The next piece of the file. `None` at its end, which is where it was announced to be.
+    ///
+    /// # Errors
+    ///
+    /// See [`CopyFailure`].
     pub async fn next_piece(&mut self, until: Deadline) -> Result<Option<Bytes>, CopyFailure> {
         let (received, size) = (self.received, self.size_bytes);
         let broke_off =
@@ -174,9 +182,8 @@ impl Download {
                 Ok(Some(piece))
             }
             Some(Ok(None)) if received == size => Ok(None),
-            Some(Ok(None) | Err(_)) => Err(broke_off()),
             None if until.remaining().is_zero() => Err(CopyFailure::OutOfTime),
-            None => Err(broke_off()),
+            Some(Ok(None) | Err(_)) | None => Err(broke_off()),
         }
     }
 }

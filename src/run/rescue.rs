@@ -16,8 +16,8 @@ use crate::model::text::thousands;
 use crate::model::{Copies, FailedCopy, Item, KeptCopy, ProfileName, State};
 use crate::net::Deadline;
 use crate::scan::survey::Survey;
-use crate::store::Store;
 use crate::store::copies::copy_key;
+use crate::store::{Store, StoreError};
 
 /// How many files are copied at the same time. Each has a part of an upload in memory.
 const MAX_AT_ONCE: usize = 3;
@@ -150,24 +150,29 @@ fn source(item: &Item) -> Option<(&str, Option<u64>)> {
     Some((item.media.url.as_deref()?, item.media.size_bytes))
 }
 
+/// Counts the failures of the store, so that a run does not go on when it is away.
+#[derive(Default)]
+struct StoreFailures(AtomicUsize);
+
+impl StoreFailures {
+    fn are_too_many(&self) -> bool {
+        MAX_STORE_FAILURES <= self.0.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, failure: &CopyFailure) {
+        if matches!(failure, CopyFailure::Store(_)) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Rescue<'_> {
     /// Copies files in this order until the deadline, or only finds out which of them are copied.
     pub async fn copy(&self, files: &[Arc<Item>], mode: CopyMode, until: Deadline) -> Copies {
         let jobs = jobs(files);
+        let store_failures = StoreFailures::default();
         let mut copies = Copies::on();
-        let store_failures = AtomicUsize::new(0);
-        let gives_up = || MAX_STORE_FAILURES <= store_failures.load(Ordering::Relaxed);
-        let note = |failure: &CopyFailure| {
-            if matches!(failure, CopyFailure::Store(_)) {
-                store_failures.fetch_add(1, Ordering::Relaxed);
-            }
-        };
-
-        let find = async |job: &Job<'_>| {
-            let found = if gives_up() { Err(CopyFailure::OutOfTime) } else { self.find(job, until).await };
-            found.inspect_err(note)
-        };
-        let found: Vec<_> = stream::iter(&jobs).map(find).buffered(MAX_LOOKUPS).collect().await;
+        let found = self.find_all(&jobs, &store_failures, until).await;
         let mut missing = Vec::new();
         for (job, found) in jobs.iter().zip(found) {
             match found {
@@ -178,35 +183,57 @@ impl Rescue<'_> {
                 Err(failure) => tracing::debug!("a copy cannot be looked up: {failure:?}"),
             }
         }
-        if mode == CopyMode::Find || missing.is_empty() {
-            return copies;
+        if mode == CopyMode::Make {
+            self.store.delete_abandoned_uploads();
+            for (job, outcome) in self.make_all(missing, &store_failures, until).await {
+                match outcome {
+                    Ok(size) => keep(&mut copies, job, size, true),
+                    Err(failure) => fail(&mut copies, job, &failure),
+                }
+            }
+            log(&copies);
         }
+        copies
+    }
 
-        self.store.delete_abandoned_uploads();
+    async fn find_all(
+        &self,
+        jobs: &[Job<'_>],
+        store_failures: &StoreFailures,
+        until: Deadline,
+    ) -> Vec<Result<Option<u64>, CopyFailure>> {
+        let find = async |job: &Job<'_>| {
+            if store_failures.are_too_many() {
+                return Err(CopyFailure::OutOfTime);
+            }
+            self.find(job, until).await.inspect_err(|failure| store_failures.note(failure))
+        };
+        stream::iter(jobs).map(find).buffered(MAX_LOOKUPS).collect().await
+    }
+
+    /// Makes copies. They begin in order, so that what there is no time for is the least urgent. A large file does not hold
+    /// up those after it.
+    async fn make_all<'j, 'i>(
+        &self,
+        missing: Vec<&'j Job<'i>>,
+        store_failures: &StoreFailures,
+        until: Deadline,
+    ) -> Vec<(&'j Job<'i>, Result<u64, CopyFailure>)> {
         let bytes = missing.iter().filter_map(|job| job.item().media.size_bytes).sum();
         (self.on_progress)(CopyProgress::Planned { files: missing.len(), bytes });
-        let make = async |(index, job): (usize, &Job<'_>)| {
-            let made = if gives_up() || until.remaining().is_zero() {
+        let make = async |(index, job): (usize, &'j Job<'i>)| {
+            let outcome = if store_failures.are_too_many() || until.remaining().is_zero() {
                 Err(CopyFailure::OutOfTime)
             } else {
-                self.make(job, index, until).await
+                self.make(job, index, until).await.inspect_err(|failure| store_failures.note(failure))
             };
-            let made = made.inspect_err(note);
-            (self.on_progress)(CopyProgress::Ended { index, item: job.item(), failure: made.as_ref().err() });
-            (index, made)
+            (self.on_progress)(CopyProgress::Ended { index, item: job.item(), failure: outcome.as_ref().err() });
+            (index, job, outcome)
         };
-        // They begin in order, so that what there is no time for is the least urgent. A large one does not hold up the others.
-        let made = stream::iter(missing.iter().copied().enumerate()).map(make).buffer_unordered(MAX_AT_ONCE);
-        let mut made: Vec<_> = made.collect().await;
-        made.sort_by_key(|(index, _)| *index);
-        for (job, (_, made)) in missing.into_iter().zip(made) {
-            match made {
-                Ok(size) => keep(&mut copies, job, size, true),
-                Err(failure) => fail(&mut copies, job, &failure),
-            }
-        }
-        log(&copies);
-        copies
+        let outcomes = stream::iter(missing.into_iter().enumerate()).map(make).buffer_unordered(MAX_AT_ONCE);
+        let mut outcomes: Vec<_> = outcomes.collect().await;
+        outcomes.sort_by_key(|(index, _, _)| *index);
+        outcomes.into_iter().map(|(_, job, outcome)| (job, outcome)).collect()
     }
 
     /// The size of the copy of a file, if there is one with the size that the gallery lists.
@@ -239,7 +266,7 @@ impl Rescue<'_> {
 }
 
 /// A request to the store that the deadline has cut off is no fault of the store.
-fn out_of_time_or(error: crate::store::StoreError, until: Deadline) -> CopyFailure {
+fn out_of_time_or(error: StoreError, until: Deadline) -> CopyFailure {
     if until.remaining().is_zero() { CopyFailure::OutOfTime } else { CopyFailure::Store(error) }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use media_expiry_alerts::demo::stand_ins::{Reply, generated_pieces, scheduled_post};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 
 use crate::support::{
     ACME_KEY, Function, InvocationDeadline, World, file, file_in_minutes, in_hours, scheduled, slack_text,
@@ -24,7 +24,7 @@ async fn world(rescue: Value) -> World {
 }
 
 fn hash(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
-    let hash = pieces.into_iter().fold(Sha256::new(), |hash, piece| hash.chain_update(piece));
+    let hash = pieces.into_iter().fold(Sha256::new(), Digest::chain_update);
     hex::encode(hash.finalize())
 }
 
@@ -69,7 +69,7 @@ fn reasons(result: &Value) -> Vec<(&str, &str)> {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_right_ones_of_twenty_files_are_copied_and_the_others_are_named() {
-    let large_mb = std::env::var("RESCUE_LARGE_MB").ok().and_then(|size| size.parse().ok()).unwrap_or(LARGE_MB);
+    let large_mb = std::env::var_os("RESCUE_LARGE_MB").and_then(|size| size.to_str()?.parse().ok()).unwrap_or(LARGE_MB);
     let world = world(json!({"files": "expiring", "within": "3d"})).await;
     let host = &world.media_host;
     let mut whole: Vec<_> = (0..14)
@@ -205,7 +205,7 @@ async fn only_alerts_that_send_make_copies_and_reports_know_them() {
 async fn a_file_in_several_galleries_is_copied_once() {
     let world = world(json!({"files": "expiring"})).await;
     let shared = world.media_host.add_file(&file("shared.png", 5), 100_000);
-    world.ayrshare.gallery(None, &[shared.clone()]);
+    world.ayrshare.gallery(None, std::slice::from_ref(&shared));
     world.ayrshare.gallery(Some(ACME_KEY), &[shared]);
     let mut world = world;
     world.config["channels"] = json!([

@@ -63,7 +63,7 @@ async fn copies(moto: &Moto) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_in_a_bucket_have_every_byte_and_nothing_else_is_left() {
-    let large_mb = std::env::var("RESCUE_LARGE_MB").ok().and_then(|size| size.parse().ok()).unwrap_or(LARGE_MB);
+    let large_mb = std::env::var_os("RESCUE_LARGE_MB").and_then(|size| size.to_str()?.parse().ok()).unwrap_or(LARGE_MB);
     let (moto, stand_ins) = (moto_with_bucket().await, StandIns::start().await);
     let host = stand_ins.media_host();
     // One byte more and less than a part has, and two whole parts.

@@ -31,11 +31,13 @@ impl MediaHostStandIn {
 
     /// Serves a file of this size, which is made while it is sent. Returns `listed`, an entry of a gallery, with its URL and
     /// its size.
+    #[must_use]
     pub fn add_file(&self, listed: &Value, size_bytes: u64) -> Value {
         self.add_reply(listed, size_bytes, Reply::generated("image/png", size_bytes))
     }
 
     /// Answers whoever asks for a file with this reply. Returns `listed` with its URL and this size.
+    #[must_use]
     pub fn add_reply(&self, listed: &Value, size_bytes: u64, reply: Reply) -> Value {
         let name = listed["url"].as_str().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
         let path = format!("/files/{name}");
