@@ -73,7 +73,16 @@ pub fn files(files: usize) -> Vec<Media> {
 
 /// The rules of a run that checks posts.
 pub fn rules<'a>(thresholds: &'a Thresholds, ignore: &'a GlobSet) -> Rules<'a> {
-    Rules { now: now(), thresholds, ignore, check_posts: true, check_urls: false, all_profiles: true, discovery: None }
+    Rules {
+        now: now(),
+        thresholds,
+        ignore,
+        check_posts: true,
+        check_urls: false,
+        all_profiles: true,
+        discovery: None,
+        copying: None,
+    }
 }
 
 /// Reads a gallery in chunks and selects the files that expire.

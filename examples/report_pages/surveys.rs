@@ -107,6 +107,8 @@ pub fn result(
         posts_at_risk,
         unverified: Vec::new(),
         seen_posts: Arc::default(),
+        to_copy: Vec::new(),
+        copies: Arc::default(),
         discovery: Discovery::default(),
     };
     RunResult {

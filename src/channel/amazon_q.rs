@@ -15,6 +15,8 @@ const MAX_DESCRIPTION: usize = 3_000;
 const MAX_UNWATCHED: usize = 500;
 /// The longest line of good news, in characters.
 const MAX_GOOD_NEWS: usize = 500;
+/// The longest of the last lines, in characters.
+const MAX_CLOSING: usize = 300;
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
 /// How many profiles become keywords, and how many of the unchecked ones are named.
@@ -85,7 +87,9 @@ fn description(digest: &Digest) -> (String, bool) {
     }
     // The note is the operator's own Markdown, but never a mention.
     let note = digest.note.as_deref().map(|note| format!("\n\n{}", entities(note))).unwrap_or_default();
-    let max_entries = MAX_DESCRIPTION - 200 - units(&note);
+    let closing = digest.closing().into_iter().map(|line| format!("\n\n{}", escape(&shorten(&line, MAX_CLOSING))));
+    let end = closing.collect::<String>() + &note;
+    let max_entries = MAX_DESCRIPTION.saturating_sub(200 + units(&end));
     let all = digest.lines();
     let mut shown = 0;
     let mut last: Option<&DigestLine<'_>> = None;
@@ -111,25 +115,20 @@ fn description(digest: &Digest) -> (String, bool) {
         text += "\n\n";
         text += &digest::left_out(left_out);
     }
-    for line in digest.closing() {
-        text += "\n\n";
-        text += &escape(&line);
-    }
-    text += &note;
+    text += &end;
     (text, !left_out.is_empty())
 }
 
 fn bullet(line: &DigestLine<'_>, digest: &Digest) -> String {
     let said = |sentence: Sentence| escape(&sentence.plain(&digest.zone));
     match &line.subject {
-        LineSubject::File(item) => format!("\n- {}: {}", text(&item.label()), said(digest::timing(item, digest.now))),
+        LineSubject::File(item) => format!("\n- {}: {}", text(&item.label()), said(digest.timing(&[*item]))),
         LineSubject::Files(files) => {
             let names = digest::first_names(files, |item| text(&item.label()));
-            let timing = files.first().map(|first| said(digest::timing(first, digest.now)));
-            format!("\n- {names}: {}", timing.unwrap_or_default())
+            format!("\n- {names}: {}", said(digest.timing(files)))
         }
         LineSubject::Post(post) => {
-            let reasons = digest::post_reasons(post, digest.now).into_iter();
+            let reasons = digest.post_reasons(post).into_iter();
             let reasons: String = reasons.map(|reason| format!("; {}", said(reason))).collect();
             format!("\n- {}: {}{reasons}", text(&digest::post_label(post)), said(digest::post_timing(post, digest.now)))
         }

@@ -102,11 +102,10 @@ fn paragraph(line: &DigestLine<'_>, digest: &Digest) -> String {
     match &line.subject {
         LineSubject::Files(files) => {
             let names = digest::first_names(files, |item| name(&item.label()));
-            let timing = files.first().map(|first| digest::timing(first, digest.now).plain(&digest.zone));
-            format!("\n  {names}\n  {}\n", timing.unwrap_or_default())
+            format!("\n  {names}\n  {}\n", digest.timing(files).plain(&digest.zone))
         }
         LineSubject::File(item) => {
-            let timing = digest::timing(item, digest.now).plain(&digest.zone);
+            let timing = digest.timing(&[*item]).plain(&digest.zone);
             let mut lines = format!("\n  {}\n  {timing}\n", name(&item.label()));
             if let Some(url) = &item.media.url {
                 let url = one_line(url);
@@ -118,7 +117,7 @@ fn paragraph(line: &DigestLine<'_>, digest: &Digest) -> String {
         LineSubject::Post(post) => {
             let timing = digest::post_timing(post, digest.now).plain(&digest.zone);
             let mut lines = format!("\n  {}\n  {timing}\n", digest::post_label(post));
-            for reason in digest::post_reasons(post, digest.now) {
+            for reason in digest.post_reasons(post) {
                 lines += &format!("  {}\n", reason.plain(&digest.zone));
             }
             lines

@@ -273,11 +273,8 @@ fn advice(advice: &str) -> String {
 
 fn text_of(line: &DigestLine<'_>, digest: &Digest) -> String {
     match &line.subject {
-        LineSubject::File(item) => file_line(item, &linked(item), digest),
-        LineSubject::Files(files) => match files.as_slice() {
-            [first, ..] => file_line(first, &digest::first_names(files, linked), digest),
-            [] => String::new(),
-        },
+        LineSubject::File(item) => file_line(&[*item], &linked(item), digest),
+        LineSubject::Files(files) => file_line(files, &digest::first_names(files, linked), digest),
         LineSubject::Post(post) => post_line(post, digest),
     }
 }
@@ -286,21 +283,21 @@ fn linked(item: &Item) -> String {
     link(item.media.url.as_deref(), &item.label())
 }
 
-/// The line of a file, or of files that expire together, the first of which is `item`.
-fn file_line(item: &Item, names: &str, digest: &Digest) -> String {
-    let sign = match item.media.kind() {
-        MediaKind::Image => ":frame_with_picture:",
-        MediaKind::Video => ":clapper:",
-        MediaKind::Other => ":page_facing_up:",
+/// The line of a file, or of files that expire together.
+fn file_line(files: &[&Item], names: &str, digest: &Digest) -> String {
+    let sign = match files.first().map(|item| item.media.kind()) {
+        Some(MediaKind::Image) => ":frame_with_picture:",
+        Some(MediaKind::Video) => ":clapper:",
+        Some(MediaKind::Other) | None => ":page_facing_up:",
     };
-    let timing = said(&digest::timing(item, digest.now), digest);
+    let timing = said(&digest.timing(files), digest);
     format!("{sign} {names} · {timing}")
 }
 
 fn post_line(post: &PostAtRisk, digest: &Digest) -> String {
     let timing = said(&digest::post_timing(post, digest.now), digest);
     let mut line = format!("• {}\n    {timing}", text(&digest::post_label(post)));
-    for reason in digest::post_reasons(post, digest.now) {
+    for reason in digest.post_reasons(post) {
         line += &format!("\n    {}", said(&reason, digest));
     }
     line
@@ -366,17 +363,17 @@ fn note(note: &str) -> Value {
 /// The text that notifications, phones and screen readers show instead of the blocks.
 fn fallback(digest: &Digest, all: &[DigestLine<'_>]) -> String {
     let mut lines = vec![literal(&format!("{}.", digest.headline()))];
-    lines.extend(all.iter().take(MAX_IN_FALLBACK).filter_map(|line| {
+    lines.extend(all.iter().take(MAX_IN_FALLBACK).map(|line| {
         let profile = shorten(line.profile.as_str(), MAX_NAME);
         let name = |item: &Item| shorten(&item.label(), MAX_NAME).into_owned();
         let (label, timing) = match &line.subject {
-            LineSubject::File(item) => (name(item), digest::timing(item, digest.now)),
-            LineSubject::Files(files) => (digest::first_names(files, name), digest::timing(files.first()?, digest.now)),
+            LineSubject::File(item) => (name(item), digest.timing(&[*item])),
+            LineSubject::Files(files) => (digest::first_names(files, name), digest.timing(files)),
             LineSubject::Post(post) => {
                 (shorten(&digest::post_label(post), MAX_NAME).into_owned(), digest::post_timing(post, digest.now))
             }
         };
-        Some(format!("{} {}", literal(&format!("{profile}: {label}")), said(&timing, digest)))
+        format!("{} {}", literal(&format!("{profile}: {label}")), said(&timing, digest))
     }));
     let more: usize = all.iter().skip(MAX_IN_FALLBACK).map(DigestLine::shown).sum();
     if 0 < more {

@@ -162,18 +162,17 @@ fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> Value {
     let (title, details, item, url) = match &line.subject {
         LineSubject::Post(post) => {
             let timing = digest::post_timing(post, digest.now);
-            let sentences = [timing].into_iter().chain(digest::post_reasons(post, digest.now));
+            let sentences = [timing].into_iter().chain(digest.post_reasons(post));
             let details: Vec<_> = sentences.map(|sentence| sentence.plain(zone)).collect();
             (digest::post_label(post), details, None, worst_file(post))
         }
         LineSubject::File(item) => {
             let url = item.media.url.as_deref().and_then(https_url);
-            (shorten(&one_line(&item.label()), MAX_NAME).into_owned(), timing(item, digest), Some(*item), url)
+            (shorten(&one_line(&item.label()), MAX_NAME).into_owned(), timing(&[*item], digest), Some(*item), url)
         }
         LineSubject::Files(files) => {
             let names = digest::first_names(files, |item| shorten(&one_line(&item.label()), MAX_NAME).into_owned());
-            let first = files.first().copied();
-            (names, first.map(|item| timing(item, digest)).unwrap_or_default(), first, None)
+            (names, timing(files, digest), files.first().copied(), None)
         }
     };
     let mut texts = vec![paragraph(json!([{"type": "TextRun", "text": literal(&title), "weight": "Bolder"}]))];
@@ -192,8 +191,8 @@ fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> Value {
     row
 }
 
-fn timing(item: &Item, digest: &Digest) -> Vec<String> {
-    vec![digest::timing(item, digest.now).plain(&digest.zone)]
+fn timing(files: &[&Item], digest: &Digest) -> Vec<String> {
+    vec![digest.timing(files).plain(&digest.zone)]
 }
 
 /// The URL of the file that a post will lack first. A URL that is signed is not shown to others.

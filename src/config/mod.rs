@@ -20,6 +20,7 @@ mod parse;
 mod profiles;
 mod profiles_from;
 mod reference;
+mod rescue;
 mod s3;
 mod secrets_manager;
 mod store;
@@ -42,8 +43,10 @@ use self::document::DocumentSource;
 use self::fault::Faults;
 pub use self::fault::{Fault, InvalidConfiguration};
 pub use self::mailbox::Mailbox;
+pub use self::parse::is_loopback;
 pub use self::profiles_from::{ListedProfiles, ProfilesFrom};
 use self::reference::ReferenceSources;
+pub use self::rescue::{RescueConfig, RescueFiles};
 pub use self::s3::{Object, aws_error};
 pub use self::store::StoreConfig;
 use crate::model::{ProfileName, Tags, Zone};
@@ -78,6 +81,8 @@ pub struct Config {
     pub ledger: Option<LedgerConfig>,
     /// The table `[store]`, if there is one.
     pub store: Option<StoreConfig>,
+    /// The table `[rescue]`, if there is one. Then there is a store, too.
+    pub rescue: Option<RescueConfig>,
     /// The table `[http]`.
     pub http: HttpConfig,
     /// The URL of the table `[heartbeat]`, if there is one.

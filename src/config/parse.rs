@@ -75,6 +75,8 @@ pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) 
     let store = super::store::store(&root);
     let (thresholds, alerts) = alerts(&root, ledger.is_some());
     let timezone = alerts.as_ref().map_or(Zone::UTC, |alerts| alerts.timezone.clone());
+    let checks_posts = ayrshare.as_ref().is_none_or(|ayrshare| ayrshare.scheduled_posts);
+    let rescue = super::rescue::rescue(&root, store.as_ref(), thresholds.as_ref(), checks_posts);
     let channels = channels(&root, profiles.as_deref().unwrap_or_default(), thresholds.as_ref(), &timezone);
     let http = http(&root);
     let heartbeat = heartbeat(&root);
@@ -90,6 +92,7 @@ pub fn config(document: &Value, resolved: &ResolvedReferences, faults: &Faults) 
         channels: channels?,
         ledger,
         store,
+        rescue,
         http,
         heartbeat,
         is_from_aws: resolved.any_from_aws(),
@@ -329,17 +332,22 @@ pub(super) fn http_url(text: &TextField<'_>, what: &str) -> Result<Url, String> 
         return Err(format!("is neither a supported reference nor a {what}; use {}", Reference::KINDS));
     }
     let url = Url::parse(text.value.trim()).map_err(|_| format!("is not a {what}, which starts with `https://`"))?;
-    let loopback = match url.host() {
+    match url.scheme() {
+        "https" if url.has_host() => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => Err(format!("a {what} must start with `https://`; `http://` is accepted for this machine only")),
+        _ => Err(format!("is not a {what}, which starts with `https://`")),
+    }
+}
+
+/// Returns whether a URL leads to this machine.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Domain(host)) => host == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
-    };
-    match url.scheme() {
-        "https" if url.has_host() => Ok(url),
-        "http" if loopback => Ok(url),
-        "http" => Err(format!("a {what} must start with `https://`; `http://` is accepted for this machine only")),
-        _ => Err(format!("is not a {what}, which starts with `https://`")),
     }
 }
 

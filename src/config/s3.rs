@@ -229,7 +229,13 @@ mod tests {
     fn errors_say_how_to_fix_them() {
         let object = Object::parse("//conf/a.toml").expect("an object");
         let check = |status: StatusCode, body: &str, expected: &str, is_transient| {
-            let answer = Answer { status, retry_after: None, aws_error: None, body: body.as_bytes().to_vec() };
+            let answer = Answer {
+                status,
+                retry_after: None,
+                aws_error: None,
+                headers: reqwest::header::HeaderMap::new(),
+                body: body.as_bytes().to_vec(),
+            };
             let error = object.lookup_error(&aws_error(&answer, &Redactor::default()), "eu-west-1");
             assert!(error.reason.contains(expected), "{}", error.reason);
             assert_eq!(error.is_transient, is_transient, "{expected}");

@@ -280,6 +280,39 @@ fn settings_have_the_documented_defaults() {
 }
 
 #[test]
+fn files_to_rescue_have_a_rule_a_time_and_a_size() {
+    let document = |rescue: &str| format!("{SMALL}\n[store]\nurl = 'kept'\n[rescue]\n{rescue}");
+    let rescue = |rescue: &str| load(&document(rescue)).map(|config| config.rescue.expect("a rescue"));
+    let of = |files, max_file_bytes| Ok(RescueConfig { files, max_file_bytes });
+    let expiring = |within: &str| RescueFiles::Expiring(Threshold::parse(within).expect("a threshold"));
+    assert_eq!(rescue(""), of(RescueFiles::OfPosts, 1_000_000_000));
+    assert_eq!(rescue("files = 'of-posts'\nwithin = '3d'"), of(RescueFiles::OfPosts, 1_000_000_000));
+    assert_eq!(rescue("files = 'expiring'\nwithin = '30d'\nmax_file_size = '2GB'"), of(expiring("30d"), 2_000_000_000));
+    assert_eq!(rescue("files = 'expiring'\nmax_file_size = '500MB'"), of(expiring("1d"), 500_000_000));
+    let alerts = format!("{}\n[alerts]\nthresholds = ['14d', '36h']", document("files = 'expiring'"));
+    assert_eq!(load(&alerts).map(|config| config.rescue), of(expiring("36h"), 1_000_000_000).map(Some));
+    assert_eq!(load(SMALL).map(|config| config.rescue), Ok(None));
+
+    for size in
+        ["", "1", "MB", "0MB", "1.5GB", "-1GB", "1gb", "1 GB", "1TB", "51GB", "99999999999999999999GB", "sk-secret"]
+    {
+        let found = faults(load(&document(&format!("max_file_size = '{size}'"))));
+        assert!(found.len() == 1 && found[0].starts_with("rescue.max_file_size: is"), "{size}: {found:?}");
+        assert!(!found[0].contains("secret"), "{found:?}");
+    }
+    check(&document("files = 'all'"), &["rescue.files: expected `of-posts` or `expiring`"]);
+    check(&document("within = '3 days'"), &["rescue.within: is not a duration"]);
+    check(
+        &document("folder = 'x'"),
+        &["rescue.folder: is not a key of this table; the keys are files, max_file_size, within"],
+    );
+    check(&format!("{SMALL}\n[rescue]"), &["rescue: needs a place for the copies; add `[store]`"]);
+    let without_posts = document("").replace("[ayrshare]", "[ayrshare]\nscheduled_posts = false");
+    check(&without_posts, &["rescue.files: `of-posts` needs the scheduled posts"]);
+    assert!(load(&format!("{without_posts}\nfiles = 'expiring'")).is_ok());
+}
+
+#[test]
 fn a_store_is_a_folder_or_a_place_in_a_bucket() {
     let store =
         |url: &str| load(&format!("{SMALL}\n[store]\nurl = '{url}'")).map(|config| config.store.expect("a store"));
@@ -404,7 +437,7 @@ fn all_errors_are_reported_together_with_their_paths() {
         [heartbeat]
         "#,
         &[
-            "colour: is not a key of this table; the keys are alerts, ayrshare, channels, heartbeat, http, ledger, profiles, profiles_from, store",
+            "colour: is not a key of this table; the keys are alerts, ayrshare, channels, heartbeat, http, ledger, profiles, profiles_from, rescue, store",
             "ayrshare.api_key: contains a space",
             "ayrshare.base_url: is neither",
             "ayrshare.concurrency: expected a whole number from 1 to 256",

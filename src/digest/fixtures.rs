@@ -9,8 +9,8 @@ use crate::digest::Digest;
 use crate::digest::ReportLink;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{
-    AyrshareProfile, Discovery, DiscoveryStatus, Failure, FailureKind, Item, Media, MediaAtRisk, PostAtRisk,
-    ProfileName, RiskReason, State,
+    AyrshareProfile, Copies, Discovery, DiscoveryStatus, FailedCopy, Failure, FailureKind, Item, KeptCopy, Media,
+    MediaAtRisk, PostAtRisk, ProfileName, RiskReason, State,
 };
 use crate::scan::posts::CheckedPosts;
 use crate::scan::select::Gallery;
@@ -181,6 +181,7 @@ prop_compose! {
         items in proptest::collection::vec(hostile_item(profiles), 0..160),
         posts in proptest::collection::vec(hostile_post(profiles), 0..20),
         titles in proptest::collection::vec(proptest::option::of(hostile_text()), 0..60),
+        not_copied in proptest::collection::vec((hostile_text(), any::<bool>()), 0..12),
         profiles in Just(profiles),
         failing in Just(failing),
     ) -> Survey {
@@ -193,9 +194,29 @@ prop_compose! {
             .map(|index| Scan { profile: ProfileName::new(&format!("<Failing> & {index}")), media: Err(failure()), posts: None });
         let mut survey = Survey::new(now(), scans.chain(failing).collect(), CheckedPosts::default());
         survey.posts_at_risk = posts.into_iter().map(Arc::new).collect();
+        survey.copies = Arc::new(copies(&survey, not_copied));
         survey.discovery = unwatched(titles.into_iter().enumerate().map(|(index, title)| (title, index.to_string())));
         survey
     }
+}
+
+/// Copies of every second file, and these files that could not be copied.
+fn copies(survey: &Survey, not_copied: Vec<(String, bool)>) -> Copies {
+    let mut copies = Copies::on();
+    for item in survey.items.iter().step_by(2) {
+        let copy = KeptCopy::new(item.profile.clone(), format!("copies/{}", item.media.identity()), 223_340, true);
+        copies.add(item.profile.clone(), item.media.identity().to_owned(), Arc::new(copy));
+    }
+    let profile = ProfileName::new("Profile 0");
+    copies.failed.extend(not_copied.into_iter().map(|(file_name, is_too_large)| FailedCopy {
+        profile: profile.clone(),
+        id: None,
+        file_name,
+        reason: "its host announces 1,000,001 bytes, but its gallery lists 1,000,000 bytes".to_owned(),
+        is_too_large,
+    }));
+    copies.add_waiting(profile);
+    copies
 }
 
 /// A comparison that found these profiles, with title and `refId`, that nobody watches.

@@ -5,6 +5,7 @@
 //! or sends a message; that is in [`crate::channel`].
 
 pub mod announce;
+mod copies;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod lines;
@@ -22,13 +23,13 @@ use jiff::Timestamp;
 pub use self::lines::{DigestLine, LineSubject};
 pub use self::sentence::Sentence;
 pub use self::wording::{
-    checked, counted, first_names, left_out, post_label, post_reasons, post_timing, reason, risk_reason, timing,
-    unchecked_part, unread, unverified_reason, unwatched, within,
+    checked, counted, first_names, left_out, post_label, post_timing, reason, unchecked_part, unread,
+    unverified_reason, unwatched, within,
 };
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{
-    AyrshareProfile, Discovery, DiscoveryStatus, FailedProfile, Item, Level, Listing, MediaAtRisk, Part, PostAtRisk,
-    ProfileName, RiskReason, State, Zone,
+    AyrshareProfile, Copies, Discovery, DiscoveryStatus, FailedProfile, Item, Level, Listing, MediaAtRisk, Part,
+    PostAtRisk, ProfileName, RiskReason, State, Zone,
 };
 use crate::scan::survey::Survey;
 
@@ -49,6 +50,8 @@ pub struct Digest {
     pub horizon: Option<Threshold>,
     /// What is announced, by section, within a section by profile, within a profile by time.
     pub entries: Vec<Entry>,
+    /// The copies that the store keeps, and what could not be copied.
+    pub copies: Arc<Copies>,
     /// The profiles, or parts of profiles, that could not be checked.
     pub unchecked: Vec<FailedProfile>,
     /// Whether `unchecked` alone is reason enough to send a message. If not, it is only repeated beside other news.
@@ -192,6 +195,7 @@ impl Digest {
             checked: survey.checked(),
             horizon: thresholds.iter().last().cloned(),
             entries: grouped(posts.chain(files).collect()),
+            copies: Arc::clone(&survey.copies),
             unchecked: survey.failed(),
             unchecked_is_news: true,
             recovered: Vec::new(),

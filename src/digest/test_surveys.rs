@@ -52,6 +52,8 @@ pub(crate) fn survey(items: Vec<Item>, posts_at_risk: Vec<PostAtRisk>) -> Survey
         posts_at_risk,
         unverified: Vec::new(),
         seen_posts: Arc::default(),
+        to_copy: Vec::new(),
+        copies: Arc::default(),
         discovery: Discovery::default(),
     }
 }

@@ -149,7 +149,8 @@ impl Digest {
         lines
     }
 
-    /// The last lines of a digest: the note about the ledger, and how many open items were announced before or are handled.
+    /// The last lines of a digest: the note about the ledger, how many open items were announced before or are handled, and
+    /// what could not be copied.
     #[must_use]
     pub fn closing(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.ledger_note.iter().cloned().collect();
@@ -165,6 +166,7 @@ impl Digest {
             let are = if self.handled == 1 { "is" } else { "are" };
             lines.push(format!("{} {are} marked as handled.", text::count(self.handled, "file")));
         }
+        lines.extend(self.not_copied());
         lines
     }
 
@@ -271,8 +273,7 @@ pub fn unchecked_part(part: Part) -> &'static str {
 }
 
 /// When a file expires or expired: `expires in 2 days, Wed 25 Nov 2026, 06:00 UTC`.
-#[must_use]
-pub fn timing(item: &Item, now: Timestamp) -> Sentence {
+pub(super) fn timing(item: &Item, now: Timestamp) -> Sentence {
     match item.media.expires_at {
         None => Sentence::new("no expiry date"),
         Some(expires_at) => {
@@ -309,8 +310,7 @@ pub fn post_timing(post: &PostAtRisk, now: Timestamp) -> Sentence {
 }
 
 /// Why a file will be missing when a post is published: `its file a.png expires in 2 days, Wed 25 Nov 2026, 06:00 UTC`.
-#[must_use]
-pub fn risk_reason(media: &MediaAtRisk, name: &str, now: Timestamp) -> Sentence {
+fn risk_reason(media: &MediaAtRisk, name: &str, now: Timestamp) -> Sentence {
     match (media.reason, media.expires_at) {
         (RiskReason::AlreadyGone, _) => Sentence::new(format!("its file {name} is gone already")),
         (RiskReason::ExpiresBeforePost, Some(at)) => {
@@ -339,8 +339,7 @@ pub fn unverified_reason(http_status: Option<u16>) -> String {
 }
 
 /// Why a post will fail: one clause for each of the first files, and how many more files there are.
-#[must_use]
-pub fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<Sentence> {
+pub(super) fn post_reasons(post: &PostAtRisk, now: Timestamp) -> Vec<Sentence> {
     let mut reasons: Vec<_> = post
         .media
         .iter()

@@ -10,7 +10,9 @@ mod response;
 mod routes;
 
 pub use self::response::{MAX_RESPONSE_BYTES, Response};
-pub use self::routes::{MarkRequest, Route, bad_request, empty_link, no_such_file, not_read, not_recorded, route};
+pub use self::routes::{
+    CopyRequest, MarkRequest, Route, bad_request, empty_link, no_copy_now, no_such_file, not_read, not_recorded, route,
+};
 
 #[cfg(test)]
 mod tests;

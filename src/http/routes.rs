@@ -10,7 +10,7 @@ use super::accept;
 use super::report::ReportResponse;
 use super::request::Request;
 use super::response::Response;
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::model::text::{list, one_line, shorten};
 use crate::report::link::{CALENDAR_SUFFIX, LinkError, LinkKind, Links};
 use crate::report::{Format, Question};
@@ -36,6 +36,8 @@ pub struct Route {
     pub report: Option<ReportResponse>,
     /// The file to mark instead of responding with the report.
     pub mark: Option<MarkRequest>,
+    /// The copy to send the browser to instead of responding with the report.
+    pub copy: Option<CopyRequest>,
 }
 
 /// A form that marks a file which the report shows as handled.
@@ -57,6 +59,21 @@ impl MarkRequest {
     }
 }
 
+/// A link to the copy of a file that the report shows.
+#[derive(Debug)]
+pub struct CopyRequest {
+    /// The id of the copy.
+    pub id: String,
+}
+
+impl CopyRequest {
+    /// Creates the response: the browser downloads the copy from this URL.
+    #[must_use]
+    pub fn respond(&self, url: String) -> Response {
+        Response::see_other(url)
+    }
+}
+
 impl Route {
     /// Creates the response with the result of the run.
     #[must_use]
@@ -68,8 +85,9 @@ impl Route {
     }
 }
 
-const ROUTES: &str = "There are `GET /report`, `POST /alerts`, `GET /r/{token}`, `GET /r/{token}.ics` \
-                      and, with `http.allow_handled`, `POST /r/{token}/handled`.";
+const ROUTES: &str = "There are `GET /report`, `POST /alerts`, `GET /r/{token}`, `GET /r/{token}.ics`, \
+                      with `http.allow_handled` `POST /r/{token}/handled` and, with `[rescue]` and a store in S3, \
+                      `GET /r/{token}/copies/{id}`.";
 
 /// Returns what a request that came at `now` asks for.
 ///
@@ -92,6 +110,19 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
             _ => Err(Response::method_not_allowed("POST")),
         };
     }
+    if let Endpoint::Copy(token, id) = endpoint {
+        return match request.method.as_str() {
+            _ if !offers_copies(config) => Err(Response::of_link_error(LinkError::Unknown, request, config)),
+            "GET" => {
+                let copy = Some(CopyRequest { id: id.to_owned() });
+                let route = signed_report(LinkKind::Page, token, request, config, now);
+                route
+                    .map(|route| Route { copy, ..route })
+                    .map_err(|error| Response::of_link_error(error, request, config))
+            }
+            _ => Err(Response::method_not_allowed("GET")),
+        };
+    }
     if config.http.require_authorizer && !request.is_authorized {
         let detail = "No authorizer of the gateway vouched for the caller. Put an authorizer (IAM, JWT or Lambda) in \
                       front of this route, or set `http.require_authorizer = false`.";
@@ -100,7 +131,7 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
     match (endpoint, request.method.as_str()) {
         (Endpoint::Report, "GET" | "HEAD") => report(request, config),
         (Endpoint::Report, _) => Err(Response::method_not_allowed("GET, HEAD")),
-        (Endpoint::Alerts, "POST") => Ok(Route { command: alerts(request)?, report: None, mark: None }),
+        (Endpoint::Alerts, "POST") => Ok(Route { command: alerts(request)?, report: None, mark: None, copy: None }),
         (Endpoint::Alerts, _) => Err(Response::method_not_allowed("POST")),
         _ => Err(Response::problem(404, ROUTES)),
     }
@@ -115,6 +146,8 @@ enum Endpoint<'a> {
     Link(LinkKind, &'a str),
     /// The form on the page behind the link with this token, which has not been verified.
     Handled(&'a str),
+    /// The copy with this id on the page behind the link with this token, which has not been verified.
+    Copy(&'a str, &'a str),
     Unknown,
 }
 
@@ -135,6 +168,13 @@ impl<'a> Endpoint<'a> {
             && !is_below_link(before)
         {
             return Self::Handled(token);
+        }
+        if let Some((before, "copies")) = before.rsplit_once('/')
+            && let Some((before, token)) = before.rsplit_once('/')
+            && before.rsplit('/').next() == Some("r")
+            && !is_below_link(before)
+        {
+            return Self::Copy(token, last);
         }
         if is_below_link(before) {
             return Self::Link(LinkKind::Page, "");
@@ -207,7 +247,7 @@ fn report(request: &Request, config: &Config) -> Result<Route, Response> {
         ..Question::default()
     };
     let report = ReportResponse::new(request, format, question, live.unwrap_or(false));
-    Ok(Route { command, report: Some(report), mark: None })
+    Ok(Route { command, report: Some(report), mark: None, copy: None })
 }
 
 /// The page or the calendar behind a signed link, in the one format that the link has.
@@ -248,8 +288,10 @@ fn signed_report(
         is_signed: true,
         calendar,
         mark_action: allows_handled(config).then(|| mark_action(token, request)),
+        copies: offers_copies(config).then(|| below_page("copies", token, request)),
     };
-    Ok(Route { command, report: Some(ReportResponse::new(request, format, question, false)), mark: None })
+    let report = ReportResponse::new(request, format, question, false);
+    Ok(Route { command, report: Some(report), mark: None, copy: None })
 }
 
 /// Whether whoever has a link may mark files as handled. The marks are in the ledger.
@@ -257,10 +299,19 @@ fn allows_handled(config: &Config) -> bool {
     config.http.allow_handled && config.ledger.is_some()
 }
 
-/// Returns where a page sends its forms. The URL is relative, so that it works behind a stage or a base path.
+/// Whether copies of files can be downloaded.
+fn offers_copies(config: &Config) -> bool {
+    config.rescue.is_some() && matches!(config.store, Some(StoreConfig::S3 { .. }))
+}
+
+/// Returns where a page sends its forms.
 fn mark_action(token: &str, request: &Request) -> String {
-    let query = profiles_query(request);
-    if request.path.ends_with('/') { format!("handled{query}") } else { format!("{token}/handled{query}") }
+    below_page("handled", token, request) + &profiles_query(request)
+}
+
+/// Returns the URL of a path below a page. It is relative, so that it works behind a stage or a base path.
+fn below_page(path: &str, token: &str, request: &Request) -> String {
+    if request.path.ends_with('/') { path.to_owned() } else { format!("{token}/{path}") }
 }
 
 /// Returns the part of the query that narrows a page to profiles, so that people return to the same page.
@@ -313,6 +364,12 @@ fn form(request: &Request) -> Result<Mark, Response> {
 #[must_use]
 pub fn no_such_file(request: &Request, config: &Config) -> Response {
     Response::of_missing_file(request, config)
+}
+
+/// Creates the response to a link to a copy while the store cannot be used.
+#[must_use]
+pub fn no_copy_now() -> Response {
+    Response::problem(502, "The store could not be read. Try again later.")
 }
 
 /// Creates the response to a form while no gallery can be read, so that nobody knows whether the file exists.

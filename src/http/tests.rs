@@ -16,14 +16,15 @@ use crate::config::Config;
 use crate::digest::announce::Announced;
 use crate::digest::fixtures::{now, survey, survey_of};
 use crate::ledger::{Key, Record};
-use crate::model::Status;
 use crate::model::text::json;
+use crate::model::{Copies, KeptCopy, Status};
 use crate::net::environment::Environment;
 use crate::report::link::Links;
 use crate::run::command::Action;
 use crate::run::result::RunResult;
 use crate::run::result::tests::result;
 use crate::run::roster::Roster;
+use crate::scan::survey::Survey;
 
 const DOCUMENT: &str = r#"
     ayrshare = {api_key = "KEY"}
@@ -277,6 +278,69 @@ fn config_with_marks(ledger: bool) -> Config {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let environment = Environment::of::<&str, &str>([]);
     runtime.block_on(Config::read(&format!("{ledger}{document}"), &environment)).expect("a configuration")
+}
+
+fn config_with_copies(store: &str) -> Config {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let document = format!("store = {{url = \"{store}\"}}\nrescue = {{}}\n{DOCUMENT}");
+    runtime.block_on(Config::read(&document, &Environment::of::<&str, &str>([]))).expect("a configuration")
+}
+
+/// A survey in which a copy of its first file is kept.
+fn survey_with_copy() -> Survey {
+    let mut survey = survey();
+    let item = Arc::clone(&survey.items[0]);
+    let mut copies = Copies::on();
+    let copy = KeptCopy::new(item.profile.clone(), "copies/Head office/a.png".to_owned(), 223_340, false);
+    copies.add(item.profile.clone(), item.media.identity().to_owned(), Arc::new(copy));
+    survey.copies = Arc::new(copies);
+    survey
+}
+
+#[test]
+fn a_page_links_the_copies_that_can_be_downloaded() {
+    let page = |config: &Config, path: &str| {
+        route(&request(path, &[], &[]), config, now()).expect("a route").respond(&result(survey_with_copy())).body
+    };
+    let token = link(0).replace("/r/", "");
+    let bucket = config_with_copies("s3://kept");
+    let shown = page(&bucket, &link(0));
+    let (_, rest) = shown.split_once(&format!("href=\"{token}/copies/")).expect("a link");
+    let id = rest.split_once('"').expect("an end").0;
+    assert_eq!(id.len(), 32);
+    assert!(page(&bucket, &format!("{}/", link(0))).contains(&format!("href=\"copies/{id}\"")));
+    for path in [format!("{}/copies/{id}", link(0)), format!("/prod/v1{}/copies/{id}/", link(0))] {
+        let route = route(&request(&path, &[], &[]), &bucket, now()).expect("a route");
+        assert_eq!(route.copy.map(|copy| copy.id).as_deref(), Some(id));
+        assert_eq!(route.command.channels, Some(vec!["office".to_owned()]));
+    }
+
+    // There is no download of a copy in a folder, nor without copies.
+    let folder = config_with_copies("kept");
+    let shown = page(&folder, &link(0));
+    assert!(shown.contains("A copy is kept") && !shown.contains("Download the copy"));
+    for config in [&folder, &config()] {
+        let rejected = route(&request(&format!("{}/copies/{id}", link(0)), &[], &[]), config, now());
+        assert_eq!(rejected.expect_err("an error").status_code, 404);
+    }
+}
+
+#[test]
+fn a_copy_needs_a_link_that_is_valid() {
+    let config = config_with_copies("s3://kept");
+    let rejected = |method: &str, path: &str, days: i64| {
+        let request = Request { method: method.into(), ..request(path, &[], &[]) };
+        let response = route(&request, &config, now() + SignedDuration::from_hours(24 * days)).expect_err("an error");
+        response.status_code
+    };
+    let (page, calendar) = (link(0), calendar(0));
+    assert_eq!(rejected("GET", &format!("{page}/copies/0123"), 8), 410);
+    assert_eq!(rejected("GET", &format!("{page}x/copies/0123"), 0), 404);
+    assert_eq!(rejected("GET", &format!("{}/copies/0123", calendar.trim_end_matches(".ics")), 0), 404);
+    assert_eq!(rejected("GET", &format!("{page}/copies/0123/more"), 0), 404);
+    assert_eq!(rejected("GET", &format!("{page}/copies/"), 0), 404);
+    assert_eq!(rejected("POST", &format!("{page}/copies/0123"), 0), 405);
+    assert_eq!(rejected("HEAD", &format!("{page}/copies/0123"), 0), 405);
 }
 
 fn form(path: &str, query: &[(&str, &str)], body: &str) -> Request {

@@ -13,7 +13,7 @@ use super::error::FunctionError;
 use super::event::{Event, InvalidEvent};
 use crate::config::{InvalidConfiguration, LOAD_TIMEOUT};
 use crate::http::request::Request;
-use crate::http::{self, MarkRequest, Response};
+use crate::http::{self, CopyRequest, MarkRequest, Response};
 use crate::ledger::LedgerStore as _;
 use crate::model::text::json;
 use crate::model::{Status, VERSION};
@@ -29,6 +29,7 @@ use crate::run::roster::Roster;
 use crate::run::services::LiveServices;
 use crate::run::stored_snapshot;
 use crate::scan::survey::Survey;
+use crate::store::StoreError;
 
 /// How long a run for an HTTP request may take. API Gateway gives up after 29 seconds.
 const MAX_HTTP_RUN: Duration = Duration::from_secs(28);
@@ -169,6 +170,9 @@ impl Function {
             if let Some(mark) = &route.mark {
                 return mark_file(mark, request, call, command, services, &self.aws, deadline).await;
             }
+            if let Some(copy) = &route.copy {
+                return download_copy(copy, request, call, command, services, &self.aws, deadline).await;
+            }
             if !report.is_live && command.is_within_thresholds(&loaded.config) {
                 let narrowed = narrowed_snapshot(request, call, command, services, &self.aws, deadline).await?;
                 let roster = Roster::configured(&loaded.config);
@@ -280,6 +284,35 @@ async fn mark_file(
     })?;
     tracing::info!(channel = form.channel, handled = form.mark.is_handled, "a file is marked");
     Ok(form.respond())
+}
+
+/// Sends the browser to a copy of a file that the page behind a link shows.
+async fn download_copy(
+    copy: &CopyRequest,
+    request: &Request,
+    call: &Call<'_>,
+    command: &Command,
+    services: LiveServices<'_>,
+    aws: &Aws,
+    deadline: Deadline,
+) -> Result<Response, Response> {
+    let LoadedConfig { config, clients, .. } = services.loaded;
+    let snapshot = narrowed_snapshot(request, call, command, services, aws, deadline).await?;
+    let missing = || http::no_such_file(request, config);
+    let key = snapshot.copies.key_of(&copy.id).ok_or_else(missing)?;
+    let store = clients.store.as_ref().ok_or_else(missing)?;
+    let failed = |error: StoreError| {
+        tracing::error!("a copy cannot be downloaded: {error}");
+        http::no_copy_now()
+    };
+    // The lifecycle of the bucket may have deleted it since.
+    if store.size(key, deadline).await.map_err(failed)?.is_none() {
+        return Err(missing());
+    }
+    let name = snapshot.name_of_copy(key).unwrap_or_else(|| "copy".to_owned());
+    let url = store.download_url(key, &name).await.map_err(failed)?.ok_or_else(missing)?;
+    tracing::info!("a copy is downloaded");
+    Ok(copy.respond(url))
 }
 
 /// Returns the newest snapshot that may answer a report, and makes one if there is none.

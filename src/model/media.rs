@@ -18,6 +18,8 @@ pub trait File {
     fn file_name(&self) -> Option<&str>;
     /// Returns the URL at which the file is served.
     fn url(&self) -> Option<&str>;
+    /// Returns the size in bytes.
+    fn size_bytes(&self) -> Option<u64>;
     /// Returns when the file expires.
     fn expires_at(&self) -> Option<Timestamp>;
     /// Returns whether the file has an expiry that is present but cannot be read.
@@ -55,6 +57,10 @@ impl File for &Media {
 
     fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        self.size_bytes
     }
 
     fn expires_at(&self) -> Option<Timestamp> {

@@ -3,6 +3,7 @@
 //! The other layers parse outside input into these types once and rely on them from then on. This module imports nothing
 //! from the rest of the crate, does no I/O and reads no clock.
 
+mod copies;
 mod discovery;
 mod level;
 mod listing;
@@ -15,6 +16,7 @@ pub mod text;
 pub mod threshold;
 mod zone;
 
+pub use copies::{Copies, CopyAddress, FailedCopy, KeptCopy};
 pub use discovery::{AyrshareProfile, Discovery, DiscoveryStatus, IdentifiedProfile, comparable_title};
 pub use level::Level;
 pub use listing::{Listing, ListingOrigin};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::Deadline;
@@ -20,6 +20,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The kind of error, where a service of AWS says it in a header.
     pub aws_error: Option<String>,
+    /// All headers.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -96,6 +98,7 @@ pub async fn send_streaming(
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
         let aws_error = aws_error(&response);
+        let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         let mut left = max_bytes;
         while let Some(chunk) = response.chunk().await.map_err(|error| net_error(error, timeout))? {
@@ -104,7 +107,7 @@ pub async fn send_streaming(
                 body.extend_from_slice(&chunk);
             }
         }
-        Ok(Answer { status, retry_after, aws_error, body })
+        Ok(Answer { status, retry_after, aws_error, headers, body })
     };
     deadline.bound(exchange).await.unwrap_or(Err(NetError::OutOfTime))
 }
@@ -128,6 +131,7 @@ pub async fn send_for_status(
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
     let aws_error = aws_error(&response);
+    let headers = std::mem::take(response.headers_mut());
     let mut body = Vec::new();
     let read = async {
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -140,7 +144,7 @@ pub async fn send_for_status(
     };
     // Without the rest of the body, the status still counts.
     let _ = deadline.bound(read).await;
-    Ok(Answer { status, retry_after, aws_error, body })
+    Ok(Answer { status, retry_after, aws_error, headers, body })
 }
 
 /// Returns the kind of error from the header of an answer of AWS: `MessageRejected`, of `MessageRejected:http://…`.

@@ -2,7 +2,8 @@
 //!
 //! Each format has its own module that renders a [`Report`]. This module shortens the report until it fits into a response.
 
-pub mod csv;
+pub mod copies;
+mod csv;
 pub mod html;
 pub mod ics;
 pub mod link;
@@ -100,6 +101,8 @@ pub struct Question {
     pub calendar: Option<CalendarLink>,
     /// Where the page sends the forms that mark files as handled, as a relative URL. `None` for a page without them.
     pub mark_action: Option<String>,
+    /// Where copies of files can be downloaded, as a relative URL to which the id of a copy is added. `None` if they cannot.
+    pub copies: Option<String>,
 }
 
 /// How many profiles that nobody watches a report shows when it must become shorter.

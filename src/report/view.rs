@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
 
+use super::copies::{self, CopyNote};
 use super::link::CalendarLink;
 use super::{Question, Report, safe_url};
 use crate::digest::{self, Counts, Urgency};
@@ -174,6 +175,7 @@ pub struct PostFile {
     pub is_gone: bool,
     /// Whether `expires` is the end of the link and not of the file.
     pub is_link: bool,
+    pub copy: Option<CopyNote>,
 }
 
 /// A file.
@@ -188,6 +190,7 @@ pub struct FileCard {
     pub expires: Option<(String, Moment)>,
     /// How many posts need it, as text, and the id of the first of them on the page.
     pub needed_by: Option<(String, Option<String>)>,
+    pub copy: Option<CopyNote>,
     pub mark: Option<MarkForm>,
 }
 
@@ -431,12 +434,19 @@ fn sections(report: &Report<'_>, question: &Question, profiles: &Profiles<'_>, r
         add(&mut groups[place]);
     };
     for (number, post) in report.posts.iter().enumerate() {
-        group(Urgency::PostAtRisk, &post.profile, &mut |group| group.posts.push(post_card(post, number, reading)));
+        group(Urgency::PostAtRisk, &post.profile, &mut |group| {
+            group.posts.push(post_card(post, number, reading, &|media| copies::of_media(report, question, media)));
+        });
     }
     for (number, item) in report.items.iter().enumerate() {
         group(Urgency::of_item(item), &item.profile, &mut |group| {
             let mark = mark_form(report, question, item, number);
-            group.files.push(FileCard { mark, ..file_card(item, report.posts_by_media.of(item), &numbers, reading) });
+            let copy = copies::of_item(report, question, item);
+            group.files.push(FileCard {
+                copy,
+                mark,
+                ..file_card(item, report.posts_by_media.of(item), &numbers, reading)
+            });
         });
     }
     let mut last_advice = "";
@@ -470,7 +480,12 @@ fn mark_form(report: &Report<'_>, question: &Question, item: &Item, number: usiz
     })
 }
 
-fn post_card(post: &PostAtRisk, number: usize, reading: Reading<'_>) -> PostCard {
+fn post_card(
+    post: &PostAtRisk,
+    number: usize,
+    reading: Reading<'_>,
+    copy: &dyn Fn(&MediaAtRisk) -> Option<CopyNote>,
+) -> PostCard {
     let text = one_line(post.text.as_deref().unwrap_or_default());
     let platforms: Vec<_> =
         post.platforms.iter().map(|platform| shorten(&one_line(platform), 40).into_owned()).collect();
@@ -480,7 +495,12 @@ fn post_card(post: &PostAtRisk, number: usize, reading: Reading<'_>) -> PostCard
         label: if text.is_empty() { "A post without text".to_owned() } else { shorten(&text, MAX_TEXT).into_owned() },
         platforms: list(&platforms, MAX_NAMES),
         due: post.scheduled_at.map(|due| reading.of(due)),
-        files: post.media.iter().take(MAX_POST_FILES).map(|media| post_file(media, reading)).collect(),
+        files: post
+            .media
+            .iter()
+            .take(MAX_POST_FILES)
+            .map(|media| PostFile { copy: copy(media), ..post_file(media, reading) })
+            .collect(),
         more_files: (0 < more).then(|| format!("and {} more", count(more, "file"))),
     }
 }
@@ -498,6 +518,7 @@ fn post_file(media: &MediaAtRisk, reading: Reading<'_>) -> PostFile {
         expires: media.expires_at.filter(|_| !is_gone).map(|at| reading.of(at)),
         is_gone,
         is_link: media.reason == RiskReason::LinkExpiresBeforePost,
+        copy: None,
     }
 }
 
@@ -520,6 +541,7 @@ fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, re
             let first = needed_by.iter().find_map(|id| posts.get(id.as_str())).map(|number| post_id(*number));
             (format!("{} {verb} it and will fail", count(needed, "scheduled post")), first)
         }),
+        copy: None,
         mark: None,
     }
 }

@@ -28,25 +28,25 @@ pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> Strin
     let media = result.survey.counts();
     let checked = result.survey.checked();
     let unchecked = result.configured - checked + result.survey.listing.failed.len();
-    embed(
-        &result.run_id,
-        source,
-        now,
-        &[
-            ("ProfilesChecked", checked as u64),
-            ("ProfilesFailed", unchecked as u64),
-            ("ProfilesUnwatched", result.survey.discovery.unwatched.len() as u64),
-            ("MediaListed", media.listed as u64),
-            ("MediaExpiring", media.expiring as u64),
-            ("MediaExpired", media.expired as u64),
-            ("PostsAtRisk", result.survey.posts_at_risk.len() as u64),
-            ("AlertsDelivered", count(Outcome::Delivered) as u64),
-            ("DeliveryFailures", count(Outcome::Failed) as u64),
-            ("LedgerFailures", u64::from(result.ledger_error.is_some())),
-            ("RunsCompleted", u64::from(result.status != Status::Failed)),
-            (DURATION, result.duration_ms),
-        ],
-    )
+    let copies = &result.survey.copies;
+    let values = [
+        ("ProfilesChecked", checked as u64),
+        ("ProfilesFailed", unchecked as u64),
+        ("ProfilesUnwatched", result.survey.discovery.unwatched.len() as u64),
+        ("MediaListed", media.listed as u64),
+        ("MediaExpiring", media.expiring as u64),
+        ("MediaExpired", media.expired as u64),
+        ("PostsAtRisk", result.survey.posts_at_risk.len() as u64),
+        ("AlertsDelivered", count(Outcome::Delivered) as u64),
+        ("DeliveryFailures", count(Outcome::Failed) as u64),
+        ("LedgerFailures", u64::from(result.ledger_error.is_some())),
+        ("RunsCompleted", u64::from(result.status != Status::Failed)),
+        (DURATION, result.duration_ms),
+    ];
+    // Each metric costs something, so without `[rescue]` there are none for copies.
+    let of_copies = [("CopiesMade", copies.made() as u64), ("CopiesFailed", copies.failures() as u64)];
+    let values: Vec<_> = values.into_iter().chain(of_copies.into_iter().filter(|_| copies.is_on)).collect();
+    embed(&result.run_id, source, now, &values)
 }
 
 /// The metrics of an alert run that could not start because its configuration is invalid.

@@ -6,6 +6,7 @@
 pub mod clients;
 pub mod command;
 mod discover;
+pub mod download;
 pub mod execute;
 mod heartbeat;
 pub mod last_snapshot;
@@ -14,6 +15,7 @@ pub mod loaded;
 pub mod mark;
 pub mod metrics;
 mod rendering;
+pub mod rescue;
 pub mod result;
 pub mod roster;
 pub mod services;
@@ -33,17 +35,18 @@ use self::lease::HeldLease;
 use self::rendering::{fail, outcome, render, rendered, sample};
 use crate::channel::Message;
 use crate::config::Repeat;
-use crate::config::{Channel, Config, Profile, WhenEmpty};
+use crate::config::{Channel, Config, Profile, RescueFiles, WhenEmpty};
 use crate::digest::Digest;
 use crate::digest::ReportLink;
 use crate::digest::announce::{Announced, Announcement};
 use crate::ledger::{Change, LedgerError, LedgerStore, Memory};
 use crate::model::Status;
 use crate::model::threshold::Thresholds;
-use crate::model::{Discovery, Listing, ListingOrigin, ProfileName};
+use crate::model::{Copies, Discovery, Listing, ListingOrigin, ProfileName};
 use crate::net::Deadline;
 use crate::report::link::Links;
 use crate::run::command::{Action, Plan};
+use crate::run::rescue::CopyMode;
 use crate::run::result::{ChannelResult, Outcome, RunResult};
 use crate::run::roster::listing_of;
 use crate::scan::discovery::DiscoveryRules;
@@ -59,6 +62,10 @@ const MAX_TO_SEND: Duration = Duration::from_secs(15);
 const MAX_FOR_LEASE: Duration = Duration::from_secs(5);
 /// Reading or writing the ledger gets at least this time, if the run has that much left.
 const MIN_FOR_LEDGER: Duration = Duration::from_secs(5);
+/// Time reserved for giving up uploads that copying had no time to finish.
+const MAX_TO_GIVE_UP: Duration = Duration::from_secs(2);
+/// The longest time in which a run that makes no copies finds out which there are.
+const MAX_TO_FIND: Duration = Duration::from_secs(5);
 /// Time reserved at the very end, for what follows the sending.
 const MAX_FOR_THE_END: Duration = Duration::from_millis(300);
 /// The pause between two messages to one channel. Slack accepts about one per second.
@@ -74,6 +81,15 @@ pub trait Services {
 
     /// Scans profiles until the deadline.
     fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> impl Future<Output = Survey>;
+
+    /// Copies files of the survey into the store until the deadline, or only finds out which copies there are.
+    fn copies(
+        &self,
+        survey: &Survey,
+        files: &RescueFiles,
+        mode: CopyMode,
+        until: Deadline,
+    ) -> impl Future<Output = Copies>;
 
     /// Sends a message. Returns a reason unless the channel has confirmed it.
     fn send(
@@ -323,6 +339,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
                 ignore: &self.config.alerts.ignore_profiles,
                 identifies_all: self.plan.action == Action::Check,
             }),
+            copying: self.copying().map(|(files, _)| files),
         };
         let mut survey = self.services.scan(&self.plan.profiles, &rules, self.scan_until).await;
         for (surveyed, profile) in survey.profiles.iter_mut().zip(&self.plan.profiles) {
@@ -332,7 +349,25 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         if compares_the_account && !knows_all_profiles {
             survey.discovery = Discovery::unavailable();
         }
+        if let Some((files, mode)) = self.copying() {
+            let until = self.scan_until.earlier_by(MAX_TO_GIVE_UP.min(self.scan_until.remaining() / 4));
+            let until = if mode == CopyMode::Find { until.within(MAX_TO_FIND) } else { until };
+            survey.copies = Arc::new(self.services.copies(&survey, files, mode, until).await);
+        }
+        // Whatever was not copied is found again by the next run.
+        survey.to_copy = Vec::new();
         Arc::new(survey)
+    }
+
+    /// Which files the run copies, or looks for copies of. Sending has its own time, so copying never delays it for longer
+    /// than a slow scan would.
+    fn copying(&self) -> Option<(&'a RescueFiles, CopyMode)> {
+        let rescue = self.config.rescue.as_ref()?;
+        match self.plan.action {
+            Action::Alert if !self.plan.dry_run => Some((&rescue.files, CopyMode::Make)),
+            Action::Alert | Action::Report => Some((&rescue.files, CopyMode::Find)),
+            Action::Check | Action::Test => None,
+        }
     }
 
     /// What became of reading `[profiles_from]`, as far as it concerns the run.

@@ -12,8 +12,8 @@ use super::command::Action;
 use crate::digest::announce::Announced;
 use crate::model::text::{self, json, json_within};
 use crate::model::{
-    AyrshareProfile, DiscoveryStatus, FailedProfile, IdentifiedProfile, Item, MediaKind, PostAtRisk, ProfileName,
-    State, Status, Threshold, UnverifiedUrl, VERSION,
+    AyrshareProfile, CopyAddress, DiscoveryStatus, FailedCopy, FailedProfile, IdentifiedProfile, Item, MediaKind,
+    PostAtRisk, ProfileName, State, Status, Threshold, UnverifiedUrl, VERSION,
 };
 use crate::report::{self, Format, Question, Rendered, Report};
 use crate::scan::survey::{MediaCounts, PostCounts, PostsByMedia, Survey};
@@ -121,7 +121,8 @@ impl RunResult {
         if let Some(text) = json_within(&ResultJson::new(self, &all), max_bytes) {
             return FittedJson { text, is_cut: false };
         }
-        let nothing = Shown { failed: &[], unwatched: &[], posts: &[], items: &[], max_unverified: 0 };
+        let nothing =
+            Shown { failed: &[], unwatched: &[], posts: &[], items: &[], max_unverified: 0, max_failed_copies: 0 };
         // The counts of what is left out are in `nothing` already; they only become shorter.
         let mut room = max_bytes.saturating_sub(json(&ResultJson::new(self, &nothing)).len());
         let posts = self.survey.posts_by_media();
@@ -136,6 +137,7 @@ impl RunResult {
             posts: &all.posts[..fitting(all.posts.iter().map(|post| json(post).len()), &mut room)],
             items: &all.items[..fitting(all.items.iter().map(item_bytes), &mut room)],
             max_unverified: 0,
+            max_failed_copies: 0,
         };
         FittedJson { text: json(&ResultJson::new(self, &shown)), is_cut: true }
     }
@@ -156,10 +158,11 @@ impl RunResult {
                 posts: report.posts,
                 items: report.items,
                 max_unverified: MAX_UNVERIFIED,
+                max_failed_copies: MAX_FAILED_COPIES,
             };
             json(&ResultJson::new(self, &shown))
         };
-        let known = json(&AnnouncedJson(self));
+        let known = json(&(AnnouncedJson(self), self.survey.copies.sorted()));
         let report = Report::new(&self.survey, self.announced.as_ref());
         report::render(report, format, question, max_bytes, size, &to_json, &known)
     }
@@ -180,6 +183,11 @@ impl RunResult {
             state: item.state,
             threshold: item.threshold.as_ref(),
             posts_at_risk: posts.of(item),
+            copy: self
+                .survey
+                .copies
+                .of(item)
+                .map(|copy| CopyJson { address: self.survey.copies.address(copy), size_bytes: copy.size_bytes }),
             announced: self.announced.as_ref().map(|announced| announced.of(item)),
             handled: self.announced.as_ref().map(|announced| announced.handled(item)),
         }
@@ -247,8 +255,12 @@ struct Shown<'a> {
     items: &'a [Arc<Item>],
     /// How many URLs that could not be verified are listed at most.
     max_unverified: usize,
+    /// How many files that could not be copied are listed at most.
+    max_failed_copies: usize,
 }
 
+/// How many files that could not be copied a result lists.
+const MAX_FAILED_COPIES: usize = 100;
 /// How many URLs that could not be verified a result lists.
 const MAX_UNVERIFIED: usize = 100;
 
@@ -260,6 +272,7 @@ impl<'a> Shown<'a> {
             posts: &survey.posts_at_risk,
             items: &survey.items,
             max_unverified: MAX_UNVERIFIED,
+            max_failed_copies: MAX_FAILED_COPIES,
         }
     }
 }
@@ -285,6 +298,8 @@ struct ResultJson<'a> {
     posts_at_risk: &'a [Arc<PostAtRisk>],
     #[serde(skip_serializing_if = "is_zero")]
     posts_left_out: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copies: Option<CopiesJson<'a>>,
     channels: &'a [ChannelResult],
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_error: Option<&'a str>,
@@ -322,6 +337,16 @@ impl<'a> ResultJson<'a> {
             items_left_out: survey.items.len() - shown.items.len(),
             posts_at_risk: shown.posts,
             posts_left_out: survey.posts_at_risk.len() - shown.posts.len(),
+            copies: survey.copies.is_on.then(|| {
+                let shown = survey.copies.failed.len().min(shown.max_failed_copies);
+                CopiesJson {
+                    made: survey.copies.made(),
+                    kept: survey.copies.kept(),
+                    waiting: survey.copies.waiting(),
+                    failed: &survey.copies.failed[..shown],
+                    failed_left_out: survey.copies.failed.len() - shown,
+                }
+            }),
             channels: &result.channels,
             ledger_error: result.ledger_error.as_deref(),
             store_error: result.store_error.as_deref(),
@@ -393,11 +418,35 @@ struct ItemJson<'a> {
     state: State,
     threshold: Option<&'a Threshold>,
     posts_at_risk: &'a [String],
+    /// The copy that the store keeps.
+    copy: Option<CopyJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     announced: Option<BTreeMap<&'a str, String>>,
     /// The channels for which it is marked as handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     handled: Option<Vec<&'a str>>,
+}
+
+/// A copy of a file. It has no address where that would name a profile that the reader must not learn of.
+#[derive(Serialize)]
+struct CopyJson<'a> {
+    #[serde(flatten)]
+    address: Option<CopyAddress<'a>>,
+    size_bytes: u64,
+}
+
+/// What a run with `[rescue]` knows of copies.
+#[derive(Serialize)]
+struct CopiesJson<'a> {
+    /// How many copies the run has made.
+    made: usize,
+    /// How many there are now, of the files that are to be copied.
+    kept: usize,
+    /// How many files are left to the next run.
+    waiting: usize,
+    failed: &'a [FailedCopy],
+    #[serde(skip_serializing_if = "is_zero")]
+    failed_left_out: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -8,10 +8,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use crate::channel::{self, SendError};
-use crate::config::{Channel, ChannelKind, Config, Profile};
-use crate::model::{Failure, FailureKind};
+use crate::config::{self, Channel, ChannelKind, Config, Profile, RescueFiles};
+use crate::model::{Copies, Failure, FailureKind};
 use crate::net::{self, Deadline, Slots};
+use crate::run::download::Downloads;
 use crate::run::loaded::{ConfigReload, LoadedConfig};
+use crate::run::rescue::{CopyMode, CopyProgress, Rescue, files_to_copy};
 use crate::run::{Outgoing, Services, discover};
 use crate::scan;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
@@ -42,13 +44,15 @@ pub struct LiveServices<'a> {
     pub first: &'a [&'a Profile],
     /// Called after each scanned profile, to show progress.
     pub on_scanned: &'a (dyn Fn() + Sync),
+    /// Called as files are copied, to show progress.
+    pub on_copied: &'a (dyn Fn(CopyProgress<'_>) + Sync),
 }
 
 impl<'a> LiveServices<'a> {
     /// The services for a run that shows no progress.
     #[must_use]
     pub fn new(loaded: &'a LoadedConfig, reload: &'a ConfigReload<'a>) -> Self {
-        Self { loaded, reload, max_retries: net::MAX_RETRIES, first: &[], on_scanned: &no_progress }
+        Self { loaded, reload, max_retries: net::MAX_RETRIES, first: &[], on_scanned: &no_progress, on_copied: &|_| {} }
     }
 
     async fn deliver(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), SendError> {
@@ -285,6 +289,19 @@ impl Services for LiveServices<'_> {
         };
         let discovery = Box::pin(self.discover(listed, &ordered, ref_ids, rules, until)).await;
         Survey { discovery, ..Survey::new(rules.now, scans, checked) }
+    }
+
+    async fn copies(&self, survey: &Survey, files: &RescueFiles, mode: CopyMode, until: Deadline) -> Copies {
+        let LoadedConfig { config, clients, .. } = self.loaded;
+        let (Some(store), Some(rescue)) = (&clients.store, &config.rescue) else { return Copies::default() };
+        let base_url = &config.ayrshare.base_url;
+        let downloads = Downloads {
+            http: &clients.http,
+            allow_loopback: base_url.scheme() == "http" && config::is_loopback(base_url),
+            max_file_bytes: rescue.max_file_bytes,
+        };
+        let rescue = Rescue { downloads, store, on_progress: self.on_copied };
+        Box::pin(rescue.copy(&files_to_copy(survey, files), mode, until)).await
     }
 
     async fn send(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), String> {

@@ -79,7 +79,7 @@ mod tests {
     fn file((place, hours): (u64, Option<i64>)) -> UsedFile {
         let expiring = hours.map(|hours| {
             let expires_at = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(hours)).ok();
-            Box::new(ExpiringFile { id: None, file_name: None, expires_at })
+            Box::new(ExpiringFile { id: None, file_name: None, expires_at, source: None })
         });
         UsedFile { keys: keys(place), expiring }
     }

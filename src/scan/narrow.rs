@@ -57,6 +57,8 @@ impl Survey {
             posts_at_risk: self.posts_at_risk.iter().filter_map(post).collect(),
             unverified: self.unverified.iter().filter(|url| profiles.contains(&url.profile)).cloned().collect(),
             seen_posts: Arc::clone(&self.seen_posts),
+            to_copy: Vec::new(),
+            copies: Arc::new(self.copies.of_profiles(&profiles)),
             discovery: Discovery::default(),
         }
     }

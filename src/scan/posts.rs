@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::model::{MediaAtRisk, Packed, PostAtRisk, ProfileName, RiskReason, ScheduledPost, UnverifiedUrl};
+use crate::model::{
+    Item, Media, MediaAtRisk, Packed, PostAtRisk, ProfileName, RiskReason, ScheduledPost, State, UnverifiedUrl,
+};
 use crate::scan::listed_files::ListedFiles;
 use crate::scan::presigned::Presigned;
 use crate::scan::rules::Rules;
@@ -46,6 +48,8 @@ pub struct CheckedPosts {
     pub unverified: Vec<UnverifiedUrl>,
     /// All scheduled posts.
     pub seen: SeenPosts,
+    /// The files of galleries that a post will lack, if those are copied.
+    pub to_copy: Vec<Item>,
 }
 
 /// What is known about one URL of a post.
@@ -119,7 +123,10 @@ impl<'a> PostCheck<'a> {
                     let verdict = self.verdict(&url, needed_until, statuses);
                     is_known &= matches!(verdict, Verdict::Safe | Verdict::Risk(_));
                     match verdict {
-                        Verdict::Risk(risk) => media.push(*risk),
+                        Verdict::Risk(risk) => {
+                            checked.to_copy.extend(self.to_copy(&url));
+                            media.push(*risk);
+                        }
                         Verdict::Unverified(http_status) if unverified.insert(url.clone()) => {
                             let (profile, post_id) = (known.profile.clone(), post.id.clone());
                             checked.unverified.push(UnverifiedUrl { profile, post_id, url, http_status });
@@ -181,6 +188,28 @@ impl<'a> PostCheck<'a> {
             expires_at,
             reason,
         }))
+    }
+
+    /// The file of a gallery at a URL of a post, if it is copied.
+    fn to_copy(&self, url: &str) -> Option<Item> {
+        let listed = self.listed.find(PlaceKeys::of(url)?)?;
+        let file = listed.file.expiring.as_deref()?;
+        let source = file.source.as_ref()?;
+        let is_expired = file.expires_at.is_some_and(|expires_at| expires_at <= self.rules.now);
+        let media = Media {
+            id: file.id.clone(),
+            file_name: file.file_name.clone(),
+            url: source.url.clone(),
+            size_bytes: source.size_bytes,
+            created_at: None,
+            expires_at: file.expires_at,
+        };
+        let state = match file.expires_at {
+            None => State::Undated,
+            Some(_) if is_expired => State::Expired,
+            Some(_) => State::Expiring,
+        };
+        Some(Item { profile: listed.owner.clone(), media, state, threshold: None })
     }
 
     fn safe_if_all_galleries_were_read(&self) -> Verdict {
@@ -260,6 +289,7 @@ mod tests {
             check_urls: true,
             all_profiles: true,
             discovery: None,
+            copying: None,
         }
     }
 

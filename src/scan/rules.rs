@@ -3,6 +3,7 @@
 use globset::GlobSet;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::config::RescueFiles;
 use crate::model::text::nfc;
 use crate::model::threshold::{Threshold, Thresholds};
 use crate::model::{File, ScheduledPost, State};
@@ -28,6 +29,8 @@ pub struct Rules<'a> {
     pub all_profiles: bool,
     /// How to look for profiles that nobody watches; `None` if the run does not.
     pub discovery: Option<DiscoveryRules<'a>>,
+    /// Which files are copied into the store; `None` without `[rescue]`.
+    pub copying: Option<&'a RescueFiles>,
 }
 
 impl Rules<'_> {
@@ -39,6 +42,16 @@ impl Rules<'_> {
             None => self.now.checked_add(self.thresholds.longest()),
         };
         until.unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether a file is to be copied because of its expiry, also if it is too far off to be announced.
+    #[must_use]
+    pub fn copies_expiring(&self, expires_at: Option<Timestamp>) -> bool {
+        match (self.copying, expires_at) {
+            (Some(RescueFiles::All), _) => true,
+            (Some(RescueFiles::Expiring(within)), Some(at)) => within.is_entered(at.duration_since(self.now)),
+            (Some(RescueFiles::Expiring(_) | RescueFiles::OfPosts) | None, _) => false,
+        }
     }
 
     /// Decides whether one file matters.

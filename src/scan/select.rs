@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::model::{File, Item, ProfileName};
+use crate::model::{File, Item, ProfileName, State};
 use crate::scan::rules::{Decision, Rules};
 use crate::scan::used_files::{FilesInPosts, UsedFile};
 
@@ -18,6 +18,8 @@ pub struct Gallery {
     pub ignored: usize,
     /// The files that matter, in Ayrshare's order.
     pub items: Vec<Item>,
+    /// The files that expire too late to matter but are copied now, in Ayrshare's order.
+    pub to_copy: Vec<Item>,
     /// How many files have an expiry that cannot be read, apart from ignored ones that no post uses.
     pub unreadable_dates: usize,
     /// The files that posts use.
@@ -37,6 +39,10 @@ impl Gallery {
         }
         match decision {
             Decision::Ignored => self.ignored += 1,
+            Decision::Later if rules.copies_expiring(file.expires_at()) => {
+                let (profile, media) = (profile.clone(), file.into_media());
+                self.to_copy.push(Item { profile, media, state: State::Expiring, threshold: None });
+            }
             Decision::Later => {}
             Decision::Matters(state, threshold) => {
                 self.items.push(Item { profile: profile.clone(), media: file.into_media(), state, threshold });
@@ -71,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::model::Media;
-    use crate::model::{State, Threshold, Thresholds};
+    use crate::model::{Threshold, Thresholds};
 
     const DAY_MS: i64 = 86_400_000;
 
@@ -102,6 +108,7 @@ mod tests {
             check_urls: false,
             all_profiles: true,
             discovery: None,
+            copying: None,
         };
         let mut gallery = Gallery::default();
         for media in media {

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Discovery, FailedProfile, Failure, FailureKind, Item, Listing, Part, PostAtRisk, ProfileName, State, Status, Tags,
-    UnverifiedUrl, text,
+    Copies, Discovery, FailedProfile, Failure, FailureKind, Item, KeptCopy, Listing, MediaAtRisk, Part, PostAtRisk,
+    ProfileName, State, Status, Tags, UnverifiedUrl, text,
 };
 use crate::scan::ayrshare::ScheduledPosts;
 use crate::scan::posts::{CheckedPosts, Known};
@@ -66,6 +66,12 @@ pub struct Survey {
     /// The scheduled posts that were read. Only announcing needs them, so they are not stored.
     #[serde(skip)]
     pub seen_posts: Arc<SeenPosts>,
+    /// The files that are copied though no item stands for them. Only copying needs them, so they are not stored.
+    #[serde(skip)]
+    pub to_copy: Vec<Arc<Item>>,
+    /// The copies of files that the store keeps, and what could not be copied.
+    #[serde(skip)]
+    pub copies: Arc<Copies>,
     /// The profiles of the account that nobody watches, if the run looked for them.
     pub discovery: Discovery,
 }
@@ -108,7 +114,7 @@ impl Survey {
     /// Combines the scans of all profiles, and what was found out about their posts.
     #[must_use]
     pub fn new(now: Timestamp, scans: Vec<Scan>, posts: CheckedPosts) -> Self {
-        let CheckedPosts { at_risk: posts_at_risk, unverified, seen: seen_posts } = posts;
+        let CheckedPosts { at_risk: posts_at_risk, unverified, seen: seen_posts, to_copy } = posts;
         let posts_at_risk = posts_at_risk.into_iter().map(Arc::new).collect();
         let seen_posts = Arc::new(seen_posts);
         let mut survey = Self {
@@ -119,6 +125,8 @@ impl Survey {
             posts_at_risk,
             unverified,
             seen_posts,
+            to_copy: to_copy.into_iter().map(Arc::new).collect(),
+            copies: Arc::default(),
             discovery: Discovery::default(),
         };
         for Scan { profile: name, media, posts } in scans {
@@ -126,7 +134,7 @@ impl Survey {
                 Ok(gallery) => (gallery, None),
                 Err(failure) => (Gallery::default(), Some(failure)),
             };
-            let Gallery { listed, ignored, items, unreadable_dates, .. } = gallery;
+            let Gallery { listed, ignored, items, to_copy, unreadable_dates, .. } = gallery;
             let dates = all_readable(unreadable_dates, "the expiry", "file");
             let scheduled = posts.as_ref().and_then(|posts| posts.as_ref().ok()).map_or(0, |posts| posts.posts.len());
             let posts = posts.map(|posts| {
@@ -138,6 +146,7 @@ impl Survey {
             let tags = Tags::default();
             survey.profiles.push(SurveyedProfile { name, tags, listed, ignored, failed, dates, scheduled, posts });
             survey.items.extend(items.into_iter().map(Arc::new));
+            survey.to_copy.extend(to_copy.into_iter().map(Arc::new));
         }
         survey.items.sort_by_key(|item| item.media.expires_at.unwrap_or(Timestamp::MAX));
         survey
@@ -157,6 +166,8 @@ impl Survey {
             posts_at_risk: self.posts_at_risk.iter().filter(|post| named(&post.profile)).cloned().collect(),
             unverified: self.unverified.iter().filter(|url| named(&url.profile)).cloned().collect(),
             seen_posts: Arc::clone(&self.seen_posts),
+            to_copy: Vec::new(),
+            copies: Arc::new(self.copies.of_profiles(&profiles)),
             discovery: Discovery::default(),
         }
     }
@@ -217,6 +228,18 @@ impl Survey {
             }
         }
         PostsByMedia(posts)
+    }
+
+    /// What people call the file whose copy has this key, if the survey names it.
+    #[must_use]
+    pub fn name_of_copy(&self, key: &str) -> Option<String> {
+        let is_it = |copy: Option<&KeptCopy>| copy.is_some_and(|copy| copy.has_key(key));
+        let item = self.items.iter().find(|item| is_it(self.copies.of(item))).map(|item| item.label());
+        let in_post = || {
+            let mut media = self.posts_at_risk.iter().flat_map(|post| &post.media);
+            media.find(|media| is_it(self.copies.of_media(media))).map(MediaAtRisk::label)
+        };
+        item.or_else(in_post)
     }
 
     /// The number of files, by state.

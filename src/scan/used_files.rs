@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
+use crate::config::RescueFiles;
 use crate::model::{File, ScheduledPost};
 use crate::scan::place::Place;
 use crate::scan::presigned::Presigned;
@@ -41,7 +42,12 @@ impl PlaceKeys {
 ///
 /// It is built before the first gallery is read, so that of each gallery only the files that a post uses are kept.
 #[derive(Clone, Debug, Default)]
-pub struct FilesInPosts(HashMap<u64, Timestamp>);
+pub struct FilesInPosts {
+    /// Until when the file at each place is needed.
+    needed: HashMap<u64, Timestamp>,
+    /// Whether the files are copied, so that their own URLs and sizes are needed, too.
+    are_copied: bool,
+}
 
 impl FilesInPosts {
     /// Collects the media of these posts.
@@ -60,28 +66,31 @@ impl FilesInPosts {
                 }
             }
         }
-        Self(needed)
+        Self { needed, are_copied: rules.copying == Some(&RescueFiles::OfPosts) }
     }
 
     /// Returns what is kept of a file of a gallery, if a post uses it.
     #[must_use]
     pub fn keep(&self, file: &impl File) -> Option<UsedFile> {
-        if self.0.is_empty() {
+        if self.needed.is_empty() {
             return None;
         }
         let place = Place::parse(file.url()?)?;
         let uuid = place.uuid().map(|uuid| HASHER.hash_one(uuid));
         // A post that uses a place uses its UUID, too. Nearly all files of large galleries are in no post.
-        if uuid.is_some_and(|uuid| !self.0.contains_key(&uuid)) {
+        if uuid.is_some_and(|uuid| !self.needed.contains_key(&uuid)) {
             return None;
         }
         let keys = PlaceKeys { exact: HASHER.hash_one(&place), uuid };
-        let needed_until = keys.iter().filter_map(|key| self.0.get(&key)).max()?;
+        let needed_until = keys.iter().filter_map(|key| self.needed.get(&key)).max()?;
         let lasts = file.expires_at().is_some_and(|expires_at| *needed_until < expires_at);
         let expiring = || ExpiringFile {
             id: file.id().map(ToOwned::to_owned),
             file_name: file.file_name().map(ToOwned::to_owned),
             expires_at: file.expires_at(),
+            source: self
+                .are_copied
+                .then(|| CopySource { url: file.url().map(ToOwned::to_owned), size_bytes: file.size_bytes() }),
         };
         Some(UsedFile { keys, expiring: (!lasts).then(|| Box::new(expiring())) })
     }
@@ -104,6 +113,15 @@ pub(super) struct ExpiringFile {
     pub(super) file_name: Option<String>,
     /// When the file expires.
     pub(super) expires_at: Option<Timestamp>,
+    /// What its gallery says about where it can be copied from, if files of posts are copied.
+    pub(super) source: Option<CopySource>,
+}
+
+/// Where a file can be copied from. The URL in a post may be another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CopySource {
+    pub(super) url: Option<String>,
+    pub(super) size_bytes: Option<u64>,
 }
 
 impl UsedFile {

@@ -5,7 +5,12 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tempfile::NamedTempFile;
+
 use super::StoreError;
+
+/// The folder of the store in which files are before they are complete.
+pub(super) const UNFINISHED: &str = "unfinished";
 
 /// A store in a folder.
 #[derive(Debug)]
@@ -34,6 +39,28 @@ impl FolderStore {
             Ok(())
         };
         write().map_err(|error| failed("be written", &error))
+    }
+
+    /// Begins an upload of a file that becomes visible when it is complete.
+    pub(super) fn upload(&self, key: &str) -> Result<FolderUpload, StoreError> {
+        let begin = || {
+            let unfinished = self.path.join(UNFINISHED);
+            fs::create_dir_all(&unfinished)?;
+            tempfile::Builder::new().prefix(".new-").tempfile_in(unfinished)
+        };
+        let file = begin().map_err(|error| failed("be written", &error))?;
+        Ok(FolderUpload { file, path: self.path.join(key) })
+    }
+
+    /// The size of an object.
+    pub(super) fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        self.require_folder()?;
+        match fs::metadata(self.path.join(key)) {
+            Ok(found) if found.is_file() => Ok(Some(found.len())),
+            Ok(_) => Err(StoreError::failed("be read", "something that is not a file is in it")),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(failed("be read", &error)),
+        }
     }
 
     pub(super) fn get(&self, key: &str, max_bytes: usize) -> Result<Option<Vec<u8>>, StoreError> {
@@ -90,6 +117,31 @@ impl FolderStore {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(failed("be read", &error)),
         }
+    }
+}
+
+/// An upload that is under way, in a file of its own.
+#[derive(Debug)]
+pub struct FolderUpload {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl FolderUpload {
+    pub(super) fn write(&mut self, piece: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all(piece).map_err(|error| failed("be written", &error))
+    }
+
+    /// Makes the file visible. Unlike a snapshot, a copy cannot be made again once its original is gone, so it is synced.
+    pub(super) fn finish(self) -> Result<(), StoreError> {
+        let Self { file, path } = self;
+        let finish = || {
+            file.as_file().sync_all()?;
+            fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        finish().map_err(|error: io::Error| failed("be written", &error))
     }
 }
 

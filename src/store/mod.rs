@@ -1,10 +1,14 @@
-//! The store: keeps the snapshot of the last alert run, so that a process that has not scanned the profiles itself can show it.
+//! The store: keeps the snapshot of the last alert run, so that a process that has not scanned the profiles itself can show it,
+//! and copies of files that are about to expire.
 //!
-//! [`Store`] writes, reads and deletes small objects by key, in a folder ([`folder`]) or in S3 ([`s3`]). [`snapshot`] is the
-//! format of a snapshot in it. This layer knows neither runs nor HTTP, and does not decide which snapshot may answer a request.
+//! [`Store`] writes, reads and deletes small objects by key, in a folder ([`folder`]) or in S3 ([`s3`]). Large ones arrive
+//! piece by piece ([`copies`]). [`snapshot`] is the format of a snapshot in it. This layer knows neither runs nor HTTP, and
+//! does not decide which snapshot may answer a request, nor which files are copied.
 
+pub mod copies;
 mod error;
 mod folder;
+mod multipart;
 mod s3;
 pub mod snapshot;
 

@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Store, StoreError};
 use crate::config::Config;
 use crate::model::text::json;
-use crate::model::{Item, MediaAtRisk, PostAtRisk, ProfileName, Threshold, UnverifiedUrl};
+use crate::model::{Item, KeptCopy, MediaAtRisk, PostAtRisk, ProfileName, Threshold, UnverifiedUrl};
 use crate::net::Deadline;
 use crate::scan::survey::{Survey, SurveyedProfile};
 
@@ -229,6 +229,16 @@ enum Line<'a> {
     Item(Box<Cow<'a, Item>>),
     Post(Box<PostLine<'a>>),
     Unverified(Box<Cow<'a, UnverifiedUrl>>),
+    Copy(Box<CopyLine<'a>>),
+}
+
+/// The copy of a file that a profile lists.
+#[derive(Serialize, Deserialize)]
+struct CopyLine<'a> {
+    profile: Cow<'a, ProfileName>,
+    /// What identifies the file in the gallery.
+    file: Cow<'a, str>,
+    copy: Cow<'a, KeptCopy>,
 }
 
 /// A post at risk. The shape in which results show a post lacks what is said here of the galleries.
@@ -247,6 +257,10 @@ fn lines_of(survey: &Survey) -> impl Iterator<Item = Line<'_>> {
         .chain(survey.items.iter().map(Arc::as_ref).map(item))
         .chain(survey.posts_at_risk.iter().map(|post| Line::Post(Box::new(PostLine::of(post)))))
         .chain(survey.unverified.iter().map(|url| Line::Unverified(Box::new(Cow::Borrowed(url)))))
+        .chain(survey.copies.iter().map(|(profile, file, copy)| {
+            let (profile, file, copy) = (Cow::Borrowed(profile), Cow::Borrowed(file), Cow::Borrowed(copy));
+            Line::Copy(Box::new(CopyLine { profile, file, copy }))
+        }))
 }
 
 impl<'a> PostLine<'a> {
@@ -366,6 +380,12 @@ impl LookReader {
             Line::Unverified(url) => {
                 let url = url.into_owned();
                 survey.unverified.push(UnverifiedUrl { profile: known(&url.profile)?, ..url });
+            }
+            Line::Copy(line) => {
+                let CopyLine { profile, file, copy } = *line;
+                let copies = Arc::make_mut(&mut survey.copies);
+                copies.is_on = true;
+                copies.add(known(&profile)?, file.into_owned(), Arc::new(copy.into_owned()));
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ mod ledger;
 mod posts;
 mod profiles_from;
 mod report;
+mod rescue;
 mod snapshots;
 mod store;
 mod teams;

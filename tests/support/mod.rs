@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use media_expiry_alerts::demo::stand_ins::{
-    AyrshareStandIn, HeartbeatStandIn, Publication, SesStandIn, SlackStandIn, SnsStandIn, TeamsStandIn, WebhookStandIn,
-    listed_file,
+    AyrshareStandIn, HeartbeatStandIn, MediaHostStandIn, Publication, SesStandIn, SlackStandIn, SnsStandIn,
+    TeamsStandIn, WebhookStandIn, listed_file,
 };
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
@@ -75,6 +75,7 @@ pub struct World {
     pub sns: SnsStandIn,
     pub webhook: WebhookStandIn,
     pub heartbeat: HeartbeatStandIn,
+    pub media_host: MediaHostStandIn,
     /// The configuration: three profiles, Slack and SNS. Tests change it before they start the function.
     pub config: Value,
     /// All environment variables of the process.
@@ -98,6 +99,7 @@ impl World {
         let sns = SnsStandIn::start(&[TOPIC, FIFO_TOPIC]).await.expect("a port");
         let webhook = WebhookStandIn::start(WEBHOOK_SECRET).await.expect("a port");
         let heartbeat = HeartbeatStandIn::start().await.expect("a port");
+        let media_host = MediaHostStandIn::start().await.expect("a port");
         for key in [None, Some(ACME_KEY), Some(CAFE_KEY)] {
             ayrshare.gallery(key, &[]);
         }
@@ -131,7 +133,20 @@ impl World {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let memory_limit = None;
-        Self { ayrshare, slack, ses, teams, sns, webhook, heartbeat, config, variables, memory_limit, directory }
+        Self {
+            ayrshare,
+            slack,
+            ses,
+            teams,
+            sns,
+            webhook,
+            heartbeat,
+            media_host,
+            config,
+            variables,
+            memory_limit,
+            directory,
+        }
     }
 
     /// A world where the primary profile has these files and the others have none.
@@ -219,6 +234,7 @@ impl World {
             self.sns.violations(),
             self.webhook.violations(),
             self.heartbeat.violations(),
+            self.media_host.violations(),
         ]
         .concat()
     }
@@ -319,6 +335,13 @@ impl Function {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
         peak.expect("a peak").parse::<usize>().expect("a number") * 1024
+    }
+
+    /// Kills the function in the middle of whatever it does. Returns its world, for another one.
+    pub async fn kill(mut self) -> World {
+        self.is_ended = true;
+        self.child.get_mut().kill().await.expect("it is our process");
+        std::mem::replace(&mut self.world, World::new().await)
     }
 
     /// Ends the function, checks what must hold in every test, and returns the log.

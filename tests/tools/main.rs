@@ -12,6 +12,7 @@ mod email;
 mod ledger;
 mod moto;
 mod profiles_from;
+mod rescue;
 #[path = "../simulation/simulator/mod.rs"]
 mod simulator;
 mod sources;

@@ -222,15 +222,15 @@ fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> MailRow 
     match &line.subject {
         LineSubject::Post(post) => {
             let timing = digest::post_timing(post, digest.now);
-            let reasons = digest::post_reasons(post, digest.now);
+            let reasons = digest.post_reasons(post);
             let details = [timing].into_iter().chain(reasons).map(|sentence| Html::new(&sentence.plain(zone)));
             let title = Html::new(&digest::post_label(post));
             MailRow { title, url: None, details: details.collect(), picture: None }
         }
-        LineSubject::File(item) => file_row(item, name(&item.label()), digest, pictures),
+        LineSubject::File(item) => file_row(item, &[*item], name(&item.label()), digest, pictures),
         LineSubject::Files(files) => {
             let names = digest::first_names(files, |item| shorten(&one_line(&item.label()), MAX_NAME).into_owned());
-            let row = files.first().map(|item| file_row(item, Html::new(&names), digest, pictures));
+            let row = files.first().map(|item| file_row(item, files, Html::new(&names), digest, pictures));
             let row = row.unwrap_or_else(|| MailRow {
                 title: Html::new(&names),
                 url: None,
@@ -242,8 +242,9 @@ fn row(line: &DigestLine<'_>, digest: &Digest, pictures: &mut usize) -> MailRow 
     }
 }
 
-fn file_row(item: &Item, title: Html, digest: &Digest, pictures: &mut usize) -> MailRow {
-    let timing = Html::new(&digest::timing(item, digest.now).plain(&digest.zone));
+/// The row of files that expire together, the first of which is `item`.
+fn file_row(item: &Item, files: &[&Item], title: Html, digest: &Digest, pictures: &mut usize) -> MailRow {
+    let timing = Html::new(&digest.timing(files).plain(&digest.zone));
     let url = item.media.url.as_deref().and_then(https_url);
     let picture = url.as_ref().filter(|_| 0 < *pictures && picture_url(item).is_some()).map(|url| Picture {
         url: Html::attribute(url.as_str()),

@@ -161,7 +161,13 @@ mod tests {
     fn reason(status: u16, kind: &str, body: &str) -> (String, Retry) {
         let status = StatusCode::from_u16(status).expect("a status");
         let aws_error = Some(kind.to_owned());
-        let answer = Answer { status, retry_after: None, aws_error, body: body.as_bytes().to_vec() };
+        let answer = Answer {
+            status,
+            retry_after: None,
+            aws_error,
+            headers: reqwest::header::HeaderMap::new(),
+            body: body.as_bytes().to_vec(),
+        };
         let error = rejected(&answer, &email());
         (error.reason, error.retry)
     }

@@ -1,4 +1,4 @@
-//! Stand-ins for Ayrshare, Slack, SES, Teams, SNS, a signed webhook and a heartbeat. They are HTTP servers on this machine.
+//! Stand-ins for Ayrshare, the host of its files, Slack, SES, Teams, SNS, a signed webhook and a heartbeat. They are HTTP servers on this machine.
 //!
 //! Each stand-in checks every request against the rules of the real service, and against what must never be sent to it.
 //! [`Server::violations`] lists the broken rules. The real services would have accepted the requests of a run without
@@ -6,6 +6,7 @@
 
 mod ayrshare;
 mod heartbeat;
+mod media_host;
 mod server;
 mod ses;
 mod slack;
@@ -15,6 +16,7 @@ mod webhook;
 
 pub use ayrshare::{Ayrshare, AyrshareStandIn, Call, account_profile, listed_file, scheduled_post};
 pub use heartbeat::{Heartbeat, HeartbeatStandIn};
+pub use media_host::{MediaHost, MediaHostStandIn, generated_pieces};
 pub use server::{Answer, Reply, Request, Script, Server, Service, Violations};
 pub use ses::{Mail, Ses, SesStandIn};
 pub use slack::{Slack, SlackStandIn};

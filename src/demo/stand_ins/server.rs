@@ -18,6 +18,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::media_host::generated_pieces;
+
 /// The largest request body that a stand-in reads, in bytes. It is larger than the limit of a Lambda response, so that a
 /// violation of that limit is noticed.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
@@ -300,6 +302,14 @@ enum Payload {
     Broken(Bytes),
     /// A repeated chunk. It is generated as it is sent, so that a large body needs no memory.
     Repeated(Bytes, usize),
+    /// The beginning of a generated file, in pieces with a pause after each.
+    Generated {
+        /// How much of it is sent.
+        bytes: u64,
+        /// Whether the connection breaks after that.
+        is_broken: bool,
+        pause: Duration,
+    },
 }
 
 impl Reply {
@@ -324,6 +334,31 @@ impl Reply {
     #[must_use]
     pub fn repeated(status: u16, chunk: &str, times: usize) -> Self {
         Self::new(status, "application/json; charset=utf-8", Payload::Repeated(chunk.to_owned().into(), times))
+    }
+
+    /// A generated file of this size.
+    #[must_use]
+    pub fn generated(content_type: &str, size_bytes: u64) -> Self {
+        let body = Payload::Generated { bytes: size_bytes, is_broken: false, pause: Duration::ZERO };
+        Self::new(200, content_type, body).with_header("content-length", &size_bytes.to_string())
+    }
+
+    /// Sends only so many bytes of a generated file, then breaks the connection.
+    #[must_use]
+    pub fn broken_after(mut self, sent: u64) -> Self {
+        if let Payload::Generated { bytes, is_broken, .. } = &mut self.body {
+            (*bytes, *is_broken) = (sent, true);
+        }
+        self
+    }
+
+    /// Makes a pause after each piece of a generated file.
+    #[must_use]
+    pub fn with_pauses(mut self, between: Duration) -> Self {
+        if let Payload::Generated { pause, .. } = &mut self.body {
+            *pause = between;
+        }
+        self
     }
 
     /// Adds a header. Ignores an invalid name or value.
@@ -374,6 +409,16 @@ impl Reply {
             }
             Payload::Repeated(chunk, times) => {
                 Body::from_stream(stream::iter((0..times).map(move |_| io::Result::Ok(chunk.clone()))))
+            }
+            Payload::Generated { bytes, is_broken, pause } => {
+                let broken = is_broken.then(|| Err(io::Error::from(io::ErrorKind::ConnectionReset)));
+                let pieces = stream::iter(generated_pieces(bytes).map(Ok).chain(broken));
+                Body::from_stream(pieces.then(move |piece| async move {
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
+                    piece
+                }))
             }
         };
         let mut response = Response::new(body);

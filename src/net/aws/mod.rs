@@ -32,7 +32,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::Mutex;
 use tokio::sync::OnceCell;
 
-pub use signed::{JsonClient, JsonService, host, signed, signed_with};
+pub use signed::{JsonClient, JsonService, host, presigned, signed, signed_with};
 
 use crate::model::text::{one_line, shorten};
 use crate::net::SEND_TIMEOUT;

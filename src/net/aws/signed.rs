@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
-    sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
+    UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use aws_types::SdkConfig;
@@ -19,6 +19,7 @@ use reqwest::{Body, RequestBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::{Aws, AwsError, READ_TIMEOUT, endpoint_url, retrying};
 use crate::net::redact::Redactor;
@@ -92,10 +93,8 @@ fn sign_with(
 ) -> Result<RequestBuilder, AwsError> {
     let request = request.build().map_err(|error| AwsError::permanent(&net::with_causes(&error.without_url())))?;
     let identity = credentials.clone().into();
-    let mut settings = SigningSettings::default();
-    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    let mut settings = settings();
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
@@ -112,6 +111,52 @@ fn sign_with(
     let (instructions, _) = signed.map_err(|error| AwsError::permanent(&error.to_string()))?.into_parts();
     let request = RequestBuilder::from_parts(http.clone(), request);
     Ok(instructions.headers().fold(request, |request, (name, value)| request.header(name, value)))
+}
+
+/// The settings that all signatures have in common.
+fn settings() -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings
+}
+
+/// Signs the URL of an object in S3, so that whoever has it can read the object for a while.
+///
+/// # Errors
+///
+/// Fails without credentials, and for a URL that cannot be signed.
+pub async fn presigned(config: &SdkConfig, region: &str, url: &str, valid_for: Duration) -> Result<String, AwsError> {
+    let credentials = provide(config.credentials_provider()).await?;
+    presign_with(&credentials, region, url, (SystemTime::now(), valid_for))
+}
+
+fn presign_with(
+    credentials: &Credentials,
+    region: &str,
+    url: &str,
+    (now, valid_for): (SystemTime, Duration),
+) -> Result<String, AwsError> {
+    let permanent = |error: &dyn std::fmt::Display| AwsError::permanent(&error.to_string());
+    let identity = credentials.clone().into();
+    let mut settings = settings();
+    settings.signature_location = SignatureLocation::QueryParams;
+    settings.expires_in = Some(valid_for);
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name("s3")
+        .time(now)
+        .settings(settings)
+        .build()
+        .map_err(|error| permanent(&error))?
+        .into();
+    let signable = SignableRequest::new("GET", url, std::iter::empty(), SignableBody::UnsignedPayload);
+    let signed = signable.and_then(|signable| sign(signable, &parameters)).map_err(|error| permanent(&error))?;
+    let (instructions, _) = signed.into_parts();
+    let mut url = Url::parse(url).map_err(|error| permanent(&error))?;
+    url.query_pairs_mut().extend_pairs(instructions.params());
+    Ok(url.into())
 }
 
 /// A service that speaks JSON: one address, and the operation in a header.
@@ -262,11 +307,40 @@ mod tests {
         }
     }
 
+    /// The example of AWS's own documentation.
+    #[test]
+    fn a_presigned_url_is_the_one_that_aws_documents() {
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let time = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 15_849);
+        let presign = |token: Option<&str>, url: &str| {
+            let credentials =
+                Credentials::new("AKIAIOSFODNN7EXAMPLE", secret, token.map(ToOwned::to_owned), None, "test");
+            presign_with(&credentials, "us-east-1", url, (time, Duration::from_hours(24))).expect("a URL")
+        };
+        let url = "https://examplebucket.s3.amazonaws.com/test.txt";
+        assert_eq!(
+            presign(None, url),
+            "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+             &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
+             &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+        );
+        let with_token = presign(Some("a+b/c="), &format!("{url}?response-content-disposition=attachment%3B"));
+        assert!(with_token.contains("&X-Amz-Security-Token=a%2Bb%2Fc%3D"), "{with_token}");
+        assert!(with_token.contains("?response-content-disposition=attachment%3B&X-Amz-"), "{with_token}");
+    }
+
     #[test]
     fn an_answer_is_what_was_asked_for_or_a_refusal() {
         let answer = |status, body: &str| {
             let status = StatusCode::from_u16(status).expect("a status");
-            let answer = Answer { status, retry_after: None, aws_error: None, body: body.as_bytes().to_vec() };
+            let answer = Answer {
+                status,
+                retry_after: None,
+                aws_error: None,
+                headers: reqwest::header::HeaderMap::new(),
+                body: body.as_bytes().to_vec(),
+            };
             read::<Vec<u8>>(&answer, &Credentials::new("AKIA-ID", "SECRET", Some("SESSION".to_owned()), None, "test"))
         };
         assert_eq!(answer(200, "[1]"), Ok(vec![1]));

@@ -195,6 +195,10 @@ impl File for ListedFile<'_> {
         self.url.0.as_deref()
     }
 
+    fn size_bytes(&self) -> Option<u64> {
+        self.size.0.as_deref().and_then(|size| size.trim().parse().ok())
+    }
+
     fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at.moment()
     }
@@ -206,7 +210,7 @@ impl File for ListedFile<'_> {
     fn into_media(self) -> Media {
         Media {
             created_at: self.time_created.parse().moment(),
-            size_bytes: self.size.0.and_then(|size| size.trim().parse().ok()),
+            size_bytes: self.size_bytes(),
             id: self.id.0.map(Cow::into_owned),
             file_name: self.file_name.0.map(Cow::into_owned),
             url: self.url.0.map(Cow::into_owned),

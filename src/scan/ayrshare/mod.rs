@@ -370,6 +370,7 @@ mod tests {
             status: StatusCode::from_u16(status).expect("a status"),
             retry_after: None,
             aws_error: None,
+            headers: reqwest::header::HeaderMap::new(),
             body: body.as_bytes().to_vec(),
         }
     }

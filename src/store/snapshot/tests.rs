@@ -4,6 +4,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::StoreConfig;
 use crate::digest::fixtures::{hostile_survey, survey, survey_of, unwatched};
+use crate::model::Copies;
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
 
@@ -30,6 +31,11 @@ fn everything() -> Survey {
     let url = "https://example.com/a.png".to_owned();
     survey.unverified.push(UnverifiedUrl { profile, post_id: None, url, http_status: Some(403) });
     survey.discovery = unwatched([(Some("Birch & Co".to_owned()), "b1".to_owned()), (None, "b2".to_owned())]);
+    let item = &survey.items[0];
+    let copy = KeptCopy::new(item.profile.clone(), "copies/Head office/a.png".to_owned(), 223_340, false);
+    let mut copies = Copies::on();
+    copies.add(item.profile.clone(), item.media.identity().to_owned(), Arc::new(copy));
+    survey.copies = Arc::new(copies);
     assert!(!survey.items.is_empty() && !survey.posts_at_risk.is_empty());
     survey
 }
@@ -87,6 +93,7 @@ fn content(survey: &Survey) -> impl PartialEq + std::fmt::Debug + use<> {
         survey.items.clone(),
         survey.posts_at_risk.clone(),
         json(&survey.unverified),
+        json(&survey.copies.sorted()),
     )
 }
 

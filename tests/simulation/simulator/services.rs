@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use media_expiry_alerts::config::{Channel, Profile};
+use media_expiry_alerts::config::{Channel, Profile, RescueFiles};
 use media_expiry_alerts::model::{
-    AyrshareProfile, Discovery, DiscoveryStatus, Failure, FailureKind, Media, ScheduledPost,
+    AyrshareProfile, Copies, Discovery, DiscoveryStatus, Failure, FailureKind, Media, ScheduledPost,
 };
 use media_expiry_alerts::net::Deadline;
+use media_expiry_alerts::run::rescue::CopyMode;
 use media_expiry_alerts::run::{Outgoing, Services as RunServices};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
 use media_expiry_alerts::scan::posts::{PostCheck, UrlStatuses};
@@ -58,6 +59,10 @@ impl RunServices for Services<'_> {
             None => Discovery::default(),
         };
         Survey { discovery, ..Survey::new(rules.now, scans, checked) }
+    }
+
+    async fn copies(&self, _: &Survey, _: &RescueFiles, _: CopyMode, _: Deadline) -> Copies {
+        Copies::default()
     }
 
     async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), String> {

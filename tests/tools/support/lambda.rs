@@ -99,6 +99,12 @@ impl Lambda {
         Err(FunctionError { error_type: error_type.to_owned(), message: message.join(" ") })
     }
 
+    /// The peak memory of the function, in bytes. Only of a binary that is served.
+    #[cfg(target_os = "linux")]
+    pub fn peak_memory(&self) -> usize {
+        self.programs[0].peak_memory()
+    }
+
     /// The output of the function and of the Runtime API so far.
     pub fn log(&self) -> String {
         self.programs.iter().map(Program::log).collect()

@@ -127,6 +127,19 @@ impl Moto {
         answer(&format!("DELETE {path}"), self.s3(Method::DELETE, &path)).await;
     }
 
+    /// Reads an object. The key must be URL-encoded.
+    pub async fn object(&self, bucket: &str, key: &str) -> Vec<u8> {
+        let response = self.s3(Method::GET, &format!("{bucket}/{key}")).send().await.expect("an answer");
+        assert!(response.status().is_success(), "{key}: {}", response.status());
+        response.bytes().await.expect("a body").to_vec()
+    }
+
+    /// How many multipart uploads of a bucket are neither complete nor aborted.
+    pub async fn uploads(&self, bucket: &str) -> usize {
+        let listed = answer("the uploads", self.s3(Method::GET, &format!("{bucket}?uploads="))).await;
+        listed.matches("<UploadId>").count()
+    }
+
     /// Returns the keys of all objects of a bucket, in their order.
     pub async fn objects(&self, bucket: &str) -> Vec<String> {
         let request = self.s3(Method::GET, &format!("{bucket}?list-type=2"));

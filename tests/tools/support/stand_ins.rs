@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Call, Publication, Reply, SlackStandIn, SnsStandIn};
+use media_expiry_alerts::demo::stand_ins::{
+    AyrshareStandIn, Call, MediaHostStandIn, Publication, Reply, SlackStandIn, SnsStandIn,
+};
 use serde_json::{Value, json};
 
 use super::lambda::Variables;
@@ -15,6 +17,7 @@ pub struct StandIns {
     ayrshare: AyrshareStandIn,
     slack: SlackStandIn,
     sns: SnsStandIn,
+    media_host: MediaHostStandIn,
     since: Timestamp,
 }
 
@@ -37,6 +40,7 @@ impl StandIns {
             ayrshare: AyrshareStandIn::start(Self::API_KEY).await.expect("a free port"),
             slack: SlackStandIn::start().await.expect("a free port"),
             sns: SnsStandIn::start(&[TOPIC]).await.expect("a free port"),
+            media_host: MediaHostStandIn::start().await.expect("a free port"),
             since: Timestamp::now(),
         };
         stand_ins.set_gallery(&[("spring 🌱.mp4", 30)]);
@@ -46,6 +50,16 @@ impl StandIns {
     /// Sets the gallery of the primary profile: file names, and the hours until they expire.
     pub fn set_gallery(&self, files: &[(&str, i64)]) {
         self.ayrshare.media(None, self.gallery(files));
+    }
+
+    /// Sets the entries of the gallery of the primary profile.
+    pub fn set_files(&self, files: &[Value]) {
+        self.ayrshare.gallery(None, files);
+    }
+
+    /// The host of files.
+    pub fn media_host(&self) -> &MediaHostStandIn {
+        &self.media_host
     }
 
     /// Sets the gallery and delays the next answer.
@@ -117,6 +131,7 @@ impl StandIns {
 
     /// The violations of all stand-ins.
     pub fn violations(&self) -> Vec<String> {
-        [self.ayrshare.violations(), self.slack.violations(), self.sns.violations()].concat()
+        let of_host = self.media_host.violations();
+        [self.ayrshare.violations(), self.slack.violations(), self.sns.violations(), of_host].concat()
     }
 }
