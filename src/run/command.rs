@@ -26,6 +26,8 @@ pub enum Action {
     Check,
     /// Sends one sample to each channel.
     Test,
+    /// Copies files into the store and sends nothing. Only the terminal has it.
+    Rescue,
 }
 
 /// The keys of a command.
