@@ -529,6 +529,7 @@ ROUTES = {
     "GET /r/{token}": "NONE",
     "HEAD /r/{token}": "NONE",
     "POST /r/{token}/handled": "NONE",
+    "GET /r/{token}/copies/{id}": "NONE",
 }
 
 

@@ -171,7 +171,8 @@ def test_the_http_api(account):
         "PayloadFormatVersion": "2.0",
         "TimeoutInMillis": 30000,
     }
-    for name in ("ReportRoute", "ReportHeadRoute", "AlertsRoute", "LinkRoute", "LinkHeadRoute", "HandledRoute"):
+    routes = ["ReportRoute", "ReportHeadRoute", "AlertsRoute", "LinkRoute", "LinkHeadRoute", "HandledRoute", "CopyRoute"]
+    for name in routes:
         route = stack.properties(name)
         assert (route["ApiId"], route["Target"]) == (api, f"integrations/{stack.physical_ids['ApiIntegration']}")
     written = stack.properties("ApiStage")["AccessLogSettings"]["Format"]
