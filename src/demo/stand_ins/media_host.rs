@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::LazyLock;
 
 use axum::body::Bytes;
 use axum::http::Method;
@@ -56,14 +57,18 @@ impl MediaHostStandIn {
 }
 
 /// The size of the pieces of a generated file.
-pub(super) const PIECE_BYTES: usize = 64 * 1024;
+const PIECE_BYTES: usize = 64 * 1024;
 
-/// A piece of a generated file. Each has other bytes, so that a file whose pieces are in another order is another file.
-#[must_use]
-pub fn generated_piece(index: u64, bytes: usize) -> Bytes {
-    let words = (0..bytes.div_ceil(8) as u64).map(|word| (index << 32 | word).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    let mut piece: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-    piece.truncate(bytes);
+/// A piece of a generated file. Each begins with its number, so that a file whose pieces are in another order is another file.
+fn generated_piece(index: u64, bytes: usize) -> Bytes {
+    static PIECE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let words = (1..=PIECE_BYTES as u64 / 8).map(|word| word.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        words.flat_map(u64::to_le_bytes).collect()
+    });
+    let mut piece = PIECE[..bytes].to_vec();
+    for (byte, of_index) in piece.iter_mut().zip(index.to_le_bytes()) {
+        *byte = of_index;
+    }
     piece.into()
 }
 
