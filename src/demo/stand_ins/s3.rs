@@ -18,10 +18,10 @@ const MAX_LINK_S: u64 = 15 * 60;
 pub struct S3 {
     region: &'static str,
     /// The objects by their paths, which begin with the bucket.
-    objects: HashMap<String, Object>,
+    objects: HashMap<String, StoredObject>,
 }
 
-struct Object {
+struct StoredObject {
     content_type: String,
     bytes: Bytes,
 }
@@ -78,7 +78,7 @@ impl Service for S3 {
             Method::GET | Method::HEAD if request.query.is_empty() => self.get(request).into(),
             Method::PUT if request.query.is_empty() => {
                 let content_type = request.header("content-type").unwrap_or_default().to_owned();
-                self.objects.insert(request.path.clone(), Object { content_type, bytes: request.body.clone() });
+                self.objects.insert(request.path.clone(), StoredObject { content_type, bytes: request.body.clone() });
                 Reply::text(200, "").into()
             }
             Method::DELETE if request.query.is_empty() => {
