@@ -90,10 +90,11 @@ pub async fn run(
         Some(port) => Some(Page::bind(port).await?),
         None => None,
     };
-    let services = StandIns::start(page.is_some()).await?;
+    let services = Box::pin(StandIns::start(page.is_some())).await?;
     let document = services.config(&output.path(output::LEDGER), page.as_ref());
     let environment = services.environment(&output.write(output::CONFIG, &document)?);
-    let function = Function::new(environment.clone(), |_metrics| {}).await?;
+    // Boxed, because these futures are large.
+    let function = Box::pin(Function::new(environment.clone(), |_metrics| {})).await?;
 
     let started = Instant::now();
     let first = invoke(&function, EVENT.1).await?;
@@ -101,7 +102,8 @@ pub async fn run(
     let (messages, publications) = (services.slack.messages(), services.sns.publications());
     let second = invoke(&function, EVENT.1).await?;
     let command = Command { action: Action::Report, ..Command::default() };
-    let report = run::execute(&command, &Zone::parse(TIMEZONE).unwrap_or(Zone::UTC), &environment, &()).await?;
+    let zone = Zone::parse(TIMEZONE).unwrap_or(Zone::UTC);
+    let report = Box::pin(run::execute(&command, &zone, &environment, &())).await?;
     services.check()?;
 
     output.write("result.json", &pretty(&first))?;
@@ -129,7 +131,7 @@ pub async fn run(
         written => written.map_err(|error| DemoError::Io("cannot write standard output".into(), error))?,
     }
     if let Some(page) = page {
-        page.serve(&function).await?;
+        Box::pin(page.serve(&function)).await?;
     }
     Ok(())
 }
@@ -243,7 +245,7 @@ impl StandIns {
 async fn invoke(function: &Function, event: &str) -> Result<Value, DemoError> {
     let deadline_ms = (Timestamp::now() + Duration::from_mins(1)).as_millisecond().try_into().unwrap_or_default();
     let invocation = Invocation { request_id: "demo".into(), deadline_ms, function_name: "demo".into() };
-    let answer = function.handle(event, &invocation).await?;
+    let answer = Box::pin(function.handle(event, &invocation)).await?;
     Ok(serde_json::from_str(answer.get()).unwrap_or_default())
 }
 
