@@ -485,7 +485,7 @@ remove() {
         return
     fi
     say "This removes from the account $account, region $region:"
-    [[ -z $status ]] || say "  the stack $stack: the function, its schedule, topics, table, logs, alarms, and its buckets with all files"
+    [[ -z $status ]] || say "  the stack $stack: the function, its schedule, topics, table, logs, alarms, and its buckets with all files, copies of media too"
     [[ -z $names ]] || say "  all parameters below /$stack/, the API key among them"
     [[ $has_code == no ]] || say "  the uploaded program in the bucket $code_bucket"
     if can_ask; then

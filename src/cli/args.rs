@@ -38,11 +38,11 @@ Configuration:
 Exit codes:
   0  success: everything was checked, and every channel got what it should
   1  the run failed: no profile could be checked, a channel failed, a check could not use the ledger
-     or the store, a mark could not be recorded, a file could not be written, or the configuration
-     could not be read at this time
+     or the store, a mark could not be recorded, a file could not be written, no file could be
+     copied, or the configuration could not be read at this time
   2  nothing was done: the command line or the configuration is invalid
-  3  partial: some profiles, or the scheduled posts of some, could not be checked; or another alert
-     run was in progress, so nothing was done
+  3  partial: some profiles, or the scheduled posts of some, could not be checked; some files could
+     not be copied; or another alert run was in progress, so nothing was done
   4  only with `report --exit-code`: everything was checked, and something is listed
 
 Examples:
@@ -107,6 +107,21 @@ Examples:
 Exit codes: 0 success, 1 the profile or the ledger failed, 2 invalid command line or configuration, or
 there is no such file.")]
     Handled(HandledArgs),
+    /// Copies files before they are gone, into the store or a folder; sends nothing
+    #[command(after_help = "\
+Without --within and --all, it copies the files that `[rescue]` of the configuration selects: those
+that a scheduled post will lack, unless it says otherwise. A file is kept as copies/PROFILE/ID.EXT. A
+file whose copy is there already, with the same size, is not copied again. So run the command again
+if it was interrupted, or if some files could not be copied.
+
+Examples:
+  expiry-alerts rescue                                   copy what alert runs would copy
+  expiry-alerts rescue --within 7d --to ~/rescued        all that expires in 7 days, to a folder
+  expiry-alerts rescue --all --profile \"Acme Coffee\"     the whole gallery of one profile
+
+Exit codes: 0 every file has a copy or is larger than `rescue.max_file_size`, 1 no profile could be
+checked or no file could be copied, 2 invalid command line or configuration, 3 partial.")]
+    Rescue(RescueArgs),
     /// Shows the alerts and the report with local stand-ins for all services
     #[command(after_help = "\
 The demo needs no API key and no network. It writes the messages, the report and its configuration
@@ -151,9 +166,13 @@ pub struct Setup {
 
 impl Setup {
     fn command(&self, action: Action) -> Command {
-        let names = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
-        Command { action, profiles: names(&self.profiles), channels: names(&self.channels), ..Command::default() }
+        Command { action, profiles: named(&self.profiles), channels: named(&self.channels), ..Command::default() }
     }
+}
+
+/// The names that an option was given, if it was given.
+fn named(names: &[String]) -> Option<Vec<String>> {
+    (!names.is_empty()).then(|| names.to_vec())
 }
 
 /// The option that replaces the thresholds of the configuration.
@@ -258,6 +277,47 @@ pub struct HandledArgs {
     /// Write more log lines to standard error
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RescueArgs {
+    /// Copy all files that expire within this time, for example 72h or 7d
+    #[arg(long, value_name = "DURATION", value_parser = Threshold::parse)]
+    pub within: Option<Threshold>,
+    /// Copy all files of the galleries
+    #[arg(long, conflicts_with = "within")]
+    pub all: bool,
+    /// Copy into this folder instead of the store of the configuration
+    #[arg(long, value_name = "FOLDER", value_parser = folder)]
+    pub to: Option<PathBuf>,
+    /// Only this profile; can be repeated
+    #[arg(long = "profile", value_name = "NAME")]
+    profiles: Vec<String>,
+    /// Output format
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub format: ResultFormat,
+    #[arg(short, long, value_name = "PLACE", help = "Location of the configuration [default: $MEDIA_ALERTS_CONFIG]")]
+    pub config: Option<String>,
+    /// Write more log lines to standard error
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+impl RescueArgs {
+    pub fn command(&self) -> Command {
+        Command { action: Action::Rescue, profiles: named(&self.profiles), ..Command::default() }
+    }
+}
+
+/// A folder of this machine. The URL of a bucket would become a folder with a strange name.
+fn folder(text: &str) -> Result<PathBuf, &'static str> {
+    if text.trim().is_empty() {
+        return Err("it is blank");
+    }
+    if text.starts_with("s3:") {
+        return Err("it must be a folder; name a bucket in `store.url` of the configuration");
+    }
+    Ok(PathBuf::from(text))
 }
 
 #[derive(Debug, Args)]

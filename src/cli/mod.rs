@@ -10,6 +10,7 @@ mod handled;
 mod log;
 mod output;
 mod progress;
+mod rescue;
 pub mod run;
 mod table;
 pub mod terminal;
@@ -45,11 +46,12 @@ enum Exit {
     /// Everything was checked, and every channel got what it should.
     Ok = 0,
     /// No profile could be checked, a channel failed, a check could not use the ledger or the store, a mark could not be
-    /// recorded, or the output could not be written.
+    /// recorded, no file could be copied, or the output could not be written.
     Failed = 1,
     /// The command line or the configuration is invalid; nothing was done.
     Invalid = 2,
-    /// Some profiles, or the scheduled posts of some, could not be checked; or another run was in progress.
+    /// Some profiles, or the scheduled posts of some, could not be checked; some files could not be copied; or another run
+    /// was in progress.
     Partial = 3,
     /// Something is listed, and `--exit-code` was given.
     Due = 4,
@@ -147,6 +149,20 @@ async fn serve(verb: Verb, environment: Environment) -> Result<Exit, CliError> {
             log::init(args.verbose, &Progress::hidden());
             handled::mark(&args, &configured(environment, args.config.as_ref())).await
         }
+        Verb::Rescue(args) => {
+            let progress = Progress::hidden();
+            log::init(args.verbose, &progress);
+            let done = rescue::copy(&args, &configured(environment, args.config.as_ref()), &progress).await;
+            progress.end();
+            let (result, place) = done?;
+            let text = match args.format {
+                ResultFormat::Table => rescue::summary(&result, &place, terminal),
+                ResultFormat::Json => format!("{}\n", result.to_json()),
+            };
+            print_out(&text)?;
+            warn_about(&result, args.format == ResultFormat::Table);
+            Ok(Exit::of(&result))
+        }
         Verb::Demo(args) => {
             demo::run(&demo_directory(&args, &environment), terminal.for_prose(), args.serve, &mut std::io::stdout())
                 .await?;
@@ -207,7 +223,7 @@ fn show(done: &CompletedRun, format: ResultFormat, table: impl Fn(&CompletedRun)
 /// error, and nobody may ever open a report that was written to a file.
 fn warn_about(result: &RunResult, is_table: bool) {
     if !(is_table && std::io::stdout().is_terminal()) {
-        for line in table::warnings(result) {
+        for line in [table::warnings(result), rescue::warnings(result)].concat() {
             print_stderr(&line);
         }
     }

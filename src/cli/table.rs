@@ -14,6 +14,7 @@ use crate::model::{
     PostAtRisk, RiskReason, State, Zone,
 };
 use crate::report::{self, Question, Report};
+use crate::run::command::Action;
 use crate::run::result::{ChannelResult, Outcome, RunResult};
 
 /// Narrower terminals have no room for columns, so each name gets its own line.
@@ -74,7 +75,7 @@ pub fn sent(result: &RunResult, question: &Question, terminal: TerminalStyle) ->
         let busy = "Another run is in progress, so this one did nothing.";
         return format!("{text}\n{}\n", terminal.yellow(busy));
     }
-    if result.action != crate::run::command::Action::Test {
+    if result.action != Action::Test {
         text += &totals(result, question, terminal);
     }
     text
@@ -173,13 +174,13 @@ fn line(label: &str, ok: &str, failed: Option<&str>, terminal: TerminalStyle) ->
 }
 
 /// Wraps text and indents it by this many columns.
-fn indented(text: &str, columns: usize, terminal: TerminalStyle) -> String {
+pub(super) fn indented(text: &str, columns: usize, terminal: TerminalStyle) -> String {
     let width = sentence_width(terminal).saturating_sub(columns);
     wrap(&one_line(text), width).iter().map(|line| format!("{}{line}\n", " ".repeat(columns))).collect()
 }
 
 /// Returns the width of sentences.
-fn sentence_width(terminal: TerminalStyle) -> usize {
+pub(super) fn sentence_width(terminal: TerminalStyle) -> usize {
     terminal.for_prose().columns
 }
 
@@ -244,7 +245,7 @@ fn payloads(channel: &ChannelResult, terminal: TerminalStyle) -> String {
 }
 
 /// Renders what could not be checked.
-fn unchecked(result: &RunResult, terminal: TerminalStyle) -> String {
+pub(super) fn unchecked(result: &RunResult, terminal: TerminalStyle) -> String {
     let failed = result.survey.failed();
     if failed.is_empty() {
         return String::new();

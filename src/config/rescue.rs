@@ -18,6 +18,14 @@ pub struct RescueConfig {
     pub max_file_bytes: u64,
 }
 
+impl RescueConfig {
+    /// What is copied without a table `[rescue]`, when a command asks for these files.
+    #[must_use]
+    pub fn of(files: RescueFiles) -> Self {
+        Self { files, max_file_bytes: DEFAULT_MAX_FILE_BYTES }
+    }
+}
+
 /// Which files of the galleries are copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RescueFiles {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::stand_ins::{AyrshareStandIn, Reply, account_profile, listed_file, scheduled_post};
+use super::stand_ins::{AyrshareStandIn, MediaHostStandIn, Reply, account_profile, listed_file, scheduled_post};
 
 /// The API key of the account.
 pub const API_KEY: &str = "DEMO000-AYRSHAR-APIKEY0-0000001";
@@ -33,8 +33,16 @@ const MINUTE: i64 = 1;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Fills the account with profiles, galleries and posts, relative to `now`. Ayrshare rejects the key of the last profile.
-pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
+/// The size of the files that are served, in bytes.
+const SERVED_BYTES: u64 = 480_000;
+
+/// Fills the account with profiles, galleries and posts, relative to `now`. Ayrshare rejects the key of the last profile. The
+/// files of posts are served by `host`, if there is one.
+pub fn fill(ayrshare: &AyrshareStandIn, host: Option<&MediaHostStandIn>, now: Timestamp) {
+    let served = |file: Value| match host {
+        Some(host) => host.add_file(&file, SERVED_BYTES),
+        None => file,
+    };
     // Rounded to minutes. Future times get one minute more, so that "in 5 hours" has not become "in 4 hours" by the time
     // the function runs.
     let minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
@@ -51,8 +59,8 @@ pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
         file("bluebird", "press-kit.pdf", -3 * HOUR),
     ];
 
-    let launch = file("acme", "pumpkin-spice-launch 🎃.mp4", 5 * HOUR);
-    let cups = file("acme", "holiday-cups.png", 17 * DAY);
+    let launch = served(file("acme", "pumpkin-spice-launch 🎃.mp4", 5 * HOUR));
+    let cups = served(file("acme", "holiday-cups.png", 17 * DAY));
     let acme = [launch.clone(), file("acme", "latte-art.mov", 2 * DAY + 7 * HOUR), cups.clone()];
 
     let mut undated = listed_file("cafe", "logo (final) (2).webp", None);
@@ -67,8 +75,8 @@ pub fn fill(ayrshare: &AyrshareStandIn, now: Timestamp) {
     ];
 
     // A campaign that was uploaded at once, so all of it expires at once.
-    let lookbook: Vec<_> =
-        (1..=38).map(|page| file("nordlicht", &format!("lookbook-winter-{page:02}.jpg"), 6 * DAY + 3 * HOUR)).collect();
+    let page = |page| served(file("nordlicht", &format!("lookbook-winter-{page:02}.jpg"), 6 * DAY + 3 * HOUR));
+    let lookbook: Vec<_> = (1..=38).map(page).collect();
     let hut = file("nordlicht", "hütte-im-schnee.jpg", 2 * DAY);
 
     let galleries = [

@@ -150,6 +150,13 @@ impl Copies {
         self.keys_of(|copy| copy.is_new).len()
     }
 
+    /// How many bytes the copies have that the run has made.
+    #[must_use]
+    pub fn made_bytes(&self) -> u64 {
+        let made = self.iter().filter(|(_, _, copy)| copy.is_new);
+        made.map(|(_, _, copy)| (copy.key.as_str(), copy.size_bytes)).collect::<HashMap<_, _>>().values().sum()
+    }
+
     fn keys_of(&self, filter: impl Fn(&KeptCopy) -> bool) -> HashSet<&str> {
         self.iter().filter(|(_, _, copy)| filter(copy)).map(|(_, _, copy)| copy.key.as_str()).collect()
     }
@@ -212,6 +219,7 @@ mod tests {
         };
         all.failed = vec![failed(&acme, false), failed(&birch, true)];
         assert_eq!((all.kept(), all.made(), all.failures(), all.waiting()), (2, 1, 1, 1));
+        assert_eq!(all.made_bytes(), 5, "a copy for two galleries counts once");
         assert_eq!(all.address(&shared).map(|address| address.key), Some("copies/Acme/a.png"));
 
         let of_birch = all.of_profiles(&HashSet::from([&birch]));

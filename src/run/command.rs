@@ -27,6 +27,8 @@ pub enum Action {
     Check,
     /// Sends one sample to each channel.
     Test,
+    /// Copies files into the store and sends nothing. Only the terminal has it.
+    Rescue,
 }
 
 /// The keys of a command.
@@ -367,6 +369,8 @@ mod tests {
         };
         check(json!({"actoin": "alert"}), "`actoin` is no key of a command; it knows action, within");
         check(json!({"action": "delete"}), "action: expected \"alert\", \"report\"");
+        // Only the terminal has it.
+        check(json!({"action": "rescue"}), "action: expected \"alert\", \"report\"");
         check(json!({"within": "banana"}), "within: `banana` is not a duration");
         check(json!({"within": 72}), "within: expected a duration like \"72h\", found 72");
         check(json!({"within": "0d"}), "within: `0d` is not a duration");

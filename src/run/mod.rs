@@ -171,7 +171,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     ) -> Self {
         let time = deadline.remaining();
         let send_until = deadline.earlier_by(MAX_TO_ANSWER.min(time / 10));
-        let to_send = if plan.action == Action::Report { Duration::ZERO } else { MAX_TO_SEND.min(time * 2 / 5) };
+        let sends = !matches!(plan.action, Action::Report | Action::Rescue);
+        let to_send = if sends { MAX_TO_SEND.min(time * 2 / 5) } else { Duration::ZERO };
         let scan_until = send_until.earlier_by(to_send);
         let deadline = deadline.earlier_by(MAX_FOR_THE_END.min(time / 20));
         Self {
@@ -204,6 +205,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             Action::Report => Box::pin(self.report()).await,
             Action::Check => Box::pin(self.check()).await,
             Action::Test => Box::pin(self.test()).await,
+            Action::Rescue => Box::pin(self.rescue()).await,
         };
         result.ledger_error = self.ledger_error();
         let has_failed = |channel: &ChannelResult| channel.outcome == Outcome::Failed;
@@ -300,6 +302,21 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         result
     }
 
+    /// Scans and copies. Unlike an alert, which has told everybody by then, it has done only a part of its work if a file is
+    /// not copied.
+    async fn rescue(&self) -> RunResult {
+        let survey = self.scan().await;
+        let copies = &survey.copies;
+        let (missing, kept) = (copies.failures() + copies.waiting(), copies.kept());
+        let mut result = self.result(Arc::clone(&survey), BTreeMap::new());
+        result.status = match result.status {
+            Status::Ok | Status::Partial if 0 < missing && kept == 0 => Status::Failed,
+            Status::Ok if 0 < missing => Status::Partial,
+            status => status,
+        };
+        result
+    }
+
     /// The result of a run that ends because another one is in progress.
     fn busy(&self) -> RunResult {
         let mut result = self.result(Survey::new(self.now, Vec::new(), CheckedPosts::default()), BTreeMap::new());
@@ -364,6 +381,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     fn copying(&self) -> Option<(&'a RescueFiles, CopyMode)> {
         let rescue = self.config.rescue.as_ref()?;
         match self.plan.action {
+            Action::Rescue => Some((&rescue.files, CopyMode::Make)),
             Action::Alert if !self.plan.dry_run => Some((&rescue.files, CopyMode::Make)),
             Action::Alert | Action::Report => Some((&rescue.files, CopyMode::Find)),
             Action::Check | Action::Test => None,

@@ -217,6 +217,10 @@ impl RunResult {
         }
         parts.extend(self.ledger_error.iter().map(|error| format!("the ledger failed: {error}")));
         parts.extend(self.store_error.clone());
+        let copies = &self.survey.copies;
+        if self.action == Action::Rescue && copies.kept() == 0 && 0 < copies.failures() + copies.waiting() {
+            parts.push("no file could be copied".to_owned());
+        }
         parts.join("; ")
     }
 

@@ -104,6 +104,16 @@ async fn the_report_is_served_until_the_demo_ends() {
     let (status, page) = get(format!("{origin}/r/{token}")).await;
     assert!(status == 200 && page.contains("press-kit.pdf"), "{status}: {page}");
     assert_eq!(get(format!("{origin}/r/{}", &token[1..])).await.0, 404);
+
+    let (_, copy) = page.split_once("/copies/").expect("a copy of a file that a post will lack");
+    let copy: String = copy.chars().take_while(char::is_ascii_hexdigit).collect();
+    let answer = http.get(format!("{origin}/r/{token}/copies/{copy}")).send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 303);
+    let place = answer.headers()["location"].to_str().expect("text").to_owned();
+    let download = http.get(place).send().await.expect("an answer");
+    assert_eq!(download.status().as_u16(), 200);
+    assert!(download.headers()["content-disposition"].to_str().expect("text").starts_with("attachment; "));
+    assert_eq!(download.bytes().await.expect("a file").len(), 480_000);
     child.kill().await.expect("it is our process");
 }
 

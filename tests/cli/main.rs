@@ -8,6 +8,7 @@ mod errors;
 mod exit_codes;
 mod formats;
 mod handled;
+mod rescue;
 
 mod terminal;
 

@@ -48,6 +48,7 @@ FUNCTION_MAY = {
     },
     "KeepLooks": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
     "TellWhetherALookIsKept": {"s3:ListBucket"},
+    "KeepCopies": {"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"},
     "SendFailedEventsToQueue": {"sqs:SendMessage"},
     "ReadSecret": {"secretsmanager:GetSecretValue"},
     "DecryptSecrets": {"kms:Decrypt"},
@@ -63,9 +64,10 @@ SCHEDULE_MAY = {
     "SendUndeliveredEventsToQueue": {"sqs:SendMessage"},
 }
 # The only resources in a policy that may contain a wildcard: the parameters that the user creates under the stack's path,
-# the snapshots in the stack's bucket, and the identities of SES, of which a condition selects one sender.
+# the snapshots and copies in the stack's bucket, and the identities of SES, of which a condition selects one sender.
 OWN_PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/*"
 OWN_SNAPSHOTS = "${Store.Arn}/snapshots/*"
+OWN_COPIES = "${Store.Arn}/copies/*"
 IDENTITIES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"
 
 
@@ -110,7 +112,7 @@ def permissions_are_least(template):
 def _wildcards(resource):
     if isinstance(resource, str):
         return [f"resource {resource} has a wildcard"] if "*" in resource or "?" in resource else []
-    if resource in ({"Fn::Sub": OWN_PARAMETERS}, {"Fn::Sub": OWN_SNAPSHOTS}, {"Fn::Sub": IDENTITIES}):
+    if resource in [{"Fn::Sub": own} for own in (OWN_PARAMETERS, OWN_SNAPSHOTS, OWN_COPIES, IDENTITIES)]:
         return []
     return [f"resource {json.dumps(resource)} has a wildcard"] if "*" in json.dumps(resource) else []
 
@@ -408,11 +410,15 @@ def the_store_keeps_nothing_for_long(template):
     rules = store.get("LifecycleConfiguration", {}).get("Rules", [])
     snapshots = [rule["ExpirationInDays"] for rule in rules if rule.get("Prefix") == "snapshots/" and "ExpirationInDays" in rule]
     uploads = [rule["AbortIncompleteMultipartUpload"] for rule in rules if "AbortIncompleteMultipartUpload" in rule]
+    copies = [rule["ExpirationInDays"] for rule in rules if rule.get("Prefix") == "copies/" and "ExpirationInDays" in rule]
+    everything = [rule for rule in rules if "ExpirationInDays" in rule and rule.get("Prefix") not in ("snapshots/", "copies/")]
     # A snapshot must stay until the next run.
     longest = template["Parameters"]["DeadManHours"]["MaxValue"] / 24
     return [
         *_require(all(rule.get("Status") == "Enabled" for rule in rules), "Store: has a rule that is not enabled"),
         *_require(len(snapshots) == 1 and longest < snapshots[0] <= 31, "Store: does not delete old snapshots, or too early"),
+        *_require(copies == [ref("CopyRetentionDays")], "Store: the retention of copies is not the parameter"),
+        *_require(not everything, "Store: a rule deletes more than snapshots and copies"),
         *_require(uploads == [{"DaysAfterInitiation": 1}], "Store: keeps incomplete uploads"),
         *_require("VersioningConfiguration" not in store, "Store: keeps versions of what was deleted"),
     ]
@@ -430,9 +436,15 @@ def logs_have_a_retention(template):
 
 
 @check
-def a_deleted_stack_leaves_nothing(template):
-    faults = []
-    for name, resource in transformed(template)["Resources"].items():
+def a_deleted_stack_leaves_nothing_but_copies(template):
+    template = transformed(template)
+    store = template["Resources"]["Store"]
+    policies = (store.get("DeletionPolicy"), store.get("UpdateReplacePolicy"))
+    # A stack that could not be created leaves nothing: its bucket is empty.
+    faults = _require(policies == ("RetainExceptOnCreate", "Retain"), "Store: copies are deleted with the stack")
+    for name, resource in template["Resources"].items():
+        if name == "Store":
+            continue
         kept = [key for key in ("DeletionPolicy", "UpdateReplacePolicy") if resource.get(key, "Delete") != "Delete"]
         faults += [f"{name}: {key} keeps it" for key in kept]
     return faults
@@ -517,6 +529,7 @@ ROUTES = {
     "GET /r/{token}": "NONE",
     "HEAD /r/{token}": "NONE",
     "POST /r/{token}/handled": "NONE",
+    "GET /r/{token}/copies/{id}": "NONE",
 }
 
 
@@ -583,7 +596,7 @@ def outputs_are_complete_and_described(template):
     outputs = template.get("Outputs", {})
     wanted = {
         "FunctionName", "PutApiKeyCommand", "CheckCommand", "TestCommand", "RunCommand", "LogsCommand", "ConfigLocation",
-        "AlertTopicArn", "AlarmTopicArn", "LedgerTableName", "StoreUrl", "EmptyStoreCommand", "DeadLetterQueueUrl", "ReportUrl",
+        "AlertTopicArn", "AlarmTopicArn", "LedgerTableName", "StoreUrl", "DeleteStoreCommand", "DeadLetterQueueUrl", "ReportUrl",
         "ReportInvokeArn", "DashboardUrl",
     }  # fmt: skip
     faults = _require(set(outputs) == wanted, f"Outputs: {sorted(set(outputs) ^ wanted)} is new or missing")

@@ -78,7 +78,14 @@ def test_the_store(account):
     arn = f"arn:aws:s3:::{bucket}"
     (statement,) = stack.properties("StorePolicy")["PolicyDocument"]["Statement"]
     assert statement["Resource"] == [arn, f"{arn}/*"]
-    assert stack.outputs["EmptyStoreCommand"] == f"aws s3 rm s3://{bucket} --region {REGION} --recursive"
+    assert stack.outputs["DeleteStoreCommand"] == f"aws s3 rb s3://{bucket} --region {REGION} --force"
+
+
+def test_copies_of_files(account):
+    stack = account.deploy(Rescue="expiring", CopyRetentionDays="30")
+    rules = {rule["Id"]: rule for rule in stack.properties("Store")["LifecycleConfiguration"]["Rules"]}
+    assert int(rules["old-copies"]["ExpirationInDays"]) == 30
+    assert document(account)["rescue"] == {"files": "expiring"}
 
 
 def test_the_topics(account):
@@ -164,7 +171,8 @@ def test_the_http_api(account):
         "PayloadFormatVersion": "2.0",
         "TimeoutInMillis": 30000,
     }
-    for name in ("ReportRoute", "ReportHeadRoute", "AlertsRoute", "LinkRoute", "LinkHeadRoute", "HandledRoute"):
+    routes = ["ReportRoute", "ReportHeadRoute", "AlertsRoute", "LinkRoute", "LinkHeadRoute", "HandledRoute", "CopyRoute"]
+    for name in routes:
         route = stack.properties(name)
         assert (route["ApiId"], route["Target"]) == (api, f"integrations/{stack.physical_ids['ApiIntegration']}")
     written = stack.properties("ApiStage")["AccessLogSettings"]["Format"]
@@ -219,6 +227,7 @@ def test_the_default_configuration_with_all_options(account):
         EmailFrom="alerts@example.com",
         EmailTo="maria@example.com,noor@example.com",
         ReportLinks="yes",
+        Rescue="of-posts",
         Thresholds="14d,72h",
     )
     found = document(account)
@@ -233,6 +242,7 @@ def test_the_default_configuration_with_all_options(account):
             "to": ["maria@example.com", "noor@example.com"],
         },
     ]
+    assert (found["store"], found["rescue"]) == ({"url": "env:STORE_URL"}, {"files": "of-posts"})
     assert found["http"] == {"report_url": "env:REPORT_URL", "link_secret": f"ssm:/{STACK}/link-secret"}
 
 

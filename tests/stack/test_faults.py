@@ -62,6 +62,12 @@ def everything_in_the_bucket(template):
     statement(template, "KeepLooks")["Resource"] = {"Fn::Sub": "${Store.Arn}/*"}
 
 
+@fault(checks.permissions_are_least, "allows")
+def deleting_copies(template):
+    (copies,) = of(template, "CopyPolicy")["PolicyDocument"]["Statement"]
+    copies["Action"].append("s3:DeleteObject")
+
+
 @fault(checks.permissions_are_least, "allows ['dynamodb:*']")
 def a_wildcard_for_an_action(template):
     statement(template, "RecordAnnouncements")["Action"] = "dynamodb:*"
@@ -342,6 +348,17 @@ def a_snapshot_that_is_gone_before_the_next_run(template):
     of(template, "Store")["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] = 7
 
 
+@fault(checks.the_store_keeps_nothing_for_long, "the retention of copies is not the parameter")
+def copies_without_an_end(template):
+    of(template, "Store")["LifecycleConfiguration"]["Rules"][1]["Prefix"] = "copy/"
+
+
+@fault(checks.the_store_keeps_nothing_for_long, "a rule deletes more than snapshots and copies")
+def an_end_of_everything(template):
+    rules = of(template, "Store")["LifecycleConfiguration"]["Rules"]
+    rules.insert(0, {"Id": "all", "Status": "Enabled", "ExpirationInDays": 30})
+
+
 @fault(checks.the_store_keeps_nothing_for_long, "keeps incomplete uploads")
 def incomplete_uploads_that_stay(template):
     of(template, "Store")["LifecycleConfiguration"]["Rules"].pop()
@@ -357,7 +374,12 @@ def a_log_with_another_retention(template):
     del of(template, "FunctionLog")["RetentionInDays"]
 
 
-@fault(checks.a_deleted_stack_leaves_nothing, "DeletionPolicy keeps it")
+@fault(checks.a_deleted_stack_leaves_nothing_but_copies, "Store: copies are deleted with the stack")
+def a_bucket_that_is_deleted(template):
+    template["Resources"]["Store"]["DeletionPolicy"] = "Delete"
+
+
+@fault(checks.a_deleted_stack_leaves_nothing_but_copies, "DeletionPolicy keeps it")
 def a_table_that_is_retained(template):
     template["Resources"]["Ledger"]["DeletionPolicy"] = "Retain"
 

@@ -89,7 +89,8 @@ def test_optional_permissions(account):
     secret = account.client("secretsmanager").create_secret(Name="media", SecretString="{}")["ARN"]
     topic = account.client("sns").create_topic(Name="amazon-q")["TopicArn"]
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
-    closed = account.policy(account.deploy().function()["Role"])
+    without = account.deploy()
+    closed = account.policy(without.function()["Role"])
     ssm = f"ssm.{REGION}.amazonaws.com"
     wanted = [
         ("secretsmanager:GetSecretValue", secret),
@@ -98,6 +99,8 @@ def test_optional_permissions(account):
         ("dynamodb:Scan", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/clients"),
         ("s3:GetObject", "arn:aws:s3:::lists/profiles.jsonl"),
     ]
+    copy = f"arn:aws:s3:::{without.outputs['StoreUrl'].removeprefix('s3://')}/copies/Acme/a.png"
+    assert not any(closed.allows(action, copy) for action in FUNCTION_MAY["KeepCopies"])
     assert not any(closed.allows(action, resource) for action, resource in wanted)
     assert not closed.allows("kms:Decrypt", key, kms_ViaService=ssm)
     identity = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/example.com"
@@ -114,9 +117,14 @@ def test_optional_permissions(account):
         ProfilesTable="clients",
         ProfilesObject="s3://lists/profiles.jsonl",
         EmailFrom="Alerts@example.com",
+        Rescue="of-posts",
     )
     policy = account.policy(stack.function()["Role"])
     assert all(policy.allows(action, resource) for action, resource in wanted)
+    bucket = f"arn:aws:s3:::{stack.outputs['StoreUrl'].removeprefix('s3://')}"
+    assert all(policy.allows(action, f"{bucket}/copies/Acme/a.png") for action in FUNCTION_MAY["KeepCopies"])
+    assert not policy.allows("s3:DeleteObject", f"{bucket}/copies/Acme/a.png")
+    assert not policy.allows("s3:PutObject", f"{bucket}/other/a.png")
     assert not policy.allows("s3:GetObject", "arn:aws:s3:::bucket/some/other.toml")
     assert not policy.allows("dynamodb:Scan", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/others")
     assert not policy.allows("secretsmanager:GetSecretValue", secret.replace("media", "other"))

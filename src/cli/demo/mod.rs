@@ -27,7 +27,9 @@ use crate::report::Format;
 use crate::run::command::{Action, Command};
 
 use crate::demo::data;
-use crate::demo::stand_ins::{AyrshareStandIn, Publication, SesStandIn, SlackStandIn, SnsStandIn, TeamsStandIn};
+use crate::demo::stand_ins::{
+    AyrshareStandIn, MediaHostStandIn, Publication, S3StandIn, SesStandIn, SlackStandIn, SnsStandIn, TeamsStandIn,
+};
 use output::Output;
 use page::Page;
 
@@ -41,6 +43,8 @@ const SENDER: &str = "alerts@agency.example";
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:media-expiry-alerts";
 /// Where the links in the messages point if nothing serves the report.
 const REPORT_URL: &str = "https://reports.agency.example";
+/// The bucket that keeps copies of files.
+const BUCKET: &str = "demo-copies";
 /// The event that the function is invoked with: its path in the repository and its content.
 const EVENT: (&str, &str) = ("events/scheduled.json", include_str!("../../../events/scheduled.json"));
 /// The longest link that is printed, in characters. Terminals handle longer ones badly.
@@ -72,7 +76,8 @@ pub enum DemoError {
 /// Runs the demo. Prints the messages to `out` and writes the files to `directory`.
 ///
 /// The directory is created if needed; it must be empty or written by an earlier demo. With `serve`, the report is then
-/// served on that port of this machine until the process ends; 0 stands for any free port.
+/// served on that port of this machine until the process ends; 0 stands for any free port. Then the function also keeps copies
+/// of the files that posts will lack, which the page links.
 ///
 /// # Errors
 ///
@@ -88,10 +93,11 @@ pub async fn run(
         Some(port) => Some(Page::bind(port).await?),
         None => None,
     };
-    let services = StandIns::start().await?;
+    let services = Box::pin(StandIns::start(page.is_some())).await?;
     let document = services.config(&output.path(output::LEDGER), page.as_ref());
     let environment = services.environment(&output.write(output::CONFIG, &document)?);
-    let function = Function::new(environment.clone(), |_metrics| {}).await?;
+    // Boxed, because these futures are large.
+    let function = Box::pin(Function::new(environment.clone(), |_metrics| {})).await?;
 
     let started = Instant::now();
     let first = invoke(&function, EVENT.1).await?;
@@ -99,7 +105,8 @@ pub async fn run(
     let (messages, publications) = (services.slack.messages(), services.sns.publications());
     let second = invoke(&function, EVENT.1).await?;
     let command = Command { action: Action::Report, ..Command::default() };
-    let report = run::execute(&command, &Zone::parse(TIMEZONE).unwrap_or(Zone::UTC), &environment, &()).await?;
+    let zone = Zone::parse(TIMEZONE).unwrap_or(Zone::UTC);
+    let report = Box::pin(run::execute(&command, &zone, &environment, &())).await?;
     services.check()?;
 
     output.write("result.json", &pretty(&first))?;
@@ -117,10 +124,12 @@ pub async fn run(
     let transcript = Transcript { terminal, first: &first, second: &second, duration };
     let mut text = transcript.text(&messages, &publications, &output)?;
     if let Some(page) = &page {
-        text += &format!(
-            "\n  The report is at {}\n  Stop the demo with Ctrl-C.\n",
-            terminal.bold(&format!("{}/report", page.origin()))
-        );
+        text += &format!("\n  The report is at {}\n", terminal.bold(&format!("{}/report", page.origin())));
+        let start = format!("{}/r/", page.origin());
+        if let Some(link) = publications.iter().find_map(|publication| link_in(&publication.message, &start)) {
+            text += &format!("\n  The link in the email also has the downloads of copies: {link}\n");
+        }
+        text += "\n  Stop the demo with Ctrl-C.\n";
     } else {
         text += &format!("\n  {}\n", terminal.faint("The links to the report work with --serve."));
     }
@@ -130,7 +139,7 @@ pub async fn run(
         written => written.map_err(|error| DemoError::Io("cannot write standard output".into(), error))?,
     }
     if let Some(page) = page {
-        page.serve(&function).await?;
+        Box::pin(page.serve(&function)).await?;
     }
     Ok(())
 }
@@ -142,18 +151,31 @@ struct StandIns {
     ses: SesStandIn,
     teams: TeamsStandIn,
     sns: SnsStandIn,
+    copying: Option<Copying>,
+}
+
+/// What copying files takes. Copies are of use with a page that links them only.
+struct Copying {
+    host: MediaHostStandIn,
+    s3: S3StandIn,
 }
 
 impl StandIns {
-    async fn start() -> Result<Self, DemoError> {
+    async fn start(copies_files: bool) -> Result<Self, DemoError> {
         let no_port = |error| DemoError::Io("cannot bind a port of this machine".into(), error);
         let ayrshare = AyrshareStandIn::start(data::API_KEY).await.map_err(no_port)?;
-        data::fill(&ayrshare, Timestamp::now());
+        let copying = if copies_files {
+            let host = MediaHostStandIn::start().await.map_err(no_port)?;
+            Some(Copying { host, s3: S3StandIn::start(REGION).await.map_err(no_port)? })
+        } else {
+            None
+        };
+        data::fill(&ayrshare, copying.as_ref().map(|copying| &copying.host), Timestamp::now());
         let slack = SlackStandIn::start().await.map_err(no_port)?;
         let ses = SesStandIn::start(REGION, &[SENDER]).await.map_err(no_port)?;
         let teams = TeamsStandIn::start().await.map_err(no_port)?;
         let sns = SnsStandIn::start(&[TOPIC]).await.map_err(no_port)?;
-        Ok(Self { ayrshare, slack, ses, teams, sns })
+        Ok(Self { ayrshare, slack, ses, teams, sns, copying })
     }
 
     /// The configuration as a user would write it.
@@ -181,6 +203,9 @@ impl StandIns {
         config += "\n[[channels]]\nname        = \"client-team\"\ntype        = \"teams\"\n\
                    webhook_url = \"env:DEMO_TEAMS_WEBHOOK\"\n";
         config += &format!("\n[ledger]\ntype = \"file\"\npath = {}\n", json!(ledger));
+        if self.copying.is_some() {
+            config += &format!("\n[store]\nurl = \"s3://{BUCKET}\"\n\n[rescue]\nfiles = \"of-posts\"\n");
+        }
         let report_url = page.map_or(REPORT_URL.to_owned(), Page::origin);
         config += &format!("\n[http]\nreport_url  = \"{report_url}\"\nlink_secret = \"env:DEMO_LINK_SECRET\"\n");
         config
@@ -203,7 +228,8 @@ impl StandIns {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
-        Environment::of(variables)
+        let s3 = self.copying.as_ref().map(|copying| ("AWS_ENDPOINT_URL_S3".to_owned(), copying.s3.origin()));
+        Environment::of(variables.chain(s3))
     }
 
     fn check(&self) -> Result<(), DemoError> {
@@ -213,6 +239,8 @@ impl StandIns {
             self.ses.violations(),
             self.teams.violations(),
             self.sns.violations(),
+            self.copying.as_ref().map(|copying| copying.host.violations()).unwrap_or_default(),
+            self.copying.as_ref().map(|copying| copying.s3.violations()).unwrap_or_default(),
         ]
         .concat();
         if violations.is_empty() { Ok(()) } else { Err(DemoError::Violation(violations.join("; "))) }
@@ -223,8 +251,14 @@ impl StandIns {
 async fn invoke(function: &Function, event: &str) -> Result<Value, DemoError> {
     let deadline_ms = (Timestamp::now() + Duration::from_mins(1)).as_millisecond().try_into().unwrap_or_default();
     let invocation = Invocation { request_id: "demo".into(), deadline_ms, function_name: "demo".into() };
-    let answer = function.handle(event, &invocation).await?;
+    let answer = Box::pin(function.handle(event, &invocation)).await?;
     Ok(serde_json::from_str(answer.get()).unwrap_or_default())
+}
+
+/// The first link in a message that begins like this.
+fn link_in<'m>(message: &'m str, start: &str) -> Option<&'m str> {
+    let link = &message[message.find(start)?..];
+    link.split_whitespace().next()
 }
 
 fn pretty(value: &Value) -> String {

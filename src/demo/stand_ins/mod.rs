@@ -1,4 +1,5 @@
-//! Stand-ins for Ayrshare, the host of its files, Slack, SES, Teams, SNS, a signed webhook and a heartbeat. They are HTTP servers on this machine.
+//! Stand-ins for Ayrshare, the host of its files, Slack, SES, Teams, SNS, S3, a signed webhook and a
+//! heartbeat. They are HTTP servers on this machine.
 //!
 //! Each stand-in checks every request against the rules of the real service, and against what must never be sent to it.
 //! [`Server::violations`] lists the broken rules. The real services would have accepted the requests of a run without
@@ -7,6 +8,7 @@
 mod ayrshare;
 mod heartbeat;
 mod media_host;
+mod s3;
 mod server;
 mod ses;
 mod slack;
@@ -17,6 +19,7 @@ mod webhook;
 pub use ayrshare::{Ayrshare, AyrshareStandIn, Call, account_profile, listed_file, scheduled_post};
 pub use heartbeat::{Heartbeat, HeartbeatStandIn};
 pub use media_host::{MediaHost, MediaHostStandIn, generated_pieces};
+pub use s3::{S3, S3StandIn};
 pub use server::{Answer, Reply, Request, Script, Server, Service, Violations};
 pub use ses::{Mail, Ses, SesStandIn};
 pub use slack::{Slack, SlackStandIn};

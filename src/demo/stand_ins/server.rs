@@ -336,6 +336,12 @@ impl Reply {
         Self::new(status, "application/json; charset=utf-8", Payload::Repeated(chunk.to_owned().into(), times))
     }
 
+    /// A file with this content.
+    #[must_use]
+    pub fn bytes(content_type: &str, bytes: Bytes) -> Self {
+        Self::new(200, content_type, Payload::Whole(bytes))
+    }
+
     /// A generated file of this size.
     #[must_use]
     pub fn generated(content_type: &str, size_bytes: u64) -> Self {
