@@ -22,9 +22,10 @@ fn shown(text: &str, prefix: &str) -> usize {
     names.collect::<std::collections::BTreeSet<_>>().len()
 }
 
+/// Files that expire in between 3 and 7 days, so that none enters a threshold while a test takes its time, and later ones.
 async fn gallery_of(expiring: i64, later: i64) -> World {
     let soon = (0..expiring)
-        .map(|index| file_in_minutes(&format!("soon-{index}.jpeg"), 60 + index * (9_600 / expiring).max(1) % 9_600));
+        .map(|index| file_in_minutes(&format!("soon-{index}.jpeg"), 4_400 + index * (5_600 / expiring).max(1) % 5_600));
     let later = (0..later).map(|index| file(&format!("later-{index}.mp4"), 24 * 30 + index));
     World::with_gallery(&soon.chain(later).collect::<Vec<_>>()).await
 }
