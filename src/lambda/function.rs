@@ -15,7 +15,7 @@ use crate::config::{InvalidConfiguration, LOAD_TIMEOUT};
 use crate::http::request::Request;
 use crate::http::{self, CopyRequest, MarkRequest, Response};
 use crate::ledger::LedgerStore as _;
-use crate::model::text::json;
+use crate::model::text::{json, shorten};
 use crate::model::{Status, VERSION};
 use crate::net::aws::Aws;
 use crate::net::environment::Environment;
@@ -33,6 +33,8 @@ use crate::store::StoreError;
 
 /// How long a run for an HTTP request may take. API Gateway gives up after 29 seconds.
 const MAX_HTTP_RUN: Duration = Duration::from_secs(28);
+/// The longest name of a downloaded copy, in characters.
+const MAX_DOWNLOAD_NAME: usize = 100;
 
 /// The function, which keeps the configuration and its clients between two events.
 pub struct Function {
@@ -310,7 +312,8 @@ async fn download_copy(
         return Err(missing());
     }
     let name = snapshot.name_of_copy(key).unwrap_or_else(|| "copy".to_owned());
-    let url = store.download_url(key, &name).await.map_err(failed)?.ok_or_else(missing)?;
+    // A gateway limits the length of headers, of which the name takes up to 15 bytes for a character.
+    let url = store.download_url(key, &shorten(&name, MAX_DOWNLOAD_NAME)).await.map_err(failed)?.ok_or_else(missing)?;
     tracing::info!("a copy is downloaded");
     Ok(copy.respond(url))
 }

@@ -12,8 +12,8 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use crate::config::is_loopback;
-use crate::model::Media;
 use crate::model::text::{count, thousands};
+use crate::model::{Media, MediaKind};
 use crate::net::{self, Deadline, Retry};
 use crate::store::StoreError;
 
@@ -115,6 +115,10 @@ impl Downloads<'_> {
         };
         if self.max_file_bytes < size_bytes {
             return Err(CopyFailure::TooLarge(size_bytes));
+        }
+        let is_page = header(CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
+        if is_page && media.kind() != MediaKind::Other {
+            return Err(CopyFailure::unreadable("its host sends a web page instead of it"));
         }
         let content_type = header(CONTENT_TYPE).filter(|kind| (1..=MAX_TYPE_BYTES).contains(&kind.len()));
         let content_type = content_type.unwrap_or(UNKNOWN_TYPE).to_owned();

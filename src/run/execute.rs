@@ -11,10 +11,12 @@ use super::heartbeat;
 use super::loaded::LoadedConfig;
 use super::result::RunResult;
 use super::services::LiveServices;
+use crate::config::Config;
 use crate::model::Status;
 use crate::net::Deadline;
 use crate::scan::survey::Survey;
 use crate::store::snapshot::{self, SnapshotRules};
+use crate::store::{Store, StoreError};
 
 /// The longest run if nothing else sets a deadline: what Lambda allows.
 pub const MAX_RUN: Duration = Duration::from_mins(15);
@@ -38,7 +40,7 @@ pub(crate) async fn run(
     let mut result = Run::new(id, now, plan, config, clients.ledger.as_ref(), services, deadline).execute().await;
     if is_check
         && let Some(store) = &clients.store
-        && let Err(error) = store.check(&result.run_id, deadline.earlier_by(END_TIME)).await
+        && let Err(error) = check_store(store, config, &result.run_id, deadline.earlier_by(END_TIME)).await
     {
         tracing::error!("{error}");
         result.store_error = Some(error.to_string());
@@ -46,6 +48,11 @@ pub(crate) async fn run(
     }
     log(&result);
     result
+}
+
+async fn check_store(store: &Store, config: &Config, id: &str, until: Deadline) -> Result<(), StoreError> {
+    store.check(id, until).await?;
+    if config.rescue.is_some() { store.check_copies(id, until).await } else { Ok(()) }
 }
 
 /// Keeps the snapshot of an alert run over all profiles and channels in the store, if one is configured. Returns whether it

@@ -367,8 +367,14 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             survey.discovery = Discovery::unavailable();
         }
         if let Some((files, mode)) = self.copying() {
-            let until = self.scan_until.earlier_by(MAX_TO_GIVE_UP.min(self.scan_until.remaining() / 4));
-            let until = if mode == CopyMode::Find { until.within(MAX_TO_FIND) } else { until };
+            let left = self.scan_until.remaining();
+            let until = match (self.plan.action, mode) {
+                (_, CopyMode::Find) => self.scan_until.within(MAX_TO_FIND),
+                // The other half is for the ledger and for sending, which both need more than usual in a large account.
+                (Action::Alert, CopyMode::Make) => self.scan_until.within(left / 2),
+                (_, CopyMode::Make) => self.scan_until,
+            };
+            let until = until.earlier_by(MAX_TO_GIVE_UP.min(left / 4));
             survey.copies = Arc::new(self.services.copies(&survey, files, mode, until).await);
         }
         // Whatever was not copied is found again by the next run.
@@ -376,8 +382,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         Arc::new(survey)
     }
 
-    /// Which files the run copies, or looks for copies of. Sending has its own time, so copying never delays it for longer
-    /// than a slow scan would.
+    /// Which files the run copies, or looks for copies of.
     fn copying(&self) -> Option<(&'a RescueFiles, CopyMode)> {
         let rescue = self.config.rescue.as_ref()?;
         match self.plan.action {

@@ -95,7 +95,12 @@ pub fn files_to_copy(survey: &Survey, files: &RescueFiles) -> Vec<Arc<Item>> {
     };
     let posts = survey.posts_by_media();
     let mut found: Vec<_> = survey.items.iter().filter(of_items).chain(&survey.to_copy).cloned().collect();
-    found.sort_by_key(|item| (posts.of(item).is_empty(), item.media.expires_at.unwrap_or(Timestamp::MAX)));
+    let urgency = |item: &Arc<Item>| {
+        let expiry = item.media.expires_at.unwrap_or(Timestamp::MAX);
+        // Nothing can be done for a file that has expired, except finding out whether it was copied.
+        (item.state == State::Expired, posts.of(item).is_empty(), expiry)
+    };
+    found.sort_by_key(urgency);
     found
 }
 
@@ -172,7 +177,8 @@ impl Rescue<'_> {
         let jobs = jobs(files);
         let store_failures = StoreFailures::default();
         let mut copies = Copies::on();
-        let found = self.find_all(&jobs, &store_failures, until).await;
+        // Where there are very many copies, looking for all of them must leave time to make one.
+        let found = self.find_all(&jobs, &store_failures, until.within(until.remaining() / 2)).await;
         let mut missing = Vec::new();
         for (job, found) in jobs.iter().zip(found) {
             match found {
@@ -184,13 +190,13 @@ impl Rescue<'_> {
             }
         }
         if mode == CopyMode::Make {
-            self.store.delete_abandoned_uploads();
             for (job, outcome) in self.make_all(missing, &store_failures, until).await {
                 match outcome {
                     Ok(size) => keep(&mut copies, job, size, true),
                     Err(failure) => fail(&mut copies, job, &failure),
                 }
             }
+            self.store.delete_abandoned_uploads();
             log(&copies);
         }
         copies
@@ -219,12 +225,18 @@ impl Rescue<'_> {
         store_failures: &StoreFailures,
         until: Deadline,
     ) -> Vec<(&'j Job<'i>, Result<u64, CopyFailure>)> {
-        let bytes = missing.iter().filter_map(|job| job.item().media.size_bytes).sum();
-        (self.on_progress)(CopyProgress::Planned { files: missing.len(), bytes });
+        let sizes = missing.iter().filter_map(|job| job.item().media.size_bytes);
+        let bytes = sizes.fold(0, u64::saturating_add);
+        let files = missing.len();
+        (self.on_progress)(CopyProgress::Planned { files, bytes });
         let make = async |(index, job): (usize, &'j Job<'i>)| {
             let outcome = if store_failures.are_too_many() || until.remaining().is_zero() {
                 Err(CopyFailure::OutOfTime)
             } else {
+                // While others wait, a slow file gets half of the time, so that files that never end in time do not keep
+                // the others from being copied.
+                let others_wait = index + MAX_AT_ONCE < files;
+                let until = if others_wait { until.within(until.remaining() / 2) } else { until };
                 self.make(job, index, until).await.inspect_err(|failure| store_failures.note(failure))
             };
             (self.on_progress)(CopyProgress::Ended { index, item: job.item(), failure: outcome.as_ref().err() });

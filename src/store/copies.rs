@@ -129,6 +129,21 @@ impl Store {
         }
     }
 
+    /// Finds out whether copies can be found and made, without leaving anything. `id` is a part of the key, so that two
+    /// checks do not meet.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does not allow it.
+    pub async fn check_copies(&self, id: &str, deadline: Deadline) -> Result<(), StoreError> {
+        let key = format!("copies/check-{id}");
+        self.size(&key, deadline).await?;
+        match self {
+            Self::Folder(store) => store.upload(&key).map(drop),
+            Self::S3(store) => store.upload(&key, "text/plain", 0).check(deadline).await,
+        }
+    }
+
     /// Deletes what uploads that were cut off have left, if the store does not do it by itself.
     pub fn delete_abandoned_uploads(&self) {
         self.delete_abandoned(UNFINISHED, ABANDONED_AFTER);

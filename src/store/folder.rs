@@ -8,9 +8,12 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 
 use super::StoreError;
+use super::snapshot::PART_SUFFIX;
 
 /// The folder of the store in which files are before they are complete.
-pub(super) const UNFINISHED: &str = "unfinished";
+pub(super) const UNFINISHED: &str = ".unfinished";
+/// The beginning of the names of files that are not complete.
+const NEW: &str = ".new-";
 
 /// A store in a folder.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ impl FolderStore {
         let write = || {
             fs::create_dir_all(folder)?;
             // Temporary files are readable by their owner only, so the objects are too.
-            let mut new = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+            let mut new = tempfile::Builder::new().prefix(NEW).tempfile_in(folder)?;
             new.write_all(bytes)?;
             new.persist(&path).map_err(|error| error.error)?;
             Ok(())
@@ -46,7 +49,7 @@ impl FolderStore {
         let begin = || {
             let unfinished = self.path.join(UNFINISHED);
             fs::create_dir_all(&unfinished)?;
-            tempfile::Builder::new().prefix(".new-").tempfile_in(unfinished)
+            tempfile::Builder::new().prefix(NEW).tempfile_in(unfinished)
         };
         let file = begin().map_err(|error| failed("be written", &error))?;
         Ok(FolderUpload { file, path: self.path.join(key) })
@@ -95,17 +98,24 @@ impl FolderStore {
         }
     }
 
-    /// Deletes the files in a folder of the store that are older than `age`, which runs that were cut off have left.
+    /// Deletes the files in a folder of the store that are older than `age`, which runs that were cut off have left. Files
+    /// with other names than the store gives are somebody else's.
     pub(super) fn delete_older(&self, folder: &str, age: Duration) {
-        let Ok(entries) = fs::read_dir(self.path.join(folder)) else { return };
-        let modified = |entry: &DirEntry| entry.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok();
-        let files: Vec<_> = entries.flatten().filter_map(|entry| Some((modified(&entry)?, entry.path()))).collect();
+        let folder = self.path.join(folder);
         // Not the clock of this process, which may differ from that of the file system.
-        let Some(newest) = files.iter().map(|(modified, _)| *modified).max() else { return };
-        for (modified, path) in files {
-            if newest.duration_since(modified).is_ok_and(|before| age < before) {
+        let clock = tempfile::Builder::new().prefix(NEW).tempfile_in(&folder);
+        let Ok(now) = clock.and_then(|file| file.as_file().metadata()?.modified()) else { return };
+        let Ok(entries) = fs::read_dir(&folder) else { return };
+        let is_ours = |entry: &DirEntry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(NEW) || name.ends_with(PART_SUFFIX)
+        };
+        let modified = |entry: &DirEntry| entry.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok();
+        for entry in entries.flatten().filter(is_ours) {
+            if modified(&entry).is_some_and(|at| now.duration_since(at).is_ok_and(|before| age < before)) {
                 // The next run tries again.
-                let _ = fs::remove_file(path);
+                let _ = fs::remove_file(entry.path());
             }
         }
     }
@@ -211,12 +221,18 @@ mod tests {
     #[test]
     fn only_old_files_are_deleted() {
         let (_folder, store) = store();
-        store.put("snapshots/old", b"1").expect("written");
-        let path = store.path.join("snapshots/old");
+        store.put("snapshots/old.jsonl.gz", b"1").expect("written");
+        let path = store.path.join("snapshots/old.jsonl.gz");
         let long_ago = SystemTime::now() - Duration::from_hours(48);
         File::options().write(true).open(&path).and_then(|file| file.set_modified(long_ago)).expect("a new time");
-        store.put("snapshots/new", b"2").expect("written");
+        store.put("snapshots/new.jsonl.gz", b"2").expect("written");
+        let foreign = store.path.join("snapshots/holiday.mov");
+        fs::rename(&path, &foreign).expect("a file of somebody else");
+        fs::copy(&foreign, &path).expect("a copy");
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(long_ago)).expect("an old time");
         store.delete_older("snapshots", Duration::from_hours(24));
-        assert_eq!((store.get("snapshots/old", 9), store.get("snapshots/new", 9)), (Ok(None), Ok(Some(b"2".to_vec()))));
+        let kept = ["old.jsonl.gz", "new.jsonl.gz", "holiday.mov"]
+            .map(|name| store.path.join("snapshots").join(name).exists());
+        assert_eq!(kept, [false, true, true]);
     }
 }

@@ -97,8 +97,12 @@ impl<'a> S3Upload<'a> {
     pub(super) async fn abort(&mut self, deadline: Deadline) {
         if let Some(Multipart { id, .. }) = self.multipart.take() {
             let query = format!("uploadId={id}");
-            // If it fails, the lifecycle of the bucket does it later.
-            let _ = self.store.send(self.request(&Method::DELETE, &query), deadline, |request| request).await;
+            let sent = self.store.send(self.request(&Method::DELETE, &query), deadline, |request| request).await;
+            if let Err(error) = sent {
+                // The lifecycle of the bucket does it later, if there is one.
+                let error = self.store.failed("be written", "s3:AbortMultipartUpload", &error);
+                tracing::warn!("the parts of an unfinished copy stay in the store: {error}");
+            }
         }
     }
 
@@ -122,6 +126,15 @@ impl<'a> S3Upload<'a> {
             multipart.tags.push(tag);
         }
         Ok(())
+    }
+
+    /// Begins an upload and gives it up, to find out whether copies can be made.
+    pub(super) async fn check(self, deadline: Deadline) -> Result<(), StoreError> {
+        let failed = |permission: &str, error: &AwsError| self.store.failed("be written", permission, error);
+        let id = self.begin(deadline).await.map_err(|error| failed(PERMISSION, &error))?;
+        let query = format!("uploadId={id}");
+        let sent = self.store.send(self.request(&Method::DELETE, &query), deadline, |request| request).await;
+        sent.map(drop).map_err(|error| failed("s3:AbortMultipartUpload", &error))
     }
 
     async fn begin(&self, deadline: Deadline) -> Result<String, AwsError> {

@@ -99,16 +99,17 @@ impl S3Store {
         }
     }
 
-    /// The size of an object. S3 answers 403 for one that does not exist, unless the role allows `s3:ListBucket`.
+    /// The size of an object.
     pub(super) async fn size(&self, key: &str, deadline: Deadline) -> Result<Option<u64>, StoreError> {
         match self.send(S3Request::new(&Method::HEAD, key), deadline, |request| request).await {
             Ok(answer) => {
                 let length = answer.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
                 length.map(Some).ok_or_else(|| StoreError::failed("be read", "S3 does not say how large an object is"))
             }
-            // The answer to HEAD has no body, so the status stands for the code.
-            Err(error) if matches!(error.code.as_deref(), Some("403" | "404")) => Ok(None),
-            Err(error) => Err(self.failed("be read", "s3:GetObject", &error)),
+            // The answer to HEAD has no body, so the status stands for the code. Without `s3:ListBucket`, S3 answers 403 for
+            // an object that does not exist. Then every file would be copied again by each run.
+            Err(error) if error.code.as_deref() == Some("404") => Ok(None),
+            Err(error) => Err(self.failed("be read", "s3:GetObject and s3:ListBucket", &error)),
         }
     }
 

@@ -27,6 +27,8 @@ use crate::model::{Item, KeptCopy, MediaAtRisk, PostAtRisk, ProfileName, Thresho
 use crate::net::Deadline;
 use crate::scan::survey::{Survey, SurveyedProfile};
 
+/// The end of the key of a part.
+pub(super) const PART_SUFFIX: &str = ".jsonl.gz";
 /// The folder of the store that everything about snapshots is in.
 const FOLDER: &str = "snapshots";
 /// The key of the manifest.
@@ -211,7 +213,7 @@ pub async fn read(store: &Store, manifest: &Manifest, deadline: Deadline) -> Res
 
 /// The key of a part.
 fn part_key(run_id: &str, index: usize) -> String {
-    format!("{FOLDER}/{run_id}-{index}.jsonl.gz")
+    format!("{FOLDER}/{run_id}-{index}{PART_SUFFIX}")
 }
 
 /// Whether an id can be a part of a key. A manifest may come from anybody who can write to the store.

@@ -112,10 +112,13 @@ async fn a_killed_run_is_completed_by_the_next() {
     world.ayrshare.gallery(None, &[slow("one.png"), slow("two.png")]);
     let arguments = ["rescue", "--to", "a", "--all"];
     let mut child = crate::program(&world, &arguments).spawn().expect("the program starts");
-    let unfinished = || std::fs::read_dir(world.path("a/unfinished")).into_iter().flatten().count();
-    while unfinished() == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let unfinished = || std::fs::read_dir(world.path("a/.unfinished")).into_iter().flatten().count();
+    let began = async {
+        while unfinished() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), began).await.expect("a copy begins");
     child.kill().await.expect("it is running");
     assert_eq!(copies(&world, "a").len(), 0, "nothing half is visible");
     ends(&world, 0, &arguments).await;
