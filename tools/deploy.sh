@@ -42,15 +42,17 @@ Options:
   --email ADDRESS       who receives the alerts
   --time HH:MM          when it runs each day [default: 07:00]
   --zone ZONE           the time zone of this time and of the messages, like Europe/Berlin [default: UTC]
-  --new-key             ask for another API key
+  --new-key             replace the API key
   --set NAME=VALUE      set any other parameter of the stack; can be repeated
   --test                send a sample to each channel after an update, too
   --stack NAME          the name of the stack and of the function [default: media-expiry-alerts]
   --region REGION       the AWS region [default: that of your AWS settings]
   --remove              remove everything, after a question
-  --yes                 ask nothing, for scripts; the API key comes from the variable AYRSHARE_API_KEY
+  --yes                 ask nothing, for scripts
   --version             print the version
   --help                print this text
+
+A first deployment and --new-key take the API key from the variable AYRSHARE_API_KEY if it is set. Other updates ignore it.
 END
 }
 
@@ -137,6 +139,7 @@ while (($#)); do
 done
 [[ $stack =~ ^[A-Za-z][A-Za-z0-9-]{0,63}$ ]] ||
     misused "--stack needs a name of letters, digits and hyphens, 64 at most, that begins with a letter."
+key_name=/$stack/ayrshare-api-key
 [[ -z $email ]] || is_email "$email" || misused "--email needs one email address, like maria@example.com."
 [[ -z $time ]] || is_time "$time" || misused "--time needs a time like 07:00."
 [[ -z $zone ]] || is_zone "$zone" || misused "--zone needs the name of a time zone, like Europe/Berlin or America/New_York."
@@ -157,17 +160,34 @@ find_account() {
     code_bucket=media-expiry-alerts-code-$account-$region
 }
 
-# Sets `status` to the status of the stack, or to nothing if it does not exist.
+# Sets `status` to the status of the stack, or to nothing if it does not exist. Ends if the stack is not one of this program.
 find_stack() {
-    local answer
-    if answer=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackStatus' --output text 2>&1); then
-        status=$answer
-    elif [[ $answer == *"does not exist"* ]]; then
+    local answer description
+    if answer=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].[StackStatus, Description]' \
+        --output text 2>"$work/error"); then
+        IFS=$'\t' read -r status description <<<"$answer"
+    elif [[ $(<"$work/error") == *"(ValidationError)"*"does not exist"* ]]; then
         status=''
+        return
     else
-        fail "$answer" "" "The stacks of the account cannot be read. Use credentials that may manage CloudFormation, such as those of" \
-            "an administrator, and run deploy.sh again."
+        fail "$(<"$work/error")" "" "The stacks of the account cannot be read. Use credentials that may manage CloudFormation, such as" \
+            "those of an administrator, and run deploy.sh again."
     fi
+    # A stack that AWS has only reviewed has no resources, and need not have a description.
+    [[ $description == media-expiry-alerts* || "$status $description" == "REVIEW_IN_PROGRESS None" ]] ||
+        fail "The stack $stack in the account $account, region $region, is not one of media-expiry-alerts, so it is left alone." \
+            "Name another one with --stack."
+}
+
+# has_bucket NAME: whether this account has the bucket.
+has_bucket() {
+    if aws s3api head-bucket --bucket "$1" --expected-bucket-owner "$account" >/dev/null 2>"$work/error"; then
+        return
+    fi
+    [[ $(<"$work/error") == *"(404)"* ]] ||
+        fail "$(<"$work/error")" "" "The bucket $1 cannot be accessed. Use credentials that may do so, and run deploy.sh again. If the" \
+            "bucket belongs to another account, choose another region with --region."
+    return 1
 }
 
 # output NAME: prints an output of the stack, or nothing.
@@ -184,14 +204,24 @@ console() {
 }
 
 has_key() {
-    aws ssm get-parameter --name "/$stack/ayrshare-api-key" --query Parameter.Version --output text >/dev/null 2>&1
+    if aws ssm get-parameter --name "$key_name" --query Parameter.Version --output text >/dev/null 2>"$work/error"; then
+        return
+    fi
+    [[ $(<"$work/error") == *"(ParameterNotFound)"* ]] ||
+        fail "$(<"$work/error")" "" "The parameter $key_name cannot be read. Use credentials that may read Parameter Store, and run" \
+            "deploy.sh again."
+    return 1
 }
 
 # ---------------------------------------------------------------------------------------------------- deployment
 
 # Asks for everything that is not known yet.
 complete_settings() {
-    if [[ $is_new == yes ]] && ! has_key; then
+    if [[ -n $key && $is_new == no && $new_key == no ]]; then
+        key=''
+        say "The variable AYRSHARE_API_KEY is ignored, because an update keeps the API key. To replace it, add --new-key."
+    fi
+    if [[ -z $key && $is_new == yes ]] && ! has_key; then
         new_key=yes
     fi
     if [[ -z $key && $new_key == yes ]]; then
@@ -256,18 +286,17 @@ find_architecture() {
 
 make_code_bucket() {
     local place=()
-    if aws s3api head-bucket --bucket "$code_bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
-        return
+    if ! has_bucket "$code_bucket"; then
+        say "Creating the bucket $code_bucket for the program."
+        # This region rejects its own name here.
+        if [[ $region != us-east-1 ]]; then
+            place=(--create-bucket-configuration "LocationConstraint=$region")
+        fi
+        aws s3api create-bucket --bucket "$code_bucket" ${place[@]+"${place[@]}"} >/dev/null ||
+            fail "The bucket $code_bucket cannot be created. Use credentials that may create S3 buckets. If the name is taken, choose" \
+                "another region with --region."
     fi
-    say "Creating the bucket $code_bucket for the program."
-    # This region rejects its own name here.
-    if [[ $region != us-east-1 ]]; then
-        place=(--create-bucket-configuration "LocationConstraint=$region")
-    fi
-    aws s3api create-bucket --bucket "$code_bucket" ${place[@]+"${place[@]}"} >/dev/null ||
-        fail "The bucket $code_bucket cannot be created. Use credentials that may create S3 buckets. If the name is taken, choose" \
-            "another region with --region."
-    # New buckets are encrypted already.
+    # Each time, because an earlier attempt can have failed in between. New buckets are encrypted already.
     aws s3api put-public-access-block --bucket "$code_bucket" --expected-bucket-owner "$account" --public-access-block-configuration \
         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true ||
         fail "The bucket $code_bucket cannot be made private. Use credentials that may configure S3 buckets, and run deploy.sh again."
@@ -278,11 +307,11 @@ store_key() {
         return
     fi
     # Through standard input, because other users of this machine can see arguments, and files can stay behind.
-    printf '%s' "$key" | aws ssm put-parameter --name "/$stack/ayrshare-api-key" --type SecureString --overwrite \
+    printf '%s' "$key" | aws ssm put-parameter --name "$key_name" --type SecureString --overwrite \
         --value file:///dev/stdin >/dev/null || fail "The API key cannot be stored. Use credentials that may write to Parameter Store." \
         "If the stack has another API key, nothing has changed."
     key=''
-    say "The API key is stored as /$stack/ayrshare-api-key, encrypted."
+    say "The API key is stored as $key_name, encrypted."
 }
 
 deploy_stack() {
@@ -343,9 +372,10 @@ confirm_emails() {
         "\"AWS Notification - Subscription Confirmation\". Click \"Confirm subscription\" in both. Until then, nothing else" \
         "arrives there. Look into the spam folder, too."
     if can_ask; then
-        local pending
+        local pending topic
         ask pending "Press Enter when you have done it: "
-        pending=$(aws sns list-subscriptions-by-topic --topic-arn "$(output AlertTopicArn)" --output text \
+        topic=$(output AlertTopicArn) || exit
+        pending=$(aws sns list-subscriptions-by-topic --topic-arn "$topic" --output text \
             --query "length(Subscriptions[?SubscriptionArn=='PendingConfirmation'])") || pending=0
         [[ $pending == 0 ]] || say "The subscription for alerts is not confirmed yet, so the sample does not reach it. Later, run:" \
             "deploy.sh --test"
@@ -395,7 +425,7 @@ deploy() {
     if [[ $send_test == yes ]]; then
         send_samples
     fi
-    dashboard=$(output DashboardUrl)
+    dashboard=$(output DashboardUrl) || exit
     say "" "Done." "  Dashboard:      ${dashboard:-none}" "  Function:       $(console "lambda/home?region=$region#/functions/$stack")" \
         "  Settings:       deploy.sh --time 09:00 --zone Europe/Berlin, or deploy.sh --set NAME=VALUE" \
         "  Update:         unpack a newer release over this one, and run deploy.sh again" "  Remove it all:  deploy.sh --remove"
@@ -410,38 +440,25 @@ buckets() {
         fail "The resources of the stack cannot be read. Run deploy.sh --remove again."
 }
 
-empty_buckets() {
-    local bucket
-    for bucket in $1; do
-        if aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
-            aws s3 rm "s3://$bucket" --recursive --only-show-errors ||
-                fail "The bucket $bucket cannot be emptied. Use credentials that may delete its objects, and run deploy.sh again."
-        fi
-    done
-}
-
 delete_stack() {
     aws cloudformation delete-stack --stack-name "$stack" && aws cloudformation wait stack-delete-complete --stack-name "$stack"
 }
 
-# Deletes the stack and the buckets that it would leave.
+# remove_stack BUCKETS: deletes the stack, and then its buckets, which the deletion leaves. In this order, because a stack that
+# cannot be deleted keeps its files.
 remove_stack() {
-    local bucket of_stack id kept
-    of_stack=$(buckets)
-    id=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackId' --output text)
+    local bucket id kept
+    id=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackId' --output text) ||
+        fail "The stack cannot be read. Run deploy.sh --remove again."
     say "Deleting the stack $stack. This takes about two minutes."
-    empty_buckets "$of_stack"
-    # A run that starts in between can write to a bucket again.
-    delete_stack || {
-        empty_buckets "$of_stack"
-        delete_stack
-    } ||
-        fail "The stack could not be deleted. Its events say why. Fix that and run deploy.sh --remove again:" \
-            "$(console "cloudformation/home?region=$region#/stacks")"
-    for bucket in $of_stack; do
-        if aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
+    delete_stack ||
+        fail "The stack could not be deleted. Its buckets and parameters are as they were. Its events say why. Fix that and run" \
+            "deploy.sh --remove again: $(console "cloudformation/home?region=$region#/stacks")"
+    for bucket in $1; do
+        if has_bucket "$bucket"; then
             aws s3 rb "s3://$bucket" --force >/dev/null ||
-                fail "The bucket $bucket could not be deleted. Empty and delete it in the S3 console: $(console s3/buckets)"
+                fail "The bucket $bucket could not be deleted. Empty and delete it in the S3 console: $(console s3/buckets)" \
+                    "Then run deploy.sh --remove again."
         fi
     done
     kept=$(aws cloudformation describe-stack-events --stack-name "$id" --output text 2>/dev/null \
@@ -450,43 +467,64 @@ remove_stack() {
     [[ -z $kept ]] || say "These stay, because the stack protects them. Delete them in the console if you do not need them:" "$kept"
 }
 
+# remove_parameters NAME...: deletes those of them that still exist.
 remove_parameters() {
-    local names
-    read -d '' -ra names <<<"$1" || true
-    while ((${#names[@]})); do
+    while (($#)); do
         # Ten at a time is what AWS accepts.
-        aws ssm delete-parameters --names "${names[@]:0:10}" >/dev/null ||
-            fail "The parameters below /$stack/ cannot be deleted. Use credentials that may do so, and run deploy.sh --remove again."
-        names=("${names[@]:10}")
+        aws ssm delete-parameters --names "${@:1:10}" >/dev/null ||
+            fail "These parameters could not be deleted. Delete them in the Parameter Store console, and run deploy.sh --remove again:" "$@"
+        shift "$(($# < 10 ? $# : 10))"
     done
 }
 
 remove_code() {
     aws s3 rm "s3://$code_bucket/$stack/" --recursive --only-show-errors ||
         fail "The bucket $code_bucket cannot be emptied. Use credentials that may delete its objects, and run deploy.sh --remove again."
-    aws s3api delete-bucket --bucket "$code_bucket" 2>/dev/null ||
-        say "The bucket $code_bucket stays, because it contains the program of another stack."
+    if aws s3api delete-bucket --bucket "$code_bucket" --expected-bucket-owner "$account" 2>"$work/error"; then
+        return
+    fi
+    [[ $(<"$work/error") == *"(BucketNotEmpty)"* ]] ||
+        fail "$(<"$work/error")" "" "The bucket $code_bucket cannot be deleted. Use credentials that may do so, and run deploy.sh --remove" \
+            "again."
+    say "The bucket $code_bucket stays, because it contains the program of another stack."
 }
 
-parameters_of_stack() {
+# Prints the names of the parameters below the name of the stack, one per line.
+parameters_below() {
     aws ssm get-parameters-by-path --path "/$stack" --recursive --query 'Parameters[].[Name]' --output text ||
         fail "The parameters below /$stack/ cannot be listed. Use credentials that may do so, and run deploy.sh --remove again."
 }
 
 remove() {
-    local names has_code=no typed
+    local of_stack='' below each of_program=() others=() has_code=no typed
     find_stack
-    names=$(parameters_of_stack)
-    if aws s3api head-bucket --bucket "$code_bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
+    if [[ -n $status ]]; then
+        of_stack=$(buckets) || exit
+    fi
+    below=$(parameters_below) || exit
+    for each in $below; do
+        # Without the stack, they can be those of another program, except for the key.
+        if [[ -n $status || $each == "$key_name" ]]; then
+            of_program+=("$each")
+        else
+            others+=("$each")
+        fi
+    done
+    if has_bucket "$code_bucket"; then
         has_code=yes
     fi
-    if [[ -z $status && -z $names && $has_code == no ]]; then
+    if [[ -z $status && ${#of_program[@]} == 0 && $has_code == no ]]; then
         say "There is nothing to remove in the account $account, region $region."
         return
     fi
     say "This removes from the account $account, region $region:"
-    [[ -z $status ]] || say "  the stack $stack: the function, its schedule, topics, table, logs, alarms, and its buckets with all files, copies of media too"
-    [[ -z $names ]] || say "  all parameters below /$stack/, the API key among them"
+    [[ -z $status ]] || say "  the stack $stack: the function, its schedule, topics, table, logs and alarms"
+    for each in $of_stack; do
+        say "  the bucket $each with all files in it, copies of media too"
+    done
+    for each in ${of_program[@]+"${of_program[@]}"}; do
+        say "  the parameter $each"
+    done
     [[ $has_code == no ]] || say "  the uploaded program in the bucket $code_bucket"
     if can_ask; then
         ask typed "Type the name of the stack to remove it: "
@@ -494,12 +532,13 @@ remove() {
     elif [[ $asks == yes ]]; then
         fail "Nothing was removed. Run deploy.sh --remove in a terminal, or add --yes."
     fi
-    [[ -z $status ]] || remove_stack
+    [[ -z $status ]] || remove_stack "$of_stack"
     # The function is gone, so nobody needs them. The stack has deleted its own one.
-    remove_parameters "$(parameters_of_stack)"
+    remove_parameters ${of_program[@]+"${of_program[@]}"}
     [[ $has_code == no ]] || remove_code
-    say "" "Everything is removed." \
-        "These stay, at no cost, until AWS deletes them: a backup of the table for 35 days, and the metrics for 15 months." \
+    say "" "Everything is removed."
+    ((${#others[@]} == 0)) || say "These parameters stay, because no stack of this name shows that they belong to it:" "${others[@]}"
+    say "These stay, at no cost, until AWS deletes them: a backup of the table for 35 days, and the metrics for 15 months." \
         "Yours to remove, if you created any: a secret in Secrets Manager, a configuration in a bucket of yours, an identity in SES, and the" \
         "webhooks in Slack or Teams. Nothing in Ayrshare was changed."
 }

@@ -2,7 +2,7 @@
 
 CloudFormation has a macro that replaces the resources of SAM by those of AWS. moto has none, and would leave them out. AWS
 publishes the source of the macro as aws-sam-translator, and this module applies it when a change set is created. It also
-keeps what moto forgets when a change set is executed: outputs, and resources that it cannot update.
+keeps what moto forgets when a change set is executed: the description, outputs, and resources that it cannot update.
 """
 
 import functools
@@ -34,6 +34,7 @@ def _apply(change_set):
     stack = change_set.stack
     stack.template, stack.parameters = change_set.template, change_set.parameters
     stack._parse_template()
+    stack.description = stack.template_dict.get("Description")
     if change_set.change_set_type == "CREATE":
         stack.resource_map = stack._create_resource_map()
         stack.resource_map.create(stack.template_dict)

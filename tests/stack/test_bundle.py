@@ -83,10 +83,8 @@ class Shell:
             (path / tool).symlink_to(shutil.which(tool))
         # The command line itself, and a note of what others on the machine could see of it.
         self.seen = tmp_path / "seen"
-        (path / "aws").write_text(
-            f'#!{path}/bash\nprintf "%s " "$@" "${{AYRSHARE_API_KEY:-}}" >>{self.seen}\nexec {BIN}/aws "$@"\n'
-        )
-        (path / "aws").chmod(0o755)
+        self.aws = path / "aws"
+        self.first("")
         self.variables = {
             "PATH": str(path),
             "HOME": str(tmp_path),
@@ -97,6 +95,19 @@ class Shell:
             "AWS_ACCESS_KEY_ID": ADMIN["aws_access_key_id"],
             "AWS_SECRET_ACCESS_KEY": ADMIN["aws_secret_access_key"],
         }
+
+    def first(self, script):
+        """Lets the AWS command line run this part of a script before anything else."""
+        self.aws.write_text(
+            f'#!{self.aws.parent}/bash\nprintf "%s " "$@" "${{AYRSHARE_API_KEY:-}}" >>{self.seen}\n{script}\nexec {BIN}/aws "$@"\n'
+        )
+        self.aws.chmod(0o755)
+
+    def deny(self, *commands):
+        """Lets AWS reject these commands, like "s3api head-bucket"."""
+        denied = "|".join(shlex.quote(command) for command in commands)
+        says = "An error occurred (AccessDenied) when calling the operation: Access Denied"
+        self.first(f'case "$1 $2" in {denied}) echo "{says}" >&2; exit 254 ;; esac')
 
     def run(self, *options, **variables):
         """Runs deploy.sh without a terminal, and returns its exit code and everything it printed."""
@@ -208,9 +219,11 @@ def test_from_nothing_to_a_deployment_to_an_update_to_nothing(account, ayrshare,
     assert all(access.values()) and len(access) == 4
     assert [call for call in account.calls if not call.allowed] == []
 
-    # An update keeps every setting, and needs neither a question nor the key.
-    code, printed = shell.run("--set", "Thresholds=14d,2d")
+    # An update keeps every setting, and needs neither a question nor the key. One that is exported for something else is ignored.
+    code, printed = shell.run("--set", "Thresholds=14d,2d", AYRSHARE_API_KEY="another-key")
     assert code == 0, printed
+    assert "AYRSHARE_API_KEY is ignored" in printed
+    assert account.client("ssm").get_parameter(Name=KEY_NAME, WithDecryption=True)["Parameter"]["Value"] == KEY
     assert "Updating the stack" in printed and f"media-expiry-alerts {bundle.version()} works." in printed
     assert actions(account) == ["check", "test", "check"]
     stack = Stack(account, STACK)
@@ -221,16 +234,21 @@ def test_from_nothing_to_a_deployment_to_an_update_to_nothing(account, ayrshare,
     config = account.client("ssm").get_parameter(Name=f"/{STACK}/default-config")["Parameter"]["Value"]
     assert 'thresholds = ["14d", "2d"]' in config
 
-    # The same again changes nothing.
-    code, printed = shell.run()
+    # The same again changes nothing, except that the bucket for the program is made private again.
+    account.client("s3").delete_public_access_block(Bucket=BUCKET)
+    code, printed = shell.run("--new-key", AYRSHARE_API_KEY=KEY)
     assert code == 0, printed
-    assert "No changes to deploy" in printed
+    assert "No changes to deploy" in printed and "The API key is stored" in printed
+    assert account.client("s3").get_public_access_block(Bucket=BUCKET)
 
     # What users have stored themselves, and what a run has written to the store.
     account.client("ssm").put_parameter(Name=f"/{STACK}/profiles/acme", Value="x", Type="SecureString")
     account.client("s3").put_object(Bucket=stack.physical_ids["Store"], Key="snapshots/one", Body=b"x")
     code, printed = shell.run("--remove")
     assert code == 1 and "Nothing was removed" in printed and everything(account)["functions"]
+    for each in (f"the parameter {KEY_NAME}", f"the parameter /{STACK}/profiles/acme", f"the bucket {stack.physical_ids['Store']} "):
+        assert each in printed
+    assert "copies of media too" in printed
     code, printed = shell.run("--remove", "--yes")
     assert code == 0, printed
     assert "Everything is removed." in printed
@@ -328,12 +346,111 @@ def test_a_half_unpacked_bundle_is_noticed(account, idle_shell):
     ("status", "says"), [("UPDATE_IN_PROGRESS", "Wait a few minutes"), ("DELETE_FAILED", "deploy.sh --remove")]
 )
 def test_a_stack_that_cannot_be_updated_says_what_helps(account, idle_shell, status, says):
-    template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
-    account.client("cloudformation").create_stack(StackName=STACK, TemplateBody=template)
-    (stack,) = cloudformation_backends[ACCOUNT][REGION].stacks.values()
-    stack.status = status
+    a_stack(account, STACK, source()["Description"], status)
     code, printed = idle_shell.run()
     assert code == 1 and status in printed and says in printed, printed
+
+
+def a_stack(account, name, description, status="CREATE_COMPLETE"):
+    """Creates a stack with one bucket, and returns the name of the bucket."""
+    template = {"Description": description, "Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}
+    template = {key: value for key, value in template.items() if value is not None}
+    account.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+    (stack,) = (each for each in cloudformation_backends[ACCOUNT][REGION].stacks.values() if each.name == name)
+    stack.status = status
+    return stack.resource_map["Bucket"].physical_resource_id
+
+
+@pytest.mark.parametrize("description", [None, "The website. Uses media-expiry-alerts."])
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "ROLLBACK_COMPLETE"])
+def test_the_stack_of_another_program_is_left_alone(account, idle_shell, description, status):
+    bucket = a_stack(account, "website", description, status)
+    account.client("s3").put_object(Bucket=bucket, Key="index.html", Body=b"x")
+    account.client("ssm").put_parameter(Name="/website/password", Value="x", Type="SecureString")
+    before = everything(account)
+    for options in (["--email", "maria@example.com"], ["--remove"]):
+        code, printed = idle_shell.run("--stack", "website", "--yes", *options, AYRSHARE_API_KEY=KEY)
+        assert code == 1 and "is not one of media-expiry-alerts" in printed, printed
+    assert everything(account) == before
+    assert account.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+
+
+def test_without_a_stack_only_the_key_is_removed(account, idle_shell):
+    ssm = account.client("ssm")
+    for name in ("ayrshare-api-key", "database/password"):
+        ssm.put_parameter(Name=f"/prod/{name}", Value="x", Type="SecureString")
+    code, printed = idle_shell.run("--remove", "--stack", "prod", "--yes")
+    assert code == 0 and "the parameter /prod/ayrshare-api-key" in printed, printed
+    assert "the parameter /prod/database" not in printed and "These parameters stay" in printed
+    assert [each["Name"] for each in ssm.describe_parameters()["Parameters"]] == ["/prod/database/password"]
+    code, printed = idle_shell.run("--remove", "--stack", "prod", "--yes")
+    assert code == 0 and "There is nothing to remove" in printed
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("cloudformation describe-stacks", "The stacks of the account cannot be read"),
+        ("cloudformation describe-stack-resources", "The resources of the stack cannot be read"),
+        ("cloudformation delete-stack", "The stack could not be deleted"),
+        ("ssm get-parameters-by-path", "cannot be listed"),
+        ("s3api head-bucket", "cannot be accessed"),
+    ],
+)
+def test_a_removal_that_fails_says_so_and_keeps_everything(account, idle_shell, command, says):
+    bucket = a_stack(account, STACK, source()["Description"])
+    account.client("s3").put_object(Bucket=bucket, Key="copies/one", Body=b"x")
+    account.client("ssm").put_parameter(Name=KEY_NAME, Value="x", Type="SecureString")
+    before = everything(account)
+    idle_shell.deny(command)
+    code, printed = idle_shell.run("--remove", "--yes")
+    assert code == 1 and says in printed and "is removed" not in printed, printed
+    assert everything(account) == before
+    assert account.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+
+    idle_shell.first("")
+    code, printed = idle_shell.run("--remove", "--yes")
+    assert code == 0, printed
+    assert not any(everything(account).values())
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [("ssm delete-parameters", KEY_NAME), ("s3api delete-bucket", f"The bucket {BUCKET} cannot be deleted")],
+)
+def test_what_a_removal_leaves_is_named_and_removed_by_the_next(account, idle_shell, command, says):
+    a_stack(account, STACK, source()["Description"])
+    account.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    account.client("ssm").put_parameter(Name=KEY_NAME, Value="x", Type="SecureString")
+    idle_shell.deny(command)
+    code, printed = idle_shell.run("--remove", "--yes")
+    assert code == 1 and says in printed and "is removed" not in printed, printed
+    idle_shell.first("")
+    code, printed = idle_shell.run("--remove", "--yes")
+    assert code == 0, printed
+    assert not any(everything(account).values())
+
+
+def test_more_parameters_than_one_call_deletes_are_removed(account, idle_shell):
+    a_stack(account, STACK, source()["Description"])
+    for number in range(21):
+        account.client("ssm").put_parameter(Name=f"/{STACK}/profiles/{number}", Value="x", Type="SecureString")
+    code, printed = idle_shell.run("--remove", "--yes")
+    assert code == 0, printed
+    assert not any(everything(account).values())
+
+
+def test_a_warning_of_the_command_line_is_no_part_of_an_answer(account, idle_shell):
+    a_stack(account, STACK, source()["Description"], "UPDATE_IN_PROGRESS")
+    idle_shell.first('echo "Warning: this version of Python is old." >&2')
+    code, printed = idle_shell.run()
+    assert code == 1 and "AWS is still busy with the stack media-expiry-alerts (UPDATE_IN_PROGRESS)" in printed, printed
+
+
+def test_a_key_that_cannot_be_read_is_not_a_missing_one(account, idle_shell):
+    idle_shell.deny("ssm get-parameter")
+    code, printed = idle_shell.run("--set", f"Architecture={ARCHITECTURE}")
+    assert code == 1 and f"The parameter {KEY_NAME} cannot be read" in printed, printed
 
 
 def test_rejected_credentials_say_what_helps(account, idle_shell):

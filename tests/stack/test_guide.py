@@ -35,6 +35,14 @@ def test_its_commands_are_those_of_the_outputs(account):
         assert command in GUIDE or command.replace(" --cli-read-timeout 0", "") in GUIDE, command
 
 
+def test_no_secret_is_an_argument_of_a_command():
+    # Other users of a machine see the arguments of all programs.
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), ROOT / "template.yaml"]
+    commands = [line for path in documents for line in path.read_text().splitlines() if "--type SecureString" in line]
+    assert len(commands) >= 6
+    assert [line for line in commands if "--value file:///dev/stdin" not in line] == []
+
+
 def test_the_costs_add_up():
     block = GUIDE.partition("| | 1 profile |")[2].partition("\n\n")[0]
     rows = {
