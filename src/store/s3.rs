@@ -109,7 +109,12 @@ impl S3Store {
             // The answer to HEAD has no body, so the status stands for the code. Without `s3:ListBucket`, S3 answers 403 for
             // an object that does not exist. Then every file would be copied again by each run.
             Err(error) if error.code.as_deref() == Some("404") => Ok(None),
-            Err(error) => Err(self.failed("be read", "s3:GetObject and s3:ListBucket", &error)),
+            Err(error) if error.code.as_deref() == Some("403") => Err(StoreError::failed(
+                "be read",
+                "the function's role does not allow s3:GetObject on this prefix, or s3:ListBucket on the bucket"
+                    .to_owned(),
+            )),
+            Err(error) => Err(self.failed("be read", "s3:GetObject", &error)),
         }
     }
 

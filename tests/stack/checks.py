@@ -46,7 +46,7 @@ FUNCTION_MAY = {
         "dynamodb:PutItem",
         "dynamodb:Query",
     },
-    "KeepLooks": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
+    "KeepSnapshots": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
     "TellWhetherALookIsKept": {"s3:ListBucket"},
     "KeepCopies": {"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"},
     "SendFailedEventsToQueue": {"sqs:SendMessage"},

@@ -59,7 +59,7 @@ def every_parameter_of_the_account(template):
 
 @fault(checks.permissions_are_least, "has a wildcard")
 def everything_in_the_bucket(template):
-    statement(template, "KeepLooks")["Resource"] = {"Fn::Sub": "${Store.Arn}/*"}
+    statement(template, "KeepSnapshots")["Resource"] = {"Fn::Sub": "${Store.Arn}/*"}
 
 
 @fault(checks.permissions_are_least, "allows")

@@ -242,7 +242,7 @@ impl AwsError {
     /// Returns whether the credentials do not permit the call.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        matches!(self.code.as_deref(), Some("AccessDeniedException" | "AccessDenied" | "403"))
+        matches!(self.code.as_deref(), Some("AccessDeniedException" | "AccessDenied"))
     }
 }
 
