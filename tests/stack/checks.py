@@ -47,7 +47,7 @@ FUNCTION_MAY = {
         "dynamodb:Query",
     },
     "KeepSnapshots": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
-    "TellWhetherALookIsKept": {"s3:ListBucket"},
+    "TellWhetherASnapshotIsKept": {"s3:ListBucket"},
     "KeepCopies": {"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"},
     "SendFailedEventsToQueue": {"sqs:SendMessage"},
     "ReadSecret": {"secretsmanager:GetSecretValue"},
