@@ -216,8 +216,14 @@ def _action_and_resources(environ, body, service, region):
         actions = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}
         # If the endpoint is an IP address, the bucket is in the path.
         bucket_and_key = urllib.parse.unquote(environ["PATH_INFO"]).lstrip("/")
-        if environ["REQUEST_METHOD"] in actions and "/" in bucket_and_key and not environ.get("QUERY_STRING"):
-            return actions[environ["REQUEST_METHOD"]], [S3_ARN + bucket_and_key]
+        method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
+        if "/" in bucket_and_key:
+            if query.startswith(("uploads", "partNumber=", "uploadId=")):
+                # All steps of an upload in parts need the permission to write the object, except giving it up.
+                action = "s3:AbortMultipartUpload" if method == "DELETE" else "s3:PutObject"
+                return action, [S3_ARN + bucket_and_key]
+            if method in actions and not query:
+                return actions[method], [S3_ARN + bucket_and_key]
     if service == "ses":
         prefix = f"arn:aws:ses:{region}:{ACCOUNT}:identity/"
         if environ["PATH_INFO"] == "/v2/email/outbound-emails":

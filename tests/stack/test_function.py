@@ -255,6 +255,8 @@ def test_every_permission_is_used(account, ayrshare):
         table = "env:LEDGER_TABLE"
         [store]
         url = "env:STORE_URL"
+        [rescue]
+        files = "of-posts"
     """
     s3.put_object(Bucket="settings", Key="config.toml", Body=document.encode())
     one_parameter = World(account, ayrshare)
@@ -270,6 +272,7 @@ def test_every_permission_is_used(account, ayrshare):
         ExtraTopicArns=topic,
         ProfilesTable="customers",
         EmailFrom="alerts@example.com",
+        Rescue="of-posts",
     )
     account.client("sesv2").create_email_identity(EmailIdentity="alerts@example.com")
     # moto sends from a verified identity, but says that none is verified.
