@@ -192,6 +192,7 @@ impl<'a> PostCheck<'a> {
 
     /// The file of a gallery at a URL of a post, if it is copied.
     fn to_copy(&self, url: &str) -> Option<Item> {
+        self.rules.copying?;
         let listed = self.listed.find(PlaceKeys::of(url)?)?;
         let file = listed.file.expiring.as_deref()?;
         let source = file.source.as_ref()?;

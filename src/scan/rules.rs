@@ -47,10 +47,12 @@ impl Rules<'_> {
     /// Whether a file is to be copied because of its expiry, also if it is too far off to be announced.
     #[must_use]
     pub fn copies_expiring(&self, expires_at: Option<Timestamp>) -> bool {
-        match (self.copying, expires_at) {
-            (Some(RescueFiles::All), _) => true,
-            (Some(RescueFiles::Expiring(within)), Some(at)) => within.is_entered(at.duration_since(self.now)),
-            (Some(RescueFiles::Expiring(_) | RescueFiles::OfPosts) | None, _) => false,
+        match self.copying {
+            Some(RescueFiles::All) => true,
+            Some(RescueFiles::Expiring(within)) => {
+                expires_at.is_some_and(|at| within.is_entered(at.duration_since(self.now)))
+            }
+            Some(RescueFiles::OfPosts) | None => false,
         }
     }
 
