@@ -58,7 +58,7 @@ fn read_with_posts((body, posts): (String, Vec<ScheduledPost>)) -> Gallery {
 }
 
 // Selects the files that expire. Most do not, and must cost almost nothing.
-#[library_benchmark(config = recorded(1_866_000))]
+#[library_benchmark(config = recorded(1_719_000))]
 #[bench::gallery(data::files(FILES))]
 fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
     let (profile, thresholds, ignore) = (data::name(0), data::thresholds(), GlobSet::empty());

@@ -39,7 +39,7 @@ impl Gallery {
         }
         match decision {
             Decision::Ignored => self.ignored += 1,
-            Decision::Later if rules.copies_expiring(file.expires_at()) => {
+            Decision::Later if rules.copying.is_some() && rules.copies_expiring(file.expires_at()) => {
                 let (profile, media) = (profile.clone(), file.into_media());
                 self.to_copy.push(Item { profile, media, state: State::Expiring, threshold: None });
             }
