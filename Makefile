@@ -61,11 +61,9 @@ builds: ## Build and install all that `make test` needs, side by side
 .PHONY: ready
 ready: release test-builds stack-tools browser-tools
 
-# `cargo lambda watch` builds the function too, as it is deployed but for the optimizing.
 .PHONY: test-builds
 test-builds:
-	$(call stage,test builds,cargo test --locked --no-run --tests --test tools --examples && \
-		cargo build --locked --bin media-expiry-alerts)
+	$(call stage,test builds,cargo test --locked --no-run --tests --test tools --examples)
 
 .PHONY: stack-tools
 stack-tools:
@@ -147,7 +145,7 @@ integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
 
 .PHONY: stack
 stack: release ## Prove template.yaml without an AWS account, and run the release build in it
-	$(call stage,the stack,$(DEPLOYED) tests/stack/run --ignore=test_linters.py)
+	$(call stage,the stack,$(DEPLOYED) tests/stack/run --ignore=test_linters.py --numprocesses=3 --dist=worksteal)
 
 .PHONY: bench
 bench: release bench-peers ## Measure the function beside its peers: a table, and which figures are reached

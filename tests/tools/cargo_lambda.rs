@@ -1,4 +1,6 @@
-//! Sends every file in `events/` with `cargo lambda watch` and `cargo lambda invoke`.
+//! Sends every file in `events/` to the release binary with `cargo lambda invoke`.
+//!
+//! The Runtime API is that of `cargo lambda watch`, which is another implementation than the one of the other tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +60,7 @@ async fn every_example_event_gets_the_expected_answer() {
     assert_eq!(found, expected, "each file in events/ has an expectation here, and each expectation a file");
 
     let stand_ins = StandIns::start().await;
-    let lambda = Lambda::watch(stand_ins.variables()).await;
+    let lambda = Lambda::serve(binary::function(), stand_ins.variables()).await;
     let mut faults = Vec::new();
     for (name, expected) in &expectations {
         let before = stand_ins.sent();
@@ -82,7 +84,7 @@ async fn a_failed_run_is_an_error_with_a_type() {
     let mut variables = stand_ins.variables();
     // Nothing listens on this port.
     variables.push(("AYRSHARE_BASE_URL".to_owned(), "http://127.0.0.1:9/api".to_owned()));
-    let lambda = Lambda::watch(variables).await;
+    let lambda = Lambda::serve(binary::function(), variables).await;
     let error = lambda.invoke(&event("scheduled")).await.expect_err("an error of the function");
     assert_eq!(error.error_type, "RunFailed");
     assert!(error.message.contains("no profile could be checked"), "{}", error.message);
@@ -92,7 +94,7 @@ async fn a_failed_run_is_an_error_with_a_type() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_gets_the_errors_of_an_invalid_configuration() {
-    let lambda = Lambda::watch(vec![("SNS_TOPIC_ARN".to_owned(), "the-topic".to_owned())]).await;
+    let lambda = Lambda::serve(binary::function(), vec![("SNS_TOPIC_ARN".to_owned(), "the-topic".to_owned())]).await;
     for _ in 0..2 {
         let error = lambda.invoke(&event("scheduled")).await.expect_err("an error of the function");
         assert_eq!(error.error_type, "InvalidConfiguration");
@@ -104,9 +106,8 @@ async fn every_event_gets_the_errors_of_an_invalid_configuration() {
     assert_eq!(page["statusCode"], 500, "{page}");
 }
 
-/// The release binary is tested with another implementation of the Runtime API than in the other tests.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_binary_sends_alerts() {
+async fn a_scheduled_event_sends_the_name_of_the_file() {
     let stand_ins = StandIns::start().await;
     let lambda = Lambda::serve(binary::function(), stand_ins.variables()).await;
     let answer = lambda.invoke(&event("scheduled")).await;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::program::{self, Program, Scratch, command, tool};
 
 const ADDRESS: &str = "127.0.0.1";
-/// The time limit of an invocation. It includes the first compilation by `cargo lambda watch`.
+/// The time limit of an invocation.
 const MAX_TO_ANSWER: Duration = Duration::from_mins(4);
 
 /// Environment variables for the function.
@@ -18,26 +18,13 @@ pub type Variables = Vec<(String, String)>;
 /// The function under a Runtime API.
 pub struct Lambda {
     port: String,
-    /// In drop order. The function comes first, unless it is a child of the Runtime API.
+    /// In drop order: the function, and then its Runtime API.
     programs: Vec<Program>,
     /// The configuration that the function reads.
     _document: Option<Scratch>,
 }
 
 impl Lambda {
-    /// Compiles and serves the function with `cargo lambda watch`.
-    pub async fn watch(variables: Variables) -> Self {
-        let port = program::free_port().to_string();
-        let mut watch = command(env!("CARGO"));
-        watch
-            .args(["lambda", "watch", "--locked", "--ignore-changes"])
-            .args(["--invoke-address", ADDRESS, "--invoke-port", &port])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .envs(variables);
-        let watch = listening(Program::start("cargo-lambda-watch", &mut watch), &port).await;
-        Self { port, programs: vec![watch], _document: None }
-    }
-
     /// Serves an existing binary.
     pub async fn serve(function: &Path, variables: Variables) -> Self {
         let port = program::free_port().to_string();
@@ -99,7 +86,7 @@ impl Lambda {
         Err(FunctionError { error_type: error_type.to_owned(), message: message.join(" ") })
     }
 
-    /// The peak memory of the function, in bytes. Only of a binary that is served.
+    /// The peak memory of the function, in bytes.
     #[cfg(target_os = "linux")]
     pub fn peak_memory(&self) -> usize {
         self.programs[0].peak_memory()
