@@ -52,12 +52,16 @@ impl Format {
     }
 
     /// The least number of bytes that a file takes in this format, however short its names are.
-    fn min_bytes_of_file(self) -> usize {
-        match self {
-            Self::Html | Self::Ics => 200,
+    fn min_bytes_of_file(self, item: &Item) -> usize {
+        match (self, item.media.expires_at) {
+            (Self::Html, Some(_)) => 340,
+            (Self::Html, None) => 260,
+            (Self::Csv, Some(_)) => 50,
+            (Self::Csv, None) => 20,
+            (Self::Ics, Some(_)) => 380,
+            (Self::Ics, None) => 0,
             // The names of the fields alone.
-            Self::Json => 100,
-            Self::Csv => 20,
+            (Self::Json, _) => 100,
         }
     }
 
@@ -188,18 +192,16 @@ impl<'a> Report<'a> {
         self.all_failed - self.failed.len()
     }
 
-    /// Leaves out the files that a text of `max_bytes` has no room for however short their names are. Without this, a report
-    /// of hundreds of thousands of files would be rendered as a whole, which takes hundreds of megabytes, only to be cut.
+    /// Leaves out the files that a text of `max_bytes` certainly has no room for. Without this, a report of hundreds of
+    /// thousands of files would be rendered as a whole, which takes hundreds of megabytes, only to be cut.
     fn without_what_cannot_fit(mut self, format: Format, max_bytes: usize) -> Self {
-        let entries = match format {
-            // Files without a date, which are the last ones, have no entry.
-            Format::Ics => self.items.partition_point(|item| item.media.expires_at.is_some()),
-            _ => self.items.len(),
+        let mut bytes = 0;
+        let mut fits = |item: &Arc<Item>| {
+            bytes += format.min_bytes_of_file(item);
+            bytes <= max_bytes
         };
-        let room = max_bytes / format.min_bytes_of_file();
-        if room < entries {
-            self.items = &self.items[..room];
-        }
+        let room = self.items.iter().take_while(|item| fits(item)).count();
+        self.items = &self.items[..room];
         self
     }
 

@@ -16,11 +16,11 @@ const MAX_AGE: Duration = Duration::from_mins(1);
 ///
 /// It belongs to one configuration, because another one may have other profiles and thresholds.
 #[derive(Debug, Default)]
-pub struct LastSnapshot(Mutex<Option<Arc<Look>>>);
+pub struct LastSnapshot(Mutex<Option<Arc<Snapshot>>>);
 
 /// A survey of all profiles, with what is known about its making.
 #[derive(Debug)]
-pub struct Look {
+pub struct Snapshot {
     /// The survey.
     pub survey: Arc<Survey>,
     /// The profiles that were looked at first, because a request asked for them.
@@ -29,7 +29,7 @@ pub struct Look {
     cut_off: HashSet<ProfileName>,
 }
 
-impl Look {
+impl Snapshot {
     /// Whether another snapshot, at `asked` first, would find no more about these profiles.
     #[must_use]
     pub fn covers(&self, asked: &[&ProfileName]) -> bool {
@@ -51,14 +51,14 @@ impl LastSnapshot {
         };
         let cut_off = survey.profiles.iter().filter(is_cut_off).map(|profile| profile.name.clone()).collect();
         let first = first.into_iter().cloned().collect();
-        *self.kept() = Some(Arc::new(Look { survey: Arc::clone(survey), first, cut_off }));
+        *self.kept() = Some(Arc::new(Snapshot { survey: Arc::clone(survey), first, cut_off }));
     }
 
     /// Returns the last snapshot if it is fresh at `now`.
     ///
     /// A snapshot may have started after a request that waited for it, so it may be younger than `now`, too.
     #[must_use]
-    pub fn fresh(&self, now: Timestamp) -> Option<Arc<Look>> {
+    pub fn fresh(&self, now: Timestamp) -> Option<Arc<Snapshot>> {
         let snapshot = self.kept().clone()?;
         (now.duration_since(snapshot.survey.now).unsigned_abs() <= MAX_AGE).then_some(snapshot)
     }
@@ -73,7 +73,7 @@ impl LastSnapshot {
         *self.kept() = other.kept().take();
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Arc<Look>>> {
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<Snapshot>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,10 +26,10 @@ const MAX_TO_READ: Duration = Duration::from_secs(8);
 
 /// What this process knows of the snapshot in the store, so that it is not read again for each request.
 #[derive(Debug, Default)]
-pub struct StoredSnapshot(Mutex<Option<KnownLook>>);
+pub struct StoredSnapshot(Mutex<Option<KnownSnapshot>>);
 
 #[derive(Debug)]
-struct KnownLook {
+struct KnownSnapshot {
     run_id: String,
     /// The profiles that it can answer for; none when it cannot be used.
     profiles: HashSet<ProfileName>,
@@ -41,12 +41,12 @@ impl StoredSnapshot {
     /// Remembers the snapshot of a run. It must contain only what is configured.
     pub fn keep(&self, run_id: &str, survey: &Arc<Survey>) {
         let profiles = survey.profiles.iter().map(|profile| profile.name.clone()).collect();
-        *self.known() = Some(KnownLook { run_id: run_id.to_owned(), profiles, survey: Some(Arc::clone(survey)) });
+        *self.known() = Some(KnownSnapshot { run_id: run_id.to_owned(), profiles, survey: Some(Arc::clone(survey)) });
     }
 
     /// Remembers that the snapshot of a run cannot be used.
     fn reject(&self, run_id: &str) {
-        *self.known() = Some(KnownLook { run_id: run_id.to_owned(), profiles: HashSet::new(), survey: None });
+        *self.known() = Some(KnownSnapshot { run_id: run_id.to_owned(), profiles: HashSet::new(), survey: None });
     }
 
     /// Frees the memory of the snapshot, so that there is room for another one.
@@ -76,7 +76,7 @@ impl StoredSnapshot {
         Some((has_all && !known.profiles.is_empty(), known.survey.clone()))
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<KnownLook>> {
+    fn known(&self) -> MutexGuard<'_, Option<KnownSnapshot>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

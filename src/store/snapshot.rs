@@ -197,7 +197,7 @@ pub async fn newest(store: &Store, deadline: Deadline) -> Result<Option<Manifest
 ///
 /// Fails when the store cannot be read before the deadline, or when a part is missing or is not what was written.
 pub async fn read(store: &Store, manifest: &Manifest, deadline: Deadline) -> Result<Survey, StoreError> {
-    let mut reader = LookReader::new(&manifest.rules);
+    let mut reader = SnapshotReader::new(&manifest.rules);
     for (index, expected) in manifest.parts.iter().enumerate() {
         let unusable = |reason: &str| StoreError::unusable(format!("part {index} {reason}"));
         let part = store.get(&part_key(&manifest.run_id, index), expected.bytes, deadline).await?;
@@ -311,14 +311,14 @@ impl<'a, I: Iterator<Item = Line<'a>>> PartWriter<'a, I> {
 struct InvalidLine;
 
 /// Puts a survey together again.
-struct LookReader {
+struct SnapshotReader {
     survey: Option<Survey>,
     /// The names of the profiles and the thresholds, which hundreds of thousands of items share.
     names: HashSet<ProfileName>,
     thresholds: BTreeSet<Threshold>,
 }
 
-impl LookReader {
+impl SnapshotReader {
     fn new(rules: &SnapshotRules) -> Self {
         Self { survey: None, names: HashSet::new(), thresholds: rules.thresholds.clone() }
     }

@@ -21,24 +21,24 @@ fn names(directory: &Path) -> Vec<String> {
 #[tokio::test]
 async fn the_demo_writes_only_to_the_given_folder() {
     let world = World::new().await;
-    let shown = ends(&world, 0, &["demo", "--output", "look"]).await.stdout;
-    assert!(shown.contains("── look ──") && shown.contains("report.html"), "{shown}");
-    let page = fs::read_to_string(world.path("look/report.html")).expect("a page");
+    let shown = ends(&world, 0, &["demo", "--output", "shown"]).await.stdout;
+    assert!(shown.contains("── shown ──") && shown.contains("report.html"), "{shown}");
+    let page = fs::read_to_string(world.path("shown/report.html")).expect("a page");
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("lookbook-winter-38.jpg"), "{page}");
-    assert_eq!(names(&world.path("")), ["config.json", "look"], "nothing is written elsewhere");
+    assert_eq!(names(&world.path("")), ["config.json", "shown"], "nothing is written elsewhere");
 }
 
 #[tokio::test]
 async fn a_demo_reuses_the_folder_of_an_earlier_demo() {
     let world = World::new().await;
-    ends(&world, 0, &["demo", "--output", "look"]).await;
-    let first = names(&world.path("look"));
+    ends(&world, 0, &["demo", "--output", "shown"]).await;
+    let first = names(&world.path("shown"));
     fs::write(world.path("look/slack-9.json"), "of a longer demo").expect("a file");
     fs::write(world.path("look/notes.txt"), "of a person").expect("a file");
-    let shown = ends(&world, 0, &["demo", "--output", "look"]).await.stdout;
+    let shown = ends(&world, 0, &["demo", "--output", "shown"]).await.stdout;
     assert!(shown.contains("Slack, #social-team"), "everything is new again: {shown}");
     fs::remove_file(world.path("look/notes.txt")).expect("a person's file is left alone");
-    assert_eq!(names(&world.path("look")), first);
+    assert_eq!(names(&world.path("shown")), first);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn the_default_folder_is_a_new_temporary_one() {
 #[tokio::test]
 async fn the_report_is_served_until_the_demo_ends() {
     let world = World::new().await;
-    let mut child = program(&world, &["demo", "--output", "look", "--serve"]).spawn().expect("the program starts");
+    let mut child = program(&world, &["demo", "--output", "shown", "--serve"]).spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let until = tokio::time::timeout(Duration::from_mins(2), async {
         loop {
@@ -122,6 +122,6 @@ async fn a_port_in_use_is_an_error() {
     let world = World::new().await;
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
-    let ended = ends(&world, 1, &["demo", "--output", "look", "--serve", &port]).await;
+    let ended = ends(&world, 1, &["demo", "--output", "shown", "--serve", &port]).await;
     assert!(ended.stderr.contains(&format!("cannot bind port {port} of this machine")), "{}", ended.stderr);
 }

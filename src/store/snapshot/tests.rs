@@ -190,7 +190,7 @@ fn lines_that_this_program_does_not_write_are_refused() {
     let survey = everything();
     let lines: Vec<_> = lines_of(&survey).map(|line| json(&line)).collect();
     let read = |lines: &[String]| {
-        let mut reader = LookReader::new(&rules());
+        let mut reader = SnapshotReader::new(&rules());
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         reader.add_part(&compressed(&text)).map(|()| reader.finish().is_some())
     };
@@ -212,7 +212,7 @@ fn lines_that_this_program_does_not_write_are_refused() {
     ] {
         assert_eq!(read(&hostile), Err(InvalidLine), "{what}");
     }
-    let mut reader = LookReader::new(&rules());
+    let mut reader = SnapshotReader::new(&rules());
     assert_eq!(reader.add_part(&compressed(lines[0].as_str())), Err(InvalidLine), "a line without an end");
     assert_eq!(reader.add_part(b"{}"), Err(InvalidLine), "not compressed");
 }
@@ -226,7 +226,7 @@ fn a_part_that_grows_without_end_is_refused_early() {
     }
     let part = part.finish().expect("written");
     assert!(part.len() < MAX_COMPRESSED_BYTES);
-    assert_eq!(LookReader::new(&rules()).add_part(&part), Err(InvalidLine));
+    assert_eq!(SnapshotReader::new(&rules()).add_part(&part), Err(InvalidLine));
 }
 
 #[test]
@@ -257,7 +257,7 @@ proptest! {
 
     #[test]
     fn no_part_makes_the_reader_panic(text in "[\\PC\\n]{0,400}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let mut reader = LookReader::new(&rules());
+        let mut reader = SnapshotReader::new(&rules());
         let _ = reader.add_part(&compressed(&text));
         let _ = reader.add_part(&bytes);
     }
