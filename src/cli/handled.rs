@@ -13,7 +13,7 @@ use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::run::command::{Action, Command};
 use crate::run::execute::{self, MAX_RUN, now};
-use crate::run::loaded::{ConfigReload, ConfigSource, LoadedConfig};
+use crate::run::loaded_config::{ConfigReload, ConfigSource, LoadedConfig};
 use crate::run::mark::Mark;
 use crate::run::roster::Roster;
 use crate::run::services::LiveServices;

@@ -18,7 +18,7 @@ use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::run::command::Action;
 use crate::run::execute::{MAX_RUN, now, run};
-use crate::run::loaded::{ConfigReload, ConfigSource, LoadedConfig};
+use crate::run::loaded_config::{ConfigReload, ConfigSource, LoadedConfig};
 use crate::run::rescue::CopyProgress;
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;

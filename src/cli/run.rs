@@ -10,7 +10,7 @@ use crate::net::{self, Deadline};
 use crate::report::Question;
 use crate::run::command::{Command, InvalidCommand};
 use crate::run::execute::{MAX_RUN, beat, keep_snapshot, now, run};
-use crate::run::loaded::{ConfigReload, ConfigSource};
+use crate::run::loaded_config::{ConfigReload, ConfigSource};
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;
 use crate::run::services::LiveServices;

@@ -22,7 +22,7 @@ use crate::net::environment::Environment;
 use crate::net::{self, Deadline};
 use crate::run::command::{Action, Command, InvalidCommand, Plan};
 use crate::run::execute::{self, MAX_RUN, beat, now, run};
-use crate::run::loaded::{ConfigReload, ConfigSource, LoadedConfig};
+use crate::run::loaded_config::{ConfigReload, ConfigSource, LoadedConfig};
 use crate::run::metrics::{self, Source};
 use crate::run::result::RunResult;
 use crate::run::roster::Roster;

@@ -1,28 +1,26 @@
 //! The content of the page in the order in which the template shows it. The template makes no decisions of its own.
 
+mod cards;
+mod chart;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use url::form_urlencoded;
 
-use super::copies::{self, CopyNote};
+use self::cards::{FileCard, PostCard, file_card, mark_form, post_card};
+use self::chart::{Days, days};
+use super::copies;
 use super::link::CalendarLink;
-use super::{Question, Report, safe_url};
+use super::{Question, Report};
 use crate::digest::{self, Counts, Urgency};
 use crate::model::text::{self, count, distance, list, one_line, shorten, thousands};
-use crate::model::{Item, MediaAtRisk, MediaKind, Part, PostAtRisk, ProfileName, RiskReason, State, Zone};
+use crate::model::{Part, ProfileName, State, Zone};
 use crate::scan::survey::MediaCounts;
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 160;
-/// The longest text of a post, in characters.
-const MAX_TEXT: usize = 500;
-/// The longest URL that is linked or shown, in characters. All browsers and servers accept this length.
-const MAX_URL: usize = 2_000;
-/// How many files of a post are shown.
-const MAX_POST_FILES: usize = 8;
 /// The largest number of files and posts for which the browser lays out the whole page at once.
 const MAX_AT_ONCE: usize = 200;
 /// Bytes of the names of profiles that nobody watches.
@@ -33,8 +31,6 @@ const MAX_NAMES: usize = 5;
 const MAX_UNVERIFIED: usize = 100;
 /// The maximum length of such a URL.
 const MAX_UNVERIFIED_URL: usize = 300;
-/// The smallest and largest number of days in the chart of the coming weeks.
-const DAYS: std::ops::RangeInclusive<usize> = 7..=28;
 
 /// A time for the `datetime` attribute and for people.
 pub struct Moment {
@@ -152,79 +148,6 @@ pub struct Group {
     pub index: usize,
     pub posts: Vec<PostCard>,
     pub files: Vec<FileCard>,
-}
-
-/// A scheduled post that will fail.
-pub struct PostCard {
-    pub id: String,
-    pub label: String,
-    pub platforms: String,
-    pub due: Option<(String, Moment)>,
-    pub files: Vec<PostFile>,
-    pub more_files: Option<String>,
-}
-
-/// A file that will be missing from a post.
-pub struct PostFile {
-    pub name: String,
-    pub url: Option<String>,
-    pub picture: Option<String>,
-    pub icon: &'static str,
-    /// When it expires, and how far off that is. `None` if it is already gone or the time is unknown.
-    pub expires: Option<(String, Moment)>,
-    pub is_gone: bool,
-    /// Whether `expires` is the end of the link and not of the file.
-    pub is_link: bool,
-    pub copy: Option<CopyNote>,
-}
-
-/// A file.
-pub struct FileCard {
-    pub name: String,
-    pub url: Option<String>,
-    pub picture: Option<String>,
-    pub kind: &'static str,
-    pub icon: &'static str,
-    pub size: Option<String>,
-    pub verb: &'static str,
-    pub expires: Option<(String, Moment)>,
-    /// How many posts need it, as text, and the id of the first of them on the page.
-    pub needed_by: Option<(String, Option<String>)>,
-    pub copy: Option<CopyNote>,
-    pub mark: Option<MarkForm>,
-}
-
-/// The form that marks a file as handled, or takes the mark back.
-pub struct MarkForm {
-    /// The id of the file on the page.
-    pub anchor: String,
-    /// Where the form is sent. It ends with the anchor, to which the browser returns.
-    pub action: String,
-    pub profile: String,
-    pub id: String,
-    pub is_handled: bool,
-}
-
-/// The chart of how many files expire on each day.
-pub struct Days {
-    pub all: Vec<Day>,
-    /// How many files expire after the last day, as text.
-    pub later: Option<String>,
-    pub has_posts: bool,
-}
-
-/// A day of the coming weeks.
-pub struct Day {
-    pub weekday: String,
-    pub number: String,
-    /// The name of the month on its first day and on the first day of the chart; otherwise empty.
-    pub month: String,
-    pub description: String,
-    pub files: usize,
-    pub posts: usize,
-    /// The height of its bar, in percent.
-    pub height: usize,
-    pub tone: &'static str,
 }
 
 impl Group {
@@ -467,85 +390,6 @@ fn sections(report: &Report<'_>, question: &Question, profiles: &Profiles<'_>, r
     sections.into_iter().map(section).collect()
 }
 
-/// `None` without a link that allows it, or when the ledger could not be read: then it is not known what is marked.
-fn mark_form(report: &Report<'_>, question: &Question, item: &Item, number: usize) -> Option<MarkForm> {
-    let (action, announced) = (question.mark_action.as_ref()?, report.announced?);
-    let anchor = format!("file-{number}");
-    Some(MarkForm {
-        action: format!("{action}#{anchor}"),
-        anchor,
-        profile: item.profile.to_string(),
-        id: item.media.identity().to_owned(),
-        is_handled: !announced.handled(item).is_empty(),
-    })
-}
-
-fn post_card(
-    post: &PostAtRisk,
-    number: usize,
-    reading: Reading<'_>,
-    copy: &dyn Fn(&MediaAtRisk) -> Option<CopyNote>,
-) -> PostCard {
-    let text = one_line(post.text.as_deref().unwrap_or_default());
-    let platforms: Vec<_> =
-        post.platforms.iter().map(|platform| shorten(&one_line(platform), 40).into_owned()).collect();
-    let more = post.media.len().saturating_sub(MAX_POST_FILES);
-    PostCard {
-        id: post_id(number),
-        label: if text.is_empty() { "A post without text".to_owned() } else { shorten(&text, MAX_TEXT).into_owned() },
-        platforms: list(&platforms, MAX_NAMES),
-        due: post.scheduled_at.map(|due| reading.of(due)),
-        files: post
-            .media
-            .iter()
-            .take(MAX_POST_FILES)
-            .map(|media| PostFile { copy: copy(media), ..post_file(media, reading) })
-            .collect(),
-        more_files: (0 < more).then(|| format!("and {} more", count(more, "file"))),
-    }
-}
-
-fn post_file(media: &MediaAtRisk, reading: Reading<'_>) -> PostFile {
-    let label = name(&media.label());
-    let file = crate::model::Media { url: Some(media.url.clone()), ..crate::model::Media::default() };
-    let is_gone = media.reason == RiskReason::AlreadyGone;
-    let url = link(Some(&media.url)).filter(|_| !is_gone);
-    PostFile {
-        name: if label.is_empty() { "a file without a name".to_owned() } else { label },
-        picture: url.clone().filter(|url| is_picture(file.kind(), url)),
-        url,
-        icon: icon(file.kind()).0,
-        expires: media.expires_at.filter(|_| !is_gone).map(|at| reading.of(at)),
-        is_gone,
-        is_link: media.reason == RiskReason::LinkExpiresBeforePost,
-        copy: None,
-    }
-}
-
-fn file_card(item: &Item, needed_by: &[String], posts: &HashMap<&str, usize>, reading: Reading<'_>) -> FileCard {
-    let media = &item.media;
-    let url = link(media.url.as_deref());
-    let (icon, kind) = icon(media.kind());
-    let needed = needed_by.len();
-    FileCard {
-        name: shorten(&item.label(), MAX_NAME).into_owned(),
-        picture: url.clone().filter(|url| item.state != State::Expired && is_picture(media.kind(), url)),
-        url,
-        kind,
-        icon,
-        size: media.size_bytes.map(bytes),
-        verb: if item.state == State::Expired { "Expired" } else { "Expires" },
-        expires: media.expires_at.map(|at| reading.of(at)),
-        needed_by: (0 < needed).then(|| {
-            let verb = if needed == 1 { "needs" } else { "need" };
-            let first = needed_by.iter().find_map(|id| posts.get(id.as_str())).map(|number| post_id(*number));
-            (format!("{} {verb} it and will fail", count(needed, "scheduled post")), first)
-        }),
-        copy: None,
-        mark: None,
-    }
-}
-
 fn unverified(report: &Report<'_>) -> Vec<Unverified> {
     let mut by_status: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for url in report.survey.unverified.iter().take(MAX_UNVERIFIED) {
@@ -562,31 +406,6 @@ fn unverified(report: &Report<'_>) -> Vec<Unverified> {
         groups.push(Unverified { reason, urls: Vec::new() });
     }
     groups
-}
-
-/// Returns the id of a post's element on the page.
-fn post_id(number: usize) -> String {
-    format!("post-{number}")
-}
-
-fn link(url: Option<&str>) -> Option<String> {
-    let url: String = safe_url(url?)?.into();
-    (url.len() <= MAX_URL).then_some(url)
-}
-
-/// Returns whether it is a picture in a format that browsers show.
-fn is_picture(kind: MediaKind, url: &str) -> bool {
-    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
-    kind == MediaKind::Image && ![".heic", ".heif", ".tif", ".tiff"].iter().any(|end| path.ends_with(end))
-}
-
-/// Returns the icon of a kind and its name.
-fn icon(kind: MediaKind) -> (&'static str, &'static str) {
-    match kind {
-        MediaKind::Image => ("image", "Image"),
-        MediaKind::Video => ("video", "Video"),
-        MediaKind::Other => ("file", "File"),
-    }
 }
 
 fn id(urgency: &Urgency) -> String {
@@ -607,74 +426,6 @@ fn tone(urgency: &Urgency) -> &'static str {
         Urgency::Within(_) => "later",
         Urgency::Undated => "undated",
     }
-}
-
-fn days(report: &Report<'_>, question: &Question) -> Option<Days> {
-    let date = |at: Timestamp| question.zone.date(at);
-    let today = date(report.survey.now);
-    let offset = |at: Timestamp| usize::try_from((date(at) - today).get_days()).ok();
-    let expiring: Vec<_> = report
-        .items
-        .iter()
-        .filter(|item| item.state == State::Expiring)
-        .filter_map(|item| Some((offset(item.media.expires_at?)?, item.threshold.clone())))
-        .collect();
-    let posts: Vec<_> = report.posts.iter().filter_map(|post| offset(post.scheduled_at?)).collect();
-    let last = expiring.iter().map(|(day, _)| *day).max()?;
-    let horizon = question.horizon.as_ref().map_or(usize::MAX, |horizon| {
-        usize::try_from(horizon.span().as_secs().div_ceil(24 * 60 * 60)).unwrap_or(usize::MAX)
-    });
-    let shown = last.max(horizon.min(*DAYS.end() / 2)).clamp(*DAYS.start(), *DAYS.end());
-
-    let mut days: Vec<_> = (0..=shown).filter_map(|offset| day(today, offset)).collect();
-    let mut thresholds: Vec<_> = vec![None; days.len()];
-    let mut later = 0;
-    for (offset, threshold) in expiring {
-        let Some(day) = days.get_mut(offset) else {
-            later += 1;
-            continue;
-        };
-        day.files += 1;
-        let tightest = thresholds[offset].get_or_insert_with(|| threshold.clone());
-        *tightest = threshold.min(tightest.take());
-    }
-    let mut has_posts = false;
-    for offset in posts {
-        if let Some(day) = days.get_mut(offset) {
-            day.posts += 1;
-            has_posts = true;
-        }
-    }
-    let most = days.iter().map(|day| day.files).max().unwrap_or_default().max(1);
-    for (day, threshold) in days.iter_mut().zip(thresholds) {
-        // A single file must still be visible next to a day with hundreds.
-        day.height = if day.files == 0 { 0 } else { (day.files * 100 / most).max(4) };
-        day.tone = threshold.flatten().map_or("later", |threshold| tone(&Urgency::Within(threshold)));
-        let files =
-            if day.files == 1 { "1 file expires".to_owned() } else { format!("{} expire", count(day.files, "file")) };
-        day.description += &if day.files == 0 { "no file expires".to_owned() } else { files };
-        if 0 < day.posts {
-            day.description += &format!(", {} will fail", count(day.posts, "post"));
-        }
-    }
-    let verb = if later == 1 { "expires" } else { "expire" };
-    let later = (0 < later).then(|| format!("{} {verb} later than that.", count(later, "file")));
-    Some(Days { all: days, later, has_posts })
-}
-
-fn day(today: Date, offset: usize) -> Option<Day> {
-    let date = today.checked_add(SignedDuration::from_hours(24 * i64::try_from(offset).ok()?)).ok()?;
-    let begins = offset == 0 || date.day() == 1;
-    Some(Day {
-        weekday: date.strftime("%a").to_string(),
-        number: date.day().to_string(),
-        month: if begins { date.strftime("%b").to_string() } else { String::new() },
-        description: date.strftime("%A %-d %B: ").to_string(),
-        files: 0,
-        posts: 0,
-        height: 0,
-        tone: "later",
-    })
 }
 
 /// Returns the zone as part of a sentence.
@@ -732,20 +483,4 @@ fn name(outside: &str) -> String {
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
-}
-
-/// Returns a size in a suitable unit: `820 kB`, `1.4 MB`.
-fn bytes(size: u64) -> String {
-    let mut scaled = size;
-    let mut unit = "bytes";
-    let mut tenth = 0;
-    for larger in ["kB", "MB", "GB", "TB"] {
-        if scaled < 1_000 {
-            break;
-        }
-        tenth = scaled % 1_000 / 100;
-        scaled /= 1_000;
-        unit = larger;
-    }
-    if scaled < 10 && unit != "bytes" { format!("{scaled}.{tenth} {unit}") } else { format!("{scaled} {unit}") }
 }

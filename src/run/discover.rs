@@ -9,7 +9,7 @@ use super::services::{LiveServices, ayrshare, slots};
 use crate::config::Profile;
 use crate::model::{AyrshareProfile, Discovery, DiscoveryStatus, Failure, FailureKind};
 use crate::net::{Deadline, Slots};
-use crate::run::loaded::LoadedConfig;
+use crate::run::loaded_config::LoadedConfig;
 use crate::scan;
 use crate::scan::discovery::{Comparison, ConfiguredProfile, DiscoveryRules};
 use crate::scan::rules::Rules;

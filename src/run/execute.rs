@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Run;
 use super::command::{Action, Plan};
 use super::heartbeat;
-use super::loaded::LoadedConfig;
+use super::loaded_config::LoadedConfig;
 use super::result::RunResult;
 use super::services::LiveServices;
 use crate::config::Config;

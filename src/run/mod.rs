@@ -11,7 +11,7 @@ pub mod execute;
 mod heartbeat;
 pub mod last_snapshot;
 mod lease;
-pub mod loaded;
+pub mod loaded_config;
 pub mod mark;
 pub mod metrics;
 mod rendering;

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::command::InvalidCommand;
-use super::loaded::LoadedConfig;
+use super::loaded_config::LoadedConfig;
 use crate::config::{Channel, Config, ListedProfiles, Profile};
 use crate::model::{FailedProfile, Listing, ListingOrigin, PROFILES_FROM, Part, ProfileName, Tags};
 use crate::net::Deadline;

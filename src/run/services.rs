@@ -12,7 +12,7 @@ use crate::config::{self, Channel, ChannelKind, Config, Profile, RescueFiles};
 use crate::model::{Copies, Failure, FailureKind};
 use crate::net::{self, Deadline, Slots};
 use crate::run::download::Downloads;
-use crate::run::loaded::{ConfigReload, LoadedConfig};
+use crate::run::loaded_config::{ConfigReload, LoadedConfig};
 use crate::run::rescue::{CopyMode, CopyProgress, Rescue, files_to_copy};
 use crate::run::{Outgoing, Services, discover};
 use crate::scan;

@@ -16,7 +16,7 @@ use crate::model::ProfileName;
 use crate::model::threshold::Thresholds;
 use crate::net::Deadline;
 use crate::run::command::Command;
-use crate::run::loaded::LoadedConfig;
+use crate::run::loaded_config::LoadedConfig;
 use crate::scan::survey::Survey;
 use crate::store::snapshot::{self, Manifest, SnapshotRules};
 use crate::store::{Store, StoreError};

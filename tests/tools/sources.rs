@@ -8,7 +8,7 @@ use media_expiry_alerts::demo::stand_ins::{AyrshareStandIn, Call, SlackStandIn, 
 use media_expiry_alerts::net::aws::Aws;
 use media_expiry_alerts::net::environment::Environment;
 use media_expiry_alerts::net::{self, Deadline};
-use media_expiry_alerts::run::loaded::ConfigSource;
+use media_expiry_alerts::run::loaded_config::ConfigSource;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
