@@ -81,7 +81,7 @@ mod tests {
         for item in kept {
             let key = format!("copies/{}/{}", item.profile, item.media.identity());
             let copy = KeptCopy::new(item.profile.clone(), key, 1, true);
-            copies.add(item.profile.clone(), item.media.identity().to_owned(), Arc::new(copy));
+            copies.add(item.profile.clone(), item.media.identity(), Arc::new(copy));
         }
         copies
     }

@@ -205,7 +205,7 @@ fn copies(survey: &Survey, not_copied: Vec<(String, bool)>) -> Copies {
     let mut copies = Copies::on();
     for item in survey.items.iter().step_by(2) {
         let copy = KeptCopy::new(item.profile.clone(), format!("copies/{}", item.media.identity()), 223_340, true);
-        copies.add(item.profile.clone(), item.media.identity().to_owned(), Arc::new(copy));
+        copies.add(item.profile.clone(), item.media.identity(), Arc::new(copy));
     }
     let profile = ProfileName::new("Profile 0");
     copies.failed.extend(not_copied.into_iter().map(|(file_name, is_too_large)| FailedCopy {

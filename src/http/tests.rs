@@ -292,7 +292,7 @@ fn survey_with_copy() -> Survey {
     let item = Arc::clone(&survey.items[0]);
     let mut copies = Copies::on();
     let copy = KeptCopy::new(item.profile.clone(), "copies/Head office/a.png".to_owned(), 223_340, false);
-    copies.add(item.profile.clone(), item.media.identity().to_owned(), Arc::new(copy));
+    copies.add(item.profile.clone(), item.media.identity(), Arc::new(copy));
     survey.copies = Arc::new(copies);
     survey
 }

@@ -301,7 +301,8 @@ async fn download_copy(
     let LoadedConfig { config, clients, .. } = services.loaded;
     let snapshot = narrowed_snapshot(request, call, command, services, aws, deadline).await?;
     let missing = || http::no_such_file(request, config);
-    let key = snapshot.copies.key_of(&copy.id).ok_or_else(missing)?;
+    let unknown = || if snapshot.copies.is_incomplete { http::no_copy_now() } else { missing() };
+    let key = snapshot.copies.key_of(&copy.id).ok_or_else(unknown)?;
     let store = clients.store.as_ref().ok_or_else(missing)?;
     let failed = |error: StoreError| {
         tracing::error!("a copy cannot be downloaded: {error}");

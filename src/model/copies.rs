@@ -62,19 +62,25 @@ pub struct FailedCopy {
     pub is_too_large: bool,
 }
 
+/// The copies of the files of a gallery, by what identifies the file in it. There may be hundreds of thousands of copies, so
+/// the surveys of all channels share them.
+type CopiesOfProfile = HashMap<Box<str>, Arc<KeptCopy>>;
+
 /// The copies of files, and the files that could not be copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copies {
     /// Whether files are copied: whether there is `[rescue]`, and the run looks for copies.
     pub is_on: bool,
     /// The copies, by the profile whose gallery lists the file and by what identifies the file in it.
-    kept: HashMap<ProfileName, HashMap<String, Arc<KeptCopy>>>,
+    kept: HashMap<ProfileName, Arc<CopiesOfProfile>>,
     /// The profiles whose names a reader may see; `None` for all.
     visible: Option<Arc<HashSet<ProfileName>>>,
     /// The files that were not copied.
     pub failed: Vec<FailedCopy>,
     /// How many files of each profile there was no time for.
     waiting: BTreeMap<ProfileName, usize>,
+    /// Whether the store could not tell of every file whether there is a copy.
+    pub is_incomplete: bool,
 }
 
 impl Copies {
@@ -85,8 +91,8 @@ impl Copies {
     }
 
     /// Adds the copy of a file.
-    pub fn add(&mut self, profile: ProfileName, identity: String, copy: Arc<KeptCopy>) {
-        self.kept.entry(profile).or_default().insert(identity, copy);
+    pub fn add(&mut self, profile: ProfileName, identity: &str, copy: Arc<KeptCopy>) {
+        Arc::make_mut(self.kept.entry(profile).or_default()).insert(identity.into(), copy);
     }
 
     /// Counts a file that there was no time for.
@@ -97,7 +103,10 @@ impl Copies {
     /// Returns the copy of a file, if one is kept.
     #[must_use]
     pub fn of(&self, item: &Item) -> Option<&KeptCopy> {
-        Some(self.kept.get(&item.profile)?.get(item.media.identity())?)
+        let copy = self.kept.get(&item.profile)?.get(item.media.identity())?;
+        // A gallery may list two files with the same id.
+        let listed = item.media.size_bytes;
+        listed.is_none_or(|listed| listed == copy.size_bytes).then_some(copy)
     }
 
     /// Returns the copy of a file that a post will lack, if one is kept.
@@ -117,15 +126,15 @@ impl Copies {
     /// Returns the key of the copy with this id.
     #[must_use]
     pub fn key_of(&self, id: &str) -> Option<&str> {
-        let copies = self.kept.values().flat_map(HashMap::values);
+        let copies = self.kept.values().flat_map(|copies| copies.values());
         copies.filter_map(|copy| self.address(copy)).find(|address| address.id == id).map(|address| address.key)
     }
 
     /// Iterates over the copies: the profile, what identifies the file in its gallery, and the copy.
     pub fn iter(&self) -> impl Iterator<Item = (&ProfileName, &str, &KeptCopy)> {
         let of_profile = |(profile, copies): (_, _)| {
-            let copies: &HashMap<String, Arc<KeptCopy>> = copies;
-            copies.iter().map(move |(identity, copy)| (profile, identity.as_str(), &**copy))
+            let copies: &Arc<CopiesOfProfile> = copies;
+            copies.iter().map(move |(identity, copy)| (profile, &**identity, &**copy))
         };
         self.kept.iter().flat_map(of_profile)
     }
@@ -183,10 +192,11 @@ impl Copies {
         let waiting = self.waiting.iter().filter(|(profile, _)| profiles.contains(profile));
         Self {
             is_on: self.is_on,
-            kept: kept.map(|(profile, copies)| (profile.clone(), copies.clone())).collect(),
+            kept: kept.map(|(profile, copies)| (profile.clone(), Arc::clone(copies))).collect(),
             visible: Some(Arc::new(visible)),
             failed: self.failed.iter().filter(|failed| profiles.contains(&failed.profile)).cloned().collect(),
             waiting: waiting.map(|(profile, count)| (profile.clone(), *count)).collect(),
+            is_incomplete: self.is_incomplete,
         }
     }
 }
@@ -206,9 +216,9 @@ mod tests {
         let shared = Arc::new(KeptCopy::new(acme.clone(), "copies/Acme/a.png".to_owned(), 5, true));
         let own = Arc::new(KeptCopy::new(birch.clone(), "copies/Birch/b.png".to_owned(), 6, false));
         let mut all = Copies::on();
-        all.add(acme.clone(), "a".to_owned(), Arc::clone(&shared));
-        all.add(birch.clone(), "a".to_owned(), Arc::clone(&shared));
-        all.add(birch.clone(), "b".to_owned(), Arc::clone(&own));
+        all.add(acme.clone(), "a", Arc::clone(&shared));
+        all.add(birch.clone(), "a", Arc::clone(&shared));
+        all.add(birch.clone(), "b", Arc::clone(&own));
         all.add_waiting(acme.clone());
         let failed = |profile: &ProfileName, is_too_large| FailedCopy {
             profile: profile.clone(),

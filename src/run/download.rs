@@ -42,6 +42,10 @@ pub enum CopyFailure {
     Store(StoreError),
     /// There was no time for it.
     OutOfTime,
+    /// It had all the time that a run has for copies, which was not enough.
+    TooSlow,
+    /// Its gallery lists another file with the same id, under which only one copy can be kept.
+    SameId,
 }
 
 impl CopyFailure {

@@ -3,7 +3,8 @@
 //! A file whose copy is there already, with the same size, is not copied again. So whatever a run has no time for, or a
 //! process that is killed leaves undone, is done by the next run. A file that cannot be copied is named with the reason.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use super::download::{CopyFailure, Downloads};
 use crate::config::RescueFiles;
 use crate::model::text::thousands;
-use crate::model::{Copies, FailedCopy, Item, KeptCopy, ProfileName, State};
+use crate::model::{Copies, FailedCopy, Item, KeptCopy, State};
 use crate::net::Deadline;
 use crate::scan::survey::Survey;
 use crate::store::copies::copy_key;
@@ -104,55 +105,63 @@ pub fn files_to_copy(survey: &Survey, files: &RescueFiles) -> Vec<Arc<Item>> {
     found
 }
 
-/// A file to copy, with all its listings.
-struct Job<'i> {
-    key: String,
-    /// The profile in the key.
-    owner: &'i ProfileName,
-    /// The same file may be listed in several galleries, and it may be in several posts.
-    items: Vec<&'i Arc<Item>>,
+/// A listing of a file, with the place of the file in the order of urgency.
+type Listing<'i> = (usize, &'i Item);
+
+/// A file to copy. There may be hundreds of thousands, so it is small.
+struct Job<'l> {
+    /// Where it is listed: in several galleries, or once for each post that lacks it. The key has the first profile by name,
+    /// and not the most urgent one, so that it is the same in each run.
+    listings: &'l [Listing<'l>],
+    /// Whether its gallery lists a more urgent file with the same id.
+    has_twin: bool,
 }
 
-impl Job<'_> {
-    fn item(&self) -> &Item {
-        self.items[0]
+impl<'l> Job<'l> {
+    fn item(&self) -> &'l Item {
+        self.listings[0].1
+    }
+
+    fn key(&self) -> String {
+        copy_key(&self.item().profile, &self.item().media)
     }
 
     fn is_expired(&self) -> bool {
-        self.items.iter().all(|item| item.state == State::Expired)
+        self.listings.iter().all(|(_, item)| item.state == State::Expired)
+    }
+
+    /// The file in each gallery that lists it.
+    fn items(&self) -> impl Iterator<Item = &'l Item> {
+        self.listings.chunk_by(|(_, item), (_, next)| identity(item) == identity(next)).map(|listings| listings[0].1)
     }
 }
 
-/// Groups the listings of the same file.
-///
-/// The key has the first profile by name, and not the most urgent one, so that it is the same in each run.
-fn jobs(files: &[Arc<Item>]) -> Vec<Job<'_>> {
-    let mut leaders: HashMap<_, &Arc<Item>> = HashMap::new();
-    for item in files {
-        let Some(source) = source(item) else { continue };
-        let leader = leaders.entry(source).or_insert(item);
-        let rank = |item: &'_ Arc<Item>| (item.profile.clone(), item.media.identity().to_owned());
-        if rank(item) < rank(leader) {
-            *leader = item;
-        }
-    }
-    let mut jobs: Vec<Job<'_>> = Vec::new();
-    let mut by_key = HashMap::new();
-    for item in files {
-        let leader = source(item).and_then(|source| leaders.get(&source).copied()).unwrap_or(item);
-        let key = copy_key(&leader.profile, &leader.media);
-        let index = *by_key.entry(key.clone()).or_insert_with(|| {
-            jobs.push(Job { key, owner: &leader.profile, items: Vec::new() });
-            jobs.len() - 1
-        });
-        jobs[index].items.push(item);
+/// Groups the listings of the same file, so that they stand together.
+fn listings(files: &[Arc<Item>]) -> Vec<Listing<'_>> {
+    let mut listings: Vec<_> = files.iter().map(Arc::as_ref).enumerate().collect();
+    listings.sort_unstable_by_key(|(place, item)| (source(item), identity(item), *place));
+    listings
+}
+
+/// The files to copy, the most urgent first.
+fn jobs<'l>(listings: &'l [Listing<'l>]) -> Vec<Job<'l>> {
+    let same_file = listings.chunk_by(|(_, item), (_, next)| source(item) == source(next));
+    let mut jobs: Vec<_> = same_file.map(|listings| Job { listings, has_twin: false }).collect();
+    jobs.sort_unstable_by_key(|job| job.listings.iter().map(|(place, _)| *place).min());
+    let mut seen = HashSet::with_capacity(jobs.len());
+    for job in &mut jobs {
+        job.has_twin = !seen.insert(identity(job.item()));
     }
     jobs
 }
 
-/// What the same file has in common in all galleries that list it.
-fn source(item: &Item) -> Option<(&str, Option<u64>)> {
-    Some((item.media.url.as_deref()?, item.media.size_bytes))
+/// What all listings of a file have in common. A file without a URL has only one.
+fn source(item: &Item) -> Result<(&str, Option<u64>), (&str, &str)> {
+    item.media.url.as_deref().map(|url| (url, item.media.size_bytes)).ok_or_else(|| identity(item))
+}
+
+fn identity(item: &Item) -> (&str, &str) {
+    (item.profile.as_str(), item.media.identity())
 }
 
 /// Counts the failures of the store, so that a run does not go on when it is away.
@@ -174,19 +183,25 @@ impl StoreFailures {
 impl Rescue<'_> {
     /// Copies files in this order until the deadline, or only finds out which of them are copied.
     pub async fn copy(&self, files: &[Arc<Item>], mode: CopyMode, until: Deadline) -> Copies {
-        let jobs = jobs(files);
+        let listings = listings(files);
+        let jobs = jobs(&listings);
         let store_failures = StoreFailures::default();
         let mut copies = Copies::on();
         // Where there are very many copies, looking for all of them must leave time to make one.
-        let found = self.find_all(&jobs, &store_failures, until.within(until.remaining() / 2)).await;
+        let find_until = until.within(until.remaining() / 2);
+        let find = async |job| (job, self.find(job, &store_failures, find_until).await);
+        let mut found = pin!(stream::iter(&jobs).map(find).buffered(MAX_LOOKUPS));
         let mut missing = Vec::new();
-        for (job, found) in jobs.iter().zip(found) {
+        while let Some((job, found)) = found.next().await {
             match found {
                 Ok(Some(size)) => keep(&mut copies, job, size, false),
-                Ok(None) if mode == CopyMode::Make && !job.is_expired() => missing.push(job),
-                Ok(None) => {}
-                Err(failure) if mode == CopyMode::Make => fail(&mut copies, job, &failure),
-                Err(failure) => tracing::debug!("a copy cannot be looked up: {failure:?}"),
+                Ok(None) | Err(CopyFailure::SameId) if mode == CopyMode::Find || job.is_expired() => {}
+                Ok(None) => missing.push(job),
+                Err(failure) if mode == CopyMode::Make && !job.is_expired() => fail(&mut copies, job, &failure),
+                Err(failure) => {
+                    copies.is_incomplete = true;
+                    tracing::debug!("a copy cannot be looked up: {failure:?}");
+                }
             }
         }
         if mode == CopyMode::Make {
@@ -202,19 +217,24 @@ impl Rescue<'_> {
         copies
     }
 
-    async fn find_all(
+    /// The size of the copy of a file, if there is one with the size that the gallery lists.
+    async fn find(
         &self,
-        jobs: &[Job<'_>],
+        job: &Job<'_>,
         store_failures: &StoreFailures,
         until: Deadline,
-    ) -> Vec<Result<Option<u64>, CopyFailure>> {
-        let find = async |job: &Job<'_>| {
-            if store_failures.are_too_many() {
-                return Err(CopyFailure::OutOfTime);
-            }
-            self.find(job, until).await.inspect_err(|failure| store_failures.note(failure))
-        };
-        stream::iter(jobs).map(find).buffered(MAX_LOOKUPS).collect().await
+    ) -> Result<Option<u64>, CopyFailure> {
+        if job.has_twin {
+            return Err(CopyFailure::SameId);
+        }
+        if store_failures.are_too_many() {
+            return Err(CopyFailure::OutOfTime);
+        }
+        let found = until.bound(self.store.size(&job.key(), until)).await.ok_or(CopyFailure::OutOfTime)?;
+        let found = found.map_err(|error| out_of_time_or(error, until));
+        let found = found.inspect_err(|failure| store_failures.note(failure))?;
+        let listed = job.item().media.size_bytes;
+        Ok(found.filter(|size| listed.is_none_or(|listed| listed == *size)))
     }
 
     /// Makes copies. They begin in order, so that what there is no time for is the least urgent. A large file does not hold
@@ -237,7 +257,12 @@ impl Rescue<'_> {
                 // the others from being copied.
                 let others_wait = index + MAX_AT_ONCE < files;
                 let until = if others_wait { until.within(until.remaining() / 2) } else { until };
-                self.make(job, index, until).await.inspect_err(|failure| store_failures.note(failure))
+                let made = self.make(job, index, until).await.inspect_err(|failure| store_failures.note(failure));
+                match made {
+                    // The first files had all the time that there is. The next run will hardly do better.
+                    Err(CopyFailure::OutOfTime) if index < MAX_AT_ONCE => Err(CopyFailure::TooSlow),
+                    made => made,
+                }
             };
             (self.on_progress)(CopyProgress::Ended { index, item: job.item(), failure: outcome.as_ref().err() });
             (index, job, outcome)
@@ -248,18 +273,11 @@ impl Rescue<'_> {
         outcomes.into_iter().map(|(_, job, outcome)| (job, outcome)).collect()
     }
 
-    /// The size of the copy of a file, if there is one with the size that the gallery lists.
-    async fn find(&self, job: &Job<'_>, until: Deadline) -> Result<Option<u64>, CopyFailure> {
-        let found = until.bound(self.store.size(&job.key, until)).await.ok_or(CopyFailure::OutOfTime)??;
-        let listed = job.item().media.size_bytes;
-        Ok(found.filter(|size| listed.is_none_or(|listed| listed == *size)))
-    }
-
     async fn make(&self, job: &Job<'_>, index: usize, until: Deadline) -> Result<u64, CopyFailure> {
         let mut download = self.downloads.open(&job.item().media, until).await?;
         let size = download.size_bytes;
         (self.on_progress)(CopyProgress::Started { index, item: job.item(), bytes: size });
-        let mut upload = self.store.upload(&job.key, &download.content_type, size)?;
+        let mut upload = self.store.upload(&job.key(), &download.content_type, size)?;
         let copied = async {
             while let Some(piece) = download.next_piece(until).await? {
                 upload.write(&piece, until).await.map_err(|error| out_of_time_or(error, until))?;
@@ -285,16 +303,16 @@ fn out_of_time_or(error: StoreError, until: Deadline) -> CopyFailure {
 }
 
 fn keep(copies: &mut Copies, job: &Job<'_>, size: u64, is_new: bool) {
-    let copy = Arc::new(KeptCopy::new(job.owner.clone(), job.key.clone(), size, is_new));
-    for item in &job.items {
-        copies.add(item.profile.clone(), item.media.identity().to_owned(), Arc::clone(&copy));
+    let copy = Arc::new(KeptCopy::new(job.item().profile.clone(), job.key(), size, is_new));
+    for item in job.items() {
+        copies.add(item.profile.clone(), item.media.identity(), Arc::clone(&copy));
     }
 }
 
 fn fail(copies: &mut Copies, job: &Job<'_>, failure: &CopyFailure) {
     let (reason, is_too_large) = match failure {
         CopyFailure::OutOfTime => {
-            for item in unique(&job.items) {
+            for item in job.items() {
                 copies.add_waiting(item.profile.clone());
             }
             return;
@@ -303,25 +321,18 @@ fn fail(copies: &mut Copies, job: &Job<'_>, failure: &CopyFailure) {
             let size = thousands(i64::try_from(*size).unwrap_or(i64::MAX));
             (format!("its {size} bytes are more than rescue.max_file_size allows"), true)
         }
+        CopyFailure::TooSlow => ("it could not be read to its end in the time of a run".to_owned(), false),
+        CopyFailure::SameId => ("its gallery lists another file with the same id".to_owned(), false),
         CopyFailure::Unreadable { reason, .. } => (reason.clone(), false),
         CopyFailure::Store(error) => (error.to_string(), false),
     };
-    copies.failed.extend(unique(&job.items).map(|item| FailedCopy {
+    copies.failed.extend(job.items().map(|item| FailedCopy {
         profile: item.profile.clone(),
         id: item.media.id.clone(),
         file_name: item.label(),
         reason: reason.clone(),
         is_too_large,
     }));
-}
-
-/// The listings of a file, each once: a file that several posts lack is there several times.
-fn unique<'j, 'i>(items: &'j [&'i Arc<Item>]) -> impl Iterator<Item = &'i Item> + 'j {
-    let is_first = |(index, item): &(usize, &&Arc<Item>)| {
-        let identity = |item: &Item| (item.profile.clone(), item.media.identity().to_owned());
-        !items[..*index].iter().any(|before| identity(before) == identity(item))
-    };
-    items.iter().enumerate().filter(is_first).map(|(_, item)| &***item)
 }
 
 fn log(copies: &Copies) {

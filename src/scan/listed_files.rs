@@ -1,5 +1,7 @@
 //! The index of the files that galleries list and posts use. Pure.
 
+use jiff::Timestamp;
+
 use crate::model::ProfileName;
 use crate::scan::posts::Known;
 use crate::scan::used_files::{PlaceKeys, UsedFile};
@@ -31,6 +33,11 @@ pub(super) struct FoundFile<'a> {
 }
 
 impl IndexEntry {
+    /// The order of the index: listings of the same place stand together, and those that expire first come first.
+    fn rank(self, known: &[Known<'_>]) -> (u64, Option<(bool, Timestamp)>, u32, u32) {
+        (self.place, self.resolve(known).map(|listed| listed.file.urgency()), self.profile, self.file)
+    }
+
     fn resolve<'a>(self, known: &[Known<'a>]) -> Option<FoundFile<'a>> {
         let known = known.get(self.profile as usize)?;
         Some(FoundFile { owner: known.profile, file: known.used?.get(self.file as usize)? })
@@ -46,29 +53,41 @@ impl<'a> ListedFiles<'a> {
                 listings.extend(used.keys.iter().map(|place| IndexEntry { place, profile, file }));
             }
         }
-        let urgency = |listing: &IndexEntry| listing.resolve(known).map(|listed| listed.file.urgency());
-        listings.sort_unstable_by_key(|listing| (listing.place, urgency(listing), listing.profile, listing.file));
-        listings.dedup_by_key(|listing| listing.place);
+        listings.sort_unstable_by_key(|listing| listing.rank(known));
         Self { known, listings }
     }
 
-    /// Finds a file by its host and path, or else by its host and UUID.
-    ///
-    /// When several galleries list it, returns the listing that expires first: it is one file, and one of the galleries is
-    /// out of date.
-    pub(super) fn find(&self, keys: PlaceKeys) -> Option<FoundFile<'a>> {
-        keys.iter().find_map(|place| self.listing(place))?.resolve(self.known)
+    /// The listing of a file that decides: the one that expires first. Of several, it is that of the profile with this
+    /// index, so that a post and the file in the gallery of its own profile belong together.
+    pub(super) fn find(&self, keys: PlaceKeys, profile: usize) -> Option<FoundFile<'a>> {
+        let all = self.at(keys);
+        let first = all.first()?;
+        let (place, urgency, _, _) = first.rank(self.known);
+        let own = all.binary_search_by(|listing| {
+            let (place_of_listing, urgency_of_listing, of_profile, _) = listing.rank(self.known);
+            (place_of_listing, urgency_of_listing, of_profile as usize).cmp(&(place, urgency, profile))
+        });
+        own.map_or(first, |own| &all[own]).resolve(self.known)
     }
 
-    fn listing(&self, place: u64) -> Option<IndexEntry> {
-        let found = self.listings.binary_search_by_key(&place, |listing| listing.place);
-        found.ok().map(|at| self.listings[at])
+    /// All listings of a file, those that expire first before the others.
+    pub(super) fn all(&self, keys: PlaceKeys) -> impl Iterator<Item = FoundFile<'a>> {
+        self.at(keys).iter().filter_map(|listing| listing.resolve(self.known))
+    }
+
+    fn at(&self, keys: PlaceKeys) -> &[IndexEntry] {
+        let at = |place| {
+            let from = self.listings.partition_point(|listing| listing.place < place);
+            let length = self.listings[from..].partition_point(|listing| listing.place == place);
+            &self.listings[from..from + length]
+        };
+        keys.iter().map(at).find(|all| !all.is_empty()).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
@@ -112,8 +131,16 @@ mod tests {
             }).collect();
             let files = ListedFiles::new(&known);
             for place in 0..8 {
-                let found = files.find(keys(place)).map(|listed| listed.file.urgency());
-                prop_assert_eq!(found, search(&galleries, keys(place)));
+                let expected = search(&galleries, keys(place));
+                for (index, profile) in names.iter().enumerate() {
+                    let found = files.find(keys(place), index);
+                    prop_assert_eq!(found.map(|listed| listed.file.urgency()), expected);
+                    let as_urgent = |listed: &FoundFile<'_>| Some(listed.file.urgency()) == expected;
+                    let is_own = |listed: &FoundFile<'_>| listed.owner == profile;
+                    if files.all(keys(place)).any(|listed| as_urgent(&listed) && is_own(&listed)) {
+                        prop_assert!(found.is_some_and(|listed| is_own(&listed)));
+                    }
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::model::{
     Item, Media, MediaAtRisk, Packed, PostAtRisk, ProfileName, RiskReason, ScheduledPost, State, UnverifiedUrl,
 };
-use crate::scan::listed_files::ListedFiles;
+use crate::scan::listed_files::{FoundFile, ListedFiles};
 use crate::scan::presigned::Presigned;
 use crate::scan::rules::Rules;
 use crate::scan::seen_posts::SeenPosts;
@@ -92,7 +92,7 @@ impl<'a> PostCheck<'a> {
 
     fn is_unexplained(&self, url: &str) -> bool {
         let keys = PlaceKeys::of(url);
-        keys.is_some_and(|keys| self.listed.find(keys).is_none()) && Presigned::of(url) == Presigned::No
+        keys.is_some_and(|keys| self.listed.all(keys).next().is_none()) && Presigned::of(url) == Presigned::No
     }
 
     /// Returns the posts that will fail.
@@ -108,7 +108,8 @@ impl<'a> PostCheck<'a> {
     #[must_use]
     pub fn finish(&self, statuses: &UrlStatuses) -> CheckedPosts {
         let mut checked = CheckedPosts::default();
-        for known in self.known {
+        let mut copied = HashSet::new();
+        for (index, known) in self.known.iter().enumerate() {
             for identity in known.without_media.unpack() {
                 checked.seen.add(known.profile, &identity, true);
             }
@@ -120,11 +121,11 @@ impl<'a> PostCheck<'a> {
                 let mut media = Vec::new();
                 let mut is_known = true;
                 for url in post.media_urls.into_iter().filter(|url| seen.insert(url.clone())) {
-                    let verdict = self.verdict(&url, needed_until, statuses);
+                    let verdict = self.verdict(index, &url, needed_until, statuses);
                     is_known &= matches!(verdict, Verdict::Safe | Verdict::Risk(_));
                     match verdict {
                         Verdict::Risk(risk) => {
-                            checked.to_copy.extend(self.to_copy(&url));
+                            self.copy(&url, &mut copied, &mut checked.to_copy);
                             media.push(*risk);
                         }
                         Verdict::Unverified(http_status) if unverified.insert(url.clone()) => {
@@ -153,9 +154,9 @@ impl<'a> PostCheck<'a> {
         checked
     }
 
-    /// What is known about a URL of a post that needs it until then.
-    fn verdict(&self, url: &str, needed_until: Timestamp, statuses: &UrlStatuses) -> Verdict {
-        let listed = PlaceKeys::of(url).and_then(|keys| self.listed.find(keys));
+    /// What is known about a URL of a post that needs it until then. `profile` is the index of the post's profile.
+    fn verdict(&self, profile: usize, url: &str, needed_until: Timestamp, statuses: &UrlStatuses) -> Verdict {
+        let listed = PlaceKeys::of(url).and_then(|keys| self.listed.find(keys, profile));
         let expiring = listed.and_then(|listed| listed.file.expiring.as_deref());
         let file_expiry = expiring.and_then(|file| file.expires_at);
         let link_expiry = Presigned::of(url).expires_at();
@@ -190,10 +191,16 @@ impl<'a> PostCheck<'a> {
         }))
     }
 
-    /// The file of a gallery at a URL of a post, if it is copied.
-    fn to_copy(&self, url: &str) -> Option<Item> {
-        self.rules.copying?;
-        let listed = self.listed.find(PlaceKeys::of(url)?)?;
+    /// Adds the listings of the file at a URL of a post, if it is copied. All of them, so that the copy is known in each
+    /// gallery, and its key does not depend on which posts there are. `copied` has the files that were added before.
+    fn copy(&self, url: &str, copied: &mut HashSet<PlaceKeys>, to_copy: &mut Vec<Item>) {
+        let Some(keys) = self.rules.copying.and_then(|_| PlaceKeys::of(url)) else { return };
+        if copied.insert(keys) {
+            to_copy.extend(self.listed.all(keys).filter_map(|listed| self.item_to_copy(&listed)));
+        }
+    }
+
+    fn item_to_copy(&self, listed: &FoundFile<'_>) -> Option<Item> {
         let file = listed.file.expiring.as_deref()?;
         let source = file.source.as_ref()?;
         let is_expired = file.expires_at.is_some_and(|expires_at| expires_at <= self.rules.now);

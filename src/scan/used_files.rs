@@ -18,7 +18,7 @@ use crate::scan::rules::Rules;
 pub(super) static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// A place as hashes, because a run may hold hundreds of thousands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PlaceKeys {
     /// The hash of the host and the path.
     pub(super) exact: u64,

@@ -387,7 +387,7 @@ impl SnapshotReader {
                 let CopyLine { profile, file, copy } = *line;
                 let copies = Arc::make_mut(&mut survey.copies);
                 copies.is_on = true;
-                copies.add(known(&profile)?, file.into_owned(), Arc::new(copy.into_owned()));
+                copies.add(known(&profile)?, &file, Arc::new(copy.into_owned()));
             }
         }
         Ok(())

@@ -1,9 +1,10 @@
 //! Copies of files that are about to expire, in a store that is a folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use media_expiry_alerts::demo::stand_ins::{Reply, generated_pieces, scheduled_post};
+use media_expiry_alerts::demo::stand_ins::{Reply, S3StandIn, generated_pieces, scheduled_post};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -222,6 +223,90 @@ async fn a_file_in_several_galleries_is_copied_once() {
     let body = &function.webhook.deliveries()[0].body;
     assert_eq!(body["items"][0]["copy"], json!({"size_bytes": 100_000}));
     assert!(!body.to_string().contains("Acme"), "{body}");
+    function.end().await;
+}
+
+#[tokio::test]
+async fn the_copy_of_a_shared_file_that_posts_need_is_known_in_each_gallery() {
+    let world = world(json!({})).await;
+    let shared = world.media_host.add_file(&file("shared.png", 5), 100_000);
+    for key in [None, Some(ACME_KEY)] {
+        world.ayrshare.gallery(key, std::slice::from_ref(&shared));
+    }
+    // The post of a profile belongs to the file in the gallery of this profile, although another one lists it, too.
+    let post = scheduled_post("post", "Launch", &["instagram"], &[&shared], in_hours(24 * 3));
+    world.ayrshare.posts(Some(ACME_KEY), &[post]);
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!((copies(&function), &result["copies"]["kept"]), (1, &json!(1)));
+    let items: BTreeMap<_, _> = result["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|item| (item["profile"].as_str().expect("a name"), (&item["copy"]["key"], &item["posts_at_risk"])))
+        .collect();
+    let key = &items["Acme Coffee"].0;
+    assert!(key.as_str().is_some_and(|key| key.starts_with("copies/Acme Coffee/")), "{items:?}");
+    assert_eq!(items["Acme Coffee"], (*key, &json!(["post"])));
+    assert_eq!(items["Head office"], (*key, &json!([])));
+    function.end().await;
+}
+
+#[tokio::test]
+async fn of_two_files_with_the_same_id_one_is_copied_and_the_other_is_named() {
+    let world = world(json!({"files": "expiring"})).await;
+    let first = world.media_host.add_file(&file("first.png", 5), 1_000);
+    let mut second = world.media_host.add_file(&file("second.png", 6), 2_000);
+    second["id"] = first["id"].clone();
+    world.ayrshare.gallery(None, &[second, first]);
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    let copied: Vec<_> =
+        result["items"].as_array().expect("items").iter().map(|item| &item["copy"]["size_bytes"]).collect();
+    assert_eq!(copied, [&json!(1_000), &Value::Null]);
+    assert_eq!(reasons(&result), [("second.png", "its gallery lists another file with the same id")]);
+    let text = slack_text(&function.slack_message());
+    assert_eq!(text.matches("a copy is kept").count(), 1, "{text}");
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_file_that_never_arrives_in_time_is_named_with_the_reason() {
+    let world = world(json!({"files": "expiring"})).await;
+    let host = &world.media_host;
+    let endless = Reply::generated("image/png", 100 * MEGABYTE).with_pauses(Duration::from_millis(500));
+    let files = [
+        host.add_reply(&file("endless.png", 5), 100 * MEGABYTE, endless),
+        host.add_file(&file("quick.png", 6), 100_000),
+    ];
+    world.ayrshare.gallery(None, &files);
+    let function = world.start().await;
+    let soon = InvocationDeadline::In(Duration::from_secs(8));
+    let result = function.invoke_until(&scheduled(), soon).await.expect_answer();
+    assert_eq!(reasons(&result), [("endless.png", "it could not be read to its end in the time of a run")]);
+    assert_eq!((&result["copies"]["made"], &result["copies"]["waiting"]), (&json!(1), &json!(0)));
+    function.end().await;
+}
+
+#[tokio::test]
+async fn looking_for_very_many_copies_leaves_time_to_make_some() {
+    let s3 = S3StandIn::start("eu-central-1").await.expect("a port");
+    s3.delay(Duration::from_millis(500));
+    let mut world = world(json!({"files": "expiring"})).await;
+    world.config["store"] = json!({"url": "s3://bucket/expiry"});
+    world.variables.insert("AWS_ENDPOINT_URL_S3".to_owned(), s3.origin());
+    world.variables.insert("AWS_REGION".to_owned(), "eu-central-1".to_owned());
+    let add = |index: i64| world.media_host.add_file(&file_in_minutes(&format!("{index}.png"), 300 + index), 1_000);
+    let files: Vec<_> = (0..200).map(add).collect();
+    world.ayrshare.gallery(None, &files);
+    let function = world.start().await;
+    let soon = InvocationDeadline::In(Duration::from_secs(12));
+    let result = function.invoke_until(&scheduled(), soon).await.expect_answer();
+    // That the time was over is no fault of the store.
+    let copies = &result["copies"];
+    assert_eq!(copies["failed"], json!([]));
+    let made = copies["made"].as_u64().expect("a number");
+    assert!(0 < made && made + copies["waiting"].as_u64().expect("a number") == 200, "{copies}");
     function.end().await;
 }
 

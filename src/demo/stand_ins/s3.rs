@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::Method;
@@ -19,6 +20,8 @@ pub struct S3 {
     region: &'static str,
     /// The objects by their paths, which begin with the bucket.
     objects: HashMap<String, StoredObject>,
+    /// How long each answer takes.
+    delay: Duration,
 }
 
 struct StoredObject {
@@ -36,7 +39,12 @@ impl S3StandIn {
     ///
     /// Fails if no port can be bound.
     pub async fn start(region: &'static str) -> io::Result<Self> {
-        Self::serve(S3 { region, objects: HashMap::new() }).await
+        Self::serve(S3 { region, objects: HashMap::new(), delay: Duration::ZERO }).await
+    }
+
+    /// Lets each answer take this long.
+    pub fn delay(&self, delay: Duration) {
+        self.service().delay = delay;
     }
 }
 
@@ -75,7 +83,7 @@ impl Service for S3 {
             return Reply::text(403, "<Error><Code>AccessDenied</Code></Error>").into();
         }
         match request.method {
-            Method::GET | Method::HEAD if request.query.is_empty() => self.get(request).into(),
+            Method::GET | Method::HEAD if request.query.is_empty() => self.get(request).after(self.delay).into(),
             Method::PUT if request.query.is_empty() => {
                 let content_type = request.header("content-type").unwrap_or_default().to_owned();
                 self.objects.insert(request.path.clone(), StoredObject { content_type, bytes: request.body.clone() });

@@ -34,7 +34,7 @@ fn everything() -> Survey {
     let item = &survey.items[0];
     let copy = KeptCopy::new(item.profile.clone(), "copies/Head office/a.png".to_owned(), 223_340, false);
     let mut copies = Copies::on();
-    copies.add(item.profile.clone(), item.media.identity().to_owned(), Arc::new(copy));
+    copies.add(item.profile.clone(), item.media.identity(), Arc::new(copy));
     survey.copies = Arc::new(copies);
     assert!(!survey.items.is_empty() && !survey.posts_at_risk.is_empty());
     survey
