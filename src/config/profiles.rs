@@ -46,8 +46,8 @@ pub fn profiles(root: &Table<'_>) -> Option<Vec<Profile>> {
 
 /// Validates `profiles` and `tags` of a channel.
 ///
-/// A name or a tag that no profile has would be a channel that hears nothing, so it is an error, unless more profiles are
-/// read later.
+/// A name or a tag that no profile has is an error, because the channel would not be alerted about it. It is allowed if more
+/// profiles are read later.
 pub fn audience(table: &Table<'_>, profiles: &[Profile], are_more_read: bool) -> Audience {
     let (entries, tags) = (table.texts("profiles"), table.texts("tags"));
     if entries.is_none() && tags.is_none() {
@@ -96,7 +96,7 @@ pub fn audience(table: &Table<'_>, profiles: &[Profile], are_more_read: bool) ->
     )
 }
 
-/// Returns the valid strings of a list in which no string may stand twice.
+/// Returns the valid strings of a list in which no string may occur twice.
 fn unique<'a>(
     table: &Table<'_>,
     texts: &[TextField<'a>],

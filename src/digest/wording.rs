@@ -60,7 +60,7 @@ impl Digest {
         self.summary("", &self.headline_parts())
     }
 
-    /// The parts of the headline, the gravest first.
+    /// The parts of the headline, the most serious first.
     pub(super) fn headline_parts(&self) -> Vec<String> {
         let unwatched = self.unwatched.len();
         let are = if unwatched == 1 { "is" } else { "are" };
@@ -256,7 +256,7 @@ pub fn reason(failed: &FailedProfile) -> String {
     let status = failure.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
     let words = failure.kind.in_words(failed.what);
     if failure.kind == FailureKind::InvalidEntry {
-        // It is short, and says what to mend.
+        // The message is short and says what to fix.
         return format!("{words}: {}", failure.message);
     }
     format!("{}{words}{status}", unchecked_part(failed.what))
@@ -427,7 +427,8 @@ impl Digest {
     }
 }
 
-/// What there is of each kind, in words, the gravest first: `2 scheduled posts will fail`, `7 files expire within 3 days`.
+/// The number of items of each kind in words, the most serious kind first: `2 scheduled posts will fail`,
+/// `7 files expire within 3 days`.
 #[must_use]
 pub fn counted(counts: &Counts, widest: Option<&Threshold>) -> Vec<String> {
     let verb = |number: usize, one: &'static str, more: &'static str| if number == 1 { one } else { more };

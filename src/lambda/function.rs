@@ -162,7 +162,7 @@ impl Function {
         let mut services = LiveServices::new(loaded, reload);
         if let Some(report) = &route.report {
             if request.method == "HEAD" {
-                // Reading the list of profiles would be looking.
+                // The names cannot be checked without reading the list of profiles, which `HEAD` does not do.
                 if loaded.config.profiles_from.is_none() {
                     command.plan(&loaded.config, &Roster::configured(&loaded.config)).map_err(http::bad_request)?;
                 }

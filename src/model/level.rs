@@ -1,4 +1,4 @@
-//! The level of an announcement, which the ledger compares.
+//! The level of an announcement: how urgent it was. The ledger records it, and the next run compares it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Finding the profiles of the account that nobody watches.
 //!
-//! Nothing else depends on it: when it fails, the log has one line, and the run is as good as without it.
+//! Nothing else depends on it: if it fails, one line is logged, and the run goes on.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a channel is sent, and what became of it.
+//! Renders the messages for a channel, and the outcome of a dry run.
 
 use std::sync::Arc;
 

@@ -119,7 +119,7 @@ impl DocumentReader {
         }
     }
 
-    /// In JSON Lines, a line that is no JSON is an entry that cannot be used.
+    /// Ends an entry of JSON Lines. A line that is not JSON is an entry that cannot be used.
     fn end_line(&mut self) {
         if !self.entry.trim_ascii().is_empty() {
             let entry = self.parse().unwrap_or(Err("it is not JSON"));
@@ -128,7 +128,8 @@ impl DocumentReader {
         self.clear();
     }
 
-    /// In an array, nobody knows where the next element begins after one that is no JSON.
+    /// Ends an element of an array. If it is not JSON, the document cannot be read, because it is unknown where the next
+    /// element begins.
     fn end_element(&mut self) -> Result<(), String> {
         let Ok(entry) = self.parse() else { return Err("it is not valid JSON".to_owned()) };
         self.entries.add(entry);
@@ -136,7 +137,7 @@ impl DocumentReader {
         Ok(())
     }
 
-    /// Parses the entry. What the parser says about an error is not repeated, because it may quote a key.
+    /// Parses the entry. The error text of the parser is not used, because it may quote a key.
     fn parse(&self) -> serde_json::Result<Result<ListEntry, &'static str>> {
         if self.is_too_long {
             return Ok(Err("it is longer than 64 KiB"));
