@@ -1,4 +1,4 @@
-//! What each channel is told: which entries, in which order, in which words.
+//! What each channel is told: the entries, their order and the texts.
 //!
 //! This layer owns the selection (this file), the sentences ([`wording`]) and what is new to a channel
 //! ([`announce`]). It is pure: `now` is an argument, and nothing here can fail. It does not know how any channel formats

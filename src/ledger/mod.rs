@@ -45,7 +45,7 @@ pub struct Lease {
     owner: String,
     /// The lock of a file ledger. It is held as long as this file is open.
     lock: Option<std::fs::File>,
-    /// A problem with the ledger that the digests and the log mention.
+    /// A problem with the ledger that people should know about.
     pub note: Option<String>,
 }
 

@@ -39,7 +39,7 @@ pub struct LoadedConfig {
     pub last_snapshot: LastSnapshot,
     /// The last list of profiles that was read for this configuration.
     pub kept_list: KeptList,
-    /// What is known of the snapshot in the store.
+    /// What is known about the snapshot in the store.
     pub stored_snapshot: StoredSnapshot,
     read_at: Timestamp,
 }

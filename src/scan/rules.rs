@@ -23,7 +23,7 @@ pub struct Rules<'a> {
     pub ignore: &'a GlobSet,
     /// Whether scheduled posts are checked.
     pub check_posts: bool,
-    /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
+    /// Whether Ayrshare may be asked to open URLs of posts that no gallery lists.
     pub check_urls: bool,
     /// Whether the run scans every profile of the configuration.
     pub all_profiles: bool,

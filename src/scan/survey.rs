@@ -255,7 +255,7 @@ impl Survey {
         }
     }
 
-    /// The number of scheduled posts, and of their URLs of which nobody knows.
+    /// The number of scheduled posts, and of their URLs that could not be verified.
     #[must_use]
     pub fn post_counts(&self) -> PostCounts {
         let urls: HashSet<_> = self.unverified.iter().map(|unverified| unverified.url.as_str()).collect();
@@ -316,7 +316,7 @@ pub struct MediaCounts {
     pub ignored: usize,
 }
 
-/// The number of scheduled posts, and of their URLs of which nobody knows.
+/// The number of scheduled posts, and of their URLs that could not be verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PostCounts {
     /// All scheduled posts with media.

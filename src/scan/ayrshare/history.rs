@@ -139,7 +139,7 @@ impl Ayrshare<'_> {
         let (mut with_media, mut without_media) = (Vec::new(), Vec::new());
         let (posts, ref_ids): (Vec<_>, Vec<_>) =
             try_join_all(of_status).await?.into_iter().map(|PostsOfStatus { posts, ref_ids }| (posts, ref_ids)).unzip();
-        // Answers that contradict each other tell nothing.
+        // If the answers contradict each other, the `refId` is unknown.
         let ref_ids: HashSet<_> = ref_ids.into_iter().flatten().collect();
         found.ref_id = (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten();
         for found_post in posts.into_iter().flatten() {
