@@ -81,7 +81,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// Returns an error if the globs are too large together.
+    /// Returns an error if the globs are too large in total.
     pub fn new(names: HashSet<String>, globs: Vec<Glob>, tags: HashSet<String>) -> Result<Self, globset::Error> {
         let glob_set = build(&globs)?;
         Ok(Self { names, globs, glob_set, tags })

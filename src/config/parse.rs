@@ -188,7 +188,10 @@ fn globs(table: &Table<'_>, key: &'static str) -> Option<ParsedGlobs> {
             Err(_) => table.fault_at(&pattern, NOT_A_GLOB),
         }
     }
-    let set = globs.build().map_err(|_| table.fault(key, "has globs that are too large together")).ok()?;
+    let set = globs
+        .build()
+        .map_err(|_| table.fault(key, "has globs that are too large in total; use fewer or shorter ones"))
+        .ok()?;
     Some(ParsedGlobs { set, patterns })
 }
 

@@ -55,7 +55,7 @@ pub fn audience(table: &Table<'_>, profiles: &[Profile], are_more_read: bool) ->
     }
     for key in ["profiles", "tags"] {
         if table.is_empty_array(key) {
-            table.fault(key, format!("is empty; remove the key unless it names {key}"));
+            table.fault(key, "is empty; remove the key, or list at least one entry");
         }
     }
     let exact: HashSet<_> = profiles.iter().map(|profile| nfc(profile.name.as_str())).collect();
@@ -89,7 +89,7 @@ pub fn audience(table: &Table<'_>, profiles: &[Profile], are_more_read: bool) ->
     let selection = Selection::new(names, globs, tags.collect());
     selection.map_or_else(
         |_| {
-            table.fault("profiles", "has globs that are too large together");
+            table.fault("profiles", "has globs that are too large in total; use fewer or shorter ones");
             Audience::All
         },
         Audience::Some,

@@ -82,6 +82,6 @@ fn size(text: &TextField<'_>) -> Result<u64, String> {
     match number.saturating_mul(unit_bytes) {
         0 => Err(REASON.to_owned()),
         bytes if bytes <= MAX_FILE_BYTES => Ok(bytes),
-        _ => Err(format!("is too large; {} GB are the most", MAX_FILE_BYTES / 1_000_000_000)),
+        _ => Err(format!("is too large; the maximum is {} GB", MAX_FILE_BYTES / 1_000_000_000)),
     }
 }

@@ -88,7 +88,7 @@ impl DocumentReader {
             (Expected::ElementOrEnd, byte) => self.take_of_element(byte, 0, StringState::Outside)?,
             (Expected::Element { depth, string }, byte) => self.take_of_element(byte, depth, string)?,
             (Expected::Nothing, _) if is_blank => Expected::Nothing,
-            (Expected::Nothing, _) => return Err("it goes on after its end".to_owned()),
+            (Expected::Nothing, _) => return Err("there is more text after the end of the array".to_owned()),
         };
         Ok(())
     }
@@ -167,7 +167,9 @@ impl DocumentReader {
             _ if self.entries.is_full() => {}
             Expected::Start => return Err("it is empty; a list without profiles is `[]`".to_owned()),
             Expected::Line => self.end_line(),
-            Expected::ElementOrEnd | Expected::Element { .. } => return Err("it ends before the array does".to_owned()),
+            Expected::ElementOrEnd | Expected::Element { .. } => {
+                return Err("it ends before the array is complete".to_owned());
+            }
             Expected::Nothing => {}
         }
         self.entries.finish()
