@@ -347,7 +347,7 @@ pub enum ReportFormat {
 }
 
 impl ReportFormat {
-    /// The format that the file extension stands for. A name without an extension stands for a table.
+    /// Returns the format for a file extension. A name without an extension means a table.
     pub fn from_extension(path: &std::path::Path) -> Option<Self> {
         let Some(extension) = path.extension() else { return Some(Self::Table) };
         Some(match extension.to_str()?.to_ascii_lowercase().as_str() {

@@ -1,4 +1,5 @@
-//! Every sentence of a digest: headlines, reasons, advice, times, and what there is no room for.
+//! The sentences of a digest: headlines, reasons, advice, times, and counts of what is left out. `opening` and `copies` have
+//! the sentences about what to do first and about copies.
 //!
 //! Channels, page, calendar and terminal take their words from here and only lay them out.
 

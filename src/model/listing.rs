@@ -24,7 +24,7 @@ pub enum ListingOrigin {
     None,
     /// The list was read.
     Read,
-    /// The list could not be read, and a copy of it from an earlier run stands for it.
+    /// The list could not be read, and a copy of it from an earlier run is used.
     Copy,
     /// The list could not be read, and there is no copy.
     Missing,

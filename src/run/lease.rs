@@ -86,7 +86,7 @@ impl<'a, L: LedgerStore, C: Fn() -> Timestamp> HeldLease<'a, L, C> {
                 false
             }
             Err(error) if self.age() < TRUSTED_UNANSWERED => {
-                tracing::warn!("the lease could not be renewed, and will be tried again: {error}");
+                tracing::warn!("the lease could not be renewed; the next attempt follows: {error}");
                 true
             }
             Err(error) => {

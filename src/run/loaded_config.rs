@@ -100,7 +100,7 @@ impl ConfigSource<'_> {
         }
         match self.read_after(&before, deadline).await {
             Err(invalid) if invalid.is_transient() => {
-                tracing::warn!(read_at = %before.read_at, "the configuration cannot be read again now, so the old one serves on: {invalid}");
+                tracing::warn!(read_at = %before.read_at, "the configuration cannot be read again, so the previous one is still used: {invalid}");
                 Ok(before)
             }
             read => read,

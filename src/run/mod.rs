@@ -255,7 +255,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
                 result
             }
             Ok(None) => {
-                tracing::info!("another run is under way; this one ends here");
+                tracing::info!("another run is in progress; this one ends now");
                 self.busy()
             }
             Err(error) => {

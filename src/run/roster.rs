@@ -16,7 +16,7 @@ use crate::net::aws::Aws;
 /// The longest time for reading `[profiles_from]`, with all attempts.
 const MAX_TO_READ: Duration = Duration::from_mins(1);
 
-/// The last list that this process has read. It stands for the list while that cannot be read.
+/// The last list that this process has read. It is used while the list cannot be read.
 #[derive(Debug, Default)]
 pub struct KeptList(Mutex<Option<Arc<ListedProfiles>>>);
 

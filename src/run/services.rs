@@ -121,7 +121,7 @@ impl<'a> LiveServices<'a> {
         if again.is_empty() {
             return None;
         }
-        tracing::info!("keys were changed where they are kept; {} profiles are read again", again.len());
+        tracing::info!("keys were replaced since they were read; {} profiles are read again", again.len());
         Some((reloaded, indices, again))
     }
 

@@ -48,7 +48,7 @@ pub struct ConfiguredProfile {
     pub ref_id: Option<String>,
 }
 
-/// A comparison that is under way.
+/// A comparison in progress.
 #[derive(Debug)]
 pub struct Comparison<'a> {
     rules: DiscoveryRules<'a>,
@@ -79,7 +79,7 @@ enum Match {
 struct Matches {
     /// In the order of the configuration.
     configured: Vec<Match>,
-    /// The listed profiles that no configured one stands for and that are not ignored.
+    /// The listed profiles that match no configured one and are not ignored.
     left_over: Vec<usize>,
 }
 

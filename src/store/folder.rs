@@ -130,7 +130,7 @@ impl FolderStore {
     }
 }
 
-/// An upload that is under way, in a file of its own.
+/// An upload in progress, in a temporary file.
 #[derive(Debug)]
 pub struct FolderUpload {
     file: NamedTempFile,

@@ -23,7 +23,7 @@ const PART_TIMEOUT: Duration = Duration::from_mins(1);
 /// The permission that all requests need, except the one that cancels an upload.
 const PERMISSION: &str = "s3:PutObject";
 
-/// An upload that is under way.
+/// An upload in progress.
 #[derive(Debug)]
 pub struct S3Upload<'a> {
     store: &'a S3Store,
