@@ -142,7 +142,7 @@ pub struct Announced {
 }
 
 impl Announced {
-    /// What each channel has been told about a file: the tightest threshold as the configuration writes it, `expired` or
+    /// What each channel has been told about a file: the shortest threshold as the configuration writes it, `expired` or
     /// `undated`.
     #[must_use]
     pub fn of(&self, item: &Item) -> BTreeMap<&str, String> {
@@ -189,7 +189,7 @@ fn lost_posts(memory: &Memory) -> LostPosts {
 fn restored_post(entry: &Entry, survey: &Survey, memory: &Memory, lost: &LostPosts) -> Vec<Change> {
     let Subject::Post(post) = &entry.subject else { return Vec::new() };
     let identity = post.identity();
-    // A file of which nothing is known may still be gone.
+    // A file about which nothing is known may still be gone.
     if survey.seen_posts.state(&post.profile, &identity) != PostState::Known {
         return Vec::new();
     }

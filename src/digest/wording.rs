@@ -413,7 +413,7 @@ impl Digest {
         format!("{mark}{topic}{summary}")
     }
 
-    /// The widest threshold among the entries; `None` if no file is expiring.
+    /// The longest threshold among the entries; `None` if no file is expiring.
     fn widest(&self) -> Option<&Threshold> {
         let thresholds = self.entries.iter().filter_map(|entry| match &entry.urgency {
             Urgency::Within(threshold) => Some(threshold),

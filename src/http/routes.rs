@@ -360,7 +360,7 @@ fn form(request: &Request) -> Result<Mark, Response> {
     Ok(Mark { profile: profile.to_string(), id: id.to_string(), is_handled })
 }
 
-/// Creates the response to a form about a file that the page does not show, perhaps not any more.
+/// Creates the response to a form about a file that the page does not show, or no longer shows.
 #[must_use]
 pub fn no_such_file(request: &Request, config: &Config) -> Response {
     Response::of_missing_file(request, config)

@@ -215,7 +215,7 @@ pub(super) fn slots(loaded: &LoadedConfig, rules: &Rules<'_>) -> Slots {
     Slots::new(in_flight(loaded.config.ayrshare.concurrency, rules.check_posts))
 }
 
-/// How many requests are in flight when so many profiles are read at the same time.
+/// Returns how many requests may be in flight when this many profiles are read at the same time.
 fn in_flight(concurrency: usize, checks_posts: bool) -> usize {
     let of_profile = if checks_posts { REQUESTS_OF_PROFILE } else { 1 };
     concurrency.saturating_mul(of_profile).min(MAX_IN_FLIGHT)

@@ -37,7 +37,7 @@ const MAX_WARNINGS: usize = 1_000;
 
 /// Reads the scheduled posts of `profiles` until the deadline.
 ///
-/// As many requests are in flight as `ayrshare` has slots. A profile that waits for a retry does not hold up the others,
+/// As many requests are in flight as `ayrshare` has slots. A profile that waits for a retry does not delay the others,
 /// and one that fails does not stop them. The results have the order of `profiles`.
 pub async fn read_posts(
     ayrshare: &Ayrshare<'_>,

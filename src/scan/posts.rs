@@ -99,11 +99,11 @@ impl<'a> PostCheck<'a> {
     ///
     /// A post is at risk when one of its files
     ///
-    /// - is listed by a gallery and has expired, or cannot be opened any more: Ayrshare's check gave 404 or 410,
+    /// - is listed by a gallery and has expired, or cannot be opened: Ayrshare's check gave 404 or 410,
     /// - is listed by a gallery and expires before the post is due or within an hour after that, or
     /// - has a presigned URL that ends by then.
     ///
-    /// A post without a due date needs its files until the widest threshold. A gallery that could not be read, or a file
+    /// A post without a due date needs its files until the longest threshold. A gallery that could not be read, or a file
     /// that no gallery lists, proves nothing.
     #[must_use]
     pub fn finish(&self, statuses: &UrlStatuses) -> CheckedPosts {

@@ -88,7 +88,7 @@ impl SnapshotRules {
     /// Whether a snapshot that was made by these rules contains everything that one by the rules `other` would contain.
     #[must_use]
     pub fn cover(&self, other: &Self) -> bool {
-        // With the widest threshold of the other rules, the rest is the same for both.
+        // With the longest threshold of the other rules, the rest is the same for both.
         let with_other = Self { thresholds: other.thresholds.clone(), ..self.clone() };
         with_other == *other && other.thresholds.last() <= self.thresholds.last()
     }
