@@ -124,7 +124,7 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
         };
     }
     if config.http.require_authorizer && !request.is_authorized {
-        let detail = "No authorizer of the gateway vouched for the caller. Put an authorizer (IAM, JWT or Lambda) in \
+        let detail = "No authorizer of the gateway has identified the caller. Put an authorizer (IAM, JWT or Lambda) in \
                       front of this route, or set `http.require_authorizer = false`.";
         return Err(Response::problem(401, detail));
     }

@@ -113,7 +113,7 @@ impl LiveServices<'_> {
 fn log(failure: &Failure) {
     let Failure { kind, http_status, code, message } = failure;
     let kind_name = kind.as_str();
-    // Plans without several profiles do not have the list, which is no reason to worry.
+    // Plans without several profiles do not have the list, so this is not logged as a warning.
     if matches!(kind, FailureKind::Forbidden | FailureKind::NotFound) {
         tracing::info!(
             kind = kind_name,
