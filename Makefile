@@ -1,61 +1,61 @@
-# `make` lists what there is. `make test` and `make guard` are what a change must pass; a fresh clone passes them from nothing.
+# `make` lists all targets. A change must pass `make test` and `make guard`. Both work in a fresh clone.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
-# Stages follow one another, so that the first failure is the last thing on the screen. Only what they wait for is made side
-# by side.
+# Stages run one after the other, so that the first failure is the last thing on the screen. Only the builds that they need run in
+# parallel.
 ifneq ($(MAKECMDGOALS),ready)
 .NOTPARALLEL:
 endif
 
 PYTHON ?= python3
-# How many simulated worlds the ledger must live through without losing or repeating anything.
+# The number of simulated worlds in which no announcement may be lost or repeated.
 SIMULATION_SEEDS ?= 2000
 VENV := .venv
 TOOLS := $(VENV)/.installed
 GUNGRAUN := $(VENV)/bin/gungraun-runner
-# Wheels only: what would have to be compiled is a surprise.
+# Wheels only, so that nothing is compiled unexpectedly.
 PIP := PIP_ONLY_BINARY=:all: $(VENV)/bin/pip --quiet --disable-pip-version-check
-# What is deployed, and the variable by which the tests find it.
+# The binary that is deployed, and the variable that tells the tests where it is.
 BOOTSTRAP := target/lambda/media-expiry-alerts/bootstrap
 DEPLOYED := FUNCTION_BINARY=$(BOOTSTRAP)
 # For which architectures `make release-bundle` builds.
 ARCHITECTURES ?= arm64 x86_64
 CARGO_HOME ?= $(HOME)/.cargo
-# Panics name source files. What is released must not name the folders of the machine that has built it. RUSTFLAGS would
-# replace the flags of cargo-lambda, such as the processor; a setting is added to them.
+# Panics name source files, and a release must not name the folders of the machine that has built it. This is a setting because
+# RUSTFLAGS would replace the flags of cargo-lambda, such as the processor.
 WITHOUT_FOLDERS := --config 'build.rustflags=["--remap-path-prefix=$(CURDIR)=.", "--remap-path-prefix=$(CARGO_HOME)=cargo"]'
-# Counts and simulations of an optimized build, on the dependencies that the tests have built.
+# Instruction counts and simulations use an optimized build, with the dependencies that the tests have built.
 OPTIMIZED := --config .cargo/optimized.toml
-# What `make bench` builds and installs beside the function.
+# Where `make bench` builds and installs everything but the function.
 BENCH := target/bench
 DRIVER := --locked --manifest-path benches/Cargo.toml --target-dir target/bench/rust --profile driver --package side_by_side
 # `make bench BENCH_ARGUMENTS=--quick` measures everything once, to see that it works.
 BENCH_ARGUMENTS ?=
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-# $(call stage,what is done,commands): a heading, the commands, and how long they took.
+# $(call stage,name,commands) prints the name, runs the commands, and prints how long they took.
 define stage
 @printf '\n=== %s\n' '$(1)' && SECONDS=0 && $(2) && printf '=== %s: %d s\n' '$(1)' "$$SECONDS"
 endef
 
 .PHONY: help
-help: ## List what there is
+help: ## List all targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: test
-test: builds unit integration stack browser ## Run every test there is
+test: builds unit integration stack browser ## Run every functional test
 
 .PHONY: guard
-guard: lint instructions simulation size ## Run every other check: the source, and what the function costs
+guard: lint instructions simulation size ## Run all other checks: of the source, and of size and speed
 
 .PHONY: lint
 lint: format clippy docs deny template ## Run the checks that run no code
 
-# The release build ends with one long step on one core, and installing waits for the network: the rest fills the gaps.
+# In parallel, because the release build ends with a long step on one core, and installing tools waits for the network.
 .PHONY: builds
-builds: ## Build and install all that `make test` needs, side by side
+builds: ## Build and install everything that `make test` needs, in parallel
 	$(call stage,builds and tools,$(MAKE) --jobs --no-print-directory ready)
 
 .PHONY: ready
@@ -79,7 +79,7 @@ fmt: ## Format the code
 	cargo fmt --all --manifest-path benches/Cargo.toml
 
 .PHONY: demo
-demo: ## Show the main job on embedded stand-ins
+demo: ## Show the alerts with local stand-ins for all services
 	cargo demo
 
 .PHONY: format
@@ -93,15 +93,15 @@ clippy: ## Run clippy over all targets and features
 		--all-targets -- -D warnings)
 
 .PHONY: docs
-docs: ## Build the documentation, private items too
+docs: ## Build the documentation, including private items
 	$(call stage,documentation,RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features --document-private-items)
 
 .PHONY: deny
-deny: $(TOOLS) ## Hold the dependencies against deny.toml
+deny: $(TOOLS) ## Check the dependencies with the rules in deny.toml
 	$(call stage,dependencies,cargo deny --locked check bans licenses sources)
 
 .PHONY: template
-template: ## Hold template.yaml against the linters of AWS and others
+template: ## Check template.yaml and the scripts with linters
 	$(call stage,template,tests/stack/run test_linters.py)
 
 .PHONY: unit
@@ -109,30 +109,30 @@ unit: $(TOOLS) release ## Run the tests that need nothing but Rust
 	$(call stage,tests,$(DEPLOYED) cargo nextest run --locked --no-fail-fast && cargo test --quiet --locked --doc)
 
 .PHONY: simulation
-simulation: $(TOOLS) ## Let the ledger live through SIMULATION_SEEDS worlds
+simulation: $(TOOLS) ## Run the ledger through SIMULATION_SEEDS simulated worlds
 	$(call stage,simulation,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked $(OPTIMIZED) --no-fail-fast \
 		--test simulation)
 
 .PHONY: instructions
-instructions: $(GUNGRAUN) ## Count the core's instructions, and fail where they are 5 % more than is recorded
+instructions: $(GUNGRAUN) ## Count the instructions of the core, and fail if they exceed a recorded count by more than 5 %
 	@command -v valgrind >/dev/null || tools/packages valgrind || { echo 'install valgrind first' >&2; exit 1; }
 	$(call stage,instructions,cargo bench --locked --quiet --profile dev $(OPTIMIZED) --bench instructions)
 
-# The runner must be of the same version as the library. It only starts valgrind, and needs no optimising.
+# The runner must have the same version as the library. It only starts valgrind, so it need not be optimized.
 $(GUNGRAUN): Cargo.lock | $(TOOLS)
 	$(call stage,what counts instructions,cargo install --quiet --debug --locked --root $(VENV) gungraun-runner \
 		--version "$$(sed -n '/^name = "gungraun"/{n;s/.*"\(.*\)"/\1/p}' Cargo.lock)" && touch $@)
 
 .PHONY: size
-size: release ## Hold the size of what is deployed against its budget
+size: release ## Compare the size of the deployed binary with its budget
 	$(call stage,size,$(PYTHON) tools/size.py $(BOOTSTRAP))
 
 .PHONY: release
-release: $(TOOLS) ## Build what is deployed, into target/lambda/
+release: $(TOOLS) ## Build the deployed binary, into target/lambda/
 	$(call stage,release build,cargo lambda build --release --locked $(WITHOUT_FOLDERS))
 
 .PHONY: release-bundle
-release-bundle: $(TOOLS) ## Build the archive that is deployed without a compiler, for ARCHITECTURES
+release-bundle: $(TOOLS) ## Build the archive that users deploy without a compiler, for ARCHITECTURES
 	$(call stage,release builds,for architecture in $(ARCHITECTURES); do \
 		cargo lambda build --release --locked $(WITHOUT_FOLDERS) --lambda-dir target/release-bundle/$$architecture \
 			--$${architecture/_/-}; done)
@@ -144,14 +144,14 @@ integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
 	$(call stage,tests with tools,$(DEPLOYED) cargo nextest run --locked --no-fail-fast --test tools)
 
 .PHONY: stack
-stack: release ## Prove template.yaml without an AWS account, and run the release build in it
+stack: release ## Test template.yaml and deploy.sh without an AWS account
 	$(call stage,the stack,$(DEPLOYED) tests/stack/run --ignore=test_linters.py --numprocesses=3 --dist=worksteal)
 
 .PHONY: bench
-bench: release bench-peers ## Measure the function beside its peers: a table, and which figures are reached
+bench: release bench-peers ## Compare the function with a bare handler, Python and Node
 	$(call stage,the bench,$(BENCH)/rust/driver/side_by_side $(BENCH_ARGUMENTS))
 
-# What is measured against, and what measures: all of it below target/bench/.
+# The peers and the program that measures them, all below target/bench/.
 .PHONY: bench-peers
 bench-peers: $(TOOLS) $(BENCH)/python/.installed $(BENCH)/node/handler.cjs
 	$(call stage,the bare handler,CARGO_TARGET_DIR=$(CURDIR)/$(BENCH)/rust cargo lambda build --release --locked \
@@ -175,19 +175,19 @@ shots: ## The same, with screenshots to look at in tests/browser/shots/
 	$(call stage,the report,tests/browser/run --shots)
 
 .PHONY: pictures
-pictures: ## Make the pictures of the README anew, from the demo
+pictures: ## Create the pictures in docs/pictures/ from the demo
 	cargo demo >/dev/null
 	$(call stage,pictures,tests/browser/run pictures)
 
 .PHONY: tools
-tools: $(TOOLS) ## Install the tools of the gate into .venv/
+tools: $(TOOLS) ## Install the tools of the gates into .venv/
 
 $(TOOLS): tools/requirements.txt tools/constraints.txt
 	$(call stage,tools,$(PYTHON) -m venv $(VENV) && \
 		$(PIP) install -r tools/requirements.txt -c tools/constraints.txt && touch $@)
 
 .PHONY: tools-update
-tools-update: ## Pin anew what tools/requirements.txt brings with it
+tools-update: ## Update the pinned dependencies of tools/requirements.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -r tools/requirements.txt
@@ -196,7 +196,7 @@ tools-update: ## Pin anew what tools/requirements.txt brings with it
 	touch $(TOOLS)
 
 .PHONY: bench-update
-bench-update: ## Pin anew what tools/requirements-bench.txt brings with it
+bench-update: ## Update the pinned dependencies of tools/requirements-bench.txt
 	rm -rf $(BENCH)/python
 	$(PYTHON) -m venv $(BENCH)/python
 	$(BENCH)/python/bin/pip --quiet --disable-pip-version-check install -r tools/requirements-bench.txt

@@ -14,11 +14,11 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# The earliest time that a zip file can contain. Real times would make each archive another one.
+# The earliest time that a zip file can contain. With real times, each build would give a different archive.
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 ARCHITECTURES = ("arm64", "x86_64")
 DEFAULT_ARCHITECTURE = "arm64"
-# Shorter names of machines are found in any program.
+# Shorter names of machines occur in any program by chance.
 MIN_NAME = 6
 
 
@@ -59,10 +59,10 @@ def archive(members: dict[str, bytes]) -> bytes:
     with zipfile.ZipFile(content, "w") as written:
         for name, data in sorted(members.items()):
             info = zipfile.ZipInfo(name, EARLIEST)
-            # Made on Unix, whose permissions are in the upper half.
+            # The archive counts as made on Unix, whose permissions are in the upper half.
             info.create_system = 3
             info.external_attr = (0o100755 if name in ("bootstrap", "deploy.sh") else 0o100644) << 16
-            # A zip file does not become smaller.
+            # A zip file cannot be compressed further.
             info.compress_type = zipfile.ZIP_STORED if name.endswith(".zip") else zipfile.ZIP_DEFLATED
             written.writestr(info, data, compresslevel=9)
     return content.getvalue()

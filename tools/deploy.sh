@@ -3,7 +3,7 @@
 #
 # It works on the files beside it, which `make release-bundle` packs together. `./deploy.sh --help` lists its options.
 
-# Started with another shell, it continues in bash.
+# Continues in bash if another shell has started it.
 if [ -z "${BASH_VERSION:-}" ]; then
     exec bash "$0" "$@"
 fi
@@ -11,14 +11,14 @@ fi
 # A trace would show the API key.
 set +x
 set -euo pipefail
-# Whatever it writes is for this user only.
+# Only this user may read the files that it writes.
 umask 077
 # Version 2 of the AWS command line would wait in a pager.
 export AWS_PAGER=""
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 key=${AYRSHARE_API_KEY:-}
-# No other program needs to see it.
+# Hides the key from the programs that this script starts.
 unset AYRSHARE_API_KEY
 stack=media-expiry-alerts
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}}
@@ -47,8 +47,8 @@ Options:
   --test                send a sample to each channel after an update, too
   --stack NAME          the name of the stack and of the function [default: media-expiry-alerts]
   --region REGION       the AWS region [default: that of your AWS settings]
-  --remove              remove everything, after a question
-  --yes                 ask nothing, for scripts
+  --remove              remove everything, after you have confirmed it
+  --yes                 do not ask any questions, for scripts
   --version             print the version
   --help                print this text
 
@@ -93,7 +93,7 @@ is_time() {
     [[ $1 =~ ^([01]?[0-9]|2[0-3]):[0-5][0-9]$ ]]
 }
 
-# Where the machine knows the names of time zones, an unknown one is found before AWS would need minutes to reject it.
+# If the machine has a list of time zones, an unknown one is rejected at once. AWS would take minutes to reject it.
 is_zone() {
     [[ $1 =~ ^[A-Za-z0-9_+/-]+$ && (! -e /usr/share/zoneinfo/UTC || -f /usr/share/zoneinfo/$1) ]]
 }
@@ -156,7 +156,7 @@ find_account() {
     account=$(aws sts get-caller-identity --query Account --output text) ||
         fail "AWS does not accept the credentials of this machine. In CloudShell, log in to the console again; elsewhere, run" \
             "\`aws configure\` or \`aws sso login\`. Then run deploy.sh again."
-    # One for all stacks of this account and region. The number of the account makes the name unique.
+    # All stacks of this account and region share this bucket. The number of the account makes its name unique.
     code_bucket=media-expiry-alerts-code-$account-$region
 }
 
@@ -261,7 +261,7 @@ complete_settings() {
     fi
 }
 
-# Sets `architecture` to the one that is asked for, else that of the stack, else the default.
+# Sets `architecture` to that of the options, else that of the stack, else the default.
 find_architecture() {
     local each
     architecture=''
@@ -288,7 +288,7 @@ make_code_bucket() {
     local place=()
     if ! has_bucket "$code_bucket"; then
         say "Creating the bucket $code_bucket for the program."
-        # This region rejects its own name here.
+        # us-east-1 rejects its own name as a location constraint.
         if [[ $region != us-east-1 ]]; then
             place=(--create-bucket-configuration "LocationConstraint=$region")
         fi
@@ -296,7 +296,7 @@ make_code_bucket() {
             fail "The bucket $code_bucket cannot be created. Use credentials that may create S3 buckets. If the name is taken, choose" \
                 "another region with --region."
     fi
-    # Each time, because an earlier attempt can have failed in between. New buckets are encrypted already.
+    # This is done each time, because an earlier attempt can have failed after it created the bucket. New buckets are encrypted already.
     aws s3api put-public-access-block --bucket "$code_bucket" --expected-bucket-owner "$account" --public-access-block-configuration \
         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true ||
         fail "The bucket $code_bucket cannot be made private. Use credentials that may configure S3 buckets, and run deploy.sh again."
@@ -306,7 +306,7 @@ store_key() {
     if [[ -z $key ]]; then
         return
     fi
-    # Through standard input, because other users of this machine can see arguments, and files can stay behind.
+    # The key goes through standard input, because other users of this machine can see arguments, and files can stay behind.
     printf '%s' "$key" | aws ssm put-parameter --name "$key_name" --type SecureString --overwrite \
         --value file:///dev/stdin >/dev/null || fail "The API key cannot be stored. Use credentials that may write to Parameter Store." \
         "If the stack has another API key, nothing has changed."
@@ -326,11 +326,11 @@ deploy_stack() {
     if ! aws cloudformation deploy --template-file "$work/packaged.yaml" --stack-name "$stack" --s3-bucket "$code_bucket" \
         --s3-prefix "$stack" --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
         ${parameters[@]+--parameter-overrides "${parameters[@]}"}; then
-        say "" "What AWS says:" >&2
+        say "" "AWS reported:" >&2
         aws cloudformation describe-stack-events --stack-name "$stack" --output text --max-items 50 \
             --query "StackEvents[?contains(ResourceStatus, 'FAILED')].[LogicalResourceId, ResourceStatusReason]" >&2 || true
-        fail "The stack could not be deployed. If it was there before, it is as it was. Fix what AWS names and run deploy.sh again. All" \
-            "events: $(console "cloudformation/home?region=$region#/stacks")"
+        fail "The stack could not be deployed. If it existed before, it has not changed. Fix the problems above and run deploy.sh" \
+            "again. All events: $(console "cloudformation/home?region=$region#/stacks")"
     fi
 }
 
@@ -373,7 +373,7 @@ confirm_emails() {
         "arrives there. Look into the spam folder, too."
     if can_ask; then
         local pending topic
-        ask pending "Press Enter when you have done it: "
+        ask pending "Press Enter when you have done this: "
         topic=$(output AlertTopicArn) || exit
         pending=$(aws sns list-subscriptions-by-topic --topic-arn "$topic" --output text \
             --query "length(Subscriptions[?SubscriptionArn=='PendingConfirmation'])") || pending=0
@@ -417,7 +417,7 @@ deploy() {
     store_key
     deploy_stack
     check
-    # Another address must be confirmed, too.
+    # A changed address must be confirmed, too.
     if [[ $is_new == yes || -n $email ]]; then
         confirm_emails
         send_test=yes
@@ -444,15 +444,15 @@ delete_stack() {
     aws cloudformation delete-stack --stack-name "$stack" && aws cloudformation wait stack-delete-complete --stack-name "$stack"
 }
 
-# remove_stack BUCKETS: deletes the stack, and then its buckets, which the deletion leaves. In this order, because a stack that
-# cannot be deleted keeps its files.
+# remove_stack BUCKETS: deletes the stack, and then its buckets, which stay when the stack is deleted. The stack comes first, so that
+# its files are still there if it cannot be deleted.
 remove_stack() {
     local bucket id kept
     id=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackId' --output text) ||
         fail "The stack cannot be read. Run deploy.sh --remove again."
     say "Deleting the stack $stack. This takes about two minutes."
     delete_stack ||
-        fail "The stack could not be deleted. Its buckets and parameters are as they were. Its events say why. Fix that and run" \
+        fail "The stack could not be deleted. Its buckets and parameters have not changed. Its events say why. Fix that and run" \
             "deploy.sh --remove again: $(console "cloudformation/home?region=$region#/stacks")"
     for bucket in $1; do
         if has_bucket "$bucket"; then
@@ -470,7 +470,7 @@ remove_stack() {
 # remove_parameters NAME...: deletes those of them that still exist.
 remove_parameters() {
     while (($#)); do
-        # Ten at a time is what AWS accepts.
+        # AWS accepts ten names in one call.
         aws ssm delete-parameters --names "${@:1:10}" >/dev/null ||
             fail "These parameters could not be deleted. Delete them in the Parameter Store console, and run deploy.sh --remove again:" "$@"
         shift "$(($# < 10 ? $# : 10))"
@@ -503,7 +503,7 @@ remove() {
     fi
     below=$(parameters_below) || exit
     for each in $below; do
-        # Without the stack, they can be those of another program, except for the key.
+        # If there is no stack, the parameters may belong to another program, except for the key.
         if [[ -n $status || $each == "$key_name" ]]; then
             of_program+=("$each")
         else
@@ -533,14 +533,14 @@ remove() {
         fail "Nothing was removed. Run deploy.sh --remove in a terminal, or add --yes."
     fi
     [[ -z $status ]] || remove_stack "$of_stack"
-    # The function is gone, so nobody needs them. The stack has deleted its own one.
+    # The stack has deleted its own parameter. The others are of no use without the function.
     remove_parameters ${of_program[@]+"${of_program[@]}"}
     [[ $has_code == no ]] || remove_code
     say "" "Everything is removed."
     ((${#others[@]} == 0)) || say "These parameters stay, because no stack of this name shows that they belong to it:" "${others[@]}"
     say "These stay, at no cost, until AWS deletes them: a backup of the table for 35 days, and the metrics for 15 months." \
-        "Yours to remove, if you created any: a secret in Secrets Manager, a configuration in a bucket of yours, an identity in SES, and the" \
-        "webhooks in Slack or Teams. Nothing in Ayrshare was changed."
+        "If you created any of these, remove them yourself: a secret in Secrets Manager, a configuration in a bucket of yours, an identity" \
+        "in SES, and webhooks in Slack or Teams. Nothing in Ayrshare was changed."
 }
 
 find_account

@@ -15,7 +15,7 @@ const MAX_DESCRIPTION: usize = 3_000;
 const MAX_UNWATCHED: usize = 500;
 /// The longest line of good news, in characters.
 const MAX_GOOD_NEWS: usize = 500;
-/// The longest of the last lines, in characters.
+/// The longest line at the end, in characters.
 const MAX_CLOSING: usize = 300;
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
@@ -54,7 +54,8 @@ pub fn render(digest: &Digest, run: RunJson<'_>) -> (String, bool) {
     (message.to_string(), is_cut)
 }
 
-/// The same for all messages of a channel, so that they form one thread. A hash, because names may have any characters.
+/// Returns an id that is the same for all messages of a channel, so that they form one thread. It is a hash, because the names
+/// of channels may have any characters.
 fn thread_id(channel: &str) -> String {
     format!("{}-{}", env!("CARGO_PKG_NAME"), hex::encode(&Sha256::digest(channel)[..8]))
 }

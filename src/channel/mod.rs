@@ -59,7 +59,7 @@ pub struct SendError {
 }
 
 impl SendError {
-    /// Creates an error that every other attempt would meet again.
+    /// Creates an error for a failure that another attempt cannot avoid.
     pub fn permanent(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), retry: Retry::Never }
     }

@@ -37,7 +37,8 @@ const MAX_NAME: usize = 120;
 const MAX_URL: usize = 600;
 /// How many unchecked profiles are named.
 const MAX_UNCHECKED: usize = 8;
-/// Characters of the names of profiles that nobody watches, once escaped: one at least has room.
+/// The longest list of names of profiles that nobody watches, in characters after escaping. It has room for at least one
+/// name.
 const MAX_UNWATCHED: usize = 600;
 /// The longest text of the good news, in characters. Escaping can make it five times as long.
 const MAX_GOOD_NEWS: usize = 550;
@@ -46,12 +47,13 @@ const MAX_CLOSING: usize = 500;
 /// How many entries the fallback text names.
 const MAX_IN_FALLBACK: usize = 3;
 
-/// Renders a digest as one message, or as several if its entries do not fit into one. The first one mentions whom
-/// `mentions` says, if the digest is urgent enough.
+/// Renders a digest as one message, or as several if its entries do not fit into one. If the digest is urgent enough, the
+/// first one mentions the people in `mentions`.
 #[must_use]
 pub fn render(digest: &Digest, mentions: Option<&Mentions>) -> Vec<Message> {
     let note = digest.note.as_deref().map(note);
-    // No count of what is left out is longer than the count of everything, but for the end of a plural.
+    // Reserves room for a footer that counts every line. A footer that counts fewer is not longer, except for the ending of a
+    // plural.
     let lines = digest.lines();
     let footer = footer(digest, &lines).iter().chain(&note).map(size).sum::<usize>() + 50;
     let mut drafts = vec![Draft::first(digest, mentions, footer)];
@@ -68,7 +70,7 @@ pub fn render(digest: &Digest, mentions: Option<&Mentions>) -> Vec<Message> {
     }
     drafts.iter_mut().for_each(Draft::close_section);
     let footer_blocks: Vec<_> = self::footer(digest, rest).into_iter().chain(note).collect();
-    // What precedes the entries may leave no room for it.
+    // The lines above the entries may leave no room for the footer.
     let last = drafts.last().map_or(0, |draft| draft.size);
     if MAX_MESSAGE < last + footer_blocks.iter().map(size).sum::<usize>() && drafts.len() < MAX_MESSAGES {
         drafts.push(Draft::default());

@@ -14,7 +14,7 @@ use crate::model::text::{self, one_line, shorten};
 use crate::model::{Item, MediaAtRisk, PostAtRisk};
 use crate::net::{self, Answer, Deadline};
 
-/// The largest message, in bytes. A request of 24 KB has been refused.
+/// The largest message, in bytes. Teams rejects a request of 24 KB.
 const MAX_BYTES: usize = 20_000;
 /// The most lines of a digest that are tried.
 const MAX_LINES: usize = 60;
@@ -279,7 +279,7 @@ fn rejected(answer: &Answer) -> SendError {
 ///
 /// Returns an error if there is no answer.
 pub async fn check(http: &Client, webhook_url: &SecretUrl, deadline: Deadline) -> Result<(), SendError> {
-    // Without the path, because a request to the workflow itself might start it.
+    // The request has no path, because a request to the workflow itself might start it.
     let mut host = webhook_url.expose().clone();
     host.set_path("/");
     host.set_query(None);

@@ -32,15 +32,16 @@ const AFTER_HELP: &str = "\
 Configuration:
   Set --config or MEDIA_ALERTS_CONFIG to the location of the configuration: a file path,
   ssm:/parameter/name, secretsmanager:ID[#json-key] or s3://bucket/key. If neither is set, the
-  configuration comes from the environment variables AYRSHARE_API_KEY, and SLACK_WEBHOOK_URL,
-  TEAMS_WEBHOOK_URL, SNS_TOPIC_ARN, or EMAIL_FROM with EMAIL_TO (or several of them).
+  configuration comes from the environment variables AYRSHARE_API_KEY and one or more of
+  SLACK_WEBHOOK_URL, TEAMS_WEBHOOK_URL, SNS_TOPIC_ARN, and EMAIL_FROM with EMAIL_TO.
 
 Exit codes:
   0  success: everything was checked, and every channel got what it should
   1  the run failed: no profile could be checked, a channel failed, a check could not use the ledger
      or the store, a mark could not be recorded, a file could not be written, no file could be
      copied, or the configuration could not be read at this time
-  2  nothing was done: the command line or the configuration is invalid
+  2  nothing was done: the command line or the configuration is invalid, or there is no file to mark
+     as handled
   3  partial: some profiles, or the scheduled posts of some, could not be checked; some files could
      not be copied; or another alert run was in progress, so nothing was done
   4  only with `report --exit-code`: everything was checked, and something is listed
@@ -109,10 +110,10 @@ there is no such file.")]
     Handled(HandledArgs),
     /// Copies files before they are gone, into the store or a folder; sends nothing
     #[command(after_help = "\
-Without --within and --all, it copies the files that `[rescue]` of the configuration selects: those
-that a scheduled post will lack, unless it says otherwise. A file is kept as copies/PROFILE/ID.EXT. A
-file whose copy is there already, with the same size, is not copied again. So run the command again
-if it was interrupted, or if some files could not be copied.
+Without --within and --all, it copies the files that `[rescue]` of the configuration selects. If there
+is no such table, these are the files that a scheduled post will lack. Each copy is named
+copies/PROFILE/ID.EXT. Files that have a copy of the same size already are skipped. So run the command
+again if it was interrupted, or if some files could not be copied.
 
 Examples:
   expiry-alerts rescue                                   copy what alert runs would copy
@@ -126,8 +127,8 @@ checked or no file could be copied, 2 invalid command line or configuration, 3 p
     #[command(after_help = "\
 The demo needs no API key and no network. It writes the messages, the report and its configuration
 as files and prints where they are: in the folder given by --output; otherwise in target/demo/, if
-`cargo demo` started it; otherwise in a new temporary folder. It rejects a folder that contains
-anything but the files of an earlier demo.
+`cargo demo` started it; otherwise in a new temporary folder. The folder must be new, empty, or written
+by an earlier demo.
 
 Examples:
   expiry-alerts demo                                     write to a new temporary folder
@@ -266,7 +267,7 @@ pub struct HandledArgs {
     pub profile: String,
     /// The id of the file, or its URL or name if it has no id
     pub id: String,
-    /// The channel that need not hear of the file
+    /// The channel for which the file is handled
     #[arg(long, value_name = "NAME")]
     pub channel: String,
     /// Take the mark back
@@ -325,7 +326,7 @@ pub struct DemoArgs {
     /// Write the files to this folder, which must be new, empty, or written by an earlier demo
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Then serve the report on this machine until Ctrl-C, on this port or any free one
+    /// Also serve the report on this machine until Ctrl-C, on this port or any free one
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
     pub serve: Option<u16>,
 }
@@ -346,7 +347,7 @@ pub enum ReportFormat {
 }
 
 impl ReportFormat {
-    /// The format that the file extension stands for. A name without an extension stands for a table.
+    /// Returns the format for a file extension. A name without an extension means a table.
     pub fn from_extension(path: &std::path::Path) -> Option<Self> {
         let Some(extension) = path.extension() else { return Some(Self::Table) };
         Some(match extension.to_str()?.to_ascii_lowercase().as_str() {

@@ -18,7 +18,7 @@ use crate::run::mark::Mark;
 use crate::run::roster::Roster;
 use crate::run::services::LiveServices;
 
-/// Reads the gallery for the expiry of the file, to which the mark belongs, and records the mark.
+/// Reads the expiry of the file from its gallery, because the mark is for this expiry, and records the mark.
 pub async fn mark(args: &HandledArgs, environment: &Environment) -> Result<Exit, CliError> {
     let aws = Aws::new(net::client_from_environment(environment).map_err(StartError::Client)?, environment.clone());
     let deadline = Deadline::after(MAX_RUN);

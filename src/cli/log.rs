@@ -30,7 +30,7 @@ pub fn init(is_verbose: bool, progress: &Progress) {
         targets = targets.with_targets(REPORTED_IN_RESULT.map(|target| (target, LevelFilter::OFF)));
     }
     let lines = tracing_subscriber::fmt::layer().event_format(PlainFormat).with_writer(LogWriter(progress.clone()));
-    // A second call does nothing. Only tests make one.
+    // A second call, which only tests make, does nothing.
     let _ = registry().with(lines.with_filter(targets)).try_init();
 }
 

@@ -46,9 +46,10 @@ enum Exit {
     /// Everything was checked, and every channel got what it should.
     Ok = 0,
     /// No profile could be checked, a channel failed, a check could not use the ledger or the store, a mark could not be
-    /// recorded, no file could be copied, or the output could not be written.
+    /// recorded, no file could be copied, the output could not be written, or the configuration could not be read at this
+    /// time.
     Failed = 1,
-    /// The command line or the configuration is invalid; nothing was done.
+    /// The command line or the configuration is invalid, or there is no file to mark as handled; nothing was done.
     Invalid = 2,
     /// Some profiles, or the scheduled posts of some, could not be checked; some files could not be copied; or another run
     /// was in progress.
@@ -219,8 +220,8 @@ fn show(done: &CompletedRun, format: ResultFormat, table: impl Fn(&CompletedRun)
     Ok(Exit::of(&done.result))
 }
 
-/// Prints the problems of a run to standard error, unless a table in a terminal shows them already. Cron mails standard
-/// error, and nobody may ever open a report that was written to a file.
+/// Prints the problems of a run to standard error, unless a table in a terminal shows them already. Cron sends standard error
+/// by email, while a report in a file may never be opened.
 fn warn_about(result: &RunResult, is_table: bool) {
     if !(is_table && std::io::stdout().is_terminal()) {
         for line in [table::warnings(result), rescue::warnings(result)].concat() {

@@ -49,7 +49,7 @@ impl Progress {
         self.bars.suspend(write)
     }
 
-    /// Shows how copying goes on.
+    /// Shows the progress of copying.
     pub fn on_copied(&self, step: CopyProgress<'_>) {
         let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
         match step {

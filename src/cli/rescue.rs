@@ -160,8 +160,8 @@ fn size(bytes: u64) -> String {
     indicatif::DecimalBytes(bytes).to_string()
 }
 
-/// The warnings for standard error: one for each file that `rescue` has not copied. For an alert, copying is not what it is
-/// called for.
+/// Returns the warnings for standard error: one for each file that the command `rescue` has not copied. An alert does not warn
+/// about such files.
 pub fn warnings(result: &RunResult) -> Vec<String> {
     if result.action != Action::Rescue {
         return Vec::new();

@@ -44,8 +44,8 @@ impl Audience {
 
     /// Selects the profiles of the channel from all profiles of a run, and keeps their order.
     ///
-    /// A glob that is the exact name of a profile selects this profile only, so that no channel hears of more because
-    /// somebody has used brackets in a name.
+    /// A glob that is the exact name of a profile selects this profile only. Otherwise a name with brackets could select other
+    /// profiles, too.
     pub fn select<'p, P>(&self, profiles: P) -> Vec<&'p ProfileName>
     where
         P: Iterator<Item = (&'p ProfileName, &'p Tags)> + Clone,
@@ -81,7 +81,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// Returns an error if the globs are too large together.
+    /// Returns an error if the globs are too large in total.
     pub fn new(names: HashSet<String>, globs: Vec<Glob>, tags: HashSet<String>) -> Result<Self, globset::Error> {
         let glob_set = build(&globs)?;
         Ok(Self { names, globs, glob_set, tags })
@@ -98,7 +98,7 @@ impl Selection {
         }
         let globs: Vec<_> = self.globs.iter().filter(|glob| !existing.contains(glob.glob())).cloned().collect();
         let names = self.names.iter().cloned().chain(existing.into_iter().map(ToOwned::to_owned)).collect();
-        // A part of a set that could be built can be built.
+        // This cannot fail, because the set of all globs was built before, and this is a part of it.
         let glob_set = build(&globs).unwrap_or_default();
         Cow::Owned(Self { names, globs, glob_set, tags: self.tags.clone() })
     }

@@ -28,7 +28,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Returns whether the channel hears of all profiles, and so of those that nobody watches.
+    /// Returns whether the channel is alerted about all profiles. Only then is it told which profiles nobody watches.
     #[must_use]
     pub fn hears_of_all_profiles(&self) -> bool {
         self.audience.is_all()
@@ -136,7 +136,7 @@ impl Mention {
     }
 }
 
-/// The longest id of a user or a user group, in bytes. Slack documents no limit; the ids of today have 9 to 11.
+/// The longest id of a user or a user group, in bytes. Slack documents no limit. Its ids have 9 to 11 bytes.
 const MAX_ID_BYTES: usize = 32;
 
 /// The format of an SNS message.

@@ -10,7 +10,7 @@ pub struct LookupError {
 }
 
 impl LookupError {
-    /// Creates an error that another attempt would meet again.
+    /// Creates an error for a failure that another attempt cannot avoid.
     pub fn permanent(reason: String) -> Self {
         Self { reason, is_transient: false }
     }

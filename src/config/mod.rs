@@ -104,7 +104,7 @@ pub struct AyrshareConfig {
     pub timeout: Duration,
     /// Whether to report scheduled posts that will fail.
     pub scheduled_posts: bool,
-    /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
+    /// Whether Ayrshare may be asked to open URLs of posts that no gallery lists.
     pub check_media_urls: bool,
     /// Whether to look for profiles that nobody watches.
     pub discover_profiles: bool,

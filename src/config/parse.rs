@@ -31,7 +31,7 @@ const MIN_LINK_SECRET_CHARS: usize = 32;
 const DEFAULT_LINK_TTL: Duration = Duration::from_hours(7 * 24);
 const DEFAULT_CALENDAR_TTL: Duration = Duration::from_hours(365 * 24);
 
-/// The reason of an invalid glob. The reasons of the parser quote the glob.
+/// The reason for an invalid glob. The texts of the glob parser are not used, because they quote the glob.
 pub(super) const NOT_A_GLOB: &str = "is not a valid glob; write `[[]` for `[` and `[{]` for `{`";
 
 /// Parses the text as JSON if its first character is `{`, and as TOML otherwise.
@@ -188,7 +188,10 @@ fn globs(table: &Table<'_>, key: &'static str) -> Option<ParsedGlobs> {
             Err(_) => table.fault_at(&pattern, NOT_A_GLOB),
         }
     }
-    let set = globs.build().map_err(|_| table.fault(key, "has globs that are too large together")).ok()?;
+    let set = globs
+        .build()
+        .map_err(|_| table.fault(key, "has globs that are too large in total; use fewer or shorter ones"))
+        .ok()?;
     Some(ParsedGlobs { set, patterns })
 }
 
@@ -267,7 +270,7 @@ fn http(root: &Table<'_>) -> HttpConfig {
 
 /// Parses a secret of signed links, including all its spaces.
 ///
-/// Whoever has a link can try secrets offline, so one that can be guessed opens every link.
+/// Whoever has a link can try secrets offline. Somebody who finds the secret can create valid links.
 fn link_secret(text: &TextField<'_>) -> Result<SecretString, String> {
     if text.value.trim().chars().count() < MIN_LINK_SECRET_CHARS {
         return Err(format!(

@@ -46,8 +46,8 @@ pub fn profiles(root: &Table<'_>) -> Option<Vec<Profile>> {
 
 /// Validates `profiles` and `tags` of a channel.
 ///
-/// A name or a tag that no profile has would be a channel that hears nothing, so it is an error, unless more profiles are
-/// read later.
+/// A name or a tag that no profile has is an error, because the channel would not be alerted about it. It is allowed if more
+/// profiles are read later.
 pub fn audience(table: &Table<'_>, profiles: &[Profile], are_more_read: bool) -> Audience {
     let (entries, tags) = (table.texts("profiles"), table.texts("tags"));
     if entries.is_none() && tags.is_none() {
@@ -55,7 +55,7 @@ pub fn audience(table: &Table<'_>, profiles: &[Profile], are_more_read: bool) ->
     }
     for key in ["profiles", "tags"] {
         if table.is_empty_array(key) {
-            table.fault(key, format!("is empty; remove the key unless it names {key}"));
+            table.fault(key, "is empty; remove the key, or list at least one entry");
         }
     }
     let exact: HashSet<_> = profiles.iter().map(|profile| nfc(profile.name.as_str())).collect();
@@ -89,14 +89,14 @@ pub fn audience(table: &Table<'_>, profiles: &[Profile], are_more_read: bool) ->
     let selection = Selection::new(names, globs, tags.collect());
     selection.map_or_else(
         |_| {
-            table.fault("profiles", "has globs that are too large together");
+            table.fault("profiles", "has globs that are too large in total; use fewer or shorter ones");
             Audience::All
         },
         Audience::Some,
     )
 }
 
-/// Returns the valid strings of a list in which no string may stand twice.
+/// Returns the valid strings of a list in which no string may occur twice.
 fn unique<'a>(
     table: &Table<'_>,
     texts: &[TextField<'a>],

@@ -77,11 +77,11 @@ fn size(text: &TextField<'_>) -> Result<u64, String> {
         "GB" => 1_000_000_000,
         _ => return Err(REASON.to_owned()),
     };
-    // What is no number by now has more digits than any size.
+    // Digits that cannot be parsed are a number that is too large.
     let number: u64 = if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u64::MAX) };
     match number.saturating_mul(unit_bytes) {
         0 => Err(REASON.to_owned()),
         bytes if bytes <= MAX_FILE_BYTES => Ok(bytes),
-        _ => Err(format!("is too large; {} GB are the most", MAX_FILE_BYTES / 1_000_000_000)),
+        _ => Err(format!("is too large; the maximum is {} GB", MAX_FILE_BYTES / 1_000_000_000)),
     }
 }

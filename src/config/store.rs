@@ -58,14 +58,13 @@ fn place(text: &TextField<'_>) -> Result<StoreConfig, String> {
 }
 
 fn s3(location: &str) -> Result<StoreConfig, String> {
-    let expected =
-        || "`s3:` must be followed by a bucket, and a prefix if you like, like `s3://bucket/prefix`".to_owned();
+    let expected = || "`s3:` must be followed by a bucket and an optional prefix, like `s3://bucket/prefix`".to_owned();
     let location = location.strip_prefix("//").ok_or_else(expected)?;
     let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
     let prefix = prefix.trim_end_matches('/');
     if MAX_PREFIX_BYTES < prefix.len() || prefix.chars().any(char::is_control) {
         return Err(format!(
-            "has a prefix that is too long or has control characters; {MAX_PREFIX_BYTES} bytes are allowed"
+            "has a prefix that is longer than {MAX_PREFIX_BYTES} bytes or contains control characters; use another prefix"
         ));
     }
     if prefix.split('/').any(|part| matches!(part, "." | "..")) {

@@ -212,7 +212,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Returns whether a text looks like the key of a setting. Others are not shown, because a secret may have been pasted there.
+/// Returns whether a text looks like the key of a setting. Other texts are not shown, because they may be secrets.
 fn is_like_a_key(text: &str) -> bool {
     const MAX_BYTES: usize = 40;
     text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))

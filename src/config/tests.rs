@@ -155,7 +155,7 @@ fn a_channel_selects_profiles_by_name_glob_and_tag() {
         &["channels[0].profiles[0]: is not a valid glob; write `[[]` for `[` and `[{]` for `{`"],
     );
     refuse("profiles = ['Acme *', 'Acme *']", &["channels[0].profiles[1]: is in this list already"]);
-    refuse("profiles = []", &["channels[0].profiles: is empty; remove the key unless it names profiles"]);
+    refuse("profiles = []", &["channels[0].profiles: is empty; remove the key, or list at least one entry"]);
     refuse(
         "tags = ['emea', 'apac', 'emea', '']",
         &[

@@ -106,7 +106,7 @@ pub fn fill(ayrshare: &AyrshareStandIn, host: Option<&MediaHostStandIn>, now: Ti
     ayrshare.account(&account.collect::<Vec<_>>());
 
     let post = scheduled_post;
-    // A link of an object store that ends in two days, and a server that lets nobody in.
+    // A presigned URL that ends in two days, and a URL on a server that denies access.
     let signed_at = minute.strftime("%Y%m%dT%H%M%SZ");
     let presigned = json!({"url": format!(
         "https://bluebird-media.s3.amazonaws.com/open-day.jpg?X-Amz-Date={signed_at}&X-Amz-Expires={}&X-Amz-Signature=0",

@@ -56,8 +56,8 @@ impl Announcement {
                 return false;
             }
             let is_known = || match &entry.subject {
-                // The key contains the expiry, and it changes when an expired file disappears from the gallery. For the
-                // post that is no news.
+                // The key contains the expiry, which changes when an expired file disappears from the gallery. The post is
+                // not announced again for that reason.
                 Subject::Post(post) if entry.level == Level::OVER => {
                     lost.contains_key(&(stored_profile(&post.profile), post.identity()))
                 }
@@ -142,7 +142,7 @@ pub struct Announced {
 }
 
 impl Announced {
-    /// What each channel has been told about a file: the tightest threshold as the configuration writes it, `expired` or
+    /// What each channel has been told about a file: the shortest threshold as the configuration writes it, `expired` or
     /// `undated`.
     #[must_use]
     pub fn of(&self, item: &Item) -> BTreeMap<&str, String> {
@@ -184,12 +184,12 @@ fn lost_posts(memory: &Memory) -> LostPosts {
     lost
 }
 
-/// Returns the changes for a post that lacked a file and lacks none any more, although another file still expires too
-/// early. The record must no longer say that the post is lost, or the next thresholds would not be announced.
+/// Returns the changes for a post whose missing file is available again, although another file still expires too early. The
+/// record must not keep the lowest level, or the next thresholds would not be announced.
 fn restored_post(entry: &Entry, survey: &Survey, memory: &Memory, lost: &LostPosts) -> Vec<Change> {
     let Subject::Post(post) = &entry.subject else { return Vec::new() };
     let identity = post.identity();
-    // A file of which nothing is known may still be gone.
+    // A file about which nothing is known may still be gone.
     if survey.seen_posts.state(&post.profile, &identity) != PostState::Known {
         return Vec::new();
     }
@@ -207,7 +207,7 @@ fn is_unwatched_due(profile: &AyrshareProfile, memory: &Memory, now: Timestamp) 
     record.is_none_or(|record| UNWATCHED_AGAIN <= now.duration_since(record.announced_at))
 }
 
-/// The records of profiles that are watched by now, ignored or gone. There is nothing to say about them.
+/// The records of profiles that were unwatched and are now configured, ignored or deleted. Nothing is announced about them.
 fn no_longer_unwatched(digest: &Digest, memory: &Memory) -> Vec<Key> {
     let unwatched: BTreeSet<_> = digest.unwatched.iter().map(Key::of_unwatched).collect();
     let records = memory.others().map(|(key, _)| key).filter(|key| matches!(key, Key::Unwatched { .. }));

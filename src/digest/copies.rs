@@ -112,7 +112,7 @@ mod tests {
         };
         let item = file("a.png", Some(50));
         let id = item.media.identity();
-        // Of the gallery of a profile that the reader must not learn of, nothing is said.
+        // Nothing is said about the gallery of a profile that the reader may not see.
         let media = vec![media(id, Some("Acme")), media("other", Some("Acme")), media(id, None)];
         let post = PostAtRisk { media, ..post.clone() };
         let mut found = survey(Vec::new(), vec![post.clone()]);

@@ -18,7 +18,8 @@ pub struct DigestLine<'a> {
     pub urgency: &'a Urgency,
     /// The profile that it belongs to.
     pub profile: &'a ProfileName,
-    /// How many entries it announces: those that it shows, and those that follow and are named under a post above.
+    /// How many entries it announces: those that it shows, and the following ones that have no line because a post above names
+    /// them.
     pub entries: usize,
     /// The sections of the files that have no line because this one, a post, names them first.
     pub named: Vec<&'a Urgency>,

@@ -1,4 +1,4 @@
-//! What each channel is told: which entries, in which order, in which words.
+//! What each channel is told: the entries, their order and the texts.
 //!
 //! This layer owns the selection (this file), the sentences ([`wording`]) and what is new to a channel
 //! ([`announce`]). It is pure: `now` is an argument, and nothing here can fail. It does not know how any channel formats
@@ -36,7 +36,7 @@ use crate::scan::survey::Survey;
 /// What one channel is told.
 #[derive(Clone, Debug)]
 pub struct Digest {
-    /// Whether this is a sample that proves that messages arrive.
+    /// Whether this is a sample that shows whether messages arrive.
     pub is_test: bool,
     /// The time of the run: "in 2 days" counts from here.
     pub now: Timestamp,
@@ -46,9 +46,9 @@ pub struct Digest {
     pub profiles: Vec<ProfileName>,
     /// How many of their galleries were read.
     pub checked: usize,
-    /// The widest threshold: files that expire later are not mentioned.
+    /// The longest threshold: files that expire later are not mentioned.
     pub horizon: Option<Threshold>,
-    /// What is announced, by section, within a section by profile, within a profile by time.
+    /// What is announced. It is sorted by section, then by profile, then by time.
     pub entries: Vec<Entry>,
     /// The copies that the store keeps, and what could not be copied.
     pub copies: Arc<Copies>,
@@ -60,7 +60,7 @@ pub struct Digest {
     pub recovered: Vec<(ProfileName, Part)>,
     /// The profiles of the account that nobody watches.
     pub unwatched: Arc<[AyrshareProfile]>,
-    /// Whether they are known: whether the run compared the profiles, and the channel hears of all.
+    /// Whether they are known: whether the run compared the profiles, and the channel receives all profiles.
     pub knows_unwatched: bool,
     /// Posts that were announced and are no longer at risk: profile and label.
     pub resolved: Vec<(ProfileName, String)>,
@@ -90,7 +90,7 @@ pub struct ReportLink {
 pub struct Entry {
     /// The section that it belongs to.
     pub urgency: Urgency,
-    /// The tightest threshold that it has entered, as the ledger records it.
+    /// The shortest threshold that it has entered, as the ledger records it.
     pub level: Level,
     /// The file or the post.
     pub subject: Subject,
@@ -148,14 +148,14 @@ pub enum Urgency {
     PostAtRisk,
     /// A file that has expired.
     Expired,
-    /// A file that expires; this is the tightest threshold that it has entered.
+    /// A file that expires; this is the shortest threshold that it has entered.
     Within(Threshold),
     /// A file without an expiry date.
     Undated,
 }
 
 impl Urgency {
-    /// The section of a file, at the tightest threshold that it has entered.
+    /// The section of a file, at the shortest threshold that it has entered.
     #[must_use]
     pub fn of_item(item: &Item) -> Self {
         match (item.state, &item.threshold) {
@@ -180,8 +180,8 @@ pub struct Counts {
 }
 
 impl Digest {
-    /// Selects from a survey what a channel with these profiles and thresholds is told, as if it were told for the first
-    /// time. [`announce::Announcement`] then removes what is not new.
+    /// Selects from a survey everything that concerns a channel with these profiles and thresholds.
+    /// [`announce::Announcement`] then removes what is not new to the channel.
     #[must_use]
     pub fn new(survey: &Survey, profiles: &[ProfileName], thresholds: &Thresholds) -> Self {
         let survey = survey.of_profiles(profiles);
@@ -210,14 +210,14 @@ impl Digest {
         }
     }
 
-    /// Adds what became of reading `[profiles_from]`, as far as the channel is told.
+    /// Adds the outcome of reading `[profiles_from]`, as far as the channel is told.
     #[must_use]
     pub fn with_listing(mut self, listing: &Listing) -> Self {
         self.unchecked.splice(0..0, listing.failed.iter().cloned());
         self
     }
 
-    /// Adds the profiles that nobody watches, for a channel that hears of all profiles.
+    /// Adds the profiles that nobody watches, for a channel that receives all profiles.
     #[must_use]
     pub fn with_unwatched(self, discovery: &Discovery) -> Self {
         let knows_unwatched = discovery.status == DiscoveryStatus::Ok;

@@ -4,7 +4,7 @@ use super::{Digest, Sentence, Subject};
 use crate::model::{PostAtRisk, RiskReason, State, text};
 
 impl Digest {
-    /// The headline in two: what is gravest, and the rest, if there is more: `2 scheduled posts will fail` and
+    /// The headline in two parts, the most serious item and the rest, if there is any: `2 scheduled posts will fail` and
     /// `Also: 7 files expire within 3 days.`
     #[must_use]
     pub fn title(&self) -> (String, Option<String>) {

@@ -1,4 +1,5 @@
-//! Every sentence of a digest: headlines, reasons, advice, times, and what there is no room for.
+//! The sentences of a digest: headlines, reasons, advice, times, and counts of what is left out. `opening` and `copies` have
+//! the sentences about what to do first and about copies.
 //!
 //! Channels, page, calendar and terminal take their words from here and only lay them out.
 
@@ -60,7 +61,7 @@ impl Digest {
         self.summary("", &self.headline_parts())
     }
 
-    /// The parts of the headline, the gravest first.
+    /// The parts of the headline, the most serious first.
     pub(super) fn headline_parts(&self) -> Vec<String> {
         let unwatched = self.unwatched.len();
         let are = if unwatched == 1 { "is" } else { "are" };
@@ -256,7 +257,7 @@ pub fn reason(failed: &FailedProfile) -> String {
     let status = failure.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
     let words = failure.kind.in_words(failed.what);
     if failure.kind == FailureKind::InvalidEntry {
-        // It is short, and says what to mend.
+        // The message is short and says what to fix.
         return format!("{words}: {}", failure.message);
     }
     format!("{}{words}{status}", unchecked_part(failed.what))
@@ -412,7 +413,7 @@ impl Digest {
         format!("{mark}{topic}{summary}")
     }
 
-    /// The widest threshold among the entries; `None` if no file is expiring.
+    /// The longest threshold among the entries; `None` if no file is expiring.
     fn widest(&self) -> Option<&Threshold> {
         let thresholds = self.entries.iter().filter_map(|entry| match &entry.urgency {
             Urgency::Within(threshold) => Some(threshold),
@@ -427,7 +428,8 @@ impl Digest {
     }
 }
 
-/// What there is of each kind, in words, the gravest first: `2 scheduled posts will fail`, `7 files expire within 3 days`.
+/// The number of items of each kind in words, the most serious kind first: `2 scheduled posts will fail`,
+/// `7 files expire within 3 days`.
 #[must_use]
 pub fn counted(counts: &Counts, widest: Option<&Threshold>) -> Vec<String> {
     let verb = |number: usize, one: &'static str, more: &'static str| if number == 1 { one } else { more };

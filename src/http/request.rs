@@ -20,7 +20,7 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
     /// The body; `None` if it is invalid base64.
     pub body: Option<Vec<u8>>,
-    /// Whether an authorizer of the gateway has vouched for the caller.
+    /// Whether an authorizer of the gateway has identified the caller.
     pub is_authorized: bool,
     /// Whether the gateway decodes a response in base64. With payload 2.0 it always does. With 1.0 it depends on a setting
     /// of the gateway that is not visible here, so it counts as no.

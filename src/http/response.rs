@@ -134,7 +134,7 @@ impl Response {
     }
 
     /// Creates the response to every request while the configuration is invalid. It contains the errors only if an
-    /// authorizer has vouched for the caller.
+    /// authorizer has identified the caller.
     #[must_use]
     pub fn of_invalid_configuration(request: &Request, invalid: &InvalidConfiguration) -> Self {
         let errors = if request.is_authorized { json!(invalid.faults) } else { Value::Null };

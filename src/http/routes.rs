@@ -124,7 +124,7 @@ pub fn route(request: &Request, config: &Config, now: Timestamp) -> Result<Route
         };
     }
     if config.http.require_authorizer && !request.is_authorized {
-        let detail = "No authorizer of the gateway vouched for the caller. Put an authorizer (IAM, JWT or Lambda) in \
+        let detail = "No authorizer of the gateway has identified the caller. Put an authorizer (IAM, JWT or Lambda) in \
                       front of this route, or set `http.require_authorizer = false`.";
         return Err(Response::problem(401, detail));
     }
@@ -360,7 +360,7 @@ fn form(request: &Request) -> Result<Mark, Response> {
     Ok(Mark { profile: profile.to_string(), id: id.to_string(), is_handled })
 }
 
-/// Creates the response to a form about a file that the page does not show, perhaps not any more.
+/// Creates the response to a form about a file that the page does not show, or no longer shows.
 #[must_use]
 pub fn no_such_file(request: &Request, config: &Config) -> Response {
     Response::of_missing_file(request, config)

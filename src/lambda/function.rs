@@ -162,7 +162,7 @@ impl Function {
         let mut services = LiveServices::new(loaded, reload);
         if let Some(report) = &route.report {
             if request.method == "HEAD" {
-                // Reading the list of profiles would be looking.
+                // The names cannot be checked without reading the list of profiles, which `HEAD` does not do.
                 if loaded.config.profiles_from.is_none() {
                     command.plan(&loaded.config, &Roster::configured(&loaded.config)).map_err(http::bad_request)?;
                 }
@@ -313,7 +313,7 @@ async fn download_copy(
         return Err(missing());
     }
     let name = snapshot.name_of_copy(key).unwrap_or_else(|| "copy".to_owned());
-    // A gateway limits the length of headers, of which the name takes up to 15 bytes for a character.
+    // A gateway limits the length of headers. A character of the name takes up to 15 bytes there.
     let url = store.download_url(key, &shorten(&name, MAX_DOWNLOAD_NAME)).await.map_err(failed)?.ok_or_else(missing)?;
     tracing::info!("a copy is downloaded");
     Ok(copy.respond(url))

@@ -57,7 +57,7 @@ pub enum LedgerError {
     #[error("the ledger does not return the record that was written to it")]
     NotKept,
     /// The file at the path is not a ledger. It was not changed.
-    #[error("the file at `ledger.path` is not a ledger: {reason}; it was left as it is; correct `ledger.path`")]
+    #[error("the file at `ledger.path` is not a ledger: {reason}; it was not changed; correct `ledger.path`")]
     NotALedger {
         /// Why it is not a ledger.
         reason: String,

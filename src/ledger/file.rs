@@ -25,9 +25,9 @@ use crate::model::{Part, ProfileName};
 const BEGINNING: [&str; 3] = [r#"{"version":"#, "1", r#","channels":{"#];
 /// The largest file that is read: about two million records.
 const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
-/// How long a write waits for another process. The largest ledger is written in less.
+/// How long a write waits for another process. Writing the largest ledger takes less time.
 const MAX_FOR_WRITE_LOCK: Duration = Duration::from_secs(5);
-/// How often it is tried again.
+/// The time between two attempts to get the lock.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 /// The channel of the record that a check writes. Configured channels never have a blank name.
 const CHECK: &str = "";

@@ -34,7 +34,7 @@ pub enum Key {
         /// When it expires, in milliseconds since 1970.
         expires_at_ms: Option<i64>,
     },
-    /// The mark of a file that people have handled. A file whose expiry changes has no mark any more.
+    /// The mark of a file that people have handled. If the expiry of the file changes, the mark no longer applies.
     Handled {
         /// The profile that owns the gallery.
         profile: ProfileName,

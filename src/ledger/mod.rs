@@ -23,8 +23,7 @@ use crate::net::Deadline;
 pub const LEASE_TTL: SignedDuration = SignedDuration::from_secs(45);
 /// The largest accepted difference between the clocks of two machines.
 ///
-/// A lease with an end further away than [`LEASE_TTL`] plus this was written by mistake, so it counts as free. The value is
-/// large enough for the leases of version 0.1, which last up to 15 minutes.
+/// A lease with an end further away than [`LEASE_TTL`] plus this was written by mistake, so it counts as free.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 fn later(now: Timestamp, time: SignedDuration) -> Timestamp {
@@ -46,7 +45,7 @@ pub struct Lease {
     owner: String,
     /// The lock of a file ledger. It is held as long as this file is open.
     lock: Option<std::fs::File>,
-    /// A problem with the ledger that the operators should know about.
+    /// A problem with the ledger that people should know about.
     pub note: Option<String>,
 }
 

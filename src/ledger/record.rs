@@ -126,7 +126,7 @@ const UNDATED_MARK_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// One announcement that a channel has confirmed, or one mark of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The tightest level at which the subject was announced.
+    /// The most urgent level at which the subject was announced.
     pub level: Level,
     /// When it was last announced.
     pub announced_at: Timestamp,

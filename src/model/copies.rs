@@ -38,7 +38,7 @@ impl KeptCopy {
     }
 }
 
-/// How to get at a copy.
+/// How to download a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CopyAddress<'a> {
     /// What identifies the copy in links.
@@ -116,7 +116,7 @@ impl Copies {
         Some(self.kept.get(media.owner.as_ref()?)?.get(identity.as_str())?)
     }
 
-    /// Returns how to get at a copy. `None` if it is kept under the name of a profile that the reader must not learn of.
+    /// Returns how to download a copy. `None` if it is kept under the name of a profile that the reader may not see.
     #[must_use]
     pub fn address<'c>(&self, copy: &'c KeptCopy) -> Option<CopyAddress<'c>> {
         let is_visible = self.visible.as_ref().is_none_or(|visible| visible.contains(&copy.profile));
@@ -182,7 +182,7 @@ impl Copies {
         self.waiting.values().sum()
     }
 
-    /// The part that concerns files of these profiles, for readers who must not learn of others.
+    /// The part that concerns files of these profiles, for readers who may not see others.
     #[must_use]
     pub fn of_profiles(&self, profiles: &HashSet<&ProfileName>) -> Self {
         let is_visible =

@@ -35,7 +35,7 @@ pub fn comparable_title(title: &str) -> String {
     nfc(title.trim()).into_owned()
 }
 
-/// What came of comparing the configured profiles with those that Ayrshare lists.
+/// The outcome of comparing the configured profiles with those that Ayrshare lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discovery {
     /// Whether they were compared.

@@ -1,4 +1,4 @@
-//! The level of an announcement, which the ledger compares.
+//! The level of an announcement: how urgent it was. The ledger records it, and the next run compares it.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ impl Level {
     /// The media has expired or is gone. This is the lowest level.
     pub const OVER: Self = Self(0);
     /// The item was announced, but it has entered no threshold: an undated file, or a post whose media expires later than
-    /// the widest threshold. This is the highest level.
+    /// the longest threshold. This is the highest level.
     pub const SEEN: Self = Self(u64::MAX);
 
     /// Returns the level of a threshold.

@@ -1,10 +1,10 @@
-//! What became of reading `[profiles_from]`.
+//! The outcome of reading `[profiles_from]`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{FailedProfile, ProfileName, Status};
 
-/// What became of reading `[profiles_from]` at the start of a run.
+/// The outcome of reading `[profiles_from]` at the start of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// Where the profiles of the list come from.
@@ -24,15 +24,15 @@ pub enum ListingOrigin {
     None,
     /// The list was read.
     Read,
-    /// The list could not be read, and a copy of it from an earlier run stands for it.
+    /// The list could not be read, and a copy of it from an earlier run is used.
     Copy,
     /// The list could not be read, and there is no copy.
     Missing,
 }
 
 impl Listing {
-    /// Returns whether what was wrong with the list, or with an entry of this name, is mended: the list was read, and has no
-    /// such entry that cannot be used.
+    /// Returns whether a problem with the list, or with an entry of this name, is resolved: the list was read, and no entry of
+    /// this name is unusable.
     #[must_use]
     pub fn has_recovered(&self, profile: &ProfileName) -> bool {
         self.origin == ListingOrigin::Read && self.failed.iter().all(|failed| failed.profile != *profile)

@@ -147,7 +147,8 @@ pub async fn send_for_status(
     Ok(Answer { status, retry_after, aws_error, headers, body })
 }
 
-/// Returns the kind of error from the header of an answer of AWS: `MessageRejected`, of `MessageRejected:http://…`.
+/// Returns the kind of error from the header of an answer of AWS, for example `MessageRejected` from
+/// `MessageRejected:http://…`.
 fn aws_error(response: &Response) -> Option<String> {
     let kind = response.headers().get("x-amzn-errortype")?.to_str().ok()?;
     let kind = kind.split(':').next()?.rsplit('#').next()?;

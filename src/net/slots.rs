@@ -21,7 +21,7 @@ impl Slots {
         Self(Semaphore::new(number.clamp(1, Semaphore::MAX_PERMITS)))
     }
 
-    /// Waits until a slot is free. Whoever asked first gets it first.
+    /// Waits until a slot is free. Slots are given in the order of the calls.
     pub async fn acquire(&self) -> Slot<'_> {
         // Acquiring fails only when a semaphore was closed, and this one never is.
         Slot { _permit: self.0.acquire().await.ok() }

@@ -299,7 +299,7 @@ fn quotable(outside: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCommand {
     /// A key that no command has.
-    #[error("`{0}` is no key of a command; it knows {known}", known = KEYS.join(", "))]
+    #[error("`{0}` is not a key of a command; the keys are {known}", known = KEYS.join(", "))]
     UnknownKey(String),
     /// A value of another type, or one that the key does not accept.
     #[error("{key}: expected {expected}, found {found}")]
@@ -367,7 +367,7 @@ mod tests {
             let error = parse(&value).expect_err("an error");
             assert!(error.contains(expected), "{value}: {error}");
         };
-        check(json!({"actoin": "alert"}), "`actoin` is no key of a command; it knows action, within");
+        check(json!({"actoin": "alert"}), "`actoin` is not a key of a command; the keys are action, within");
         check(json!({"action": "delete"}), "action: expected \"alert\", \"report\"");
         // Only the terminal has it.
         check(json!({"action": "rescue"}), "action: expected \"alert\", \"report\"");

@@ -1,6 +1,6 @@
 //! Finding the profiles of the account that nobody watches.
 //!
-//! Nothing else depends on it: when it fails, the log has one line, and the run is as good as without it.
+//! Nothing else depends on it: if it fails, one line is logged, and the run goes on.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl LiveServices<'_> {
 fn log(failure: &Failure) {
     let Failure { kind, http_status, code, message } = failure;
     let kind_name = kind.as_str();
-    // Plans without several profiles do not have the list, which is no reason to worry.
+    // Plans without several profiles do not have the list, so this is not logged as a warning.
     if matches!(kind, FailureKind::Forbidden | FailureKind::NotFound) {
         tracing::info!(
             kind = kind_name,

@@ -1,6 +1,7 @@
 //! Reading a file from the host that serves it, to copy it.
 //!
-//! Only a URL that a gallery lists is read, without any key: `https:`, or this machine where Ayrshare itself is this machine.
+//! Only URLs that a gallery lists are read, and no key is sent. They must use `https:`. `http:` on this machine is allowed only if
+//! Ayrshare's base URL is on this machine, too.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const UNKNOWN_TYPE: &str = "application/octet-stream";
 /// Why a file was not copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyFailure {
-    /// It has so many bytes, which are more than are allowed.
+    /// It has this many bytes, which is more than the limit.
     TooLarge(u64),
     /// It cannot be read, for this reason.
     Unreadable {
@@ -172,7 +173,7 @@ impl Downloads<'_> {
 }
 
 impl Download {
-    /// The next piece of the file. `None` at its end, which is where it was announced to be.
+    /// Returns the next piece of the file, or `None` at its end. The file must end after the announced size.
     ///
     /// # Errors
     ///
@@ -206,7 +207,7 @@ fn broken(what: &str, error: reqwest::Error) -> CopyFailure {
     CopyFailure::Unreadable { reason, is_transient: true }
 }
 
-/// What became of waiting for too long: the run is over, or the host is slow.
+/// Returns the failure after waiting for too long: the run has no time left, or the host is slow.
 fn too_late(until: Deadline) -> CopyFailure {
     if until.remaining().is_zero() {
         return CopyFailure::OutOfTime;

@@ -23,7 +23,7 @@ pub const MAX_RUN: Duration = Duration::from_mins(15);
 /// Time reserved for the metrics, the heartbeat and the answer after the store.
 const END_TIME: Duration = Duration::from_millis(500);
 /// The longest time for keeping a snapshot. A store that hangs must not hold up the end of a run.
-const MAX_TO_KEEP_LOOK: Duration = Duration::from_mins(1);
+const MAX_TO_KEEP_SNAPSHOT: Duration = Duration::from_mins(1);
 /// Time reserved for the answer after the heartbeat.
 const ANSWER_TIME: Duration = Duration::from_millis(200);
 
@@ -58,11 +58,11 @@ async fn check_store(store: &Store, config: &Config, id: &str, until: Deadline) 
 /// Keeps the snapshot of an alert run over all profiles and channels in the store, if one is configured. Returns whether it
 /// was kept.
 ///
-/// The alerts are sent and recorded by now, so a failure is only logged: links then show what the run before has seen.
+/// The alerts are sent and recorded by now, so a failure is only logged: links then show the previous snapshot.
 pub(crate) async fn keep_snapshot(result: &RunResult, loaded: &LoadedConfig, deadline: Deadline) -> bool {
     let LoadedConfig { config, clients, .. } = loaded;
     let Some(store) = clients.store.as_ref().filter(|_| 0 < result.survey.checked()) else { return false };
-    let until = deadline.earlier_by(END_TIME).within(MAX_TO_KEEP_LOOK);
+    let until = deadline.earlier_by(END_TIME).within(MAX_TO_KEEP_SNAPSHOT);
     let saving = snapshot::save(store, &result.survey, &result.run_id, SnapshotRules::of(config), until);
     match until.bound(saving).await {
         Some(Ok(())) => return true,

@@ -23,14 +23,14 @@ pub struct LastSnapshot(Mutex<Option<Arc<Snapshot>>>);
 pub struct Snapshot {
     /// The survey.
     pub survey: Arc<Survey>,
-    /// The profiles that were looked at first, because a request asked for them.
+    /// The profiles that were read first, because a request asked for them.
     first: HashSet<ProfileName>,
     /// The profiles that the deadline cut off.
     cut_off: HashSet<ProfileName>,
 }
 
 impl Snapshot {
-    /// Whether another snapshot, at `asked` first, would find no more about these profiles.
+    /// Whether a new snapshot that reads the profiles in `asked` first would find no more about them.
     #[must_use]
     pub fn covers(&self, asked: &[&ProfileName]) -> bool {
         let is_first = || asked.len() == self.first.len() && asked.iter().all(|name| self.first.contains(*name));
@@ -39,7 +39,7 @@ impl Snapshot {
 }
 
 impl LastSnapshot {
-    /// Keeps a survey for which the profiles in `first` were looked at first, unless no profile could be read.
+    /// Keeps a survey for which the profiles in `first` were read first, unless no profile could be read.
     pub fn keep<'p>(&self, survey: &Arc<Survey>, first: impl IntoIterator<Item = &'p ProfileName>) {
         if survey.checked() == 0 {
             return;

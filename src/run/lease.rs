@@ -41,12 +41,12 @@ impl<'a, L: LedgerStore, C: Fn() -> Timestamp> HeldLease<'a, L, C> {
         Self { ledger, lease, clock, renewed_at: Mutex::new(taken_at), is_lost: AtomicBool::new(false), deadline }
     }
 
-    /// What happened to the ledger that people should hear of.
+    /// A problem with the ledger that people should know about.
     pub fn note(&self) -> Option<&str> {
         self.lease.note.as_deref()
     }
 
-    /// Renews the lease again and again, for as long as this is polled.
+    /// Renews the lease regularly, for as long as the future is polled.
     pub async fn keep(&self) -> Infallible {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
@@ -67,7 +67,7 @@ impl<'a, L: LedgerStore, C: Fn() -> Timestamp> HeldLease<'a, L, C> {
         self.is_lost.load(Ordering::Relaxed)
     }
 
-    /// Gives the lease back.
+    /// Releases the lease.
     pub async fn release(self) {
         if let Err(error) = self.ledger.release(self.lease, self.deadline.within(RELEASE_TIMEOUT)).await {
             tracing::warn!("the lease could not be released, and ends by itself: {error}");
@@ -86,7 +86,7 @@ impl<'a, L: LedgerStore, C: Fn() -> Timestamp> HeldLease<'a, L, C> {
                 false
             }
             Err(error) if self.age() < TRUSTED_UNANSWERED => {
-                tracing::warn!("the lease could not be renewed, and will be tried again: {error}");
+                tracing::warn!("the lease could not be renewed; the next attempt follows: {error}");
                 true
             }
             Err(error) => {

@@ -39,7 +39,7 @@ pub struct LoadedConfig {
     pub last_snapshot: LastSnapshot,
     /// The last list of profiles that was read for this configuration.
     pub kept_list: KeptList,
-    /// What is known of the snapshot in the store.
+    /// What is known about the snapshot in the store.
     pub stored_snapshot: StoredSnapshot,
     read_at: Timestamp,
 }
@@ -100,7 +100,7 @@ impl ConfigSource<'_> {
         }
         match self.read_after(&before, deadline).await {
             Err(invalid) if invalid.is_transient() => {
-                tracing::warn!(read_at = %before.read_at, "the configuration cannot be read again now, so the old one serves on: {invalid}");
+                tracing::warn!(read_at = %before.read_at, "the configuration cannot be read again, so the previous one is still used: {invalid}");
                 Ok(before)
             }
             read => read,

@@ -43,7 +43,7 @@ pub fn metrics(result: &RunResult, source: &Source<'_>, now: Timestamp) -> Strin
         ("RunsCompleted", u64::from(result.status != Status::Failed)),
         (DURATION, result.duration_ms),
     ];
-    // Each metric costs something, so without `[rescue]` there are none for copies.
+    // Each metric costs money, so there are no metrics for copies without `[rescue]`.
     let of_copies = [("CopiesMade", copies.made() as u64), ("CopiesFailed", copies.failures() as u64)];
     let values: Vec<_> = values.into_iter().chain(of_copies.into_iter().filter(|_| copies.is_on)).collect();
     embed(&result.run_id, source, now, &values)

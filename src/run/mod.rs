@@ -255,7 +255,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
                 result
             }
             Ok(None) => {
-                tracing::info!("another run is under way; this one ends here");
+                tracing::info!("another run is in progress; this one ends now");
                 self.busy()
             }
             Err(error) => {
@@ -302,8 +302,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         result
     }
 
-    /// Scans and copies. Unlike an alert, which has told everybody by then, it has done only a part of its work if a file is
-    /// not copied.
+    /// Scans and copies. Files that were not copied change the status, unlike in an alert, because copying is all that this
+    /// command does.
     async fn rescue(&self) -> RunResult {
         let survey = self.scan().await;
         let copies = &survey.copies;
@@ -393,7 +393,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
     }
 
-    /// What became of reading `[profiles_from]`, as far as it concerns the run.
+    /// The outcome of reading `[profiles_from]`, as far as it concerns the run.
     fn listing(&self) -> Listing {
         let listing = &self.plan.roster.listing;
         if self.plan.is_narrowed() { listing.without_entries() } else { listing.clone() }

@@ -1,4 +1,4 @@
-//! What a channel is sent, and what became of it.
+//! Renders the messages for a channel, and the outcome of a dry run.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::scan::posts::CheckedPosts;
 use crate::scan::select::Gallery;
 use crate::scan::survey::{Scan, Survey};
 
-/// The sample that `test` sends: one file that has just entered the tightest threshold.
+/// The sample that `test` sends: one file that has just entered the shortest threshold.
 pub(super) fn sample(now: Timestamp, profiles: &[ProfileName], thresholds: &Thresholds) -> Survey {
     let threshold = thresholds.iter().next().cloned();
     let expires_at = threshold.as_ref().and_then(|threshold| now.checked_add(threshold.span()).ok());

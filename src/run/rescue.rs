@@ -24,7 +24,7 @@ use crate::store::{Store, StoreError};
 const MAX_AT_ONCE: usize = 3;
 /// How many copies are looked for at the same time.
 const MAX_LOOKUPS: usize = 16;
-/// After so many failures of the store, the rest is left to the next run.
+/// After this many failures of the store, the run stops copying.
 const MAX_STORE_FAILURES: usize = 3;
 /// How many failures are written to the log one by one.
 const MAX_LOGGED: usize = 20;
@@ -45,18 +45,18 @@ pub struct Rescue<'a> {
     pub downloads: Downloads<'a>,
     /// Where the copies are kept.
     pub store: &'a Store,
-    /// Called as copying goes on.
+    /// Receives the progress of copying.
     pub on_progress: &'a (dyn Fn(CopyProgress<'_>) + Sync),
 }
 
-/// How copying goes on.
+/// A step in the progress of copying.
 #[derive(Clone, Copy, Debug)]
 pub enum CopyProgress<'p> {
-    /// So many files are to be copied, with so many bytes as far as their galleries say. Comes first, and once.
+    /// Copying begins. Sent once, before all other steps.
     Planned {
-        /// The number of files, without those whose copies are there already.
+        /// The number of files, without those that have a copy already.
         files: usize,
-        /// Their size.
+        /// The sum of the sizes that their galleries list.
         bytes: u64,
     },
     /// A file is being copied.
@@ -68,14 +68,14 @@ pub enum CopyProgress<'p> {
         /// Its size.
         bytes: u64,
     },
-    /// So many more bytes of it were copied.
+    /// More bytes of a file were copied.
     Advanced {
         /// Its index.
         index: usize,
         /// How many.
         bytes: u64,
     },
-    /// It was copied, or not. It may not have been started.
+    /// A file was copied, or could not be copied. Files that were never started get this step, too.
     Ended {
         /// Its index.
         index: usize,
@@ -98,7 +98,7 @@ pub fn files_to_copy(survey: &Survey, files: &RescueFiles) -> Vec<Arc<Item>> {
     let mut found: Vec<_> = survey.items.iter().filter(of_items).chain(&survey.to_copy).cloned().collect();
     let urgency = |item: &Arc<Item>| {
         let expiry = item.media.expires_at.unwrap_or(Timestamp::MAX);
-        // Nothing can be done for a file that has expired, except finding out whether it was copied.
+        // An expired file cannot be copied any more. It may have an earlier copy.
         (item.state == State::Expired, posts.of(item).is_empty(), expiry)
     };
     found.sort_by_key(urgency);
@@ -164,7 +164,7 @@ fn identity(item: &Item) -> (&str, &str) {
     (item.profile.as_str(), item.media.identity())
 }
 
-/// Counts the failures of the store, so that a run does not go on when it is away.
+/// Counts the failures of the store, so that a run stops copying when the store is unavailable.
 #[derive(Default)]
 struct StoreFailures(AtomicUsize);
 
@@ -181,13 +181,13 @@ impl StoreFailures {
 }
 
 impl Rescue<'_> {
-    /// Copies files in this order until the deadline, or only finds out which of them are copied.
+    /// Copies files in this order until the deadline, or only finds out which of them have a copy.
     pub async fn copy(&self, files: &[Arc<Item>], mode: CopyMode, until: Deadline) -> Copies {
         let listings = listings(files);
         let jobs = jobs(&listings);
         let store_failures = StoreFailures::default();
         let mut copies = Copies::on();
-        // Where there are very many copies, looking for all of them must leave time to make one.
+        // Even with very many copies, checking all of them must leave time to make one.
         let find_until = until.within(until.remaining() / 2);
         let find = async |job| (job, self.find(job, &store_failures, find_until).await);
         let mut found = pin!(stream::iter(&jobs).map(find).buffered(MAX_LOOKUPS));
@@ -237,8 +237,8 @@ impl Rescue<'_> {
         Ok(found.filter(|size| listed.is_none_or(|listed| listed == *size)))
     }
 
-    /// Makes copies. They begin in order, so that what there is no time for is the least urgent. A large file does not hold
-    /// up those after it.
+    /// Makes copies. They begin in order, so that only the least urgent files are left if the time runs out. A large file does
+    /// not delay those after it.
     async fn make_all<'j, 'i>(
         &self,
         missing: Vec<&'j Job<'i>>,
@@ -282,7 +282,7 @@ impl Rescue<'_> {
             while let Some(piece) = download.next_piece(until).await? {
                 upload.write(&piece, until).await.map_err(|error| out_of_time_or(error, until))?;
                 (self.on_progress)(CopyProgress::Advanced { index, bytes: piece.len() as u64 });
-                // A fast host with a fast store is never waited for, and the rest of the run must have its turn.
+                // With a fast host and a fast store, no `await` ever waits. The other tasks of the run must get their turn.
                 tokio::task::yield_now().await;
             }
             Ok(())
@@ -297,7 +297,7 @@ impl Rescue<'_> {
     }
 }
 
-/// A request to the store that the deadline has cut off is no fault of the store.
+/// A request that ended at the deadline does not count as a failure of the store.
 fn out_of_time_or(error: StoreError, until: Deadline) -> CopyFailure {
     if until.remaining().is_zero() { CopyFailure::OutOfTime } else { CopyFailure::Store(error) }
 }

@@ -37,7 +37,7 @@ pub struct RunResult {
     pub survey: Arc<Survey>,
     /// With a ledger: what each channel has confirmed.
     pub announced: Option<Announced>,
-    /// What became of each channel.
+    /// The outcome of each channel.
     pub channels: Vec<ChannelResult>,
     /// Why the ledger could not be used, if it could not.
     pub ledger_error: Option<String>,
@@ -45,7 +45,7 @@ pub struct RunResult {
     pub store_error: Option<String>,
 }
 
-/// What became of a channel.
+/// What a channel was sent, and the outcome.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChannelResult {
     /// Its name.
@@ -53,9 +53,9 @@ pub struct ChannelResult {
     /// The `type` of the channel in the configuration.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How many files and posts it was told of.
+    /// How many files and posts it was sent.
     pub announced: usize,
     /// In how many messages.
     pub messages: usize,
@@ -66,7 +66,7 @@ pub struct ChannelResult {
     pub payloads: Vec<Value>,
 }
 
-/// What became of a channel.
+/// The outcome of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -80,12 +80,12 @@ pub enum Outcome {
     Failed,
     /// It would take messages.
     Reachable,
-    /// Another run was under way, so nothing was looked at and nothing was sent.
+    /// Another run was in progress, so nothing was checked and nothing was sent.
     Busy,
 }
 
 impl RunResult {
-    /// The result of a run that has found `survey` and told nobody yet.
+    /// Creates the result of a run that has found `survey` and has sent nothing yet.
     #[must_use]
     pub fn of_survey(survey: impl Into<Arc<Survey>>, run_id: &str, action: Action) -> Self {
         let survey = survey.into();
@@ -113,7 +113,7 @@ impl RunResult {
 
     /// This result as JSON of at most `max_bytes`: what does not fit is cut from the ends of its lists and counted.
     ///
-    /// Failed profiles come first, then posts, then items, because the gravest must not be what is left out.
+    /// Failed profiles get room first, then posts, then items, so that the most serious entries are not left out.
     #[must_use]
     pub fn to_json_within(&self, max_bytes: usize) -> FittedJson {
         let failed = self.survey.failed();
@@ -123,11 +123,11 @@ impl RunResult {
         }
         let nothing =
             Shown { failed: &[], unwatched: &[], posts: &[], items: &[], max_unverified: 0, max_failed_copies: 0 };
-        // The counts of what is left out are in `nothing` already; they only become shorter.
+        // `nothing` has the longest counts of entries that are left out. They only become shorter.
         let mut room = max_bytes.saturating_sub(json(&ResultJson::new(self, &nothing)).len());
         let posts = self.survey.posts_by_media();
         let item_bytes = |item: &Arc<Item>| json(&self.item_json(item, &posts)).len();
-        // Thousands of them must not take the room of what is urgent.
+        // Unwatched profiles get at most a quarter of the room, because the other lists are more urgent.
         let mut room_for_unwatched = room / 4;
         let unwatched = fitting(all.unwatched.iter().map(|profile| json(profile).len()), &mut room_for_unwatched);
         room -= room / 4 - room_for_unwatched;
@@ -224,14 +224,14 @@ impl RunResult {
         parts.join("; ")
     }
 
-    /// Whether another run was under way.
+    /// Whether another run was in progress.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.channels.iter().any(|channel| channel.outcome == Outcome::Busy)
     }
 }
 
-/// JSON that was made to fit.
+/// JSON of a limited size.
 #[derive(Clone, Debug)]
 pub struct FittedJson {
     /// The JSON.
@@ -240,7 +240,7 @@ pub struct FittedJson {
     pub is_cut: bool,
 }
 
-/// How many elements of these sizes fit into `room`, which becomes smaller by them.
+/// Returns how many elements of these sizes fit into `room`, and subtracts their sizes from it.
 fn fitting(sizes: impl Iterator<Item = usize>, room: &mut usize) -> usize {
     let fits = |size: usize| {
         // A comma separates it from the next.
@@ -394,7 +394,7 @@ impl Serialize for ItemsJson<'_> {
     }
 }
 
-/// What the channels have been told of all items, and for which they are handled, in their order.
+/// What was announced to each channel about each item, and the channels for which it is handled, in the order of the items.
 struct AnnouncedJson<'a>(&'a RunResult);
 
 impl Serialize for AnnouncedJson<'_> {
@@ -431,7 +431,7 @@ struct ItemJson<'a> {
     handled: Option<Vec<&'a str>>,
 }
 
-/// A copy of a file. It has no address where that would name a profile that the reader must not learn of.
+/// A copy of a file. Its `key` and `id` are left out if they would reveal a profile that the reader may not see.
 #[derive(Serialize)]
 struct CopyJson<'a> {
     #[serde(flatten)]

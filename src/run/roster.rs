@@ -16,7 +16,7 @@ use crate::net::aws::Aws;
 /// The longest time for reading `[profiles_from]`, with all attempts.
 const MAX_TO_READ: Duration = Duration::from_mins(1);
 
-/// The last list that this process has read. It stands for the list while that cannot be read.
+/// The last list that this process has read. It is used while the list cannot be read.
 #[derive(Debug, Default)]
 pub struct KeptList(Mutex<Option<Arc<ListedProfiles>>>);
 
@@ -42,7 +42,7 @@ impl KeptList {
 pub struct Roster<'a> {
     configured: &'a [Profile],
     listed: Option<Arc<ListedProfiles>>,
-    /// What became of reading `[profiles_from]`.
+    /// The outcome of reading `[profiles_from]`.
     pub listing: Listing,
     /// How long reading it took. This is a part of the run.
     pub took: Duration,
@@ -124,8 +124,8 @@ impl<'a> Roster<'a> {
 
 /// Returns the part of a listing that a channel is told.
 ///
-/// An entry is told to the channels that its name concerns. If there is none, or if the whole list cannot be read, it is
-/// told to every channel that may have profiles of the list, so that nothing is missing in silence.
+/// An entry is reported to the channels that select its name. If there are none, or if the whole list cannot be read, every
+/// channel that may receive profiles of the list is told, so that nothing is omitted silently.
 #[must_use]
 pub fn listing_of(channel: &Channel, config: &Config, listing: &Listing) -> Listing {
     let may_have_listed = channel.audience.may_include_others(&config.profiles);

@@ -44,7 +44,7 @@ pub struct LiveServices<'a> {
     pub first: &'a [&'a Profile],
     /// Called after each scanned profile, to show progress.
     pub on_scanned: &'a (dyn Fn() + Sync),
-    /// Called as files are copied, to show progress.
+    /// Receives the progress of copying, to show it.
     pub on_copied: &'a (dyn Fn(CopyProgress<'_>) + Sync),
 }
 
@@ -112,7 +112,7 @@ impl<'a> LiveServices<'a> {
         let configured_before: HashSet<_> = before.profiles.iter().map(|profile| profile.name.as_str()).collect();
         let changed = |index: usize| {
             let name = profiles[index].name.as_str();
-            // The key of a profile of `[profiles_from]` was read by this run, but the API key may be another one now.
+            // The keys of `[profiles_from]` were read by this run, so only the API key may have changed.
             let is_listed = !configured_before.contains(name);
             let profile = if is_listed { profiles[index] } else { *by_name.get(name)? };
             (keys(config, profile) != keys(before, profiles[index])).then_some((index, profile))
@@ -121,7 +121,7 @@ impl<'a> LiveServices<'a> {
         if again.is_empty() {
             return None;
         }
-        tracing::info!("keys were changed where they are kept; {} profiles are read again", again.len());
+        tracing::info!("keys were replaced since they were read; {} profiles are read again", again.len());
         Some((reloaded, indices, again))
     }
 
@@ -178,7 +178,7 @@ impl<'a> LiveServices<'a> {
         galleries
     }
 
-    /// Lets Ayrshare open the URLs that no gallery explains.
+    /// Lets Ayrshare open the URLs that no gallery lists.
     async fn url_statuses(
         &self,
         check: &PostCheck<'_>,
@@ -215,7 +215,7 @@ pub(super) fn slots(loaded: &LoadedConfig, rules: &Rules<'_>) -> Slots {
     Slots::new(in_flight(loaded.config.ayrshare.concurrency, rules.check_posts))
 }
 
-/// How many requests are in flight when so many profiles are read at the same time.
+/// Returns how many requests may be in flight when this many profiles are read at the same time.
 fn in_flight(concurrency: usize, checks_posts: bool) -> usize {
     let of_profile = if checks_posts { REQUESTS_OF_PROFILE } else { 1 };
     concurrency.saturating_mul(of_profile).min(MAX_IN_FLIGHT)
@@ -252,8 +252,8 @@ impl Services for LiveServices<'_> {
     }
 
     async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, until: Deadline) -> Survey {
-        // The posts of a profile take three requests, and its gallery takes one. Without a share of their own, the
-        // galleries would get no time at all after posts that hang, and nothing would be announced.
+        // The posts of a profile take three requests, and its gallery takes one. If requests for posts hang and the galleries
+        // had no share of the time, no gallery could be read and nothing would be announced.
         let for_posts = until.within(until.remaining() * 3 / 4);
         let first: HashSet<_> = self.first.iter().map(|profile| &profile.name).collect();
         let mut order: Vec<_> = (0..profiles.len()).collect();

@@ -1,9 +1,13 @@
-//! The snapshot in the store, as far as it answers the questions of this configuration.
+//! The snapshot in the store, and which reports can be made from it.
 //!
-//! The newest alert run answers a report when it was made by rules that cover those of the configuration, and when it has
-//! every profile of the configuration that is asked for. A profile that it does not have would otherwise pass for one in
-//! which all is well. Profiles and thresholds that are no longer configured are not shown. Of `[profiles_from]`, which is
-//! not read for a report, it has the profiles that the run has read. Age does not matter: the report says when it was.
+//! A report is made from it if two conditions hold:
+//!
+//! - Its rules cover those of the configuration.
+//! - It contains every configured profile that the report is about. Otherwise a missing profile would look free of problems.
+//!
+//! Profiles and thresholds that are no longer configured are not shown. `[profiles_from]` is not read for a report, so the
+//! report shows those of its profiles that the alert run has read. The age of the snapshot does not matter, because the report
+//! shows it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

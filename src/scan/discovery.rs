@@ -23,8 +23,8 @@ use crate::model::{
 /// The title of the primary profile at Ayrshare.
 const PRIMARY_TITLE: &str = "Primary Profile";
 
-/// The most names that equal a title and are verified with Ayrshare. A run over many more profiles would take noticeably
-/// longer, only to find out that no key stands under the name of another profile.
+/// The most configured names that equal a title and are verified with Ayrshare. Verifying many more would make a run noticeably
+/// longer, and would only prove that no key is configured under the name of another profile.
 const MAX_VERIFIED: usize = 1_000;
 
 /// What to compare.
@@ -48,7 +48,7 @@ pub struct ConfiguredProfile {
     pub ref_id: Option<String>,
 }
 
-/// A comparison that is under way.
+/// A comparison in progress.
 #[derive(Debug)]
 pub struct Comparison<'a> {
     rules: DiscoveryRules<'a>,
@@ -59,7 +59,7 @@ pub struct Comparison<'a> {
 #[derive(Debug)]
 struct Candidate {
     profile: ConfiguredProfile,
-    /// What Ayrshare says who it is.
+    /// The identity that Ayrshare has reported.
     user: Option<AyrshareProfile>,
     is_asked: bool,
 }
@@ -79,7 +79,7 @@ enum Match {
 struct Matches {
     /// In the order of the configuration.
     configured: Vec<Match>,
-    /// The listed profiles that no configured one stands for and that are not ignored.
+    /// The listed profiles that match no configured one and are not ignored.
     left_over: Vec<usize>,
 }
 

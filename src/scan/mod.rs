@@ -37,7 +37,7 @@ const MAX_WARNINGS: usize = 1_000;
 
 /// Reads the scheduled posts of `profiles` until the deadline.
 ///
-/// As many requests are in flight as `ayrshare` has slots. A profile that waits for a retry does not hold up the others,
+/// As many requests are in flight as `ayrshare` has slots. A profile that waits for a retry does not delay the others,
 /// and one that fails does not stop them. The results have the order of `profiles`.
 pub async fn read_posts(
     ayrshare: &Ayrshare<'_>,
@@ -87,7 +87,7 @@ pub async fn read_galleries(
 
 /// Lets Ayrshare open each URL, with the key of a profile that uses it.
 ///
-/// This program itself never opens a URL of a post, because nobody may make it call somewhere.
+/// This program itself never opens a URL of a post, because outsiders must not be able to make it call a host of their choice.
 pub async fn check_urls(ayrshare: &Ayrshare<'_>, urls: &[(&Profile, &str)], deadline: Deadline) -> UrlStatuses {
     let statuses = each_with_slot(ayrshare, urls, async |(profile, url), slot| {
         ayrshare.url_status(profile.key.as_ref(), url, slot, deadline).await

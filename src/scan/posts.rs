@@ -39,7 +39,7 @@ pub struct PostCheck<'a> {
     listed: ListedFiles<'a>,
 }
 
-/// The posts that will fail, and the URLs of which nobody knows.
+/// The posts that will fail, and the URLs that could not be verified.
 #[derive(Clone, Debug, Default)]
 pub struct CheckedPosts {
     /// The posts that will fail, the earliest first.
@@ -99,11 +99,11 @@ impl<'a> PostCheck<'a> {
     ///
     /// A post is at risk when one of its files
     ///
-    /// - is listed by a gallery and has expired, or cannot be opened any more: Ayrshare's check gave 404 or 410,
+    /// - is listed by a gallery and has expired, or cannot be opened: Ayrshare's check gave 404 or 410,
     /// - is listed by a gallery and expires before the post is due or within an hour after that, or
     /// - has a presigned URL that ends by then.
     ///
-    /// A post without a due date needs its files until the widest threshold. A gallery that could not be read, or a file
+    /// A post without a due date needs its files until the longest threshold. A gallery that could not be read, or a file
     /// that no gallery lists, proves nothing.
     #[must_use]
     pub fn finish(&self, statuses: &UrlStatuses) -> CheckedPosts {
@@ -168,9 +168,9 @@ impl<'a> PostCheck<'a> {
             }
             (_, Some(link)) if is_too_early(link) => (RiskReason::LinkExpiresBeforePost, Some(link)),
             (Some(_), _) => return Verdict::Safe,
-            // It lasts longer than any post needs it.
+            // The file lasts longer than any post needs it.
             (None, _) if listed.is_some() && expiring.is_none() => return Verdict::Safe,
-            // It is listed without a date, so it may expire at any time.
+            // The file is listed without a date, so it may expire at any time.
             (None, _) if listed.is_some() => return Verdict::Unknown,
             // A gallery that was not read may list the file, with an earlier expiry.
             (None, Some(_)) => return self.safe_if_all_galleries_were_read(),

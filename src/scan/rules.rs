@@ -23,7 +23,7 @@ pub struct Rules<'a> {
     pub ignore: &'a GlobSet,
     /// Whether scheduled posts are checked.
     pub check_posts: bool,
-    /// Whether Ayrshare may be asked to open URLs of posts that no gallery explains.
+    /// Whether Ayrshare may be asked to open URLs of posts that no gallery lists.
     pub check_urls: bool,
     /// Whether the run scans every profile of the configuration.
     pub all_profiles: bool,
@@ -34,7 +34,7 @@ pub struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// Until when a post needs its files: an hour after it is due, or, without a due date, until the widest threshold.
+    /// Until when a post needs its files: an hour after it is due, or, without a due date, until the longest threshold.
     pub(super) fn needed_until(&self, post: &ScheduledPost) -> Timestamp {
         let until = match post.scheduled_at {
             // An overdue post is paused or not yet approved, so it may be published at any moment.
@@ -58,7 +58,7 @@ impl Rules<'_> {
 
     /// Decides whether one file matters.
     ///
-    /// Skips files whose id or name matches `alerts.ignore`, and files that expire after the widest threshold. A file has
+    /// Skips files whose id or name matches `alerts.ignore`, and files that expire after the longest threshold. A file has
     /// expired when its expiry is `now` or earlier. It is within a threshold when `remaining <= threshold`, compared at
     /// Ayrshare's precision of one millisecond.
     pub(super) fn decide(&self, file: &impl File) -> Decision {
@@ -83,7 +83,7 @@ impl Rules<'_> {
 pub(super) enum Decision {
     /// It matches `alerts.ignore`.
     Ignored,
-    /// It expires after the widest threshold.
+    /// It expires after the longest threshold.
     Later,
     /// It has this state, and is within this threshold.
     Matters(State, Option<Threshold>),

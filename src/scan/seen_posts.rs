@@ -1,4 +1,4 @@
-//! Which scheduled posts were read, so that a post that is not at risk any more can be told from one that is gone. Pure.
+//! Which scheduled posts were read. This distinguishes a post that is safe again from one that was published or deleted. Pure.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;

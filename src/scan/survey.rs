@@ -48,7 +48,7 @@ impl Scan {
 pub struct Survey {
     /// When the run started.
     pub now: Timestamp,
-    /// What became of reading `[profiles_from]`.
+    /// The outcome of reading `[profiles_from]`.
     pub listing: Listing,
     /// The profiles that the run had to check, in the order of the configuration.
     #[serde(skip)]
@@ -66,7 +66,7 @@ pub struct Survey {
     /// The scheduled posts that were read. Only announcing needs them, so they are not stored.
     #[serde(skip)]
     pub seen_posts: Arc<SeenPosts>,
-    /// The files that are copied though no item stands for them. Only copying needs them, so they are not stored.
+    /// The files that are copied although they are not among the items. Only copying needs them, so they are not stored.
     #[serde(skip)]
     pub to_copy: Vec<Arc<Item>>,
     /// The copies of files that the store keeps, and what could not be copied.
@@ -255,7 +255,7 @@ impl Survey {
         }
     }
 
-    /// The number of scheduled posts, and of their URLs of which nobody knows.
+    /// The number of scheduled posts, and of their URLs that could not be verified.
     #[must_use]
     pub fn post_counts(&self) -> PostCounts {
         let urls: HashSet<_> = self.unverified.iter().map(|unverified| unverified.url.as_str()).collect();
@@ -316,7 +316,7 @@ pub struct MediaCounts {
     pub ignored: usize,
 }
 
-/// The number of scheduled posts, and of their URLs of which nobody knows.
+/// The number of scheduled posts, and of their URLs that could not be verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PostCounts {
     /// All scheduled posts with media.

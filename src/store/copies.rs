@@ -24,18 +24,18 @@ const MAX_EXTENSION_BYTES: usize = 8;
 const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 /// How long a download may be started.
 const DOWNLOAD_TIME: Duration = Duration::from_mins(15);
-/// Time for giving an upload up after the deadline.
+/// Time for cancelling an upload after the deadline.
 const TO_ABORT: Duration = Duration::from_secs(2);
 
 /// The key of the copy of a file: `copies/PROFILE/ID.EXT`.
 ///
-/// What comes from outside cannot leave the folder of its profile: characters that a path or a file system treats in a special
-/// way are percent-encoded, and what is too long ends with a hash instead.
+/// Text from outside cannot lead out of the folder of its profile: characters that a path or a file system treats in a special
+/// way are percent-encoded. A text that is too long is cut and ends with a hash.
 #[must_use]
 pub fn copy_key(profile: &ProfileName, media: &Media) -> String {
     let id = match &media.id {
         Some(id) => part(id),
-        // Without an id, a file is identified by its URL, which may be long and is not pleasant to read.
+        // Without an id, a file is identified by its URL, which may be long and hard to read.
         None => hash(media.identity()),
     };
     let extension = extension(media).map(|extension| format!(".{extension}")).unwrap_or_default();
@@ -65,7 +65,7 @@ fn part(text: &str) -> String {
     match part.len() {
         0 => "%".to_owned(),
         1..=MAX_PART_BYTES => part,
-        // `~` is in no part that was not shortened.
+        // Only shortened parts contain `~`.
         _ => format!("{}~{}", byte_prefix(&part, MAX_PART_BYTES - 33), hash(text)),
     }
 }
@@ -89,7 +89,7 @@ fn extension(media: &Media) -> Option<String> {
     extension.map(|extension| extension.to_ascii_lowercase())
 }
 
-/// A copy on its way into the store.
+/// The upload of a copy.
 #[derive(Debug)]
 pub enum CopyUpload<'a> {
     /// Into a folder.
@@ -129,8 +129,8 @@ impl Store {
         }
     }
 
-    /// Finds out whether copies can be found and made, without leaving anything. `id` is a part of the key, so that two
-    /// checks do not meet.
+    /// Checks that copies can be found and made, and leaves nothing behind. `id` is a part of the key, so that two checks use
+    /// different objects.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl Store {
         }
     }
 
-    /// Deletes what uploads that were cut off have left, if the store does not do it by itself.
+    /// Deletes the remains of interrupted uploads, if the store does not do it by itself.
     pub fn delete_abandoned_uploads(&self) {
         self.delete_abandoned(UNFINISHED, ABANDONED_AFTER);
     }

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::StoreError;
 use super::snapshot::PART_SUFFIX;
 
-/// The folder of the store in which files are before they are complete.
+/// The folder of the store for files that are not complete.
 pub(super) const UNFINISHED: &str = ".unfinished";
 /// The beginning of the names of files that are not complete.
 const NEW: &str = ".new-";
@@ -29,7 +29,7 @@ impl FolderStore {
 
     /// Writes a file beside the old one and renames it, so that a reader sees the old or the new one.
     ///
-    /// The file is not synced: a snapshot that a power failure has cut off is recognized, and the next run writes another.
+    /// The file is not synced. A snapshot that a power failure has damaged is recognized, and the next run writes another one.
     pub(super) fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.path.join(key);
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -98,11 +98,11 @@ impl FolderStore {
         }
     }
 
-    /// Deletes the files in a folder of the store that are older than `age`, which runs that were cut off have left. Files
-    /// with other names than the store gives are somebody else's.
+    /// Deletes the files in a folder of the store that interrupted runs have left and that are older than `age`. Files whose
+    /// names the store does not use are kept, because something else has written them.
     pub(super) fn delete_older(&self, folder: &str, age: Duration) {
         let folder = self.path.join(folder);
-        // Not the clock of this process, which may differ from that of the file system.
+        // Uses the time of the file system, which may differ from the clock of this process.
         let clock = tempfile::Builder::new().prefix(NEW).tempfile_in(&folder);
         let Ok(now) = clock.and_then(|file| file.as_file().metadata()?.modified()) else { return };
         let Ok(entries) = fs::read_dir(&folder) else { return };
@@ -130,7 +130,7 @@ impl FolderStore {
     }
 }
 
-/// An upload that is under way, in a file of its own.
+/// An upload in progress, in a temporary file.
 #[derive(Debug)]
 pub struct FolderUpload {
     file: NamedTempFile,

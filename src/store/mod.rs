@@ -75,15 +75,15 @@ impl Store {
         }
     }
 
-    /// Deletes what runs that were cut off have left in a folder of the store, if the store does not do it by itself: the
-    /// bucket has a lifecycle for it.
+    /// Deletes the remains of interrupted runs in a folder of the store. A bucket has a lifecycle for this, so nothing happens
+    /// there.
     fn delete_abandoned(&self, folder: &str, age: Duration) {
         if let Self::Folder(store) = self {
             store.delete_older(folder, age);
         }
     }
 
-    /// Writes, reads and deletes one object. `id` is a part of its key, so that two checks do not meet.
+    /// Writes, reads and deletes one object. `id` is a part of its key, so that two checks use different objects.
     ///
     /// # Errors
     ///

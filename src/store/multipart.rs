@@ -20,10 +20,10 @@ use crate::net::{Answer, Deadline};
 const PART_BYTES: usize = 5 * 1024 * 1024;
 /// The timeout of one attempt to upload a part. It is enough for a slow line.
 const PART_TIMEOUT: Duration = Duration::from_mins(1);
-/// The permission that all requests need, except the one that gives an upload up.
+/// The permission that all requests need, except the one that cancels an upload.
 const PERMISSION: &str = "s3:PutObject";
 
-/// An upload that is under way.
+/// An upload in progress.
 #[derive(Debug)]
 pub struct S3Upload<'a> {
     store: &'a S3Store,
@@ -39,7 +39,7 @@ pub struct S3Upload<'a> {
 #[derive(Debug)]
 struct Multipart {
     id: String,
-    /// What S3 calls each part that it has.
+    /// The entity tag of each part that S3 has confirmed.
     tags: Vec<String>,
 }
 
@@ -93,13 +93,13 @@ impl<'a> S3Upload<'a> {
         }
     }
 
-    /// Gives the upload up, so that S3 does not charge for its parts.
+    /// Cancels the upload, so that S3 does not charge for its parts.
     pub(super) async fn abort(&mut self, deadline: Deadline) {
         if let Some(Multipart { id, .. }) = self.multipart.take() {
             let query = format!("uploadId={id}");
             let sent = self.store.send(self.request(&Method::DELETE, &query), deadline, |request| request).await;
             if let Err(error) = sent {
-                // The lifecycle of the bucket does it later, if there is one.
+                // If this fails, the lifecycle of the bucket cancels the upload later, if there is one.
                 let error = self.store.failed("be written", "s3:AbortMultipartUpload", &error);
                 tracing::warn!("the parts of an unfinished copy stay in the store: {error}");
             }
@@ -128,7 +128,7 @@ impl<'a> S3Upload<'a> {
         Ok(())
     }
 
-    /// Begins an upload and gives it up, to find out whether copies can be made.
+    /// Begins an upload and cancels it, to check whether copies can be made.
     pub(super) async fn check(self, deadline: Deadline) -> Result<(), StoreError> {
         let failed = |permission: &str, error: &AwsError| self.store.failed("be written", permission, error);
         let id = self.begin(deadline).await.map_err(|error| failed(PERMISSION, &error))?;
@@ -151,15 +151,15 @@ impl<'a> S3Upload<'a> {
     }
 }
 
-/// The memory of a part that was sent, for the next one.
+/// Takes back the memory of a part that was sent, for the next part.
 fn memory_of(bytes: Bytes) -> BytesMut {
-    // A connection that broke may not have dropped it yet.
+    // A broken connection may still hold the bytes. Then new memory is needed.
     let mut memory = bytes.try_into_mut().unwrap_or_else(|_| BytesMut::with_capacity(PART_BYTES));
     memory.clear();
     memory
 }
 
-/// What S3 calls a part, for a list in XML.
+/// Returns the entity tag of a part, escaped for a list in XML.
 fn tag_of(answer: &Answer) -> Result<String, AwsError> {
     let tag = answer.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(|tag| tag.trim_matches('"'));
     let is_plain = |tag: &&str| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !tag.is_empty();

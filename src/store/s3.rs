@@ -106,7 +106,7 @@ impl S3Store {
                 let length = answer.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
                 length.map(Some).ok_or_else(|| StoreError::failed("be read", "S3 does not say how large an object is"))
             }
-            // The answer to HEAD has no body, so the status stands for the code. Without `s3:ListBucket`, S3 answers 403 for
+            // The answer to HEAD has no body, so only the status is known. Without `s3:ListBucket`, S3 answers 403 for
             // an object that does not exist. Then every file would be copied again by each run.
             Err(error) if error.code.as_deref() == Some("404") => Ok(None),
             Err(error) if error.code.as_deref() == Some("403") => Err(StoreError::failed(
@@ -151,7 +151,7 @@ impl S3Store {
         Object::in_bucket(&self.bucket, key).url(&self.config, &self.region)
     }
 
-    /// Sends a request, and again while S3 fails in a way that passes. Each of them may be repeated.
+    /// Sends a request, and repeats it while S3 fails temporarily. All requests here may be repeated.
     pub(super) async fn send(
         &self,
         request: S3Request<'_>,
@@ -181,7 +181,7 @@ impl S3Store {
         net::retrying_at_most(MAX_RETRIES, deadline, attempt, retry).await
     }
 
-    /// What a successful answer says is wrong: S3 begins to answer before it has put an object together.
+    /// Returns the error in an answer with the status 200: S3 begins to answer before it has put an object together.
     pub(super) fn error_in(&self, answer: &Answer) -> Option<AwsError> {
         let is_error = String::from_utf8_lossy(&answer.body).contains("<Error>");
         is_error.then(|| config::aws_error(answer, &self.redactor))

@@ -35,19 +35,19 @@ const FOLDER: &str = "snapshots";
 const MANIFEST: &str = "snapshots/latest.json";
 /// What a manifest says it is.
 const FORMAT: &str = "media-expiry-alerts snapshot";
-/// It changes when an older program could misread a snapshot. A program that lacks a new field refuses the snapshot anyway.
+/// It changes when an older program could misread a snapshot. A snapshot that lacks a field is rejected in any case.
 const VERSION: u32 = 1;
 /// The largest manifest that is read.
 const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
 /// A part ends with the line that reaches this many bytes before compression.
 const PART_BYTES: usize = 8 * 1024 * 1024;
-/// The most that a part may have before compression: its last line may be long.
+/// The largest part before compression. It is larger than [`PART_BYTES`], because the last line of a part may be long.
 const MAX_PART_BYTES: usize = 2 * PART_BYTES;
 /// The largest part that is read. Text that does not compress grows a little.
 const MAX_COMPRESSED_BYTES: usize = PART_BYTES + PART_BYTES / 4;
 /// The most parts of a snapshot: about 700,000 items.
 const MAX_PARTS: usize = 32;
-/// How old what an earlier run has left must be before it is deleted, in a store without a lifecycle.
+/// The age at which the remains of an earlier run are deleted, in a store without a lifecycle.
 const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
 /// The longest time that Lambda gives a run.
@@ -85,10 +85,10 @@ impl SnapshotRules {
         }
     }
 
-    /// Whether a snapshot that was made by these rules contains all that one by `other` would contain.
+    /// Whether a snapshot that was made by these rules contains everything that one by the rules `other` would contain.
     #[must_use]
     pub fn cover(&self, other: &Self) -> bool {
-        // With the widest threshold of the other rules, the rest is the same for both.
+        // With the longest threshold of the other rules, the rest is the same for both.
         let with_other = Self { thresholds: other.thresholds.clone(), ..self.clone() };
         with_other == *other && other.thresholds.last() <= self.thresholds.last()
     }
@@ -125,7 +125,8 @@ impl PartSummary {
 ///
 /// # Errors
 ///
-/// Fails when the store cannot be written before the deadline, or when the snapshot is too large. The snapshot before stays then.
+/// Fails when the store cannot be written before the deadline, or when the snapshot is too large. The previous snapshot then
+/// stays.
 pub async fn save(
     store: &Store,
     survey: &Survey,
@@ -137,7 +138,7 @@ pub async fn save(
     if !is_plain(run_id) {
         return Err(cannot("the run has an unusual id".to_owned()));
     }
-    // Without it, what it names is deleted later. It may also be what this program did not write.
+    // If the previous manifest cannot be read, its parts are deleted later. Another program may have written it.
     let before = newest(store, deadline).await.ok().flatten();
     if before.as_ref().is_some_and(|before| is_newer(before.started_at, survey.now)) {
         return Ok(());
@@ -157,7 +158,7 @@ pub async fn save(
 
     if let Some(before) = before.filter(|before| before.run_id != manifest.run_id) {
         for index in 0..before.parts.len() {
-            // What is left is deleted by the lifecycle of the bucket, or a day later in a folder.
+            // Parts that cannot be deleted now are deleted by the lifecycle of the bucket, or a day later in a folder.
             let _ = store.delete(&part_key(&before.run_id, index), deadline).await;
         }
     }
@@ -165,7 +166,8 @@ pub async fn save(
     Ok(())
 }
 
-/// Whether a run that started after ours has finished before it. A snapshot from further ahead is from a clock that was wrong.
+/// Whether the stored snapshot is from a run that started after ours and finished before it. A snapshot from further in the
+/// future was made with a wrong clock, so it does not count as newer.
 fn is_newer(before: Timestamp, ours: Timestamp) -> bool {
     let ahead = before.duration_since(ours);
     ahead.is_positive() && ahead.unsigned_abs() < LONGEST_RUN

@@ -198,7 +198,7 @@ async fn an_invalid_event_gets_an_error_that_names_valid_ones() {
     let function = world().await.start().await;
     for (event, expected) in [
         (json!({"action": "delete"}), "action: expected \"alert\""),
-        (json!({"actoin": "alert"}), "`actoin` is no key of a command"),
+        (json!({"actoin": "alert"}), "`actoin` is not a key of a command"),
         (json!({"within": "banana"}), "within: `banana` is not a duration"),
         (
             json!({"profiles": ["Nobody"]}),

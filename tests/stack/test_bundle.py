@@ -280,7 +280,7 @@ def test_a_terminal_is_asked_for_everything_and_a_wrong_key_can_be_replaced(acco
     # Another address must be confirmed too, and gets a sample.
     code, printed = shell.talk(
         "--new-key", "--email", "noor@example.com",
-        answers=[("Ayrshare API key: ", KEY), ("Press Enter when you have done it: ", "")],
+        answers=[("Ayrshare API key: ", KEY), ("Press Enter when you have done this: ", "")],
     )
     assert code == 0, printed
     assert "works." in printed and actions(account) == ["check", "check", "test"]

@@ -93,4 +93,4 @@ def test_the_notes_of_a_release_begin_with_how_to_deploy_it(tmp_path):
     assert f"curl -fLO {download}\n" in found and "--repo someone/alerts`" in found and found.endswith("- New.\n")
     assert notes("9.9.9").returncode == 1
     (tmp_path / "template.yaml").write_text("")
-    assert "template.yaml is not of version" in notes(version).stderr
+    assert "template.yaml has another version than" in notes(version).stderr

@@ -168,7 +168,7 @@ fn mail(digest: &Digest, all: &[DigestLine<'_>], shown: usize, pictures: bool) -
     let paragraph = |text: String| Html::new(&shorten(&text, MAX_PARAGRAPH));
     HtmlMail {
         title: Html::new(&digest.short_headline()),
-        // The subject, which stands before it, has the totals.
+        // The subject above it has the totals.
         preheader: Html::new(first_step.as_ref().unwrap_or(&coverage)),
         headline: Html::new(&headline),
         also: also.map(|also| Html::new(&also)),

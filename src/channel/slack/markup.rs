@@ -59,7 +59,8 @@ pub fn note(text: &str) -> String {
     entities(&shown)
 }
 
-/// Returns text from outside in bold. Text that a mark of its own begins or ends would undo that, and stays as it is.
+/// Returns text from outside in bold. Text that begins or ends with an escaped mark is not set in bold, because the zero-width
+/// space beside that mark would disable the mark for bold text.
 pub fn bold(text: &str) -> String {
     let shown = literal(text);
     if shown.starts_with(BREAK) || shown.ends_with(BREAK) { shown } else { format!("*{shown}*") }

@@ -1,8 +1,8 @@
 //! The command `demo`.
 //!
-//! It invokes the real function with a scheduled event. The function checks the galleries of an agency and sends its
-//! alerts to Slack, by email, to Teams, and to an SNS topic with email subscribers. All services are local stand-ins, so nothing leaves this
-//! machine.
+//! It invokes the real function with a scheduled event. The function checks the galleries of an agency and sends its alerts
+//! to Slack, by email, to Teams, and to an SNS topic with email subscribers. All services are local stand-ins, so nothing
+//! leaves this machine.
 
 mod card;
 mod output;
@@ -76,8 +76,8 @@ pub enum DemoError {
 /// Runs the demo. Prints the messages to `out` and writes the files to `directory`.
 ///
 /// The directory is created if needed; it must be empty or written by an earlier demo. With `serve`, the report is then
-/// served on that port of this machine until the process ends; 0 stands for any free port. Then the function also keeps copies
-/// of the files that posts will lack, which the page links.
+/// served on that port of this machine until the process ends; 0 stands for any free port. The function then also copies the
+/// files that posts will lack, and the page links the copies.
 ///
 /// # Errors
 ///
@@ -154,7 +154,7 @@ struct StandIns {
     copying: Option<Copying>,
 }
 
-/// What copying files takes. Copies are of use with a page that links them only.
+/// The stand-ins that copying files needs. Files are copied only if there is a page that links the copies.
 struct Copying {
     host: MediaHostStandIn,
     s3: S3StandIn,

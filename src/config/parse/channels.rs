@@ -142,7 +142,7 @@ fn email(table: &Table<'_>) -> Option<EmailConfig> {
     (!to.is_empty()).then_some(EmailConfig { from, to, region, pictures })
 }
 
-/// Parses whom a Slack channel mentions, and when: by default at the tightest of its thresholds.
+/// Parses whom a Slack channel mentions, and when: by default at the shortest of its thresholds.
 fn mentions(table: &Table<'_>, thresholds: Option<&Thresholds>) -> Option<Mentions> {
     let texts = table.texts("mention");
     if texts.is_none() && table.has("mention_at") {

@@ -88,7 +88,7 @@ impl DocumentReader {
             (Expected::ElementOrEnd, byte) => self.take_of_element(byte, 0, StringState::Outside)?,
             (Expected::Element { depth, string }, byte) => self.take_of_element(byte, depth, string)?,
             (Expected::Nothing, _) if is_blank => Expected::Nothing,
-            (Expected::Nothing, _) => return Err("it goes on after its end".to_owned()),
+            (Expected::Nothing, _) => return Err("there is more text after the end of the array".to_owned()),
         };
         Ok(())
     }
@@ -119,7 +119,7 @@ impl DocumentReader {
         }
     }
 
-    /// In JSON Lines, a line that is no JSON is an entry that cannot be used.
+    /// Ends an entry of JSON Lines. A line that is not JSON is an entry that cannot be used.
     fn end_line(&mut self) {
         if !self.entry.trim_ascii().is_empty() {
             let entry = self.parse().unwrap_or(Err("it is not JSON"));
@@ -128,7 +128,8 @@ impl DocumentReader {
         self.clear();
     }
 
-    /// In an array, nobody knows where the next element begins after one that is no JSON.
+    /// Ends an element of an array. If it is not JSON, the document cannot be read, because it is unknown where the next
+    /// element begins.
     fn end_element(&mut self) -> Result<(), String> {
         let Ok(entry) = self.parse() else { return Err("it is not valid JSON".to_owned()) };
         self.entries.add(entry);
@@ -136,7 +137,7 @@ impl DocumentReader {
         Ok(())
     }
 
-    /// Parses the entry. What the parser says about an error is not repeated, because it may quote a key.
+    /// Parses the entry. The error text of the parser is not used, because it may quote a key.
     fn parse(&self) -> serde_json::Result<Result<ListEntry, &'static str>> {
         if self.is_too_long {
             return Ok(Err("it is longer than 64 KiB"));
@@ -166,7 +167,9 @@ impl DocumentReader {
             _ if self.entries.is_full() => {}
             Expected::Start => return Err("it is empty; a list without profiles is `[]`".to_owned()),
             Expected::Line => self.end_line(),
-            Expected::ElementOrEnd | Expected::Element { .. } => return Err("it ends before the array does".to_owned()),
+            Expected::ElementOrEnd | Expected::Element { .. } => {
+                return Err("it ends before the array is complete".to_owned());
+            }
             Expected::Nothing => {}
         }
         self.entries.finish()

@@ -112,7 +112,7 @@ impl ListEntries {
             return Err(refuse("its key contains a character that keys never contain"));
         }
         if has_scheme(&key) {
-            return Err(refuse("its key is not a key; only the configuration can contain references"));
+            return Err(refuse("its key looks like a reference; only the configuration can contain references"));
         }
         let tags = match &entry.tags {
             None => Some(Vec::new()),
@@ -134,7 +134,7 @@ impl ListEntries {
     /// object, and not a list in which each profile has an error.
     pub fn finish(mut self) -> Result<ListedProfiles, String> {
         if 0 < self.read && self.recognized == 0 {
-            return Err("nothing in it has a `name` or a `key`".to_owned());
+            return Err("no entry has a `name` or a `key`".to_owned());
         }
         if 0 < self.failed_unnamed {
             let entries = if self.failed_unnamed == 1 { "entry" } else { "entries" };
@@ -203,7 +203,7 @@ mod tests {
         check(json!({"name": "A", "key": "ké"}), &["A: its key contains a character that keys never contain"]);
         check(
             json!({"name": "A", "key": "ssm:/a"}),
-            &["A: its key is not a key; only the configuration can contain references"],
+            &["A: its key looks like a reference; only the configuration can contain references"],
         );
         let not_tags = "A: its tags are not an array of texts of 1 to 200 characters";
         for tags in [json!("x"), json!([1]), json!([""]), json!({"x": 1})] {
@@ -221,7 +221,7 @@ mod tests {
     fn what_has_neither_names_nor_keys_is_another_document() {
         let mut entries = ListEntries::new(&[]);
         entries.add(Ok(ListEntry::of_object(json!({"error": "internal"}).as_object().expect("an object").clone())));
-        assert_eq!(entries.finish().expect_err("an error"), "nothing in it has a `name` or a `key`");
+        assert_eq!(entries.finish().expect_err("an error"), "no entry has a `name` or a `key`");
         assert_eq!(ListEntries::new(&[]).finish().map(|listed| listed.profiles.len()), Ok(0));
     }
 

@@ -187,8 +187,8 @@ async fn read_file(path: &Path, configured: &[Profile]) -> Result<ListedProfiles
 
 /// Makes one attempt to read a document over HTTP.
 ///
-/// The HTTP client follows no redirect, so the token reaches nobody else. The body of another answer is not repeated in the
-/// error, because it may contain keys.
+/// The HTTP client follows no redirect, so the token reaches no other host. The error does not repeat the body of the answer,
+/// because the body may contain keys.
 async fn request(
     http: &reqwest::Client,
     url: &SecretUrl,
@@ -233,7 +233,7 @@ fn refused_object(object: &Object, error: ObjectError) -> (Failure, Retry) {
     }
 }
 
-/// What became of a request without a complete answer, and whether another attempt may do better.
+/// Returns the failure of a request without a complete answer, and whether another attempt may succeed.
 fn unanswered(error: &NetError) -> (Failure, Retry) {
     let (kind, retry) = match error {
         NetError::Connect(_) => (FailureKind::Unavailable, Retry::Backoff),

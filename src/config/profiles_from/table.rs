@@ -15,7 +15,7 @@ use crate::net::{self, Deadline, Retry};
 
 /// How often a failed request is repeated. AWS throttles only briefly.
 const MAX_RETRIES: usize = 4;
-/// DynamoDB, whose answers to a scan contain 1 MB of items, and more as JSON.
+/// The service DynamoDB. Its answer to a scan has up to 1 MB of items, which is more as JSON.
 const SERVICE: JsonService = JsonService {
     id: "DynamoDB",
     name: "dynamodb",
@@ -71,13 +71,13 @@ impl ProfilesTable {
                 break;
             }
         }
-        // A table whose items have other attributes is described wrongly.
+        // If no item has these attributes, the configuration names the wrong attributes or the wrong table.
         entries
             .finish()
             .map_err(|reason| failure(FailureKind::BadResponse, &format!("the table {}: {reason}", self.table)))
     }
 
-    /// The request for one page. The names of attributes may be reserved words, so it uses placeholders.
+    /// Returns the request for one page. It uses placeholders, because the names of attributes may be reserved words.
     fn scan(&self, from: Option<&Value>) -> Value {
         let mut scan = json!({
             "TableName": self.table,
@@ -128,8 +128,8 @@ struct ScannedPage {
     last_evaluated_key: Option<Value>,
 }
 
-/// Returns the plain JSON of an attribute: a string, a set of strings or a list of strings. Others become a number, which
-/// is no valid value of an entry.
+/// Returns the plain JSON of an attribute: a string, a set of strings or a list of strings. Any other attribute becomes a
+/// number, which is not valid in an entry.
 fn plain(attribute: Value) -> Option<Value> {
     let Value::Object(attribute) = attribute else { return Some(Value::from(0)) };
     match attribute.into_iter().next() {

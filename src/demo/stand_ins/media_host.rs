@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::server::{Answer, Reply, Request, Server, Service, Violations};
 
-/// Files at paths. Whoever asks must send no key.
+/// Files at paths. A request must contain no key.
 #[derive(Default)]
 pub struct MediaHost {
     files: HashMap<String, Reply>,

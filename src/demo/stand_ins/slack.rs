@@ -121,7 +121,7 @@ impl<S: Into<String>> From<S> for Objection {
 type Checked = Result<(), Objection>;
 
 fn check(body: &Map<String, Value>) -> Checked {
-    // Above all `channel`, `username` and icons, which Slack rejects since 2026.
+    // This includes `channel`, `username` and icons, which Slack rejects.
     if let Some(key) = body.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(Objection { answer: "invalid_payload", what: format!("the key `{key}` must not be sent") });
     }
@@ -169,7 +169,7 @@ fn block(block: &Value) -> Checked {
             check_keys(block, &["type", "block_id", "text"])?;
             text_object(&block["text"], &["plain_text"], 150)
         }
-        // Only the function itself writes a section of mentions and nothing else. Anywhere else they come out of a name.
+        // The function writes mentions only into a section of their own. Anywhere else, they come from an unescaped name.
         "section" if is_mentions(&block["text"]) => check_keys(block, &["type", "block_id", "text"]),
         "section" => {
             check_keys(block, &["type", "block_id", "text", "fields", "accessory", "expand"])?;

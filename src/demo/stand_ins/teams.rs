@@ -1,5 +1,5 @@
-//! A stand-in for a Workflows webhook of Microsoft Teams. The real one answers 202 to what it then drops without a word, so
-//! this one rejects everything that Teams does not document for Adaptive Cards 1.4.
+//! A stand-in for a Workflows webhook of Microsoft Teams. The real one answers 202 even if it then drops the message silently.
+//! So this one rejects everything that Teams does not document for Adaptive Cards 1.4.
 
 use std::io;
 

@@ -224,7 +224,7 @@ impl AwsError {
         Self { code: None, message: brief(message), is_transient: true }
     }
 
-    /// Creates the error for a call that cannot be made and that would fail again.
+    /// Creates the error for a call that cannot be made, and that another attempt would not change.
     #[must_use]
     pub fn permanent(message: &str) -> Self {
         Self { is_transient: false, ..Self::transient(message) }

@@ -29,7 +29,7 @@ use crate::net::{self, Answer, Deadline, NetError};
 ///
 /// # Errors
 ///
-/// Fails for what is no region, because the request would go to somebody else.
+/// Fails if `region` is not the name of a region, because the request could then go to another host.
 pub fn host(service: &str, config: &SdkConfig, region: &str) -> Result<String, AwsError> {
     if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(AwsError::permanent(&format!("`{region}` is no region")));
@@ -188,7 +188,7 @@ impl JsonService {
     ///
     /// # Errors
     ///
-    /// What became of the last attempt.
+    /// Returns the error of the last attempt.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         operation: &str,
@@ -213,7 +213,7 @@ pub struct JsonClient {
 }
 
 impl JsonClient {
-    /// Prepares it; nothing is sent yet.
+    /// Prepares calls to the service in a region. Sends nothing yet.
     #[must_use]
     pub fn new(service: JsonService, http: reqwest::Client, config: &SdkConfig, region: &str) -> Self {
         let url = match endpoint_url(config, service.id) {
@@ -227,7 +227,7 @@ impl JsonClient {
     ///
     /// # Errors
     ///
-    /// Says what the service answered. Credentials that it repeats are taken out.
+    /// Returns the error of the service, without credentials that it repeats.
     pub async fn call<T: DeserializeOwned>(
         &self,
         operation: &str,
@@ -252,7 +252,7 @@ impl JsonClient {
     }
 }
 
-/// Reads an answer. What the parser has to say of it is not repeated: it would quote what may be a secret.
+/// Parses an answer. The error text of the parser is not used, because it may quote a secret.
 fn read<T: DeserializeOwned>(answer: &Answer, credentials: &Credentials) -> Result<T, AwsError> {
     const NO_ANSWER: &str = "this is no answer of AWS";
     if answer.status.is_success() {

@@ -16,8 +16,8 @@ use crate::model::text::shorten;
 use crate::model::{Failure, FailureKind, Packed, ScheduledPost};
 use crate::net::{Deadline, Slot};
 
-/// Requests for the scheduled posts of one profile and status. Ayrshare takes 300 in five minutes of each profile; this
-/// is enough for 30,000 posts.
+/// The most requests for the scheduled posts of one profile and status. They are enough for 30,000 posts. Ayrshare accepts 300
+/// requests in five minutes for each profile.
 const MAX_HISTORY_REQUESTS: usize = 60;
 
 /// The most posts that Ayrshare returns.
@@ -36,8 +36,8 @@ struct Range {
 }
 
 impl Range {
-    /// Returns the range of all posts that may still be published: a year ahead, because posts are planned months ahead,
-    /// and a year back, because a post that is paused or waits for approval may be overdue.
+    /// Returns the range of all posts that may still be published. It reaches two years ahead, because posts are planned long
+    /// before they are due, and a year back, because a post that is paused or waits for approval may be overdue.
     #[must_use]
     fn around(now: Timestamp) -> Self {
         const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -139,7 +139,7 @@ impl Ayrshare<'_> {
         let (mut with_media, mut without_media) = (Vec::new(), Vec::new());
         let (posts, ref_ids): (Vec<_>, Vec<_>) =
             try_join_all(of_status).await?.into_iter().map(|PostsOfStatus { posts, ref_ids }| (posts, ref_ids)).unzip();
-        // Answers that contradict each other tell nothing.
+        // If the answers contradict each other, the `refId` is unknown.
         let ref_ids: HashSet<_> = ref_ids.into_iter().flatten().collect();
         found.ref_id = (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten();
         for found_post in posts.into_iter().flatten() {

@@ -115,7 +115,7 @@ impl Ayrshare<'_> {
 
     /// Ends the reading of a list that is a member of an object, and returns the other members.
     ///
-    /// Fails when the answer is an error, or something else than the list.
+    /// Fails when the answer is an error or is not the list.
     fn end_of_list(
         &self,
         mut answer: Answer,
@@ -279,7 +279,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// A failure that another attempt would meet again.
+    /// Creates a failure that another attempt cannot avoid.
     fn never(failure: Failure) -> Self {
         Self { failure, retry: Retry::Never }
     }

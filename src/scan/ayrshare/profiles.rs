@@ -34,7 +34,7 @@ impl Ayrshare<'_> {
     ///
     /// # Errors
     ///
-    /// A [`Failure`] when any page could not be read: a part of the list would pass for all of it.
+    /// Returns a [`Failure`] when any page could not be read, because an incomplete list must not be used as a complete one.
     pub async fn profiles(&self, deadline: Deadline) -> Result<Vec<AyrshareProfile>, Failure> {
         let mut found = Vec::new();
         let mut cursors = HashSet::new();
