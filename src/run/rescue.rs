@@ -185,12 +185,16 @@ impl Rescue<'_> {
     pub async fn copy(&self, files: &[Arc<Item>], mode: CopyMode, until: Deadline) -> Copies {
         let listings = listings(files);
         let jobs = jobs(&listings);
+        let (jobs, too_many) = jobs.split_at(jobs.len().min(MAX_FILES));
         let store_failures = StoreFailures::default();
         let mut copies = Copies::on();
+        for job in too_many.iter().filter(|job| mode == CopyMode::Make && !job.is_expired()) {
+            fail(&mut copies, job, &CopyFailure::OutOfTime);
+        }
         // Even with very many copies, checking all of them must leave time to make one.
         let find_until = until.within(until.remaining() / 2);
         let find = async |job| (job, self.find(job, &store_failures, find_until).await);
-        let mut found = pin!(stream::iter(&jobs).map(find).buffered(MAX_LOOKUPS));
+        let mut found = pin!(stream::iter(jobs).map(find).buffered(MAX_LOOKUPS));
         let mut missing = Vec::new();
         while let Some((job, found)) = found.next().await {
             match found {
