@@ -67,20 +67,20 @@ impl Range {
 
 /// A post of the history.
 #[derive(Debug)]
-struct HistoryPost {
+pub(super) struct HistoryPost {
     /// The post.
-    post: ScheduledPost,
+    pub(super) post: ScheduledPost,
     /// Whether its due date cannot be parsed.
-    has_unreadable_due_date: bool,
+    pub(super) has_unreadable_due_date: bool,
     /// Whether its media or text has an unknown shape.
-    has_unknown_shape: bool,
+    pub(super) has_unknown_shape: bool,
     /// Its status, if it has one.
     status: Option<String>,
 }
 
 impl HistoryPost {
     /// Returns whether the post is waiting to be published.
-    fn is_scheduled(&self) -> bool {
+    pub(super) fn is_scheduled(&self) -> bool {
         self.status.as_deref().is_none_or(|status| STATUSES.contains(&status))
     }
 
@@ -231,7 +231,7 @@ fn whole_second(moment: Timestamp) -> String {
 /// # Errors
 ///
 /// Fails if the text does not begin with an object.
-fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
+pub(super) fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_post = match raw.next() {
         Some(Ok(raw)) => raw.get(),

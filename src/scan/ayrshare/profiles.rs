@@ -119,7 +119,7 @@ fn is_error(object: &Map<String, Value>) -> bool {
 /// Returns the cursor of the next page; `None` on the last page.
 ///
 /// Fails when there must be another page and its cursor is missing.
-fn next_cursor(page: &Map<String, Value>) -> Result<Option<String>, ()> {
+pub(super) fn next_cursor(page: &Map<String, Value>) -> Result<Option<String>, ()> {
     let Some(Value::Object(pagination)) = page.get("pagination") else { return Ok(None) };
     let cursor = pagination.get("nextCursor").and_then(text);
     match pagination.get("hasMore") {
@@ -134,7 +134,7 @@ fn next_cursor(page: &Map<String, Value>) -> Result<Option<String>, ()> {
 /// # Errors
 ///
 /// Fails when the text begins with no object.
-fn profile(json: &str, mut each: impl FnMut(AyrshareProfile)) -> serde_json::Result<Option<usize>> {
+pub(super) fn profile(json: &str, mut each: impl FnMut(AyrshareProfile)) -> serde_json::Result<Option<usize>> {
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_profile = match raw.next() {
         Some(Ok(raw)) => raw.get(),
