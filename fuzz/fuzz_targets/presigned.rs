@@ -17,8 +17,8 @@ fuzz_target!(|data: &[u8]| {
     if presigned != Presigned::No {
         assert!(url.contains('?') && url.trim().parse::<url::Url>().is_ok());
     }
-    // The fragment is not a part of what was signed.
-    if !url.contains('#') && url.trim() == url {
+    // The fragment is not a part of what was signed. Control characters are ignored at the end of a URL only.
+    if !url.contains('#') && !url.contains(char::is_control) && url.trim() == url {
         assert_eq!(Presigned::of(&format!("{url}#fragment")), presigned);
     }
 });

@@ -137,7 +137,8 @@ impl Maker<'_, '_> {
             digest.note = Some(name(self.u, 300)?);
         }
         if self.ratio(1, 8)? {
-            digest.ledger_note = Some(text(self.u, 5_000)?);
+            let reason = text(self.u, 5_000)?;
+            digest.ledger_note = Some(format!("What was announced before is unknown, so this may repeat it: {reason}."));
         }
         if self.u.arbitrary()? {
             let path = "x".repeat(self.upto(900)?);
@@ -221,7 +222,11 @@ impl Maker<'_, '_> {
         let profile = self.name()?;
         let media = Media {
             id: self.optional(|make| text(make.u, 400))?,
-            file_name: self.optional(|make| text(make.u, 16_000))?,
+            file_name: self.optional(|make| {
+                // The longest text that is read from a gallery, now and then.
+                let max = if make.ratio(1, 32)? { 16_000 } else { 400 };
+                text(make.u, max)
+            })?,
             url: self.optional(|make| url(make.u))?,
             size_bytes: self.u.arbitrary()?,
             created_at: None,
@@ -310,7 +315,7 @@ impl Maker<'_, '_> {
             copies.failed.push(FailedCopy {
                 profile: self.name()?,
                 id: self.optional(|make| text(make.u, 400))?,
-                file_name: text(self.u, 16_000)?,
+                file_name: text(self.u, 2_000)?,
                 reason: "the host answered 404".to_owned(),
                 is_too_large: self.u.arbitrary()?,
             });

@@ -153,7 +153,7 @@ impl Digest {
     /// what could not be copied.
     #[must_use]
     pub fn closing(&self) -> Vec<String> {
-        let mut lines: Vec<_> = self.ledger_note.iter().cloned().collect();
+        let mut lines: Vec<_> = self.ledger_note.iter().map(|note| text::one_line(note)).collect();
         if 0 < self.announced_before {
             let are = if self.announced_before == 1 {
                 "was announced before and is"

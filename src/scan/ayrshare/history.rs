@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::date::Date;
-use super::list::ListReader;
+use super::list::{ListReader, is_incomplete};
 use super::{Attempt, Ayrshare, ScheduledPosts, error_bodies, is_empty_list, json_of, profiles};
 use crate::model::text::shorten;
 use crate::model::{Failure, FailureKind, Packed, ScheduledPost};
@@ -235,7 +235,7 @@ pub(super) fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json:
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_post = match raw.next() {
         Some(Ok(raw)) => raw.get(),
-        Some(Err(error)) if !error.is_eof() => return Err(error),
+        Some(Err(error)) if !is_incomplete(&error, json) => return Err(error),
         Some(Err(_)) | None => return Ok(None),
     };
     let fields = serde_json::from_str::<Fields>(raw_post).or_else(|error| {
@@ -435,7 +435,9 @@ mod tests {
         for wrong in ["[]", "1", "null", "<", r#""a""#] {
             assert!(post(wrong, |_| {}).is_err(), "{wrong}");
         }
-        assert!(matches!(post(r#"{"id":"#, |_| {}), Ok(None)));
+        for incomplete in [r#"{"id":"#, r#"{"id":-"#, r#"{"id":1."#, r#"{"id":1e"#] {
+            assert!(matches!(post(incomplete, |_| {}), Ok(None)), "{incomplete}");
+        }
     }
 
     #[test]
