@@ -122,11 +122,12 @@ simulation: $(TOOLS) ## Let the ledger live through SIMULATION_SEEDS worlds
 	$(call stage,simulation,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked $(OPTIMIZED) --no-fail-fast \
 		--test simulation)
 
-# Sanitizers need a nightly toolchain; without them, the stable one is enough. `cargo fuzz` does not pass `--locked`.
+# Sanitizers need a nightly toolchain; without them, the stable one is enough. Without tracing comparisons, a target runs
+# several times as many inputs. `cargo fuzz` cannot pass `--locked`.
 .PHONY: fuzz
 fuzz: $(CARGO_FUZZ) ## Run each of FUZZ_TARGETS for FUZZ_SECONDS on inputs that libFuzzer makes up
 	$(call stage,fuzz targets,cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null && \
-		for target in $(FUZZ_TARGETS); do $(CARGO_FUZZ) build --sanitizer none --target-dir target/fuzz $$target; done)
+		$(CARGO_FUZZ) build --sanitizer none --no-trace-compares --target-dir target/fuzz)
 	$(call stage,fuzzing,tools/fuzz $(FUZZ_SECONDS) $(FUZZ_JOBS) $(FUZZ_TARGETS))
 
 $(CARGO_FUZZ): | $(TOOLS)

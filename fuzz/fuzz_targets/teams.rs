@@ -11,6 +11,12 @@ use media_expiry_alerts_fuzz::survey::Found;
 const MAX_BYTES: usize = 20_000;
 
 fuzz_target!(|found: Found| {
+    // What every channel relies on: the lines of the digest stand for all its entries.
+    let lines = found.digest.lines();
+    let announced: usize = lines.iter().map(|line| line.entries).sum();
+    let counted: usize = lines.iter().map(|line| line.shown() + line.named.len()).sum();
+    assert_eq!((announced, counted), (found.digest.entries.len(), found.digest.entries.len()));
+
     let message = teams::render(&found.digest);
     assert_eq!(message.entries, found.digest.entries.len());
     let bytes = message.body.to_string().len();

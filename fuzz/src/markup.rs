@@ -10,7 +10,8 @@ const ELEMENTS: [&str; 53] = [
 /// The elements without an end.
 const VOID: [&str; 7] = ["br", "img", "input", "link", "meta", "wbr", "!DOCTYPE"];
 /// How an `&` may go on.
-const ENTITIES: [&str; 11] = ["amp;", "lt;", "gt;", "quot;", "#39;", "#x27;", "#38;", "#60;", "#62;", "#34;", "nbsp;"];
+const ENTITIES: [&str; 13] =
+    ["amp;", "lt;", "gt;", "quot;", "#39;", "#x27;", "#38;", "#60;", "#62;", "#34;", "nbsp;", "zwnj;", "#847;"];
 
 /// Checks that all elements are known, nested and closed, that every attribute is quoted and known, and that URLs lead to
 /// `https:`, or to the page itself.

@@ -138,7 +138,8 @@ impl Maker<'_, '_> {
         }
         if self.ratio(1, 8)? {
             let reason = text(self.u, 5_000)?;
-            digest.ledger_note = Some(format!("What was announced before is unknown, so this may repeat it: {reason}."));
+            digest.ledger_note =
+                Some(format!("What was announced before is unknown, so this may repeat it: {reason}."));
         }
         if self.u.arbitrary()? {
             let path = "x".repeat(self.upto(900)?);
@@ -151,7 +152,7 @@ impl Maker<'_, '_> {
     /// A number from 0 to `max`. Small ones are likely.
     fn upto(&mut self, max: usize) -> Result<usize> {
         let number = usize::from(self.u.arbitrary::<u8>()?);
-        Ok(if number < 200 { number % max.min(3).saturating_add(1) } else { (number - 200) * max / 55 })
+        Ok(if number < 240 { number % (max.min(3) + 1) } else { (number - 240) * max / 15 })
     }
 
     fn ratio(&mut self, numerator: u8, denominator: u8) -> Result<bool> {

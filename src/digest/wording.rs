@@ -572,7 +572,7 @@ mod tests {
         digest.resolved = vec![(ProfileName::new("Cafe"), "“Launch”".into())];
         digest.announced_before = 1;
         digest.handled = 2;
-        digest.ledger_note = Some("The ledger was damaged.".into());
+        digest.ledger_note = Some("The ledger\n was \u{202E}damaged.".into());
         let reasons: Vec<_> = digest.unchecked.iter().map(reason).collect();
         let lines =
             [vec![said(&digest.coverage())], digest.good_news(), reasons, digest.next_steps(), digest.closing()];
