@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use media_expiry_alerts::channel::RunJson;
 use media_expiry_alerts::digest::{Digest, ReportLink};
-use media_expiry_alerts::model::text::shorten;
+use media_expiry_alerts::model::text::{one_line, shorten};
 use media_expiry_alerts::model::{
     AyrshareProfile, Copies, Discovery, DiscoveryStatus, FailedCopy, FailedProfile, Failure, FailureKind, Item,
     KeptCopy, Listing, ListingOrigin, Media, MediaAtRisk, PROFILES_FROM, Part, PostAtRisk, ProfileName, RiskReason,
@@ -134,7 +134,7 @@ impl Maker<'_, '_> {
         digest.handled = self.upto(3)?;
         digest.zone = Zone::parse(self.u.choose(&["UTC", "Europe/Berlin", "America/St_Johns"])?).expect("a zone");
         if self.ratio(1, 4)? {
-            digest.note = Some(name(self.u, 300)?);
+            digest.note = Some(one_line(&name(self.u, 300)?));
         }
         if self.ratio(1, 8)? {
             let reason = text(self.u, 5_000)?;

@@ -1,7 +1,7 @@
 //! Text from outside that is made from bytes.
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
-use media_expiry_alerts::model::text::{shorten, units};
+use media_expiry_alerts::model::text::{one_line, shorten, units};
 
 /// Texts with a meaning in some format: markup, formulas, entities, line ends, escapes and invisible characters.
 const FRAGMENTS: [&str; 48] = [
@@ -77,10 +77,10 @@ pub fn text(u: &mut Unstructured<'_>, max_units: usize) -> Result<String> {
     Ok(cut(&text, max_units).to_owned())
 }
 
-/// Makes a text that is not blank and has no control characters: what the configuration accepts as a name.
+/// Makes a text that is not blank and has no control characters: what the configuration accepts as the name of a profile.
 pub fn name(u: &mut Unstructured<'_>, max_chars: usize) -> Result<String> {
     let text = text(u, max_chars)?.replace(char::is_control, "");
-    Ok(if text.trim().is_empty() { "Acme".to_owned() } else { text })
+    Ok(if one_line(&text).is_empty() { "Acme".to_owned() } else { text })
 }
 
 /// Makes a URL, or something that is none.
