@@ -15,6 +15,11 @@ SIMULATION_SEEDS ?= 2000
 VENV := .venv
 TOOLS := $(VENV)/.installed
 GUNGRAUN := $(VENV)/bin/gungraun-runner
+CARGO_FUZZ := $(VENV)/bin/cargo-fuzz
+# For how long `make fuzz` runs each target, how many of them side by side, and which.
+FUZZ_SECONDS ?= 60
+FUZZ_JOBS ?= 1
+FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 # Wheels only, so that nothing is compiled unexpectedly.
 PIP := PIP_ONLY_BINARY=:all: $(VENV)/bin/pip --quiet --disable-pip-version-check
 # The binary that is deployed, and the variable that tells the tests where it is.
@@ -77,6 +82,7 @@ browser-tools:
 fmt: ## Format the code
 	cargo fmt
 	cargo fmt --all --manifest-path benches/Cargo.toml
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 .PHONY: demo
 demo: ## Show the alerts with local stand-ins for all services
@@ -84,7 +90,8 @@ demo: ## Show the alerts with local stand-ins for all services
 
 .PHONY: format
 format: ## Check the formatting
-	$(call stage,formatting,cargo fmt --check && cargo fmt --check --all --manifest-path benches/Cargo.toml)
+	$(call stage,formatting,cargo fmt --check && cargo fmt --check --all --manifest-path benches/Cargo.toml && \
+		cargo fmt --check --manifest-path fuzz/Cargo.toml)
 
 .PHONY: clippy
 clippy: ## Run clippy over all targets and features
@@ -112,6 +119,17 @@ unit: $(TOOLS) release ## Run the tests that need nothing but Rust
 simulation: $(TOOLS) ## Run the ledger through SIMULATION_SEEDS simulated worlds
 	$(call stage,simulation,SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo nextest run --locked $(OPTIMIZED) --no-fail-fast \
 		--test simulation)
+
+# Sanitizers need a nightly toolchain; without them, the stable one is enough. Without tracing comparisons, a target runs
+# several times as many inputs. `cargo fuzz` cannot pass `--locked`.
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## Run each of FUZZ_TARGETS for FUZZ_SECONDS on inputs that libFuzzer makes up
+	$(call stage,fuzz targets,cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null && \
+		$(CARGO_FUZZ) build --sanitizer none --no-trace-compares --target-dir target/fuzz)
+	$(call stage,fuzzing,tools/fuzz $(FUZZ_SECONDS) $(FUZZ_JOBS) $(FUZZ_TARGETS))
+
+$(CARGO_FUZZ): | $(TOOLS)
+	$(call stage,cargo fuzz,cargo install --quiet --debug --locked --root $(VENV) cargo-fuzz --version 0.13.2)
 
 .PHONY: instructions
 instructions: $(GUNGRAUN) ## Count the instructions of the core, and fail if they exceed a recorded count by more than 5 %

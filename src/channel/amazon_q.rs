@@ -13,10 +13,14 @@ use crate::model::text::{list, one_line, shorten, units};
 const MAX_DESCRIPTION: usize = 3_000;
 /// Characters of the names of profiles that nobody watches.
 const MAX_UNWATCHED: usize = 500;
-/// The longest line of good news, in characters.
+/// The longest line of good news, in characters. One that there is no room for is left out: it asks nobody to do anything.
 const MAX_GOOD_NEWS: usize = 500;
-/// The longest line at the end, in characters.
-const MAX_CLOSING: usize = 300;
+/// The longest of the last lines, in characters.
+const MAX_CLOSING: usize = 240;
+/// The longest note of the configuration, in characters.
+const MAX_NOTE: usize = 1_000;
+/// What is reserved for the counts of what there is no room for, in characters.
+const COUNTS: usize = 350;
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
 /// How many profiles become keywords, and how many of the unchecked ones are named.
@@ -61,36 +65,42 @@ fn thread_id(channel: &str) -> String {
 }
 
 fn description(digest: &Digest) -> (String, bool) {
+    let closing = digest.closing().into_iter().map(|line| format!("\n\n{}", fitting(&line, MAX_CLOSING, escape)));
+    // The note is the operator's own Markdown, but never a mention.
+    let note = digest.note.as_deref().map(|note| format!("\n\n{}", fitting(note, MAX_NOTE, entities)));
+    let end: String = closing.chain(note).collect();
+    let max_entries = MAX_DESCRIPTION.saturating_sub(COUNTS + units(&end));
     let mut text = digest.coverage().plain(&digest.zone);
     if let Some(report) = &digest.report_link {
-        text += &format!("\n\n[Open the report]({}) (works until {})", report.url, digest.zone.format(report.until));
-    }
-    if !digest.unchecked.is_empty() {
-        let names: Vec<_> = digest
-            .unchecked
-            .iter()
-            .take(MAX_NAMES)
-            .map(|failed| format!("\n- {}: {}", self::text(failed.profile.as_str()), digest::reason(failed)))
-            .collect();
-        text += "\n\n**Could not be checked**";
-        text += &names.concat();
-        if MAX_NAMES < digest.unchecked.len() {
-            text += &format!("\n- and {} more", digest.unchecked.len() - MAX_NAMES);
+        let until = digest.zone.format(report.until);
+        let link = format!("\n\n[Open the report]({}) (works until {until})", report.url);
+        if units(&text) + units(&link) <= max_entries {
+            text += &link;
         }
     }
-    if let Some(unwatched) = digest.unwatched(MAX_UNWATCHED, units) {
-        text += "\n\n";
-        text += &escape(&unwatched);
+    if !digest.unchecked.is_empty() {
+        text += "\n\n**Could not be checked**";
+        let mut named = 0;
+        for failed in digest.unchecked.iter().take(MAX_NAMES) {
+            let line = format!("\n- {}: {}", self::text(failed.profile.as_str()), digest::reason(failed));
+            if max_entries < units(&text) + units(&line) {
+                break;
+            }
+            text += &line;
+            named += 1;
+        }
+        if named < digest.unchecked.len() {
+            text += &format!("\n- and {} more", digest.unchecked.len() - named);
+        }
     }
-    for line in digest.good_news() {
-        text += "\n\n";
-        text += &escape(&shorten(&line, MAX_GOOD_NEWS));
+    let unwatched = digest.unwatched(MAX_UNWATCHED, |name| units(&escape(name))).map(|line| escape(&line));
+    let good_news = digest.good_news().into_iter().map(|line| fitting(&line, MAX_GOOD_NEWS, escape));
+    for paragraph in unwatched.into_iter().chain(good_news) {
+        if units(&text) + units(&paragraph) + 2 <= max_entries {
+            text += "\n\n";
+            text += &paragraph;
+        }
     }
-    // The note is the operator's own Markdown, but never a mention.
-    let note = digest.note.as_deref().map(|note| format!("\n\n{}", entities(note))).unwrap_or_default();
-    let closing = digest.closing().into_iter().map(|line| format!("\n\n{}", escape(&shorten(&line, MAX_CLOSING))));
-    let end = closing.collect::<String>() + &note;
-    let max_entries = MAX_DESCRIPTION.saturating_sub(200 + units(&end));
     let all = digest.lines();
     let mut shown = 0;
     let mut last: Option<&DigestLine<'_>> = None;
@@ -139,6 +149,19 @@ fn bullet(line: &DigestLine<'_>, digest: &Digest) -> String {
 /// Shortens text from outside and escapes what Markdown or a chat application would act on.
 fn text(outside: &str) -> String {
     escape(&shorten(&one_line(outside), MAX_NAME))
+}
+
+/// Escapes as much of a text as fits into `max` characters.
+fn fitting(text: &str, max: usize, escape: impl Fn(&str) -> String) -> String {
+    let mut raw_max = max;
+    loop {
+        let escaped = escape(&shorten(text, raw_max));
+        let length = units(&escaped);
+        if length <= max {
+            return escaped;
+        }
+        raw_max = raw_max * max / length;
+    }
 }
 
 /// Escapes what could begin a mention or a link of the chat application.

@@ -182,9 +182,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::digest::fixtures::{digest, hostile_survey, survey, survey_of};
-    use crate::model::Zone;
+    use crate::digest::ReportLink;
+    use crate::digest::fixtures::{digest, hostile_survey, survey, survey_of, unwatched};
     use crate::model::text::units;
+    use crate::model::{FailedProfile, Part, ProfileName, Zone};
     use crate::scan::survey::Survey;
 
     /// The longest note that a configuration accepts, with characters that are long once escaped or encoded.
@@ -254,7 +255,7 @@ mod tests {
     fn the_link_to_the_report_is_on_its_own_line() {
         let mut digest = digest(&survey());
         let url = "https://reports.example/r/token".to_owned();
-        digest.report_link = Some(crate::digest::ReportLink { url, until: digest.now });
+        digest.report_link = Some(ReportLink { url, until: digest.now });
         let message = |format: SnsFormat| rendered(&digest, &survey(), format).body["message"].to_string();
         let mail = message(SnsFormat::Text);
         assert!(mail.contains("until Mon 23 Nov 2026, 06:00 UTC:\\nhttps://reports.example/r/token\\n"), "{mail}");
@@ -280,6 +281,31 @@ mod tests {
         let description = notification["content"]["description"].as_str().expect("a description");
         let end = "\n\nRunbook: https://example.com/media_alerts?a=1&amp;b=2 and &lt;!here&gt;";
         assert!(description.ends_with(end) && units(description) <= 3_000, "{description}");
+    }
+
+    #[test]
+    fn a_notification_stays_short_whatever_it_says_before_the_entries() {
+        let mut digest = digest(&survey());
+        let failed = digest.unchecked.remove(0);
+        digest.unchecked = vec![FailedProfile { profile: ProfileName::new(&"&".repeat(120)), ..failed }; 40];
+        digest.resolved = vec![(ProfileName::new("&&&"), "“&&&&&&&&”".repeat(50)); 10];
+        digest.recovered = vec![(ProfileName::new(&"&".repeat(120)), Part::Media); 10];
+        digest.unwatched = unwatched((0..60).map(|index| (Some("&".repeat(90)), index.to_string()))).unwatched;
+        let report_link = |length: usize| ReportLink { url: "x".repeat(length), until: digest.now };
+        for link in [None, Some(report_link(300)), Some(report_link(3_000))] {
+            for note in [None, Some("&".repeat(1_000))] {
+                let digest = Digest { ledger_note: note, report_link: link.clone(), ..digest.clone() };
+                let publication = rendered(&digest, &survey(), SnsFormat::AmazonQ).body["message"].clone();
+                let notification: Value = serde_json::from_str(publication.as_str().expect("a text")).expect("JSON");
+                let description = notification["content"]["description"].as_str().expect("a description");
+                assert!(units(description) <= 3_000, "{} characters", units(description));
+                assert!(description.contains("and 3") && description.contains("no room for here"), "{description}");
+                assert_eq!(
+                    description.contains("[Open the report]"),
+                    link.as_ref().is_some_and(|link| link.url.len() < 3_000)
+                );
+            }
+        }
     }
 
     #[test]

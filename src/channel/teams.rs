@@ -237,7 +237,14 @@ fn name(outside: &str) -> String {
 
 /// Breaks what Teams would take for one of its functions, such as `{{DATE(…)}}`.
 fn literal(text: &str) -> String {
-    text.replace("{{", "{\u{200b}{").replace("}}", "}\u{200b}}")
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '{' | '}') && shown.ends_with(character) {
+            shown.push('\u{200b}');
+        }
+        shown.push(character);
+    }
+    shown
 }
 
 /// Posts one message.
@@ -350,6 +357,7 @@ mod tests {
     #[test]
     fn functions_of_teams_are_not_evaluated() {
         assert_eq!(literal("{{DATE(2026-11-25,SHORT)}}"), "{\u{200b}{DATE(2026-11-25,SHORT)}\u{200b}}");
+        assert_eq!(literal("{{{DATE()}}}"), "{\u{200b}{\u{200b}{DATE()}\u{200b}}\u{200b}}");
     }
 
     proptest! {

@@ -13,6 +13,8 @@ mod channel;
 mod document;
 mod environment;
 mod fault;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lookup_error;
 mod mailbox;
 mod parameter_store;

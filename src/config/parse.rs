@@ -20,7 +20,7 @@ use super::table::{Table, TextField};
 use super::unique_keys::UniqueKeys;
 use super::{Alerts, AyrshareConfig, Config, HttpConfig, InvalidConfiguration, LedgerConfig, SecretUrl, WhenEmpty};
 use crate::model::Zone;
-use crate::model::text::nfc;
+use crate::model::text::{nfc, one_line};
 use crate::model::threshold::{DurationError, Threshold, Thresholds};
 
 const DEFAULT_BASE_URL: &str = "https://api.ayrshare.com/api";
@@ -294,7 +294,7 @@ pub(super) struct UniqueNames(BTreeSet<String>);
 impl UniqueNames {
     pub fn add(&mut self, text: &TextField<'_>) -> Result<String, String> {
         let name = text.value;
-        if name.trim().is_empty() {
+        if one_line(name).is_empty() {
             return Err("is blank; set a name".to_owned());
         }
         if !is_name(name) {

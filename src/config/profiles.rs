@@ -8,7 +8,7 @@ use super::Profile;
 use super::audience::{Audience, Selection, is_glob};
 use super::parse::{NOT_A_GLOB, UniqueNames, api_key};
 use super::table::{Table, TextField};
-use crate::model::text::nfc;
+use crate::model::text::{nfc, one_line};
 use crate::model::{PROFILES_FROM, ProfileName, Tags};
 
 /// The maximum length of a name or a tag.
@@ -118,8 +118,8 @@ fn check_tag(text: &TextField<'_>) -> Result<(), String> {
     if is_name(text.value) { Ok(()) } else { Err(format!("must be one line of 1 to {MAX_NAME_CHARS} characters")) }
 }
 
-/// Returns whether a text can be the name of a profile, or a tag.
+/// Returns whether a text can be the name of a profile, or a tag. Something of it must be visible, because messages show it.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    !text.trim().is_empty() && !text.chars().any(char::is_control) && text.chars().count() <= MAX_NAME_CHARS
+    !one_line(text).is_empty() && !text.chars().any(char::is_control) && text.chars().count() <= MAX_NAME_CHARS
 }

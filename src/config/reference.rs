@@ -178,7 +178,7 @@ pub async fn look_up(
     references.iter().map(|reference| (reference.clone(), value(reference))).collect()
 }
 
-fn each_string(path: &str, value: &Value, found: &mut impl FnMut(&str, &str)) {
+pub(super) fn each_string(path: &str, value: &Value, found: &mut impl FnMut(&str, &str)) {
     match value {
         Value::String(text) => found(path, text),
         Value::Array(values) => {

@@ -405,7 +405,7 @@ fn all_errors_are_reported_together_with_their_paths() {
         name = "A"
         key = ""
         [[profiles]]
-        name = " "
+        name = " \u200B"
         [[profiles]]
         key = "env:MISSING"
         primary = 1

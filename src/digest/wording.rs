@@ -154,7 +154,7 @@ impl Digest {
     /// what could not be copied.
     #[must_use]
     pub fn closing(&self) -> Vec<String> {
-        let mut lines: Vec<_> = self.ledger_note.iter().cloned().collect();
+        let mut lines: Vec<_> = self.ledger_note.iter().map(|note| text::one_line(note)).collect();
         if 0 < self.announced_before {
             let are = if self.announced_before == 1 {
                 "was announced before and is"
@@ -574,7 +574,7 @@ mod tests {
         digest.resolved = vec![(ProfileName::new("Cafe"), "“Launch”".into())];
         digest.announced_before = 1;
         digest.handled = 2;
-        digest.ledger_note = Some("The ledger was damaged.".into());
+        digest.ledger_note = Some("The ledger\n was \u{202E}damaged.".into());
         let reasons: Vec<_> = digest.unchecked.iter().map(reason).collect();
         let lines =
             [vec![said(&digest.coverage())], digest.good_news(), reasons, digest.next_steps(), digest.closing()];

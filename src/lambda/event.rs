@@ -36,7 +36,11 @@ impl Event {
             };
         }
         if request::is_http(&object) {
-            return Request::parse(object).map(Self::Http).map_err(|error| InvalidEvent::Http(error.to_string()));
+            let error = |error: serde_json::Error| {
+                // It quotes the value, which may be of any length.
+                InvalidEvent::Http(shorten(&one_line(&error.to_string()), 200).into_owned())
+            };
+            return Request::parse(object).map(Self::Http).map_err(error);
         }
         let is_command = object.keys().any(|key| KEYS.contains(&key.as_str()));
         Command::parse(&object)
@@ -107,6 +111,24 @@ mod tests {
         ] {
             let error = Event::parse(event).expect_err(event).to_string();
             assert!(error.contains("accepted are: a `Scheduled Event`"), "{event}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_error_does_not_quote_a_long_value() {
+        for long in ["a".repeat(1_000_000), "\n\u{202E}".repeat(1_000)] {
+            for event in [
+                json!({"requestContext": {"http": {}}, "isBase64Encoded": long}),
+                json!({"requestContext": {"http": {}}, "headers": long}),
+                json!({"detail-type": long}),
+                json!({"action": long}),
+                json!({"within": long}),
+                json!({"profiles": long}),
+                json!({long.clone(): 1}),
+            ] {
+                let error = Event::parse(&event.to_string()).expect_err("an error").to_string();
+                assert!(error.len() < 1_000 && !error.contains('\n'), "{} bytes", error.len());
+            }
         }
     }
 

@@ -96,7 +96,8 @@ impl MediaAtRisk {
     #[must_use]
     pub fn label(&self) -> String {
         let end_of_url = self.url.split(['?', '#']).next().and_then(|url| url.rsplit('/').next());
-        one_line(self.file_name.as_deref().or(end_of_url).unwrap_or_default())
+        let label = one_line(self.file_name.as_deref().or(end_of_url).unwrap_or_default());
+        if label.is_empty() { one_line(&self.url) } else { label }
     }
 }
 
@@ -123,4 +124,28 @@ pub struct UnverifiedUrl {
     pub url: String,
     /// The HTTP status that Ayrshare got, if it said.
     pub http_status: Option<u16>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_post_will_lack_always_has_a_label() {
+        let label = |url: &str, file_name: Option<&str>| {
+            MediaAtRisk {
+                id: None,
+                owner: None,
+                file_name: file_name.map(ToOwned::to_owned),
+                url: url.to_owned(),
+                expires_at: None,
+                reason: RiskReason::AlreadyGone,
+            }
+            .label()
+        };
+        assert_eq!(label("https://x/y/z.png?q", Some("a\nb.png")), "a b.png");
+        assert_eq!(label("https://x/y/z.png?q", None), "z.png");
+        assert_eq!(label("https://x/y/?q", None), "https://x/y/?q");
+        assert_eq!(label("https://x/y/z.png", Some("\u{202E}")), "https://x/y/z.png");
+    }
 }

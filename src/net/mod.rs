@@ -16,6 +16,8 @@ use std::time::Duration;
 
 pub use client::{client, client_from_environment};
 pub use deadline::Deadline;
+#[cfg(fuzzing)]
+pub use request::retry_after;
 pub use request::{Answer, NetError, send, send_for_status, send_streaming};
 pub(crate) use request::{parse_retry_after, with_causes};
 pub use retry::{MAX_RETRIES, Retry, retrying, retrying_at_most};

@@ -184,7 +184,8 @@ pub(crate) fn parse_retry_after(value: &str) -> Option<Duration> {
     retry_after(value, Timestamp::now())
 }
 
-fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+/// Parses the value of `Retry-After` in a response that came at `now`.
+pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));

@@ -9,6 +9,9 @@ pub mod ics;
 pub mod link;
 mod view;
 
+#[cfg(fuzzing)]
+pub use self::csv::render as render_csv;
+
 #[cfg(feature = "cli")]
 pub(crate) use view::{coverage, headline};
 

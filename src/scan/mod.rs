@@ -17,6 +17,9 @@ pub mod select;
 pub mod survey;
 pub mod used_files;
 
+#[cfg(fuzzing)]
+pub use self::presigned::Presigned;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt as _, stream};

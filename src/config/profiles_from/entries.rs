@@ -193,7 +193,9 @@ mod tests {
         check(json!({"key": "KEY"}), &["profiles_from[0]: it has no name"]);
         check(json!({"name": null, "key": "KEY"}), &["profiles_from[0]: it has no name"]);
         let not_a_name = "profiles_from[0]: its name is not one line of text of 1 to 200 characters";
-        for name in [json!(" "), json!(7), json!("a\nb"), json!("a\u{0}"), json!("a".repeat(201))] {
+        for name in
+            [json!(" "), json!("\u{200b}\u{202e}"), json!(7), json!("a\nb"), json!("a\u{0}"), json!("a".repeat(201))]
+        {
             check(json!({"name": name, "key": "KEY"}), &[not_a_name]);
         }
         check(json!({"name": "A"}), &["A: it has no key"]);

@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
-use self::document::DocumentReader;
+pub(super) use self::document::DocumentReader;
 use self::table::ProfilesTable;
 use super::Profile;
 use super::channel::SecretUrl;

@@ -151,6 +151,16 @@ fn check(body: &Map<String, Value>) -> Checked {
     Ok(())
 }
 
+/// Checks a message for the fuzz targets.
+///
+/// # Errors
+///
+/// Returns what is wrong with it.
+#[cfg(fuzzing)]
+pub fn check_message(message: &Value) -> Result<(), String> {
+    check(message.as_object().ok_or("it is not an object")?).map_err(|objection| objection.what)
+}
+
 /// The number of characters of all texts and URLs in a block.
 fn characters(value: &Value) -> usize {
     match value {

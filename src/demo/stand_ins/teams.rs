@@ -133,7 +133,13 @@ fn message(request: &Request) -> Result<Value, String> {
         return Err(format!("the message has {} bytes", request.body.len()));
     }
     let message = request.json().ok_or("the body is not JSON")?;
-    keys(&message, &["type", "summary", "attachments"], &[])?;
+    check(&message)?;
+    Ok(message)
+}
+
+/// Checks that a message is one valid card.
+fn check(message: &Value) -> Result<(), String> {
+    keys(message, &["type", "summary", "attachments"], &[])?;
     if message["type"] != "message" || message["summary"].as_str().is_none_or(str::is_empty) {
         return Err("it is no message, or has no summary for notifications".to_owned());
     }
@@ -144,8 +150,18 @@ fn message(request: &Request) -> Result<Value, String> {
     if attachment["contentType"] != "application/vnd.microsoft.card.adaptive" || !attachment["contentUrl"].is_null() {
         return Err("its attachment is no Adaptive Card".to_owned());
     }
-    element(&attachment["content"], &["AdaptiveCard"])?;
-    Ok(message)
+    element(&attachment["content"], &["AdaptiveCard"])
+}
+
+/// Checks a message for the fuzz targets.
+///
+/// # Errors
+///
+/// Returns what is wrong with it.
+#[cfg(fuzzing)]
+pub fn check_message(message: &Value) -> Result<(), String> {
+    let bytes = message.to_string().len();
+    if MAX_BYTES <= bytes { Err(format!("the message has {bytes} bytes")) } else { check(message) }
 }
 
 /// Checks an element of one of these types, and everything in it.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::date::Date;
-use super::list::ListReader;
+use super::list::{ListReader, is_incomplete};
 use super::{Attempt, Ayrshare, ScheduledPosts, error_bodies, is_empty_list, json_of, profiles};
 use crate::model::text::shorten;
 use crate::model::{Failure, FailureKind, Packed, ScheduledPost};
@@ -67,20 +67,20 @@ impl Range {
 
 /// A post of the history.
 #[derive(Debug)]
-struct HistoryPost {
+pub(super) struct HistoryPost {
     /// The post.
-    post: ScheduledPost,
+    pub(super) post: ScheduledPost,
     /// Whether its due date cannot be parsed.
-    has_unreadable_due_date: bool,
+    pub(super) has_unreadable_due_date: bool,
     /// Whether its media or text has an unknown shape.
-    has_unknown_shape: bool,
+    pub(super) has_unknown_shape: bool,
     /// Its status, if it has one.
     status: Option<String>,
 }
 
 impl HistoryPost {
     /// Returns whether the post is waiting to be published.
-    fn is_scheduled(&self) -> bool {
+    pub(super) fn is_scheduled(&self) -> bool {
         self.status.as_deref().is_none_or(|status| STATUSES.contains(&status))
     }
 
@@ -231,11 +231,11 @@ fn whole_second(moment: Timestamp) -> String {
 /// # Errors
 ///
 /// Fails if the text does not begin with an object.
-fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
+pub(super) fn post(json: &str, mut each: impl FnMut(HistoryPost)) -> serde_json::Result<Option<usize>> {
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_post = match raw.next() {
         Some(Ok(raw)) => raw.get(),
-        Some(Err(error)) if !error.is_eof() => return Err(error),
+        Some(Err(error)) if !is_incomplete(&error, json) => return Err(error),
         Some(Err(_)) | None => return Ok(None),
     };
     let fields = serde_json::from_str::<Fields>(raw_post).or_else(|error| {
@@ -435,7 +435,9 @@ mod tests {
         for wrong in ["[]", "1", "null", "<", r#""a""#] {
             assert!(post(wrong, |_| {}).is_err(), "{wrong}");
         }
-        assert!(matches!(post(r#"{"id":"#, |_| {}), Ok(None)));
+        for incomplete in [r#"{"id":"#, r#"{"id":-"#, r#"{"id":1."#, r#"{"id":1e"#] {
+            assert!(matches!(post(incomplete, |_| {}), Ok(None)), "{incomplete}");
+        }
     }
 
     #[test]

@@ -243,12 +243,20 @@ impl ListReader {
     }
 }
 
+/// Returns whether an error means that `text` is incomplete, and not that it is invalid.
+///
+/// A chunk may end in the middle of a number. For a value that is skipped, `serde_json` calls a number invalid that ends with
+/// its sign, its point or its `e`.
+pub fn is_incomplete(error: &serde_json::Error, text: &str) -> bool {
+    error.is_eof() || text.ends_with(['-', '+', '.', 'e', 'E'])
+}
+
 /// Parses the value at the beginning of a text and returns it with its length. Returns `None` if it is incomplete.
 fn prefix<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<Option<(T, usize)>, String> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
     match values.next() {
         Some(Ok(value)) => Ok(Some((value, values.byte_offset()))),
-        Some(Err(error)) if !error.is_eof() => Err(error.to_string()),
+        Some(Err(error)) if !is_incomplete(&error, text) => Err(error.to_string()),
         Some(Err(_)) | None => Ok(None),
     }
 }
@@ -346,6 +354,20 @@ mod tests {
             "<html>",
             "null",
         ] {
+            assert!(of_member(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_may_be_cut_anywhere() {
+        let numbers = "[0,-1,12.5,-0.25,1e3,1E-3,1.5e+3]";
+        let body = format!(r#"{{"before":{numbers},"n":-1.5,"history":[{{"id":1,"n":{numbers}}}],"after":-1e-7}}"#);
+        let (elements, end) = of_member(&body).expect("a list");
+        assert_eq!(elements.len(), 1);
+        let End::List(others) = end else { panic!("no list") };
+        assert_eq!(others.keys().collect::<Vec<_>>(), ["after", "before", "n"]);
+        // What is no number at all is still an error.
+        for wrong in [r#"{"n":-,"history":[]}"#, r#"{"n":1.,"history":[]}"#, r#"{"n":1e"#, r#"{"n":-"#] {
             assert!(of_member(wrong).is_err(), "{wrong}");
         }
     }

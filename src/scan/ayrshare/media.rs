@@ -10,7 +10,7 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use super::date::{Date, UnparsedDate};
-use super::list::ListReader;
+use super::list::{ListReader, is_incomplete};
 use crate::model::{File, Media};
 
 /// The longest text of a field. A longer one counts as missing, so that a single file cannot fill a message.
@@ -64,7 +64,7 @@ fn file(json: &str, mut each: impl FnMut(ListedFile<'_>)) -> serde_json::Result<
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     match raw.next() {
         Some(Ok(raw)) => each(field_by_field(raw.get()).ok_or(error)?.into()),
-        Some(Err(raw)) if raw.is_eof() => return Ok(None),
+        Some(Err(raw)) if is_incomplete(&raw, json) => return Ok(None),
         _ => return Err(error),
     }
     Ok(Some(raw.byte_offset()))
@@ -321,6 +321,13 @@ mod tests {
             expires_at: Some("2025-09-05T22:00:48Z".parse().expect("a time")),
         };
         assert_eq!(all(body), Ok(vec![media]));
+    }
+
+    #[test]
+    fn a_number_may_be_cut_anywhere() {
+        let body = r#"[{"duration":-12.5e-1,"fileName":"half \ud83d","expiresAt":1795608000.0,"size":1e3}]"#;
+        let files = all(body).expect("a gallery");
+        assert_eq!(files[0].expires_at, "2026-11-25T12:00:00Z".parse().ok());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! status, and the code and message are only shown.
 
 mod date;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod history;
 mod list;
 pub mod media;

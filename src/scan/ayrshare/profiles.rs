@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::list::ListReader;
+use super::list::{ListReader, is_incomplete};
 use super::{Attempt, Ayrshare, MAX_OTHER_BODY, error_bodies, is_empty_list, json_of, replace_unpaired_surrogates};
 use crate::model::text::shorten;
 use crate::model::{AyrshareProfile, Failure, FailureKind};
@@ -119,7 +119,7 @@ fn is_error(object: &Map<String, Value>) -> bool {
 /// Returns the cursor of the next page; `None` on the last page.
 ///
 /// Fails when there must be another page and its cursor is missing.
-fn next_cursor(page: &Map<String, Value>) -> Result<Option<String>, ()> {
+pub(super) fn next_cursor(page: &Map<String, Value>) -> Result<Option<String>, ()> {
     let Some(Value::Object(pagination)) = page.get("pagination") else { return Ok(None) };
     let cursor = pagination.get("nextCursor").and_then(text);
     match pagination.get("hasMore") {
@@ -134,11 +134,11 @@ fn next_cursor(page: &Map<String, Value>) -> Result<Option<String>, ()> {
 /// # Errors
 ///
 /// Fails when the text begins with no object.
-fn profile(json: &str, mut each: impl FnMut(AyrshareProfile)) -> serde_json::Result<Option<usize>> {
+pub(super) fn profile(json: &str, mut each: impl FnMut(AyrshareProfile)) -> serde_json::Result<Option<usize>> {
     let mut raw = serde_json::Deserializer::from_str(json).into_iter::<&RawValue>();
     let raw_profile = match raw.next() {
         Some(Ok(raw)) => raw.get(),
-        Some(Err(error)) if !error.is_eof() => return Err(error),
+        Some(Err(error)) if !is_incomplete(&error, json) => return Err(error),
         Some(Err(_)) | None => return Ok(None),
     };
     let fields = serde_json::from_str(raw_profile).or_else(|error| {
@@ -205,7 +205,9 @@ mod tests {
         for wrong in ["[]", "1", "null", r#""a""#] {
             assert!(profile(wrong, |_| {}).is_err(), "{wrong}");
         }
-        assert!(matches!(profile(r#"{"title":"#, |_| {}), Ok(None)));
+        for incomplete in [r#"{"title":"#, r#"{"n":-"#, r#"{"n":1."#, r#"{"n":1e+"#] {
+            assert!(matches!(profile(incomplete, |_| {}), Ok(None)), "{incomplete}");
+        }
     }
 
     #[test]
