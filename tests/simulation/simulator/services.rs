@@ -24,7 +24,7 @@ use super::steps::Steps;
 use super::world::{Account, File, Post, World, file_url, timestamp};
 
 /// How often a channel that works rejects a message for the moment.
-const OVERLOADED_PERCENT: u8 = 5;
+const OVERLOADED_PERCENT: u8 = 20;
 
 /// The services that one run calls.
 pub struct Services<'a> {
