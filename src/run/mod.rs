@@ -33,7 +33,7 @@ use serde_json::Value;
 
 use self::lease::HeldLease;
 use self::rendering::{fail, outcome, render, rendered, sample};
-use crate::channel::Message;
+use crate::channel::{Message, SendError};
 use crate::config::Repeat;
 use crate::config::{Channel, Config, Profile, RescueFiles, WhenEmpty};
 use crate::digest::Digest;
@@ -43,7 +43,7 @@ use crate::ledger::{Change, LedgerError, LedgerStore, Memory};
 use crate::model::Status;
 use crate::model::threshold::Thresholds;
 use crate::model::{Copies, Discovery, Listing, ListingOrigin, ProfileName};
-use crate::net::Deadline;
+use crate::net::{self, Deadline};
 use crate::report::link::Links;
 use crate::run::command::{Action, Plan};
 use crate::run::rescue::CopyMode;
@@ -91,13 +91,13 @@ pub trait Services {
         until: Deadline,
     ) -> impl Future<Output = Copies>;
 
-    /// Sends a message. Returns a reason unless the channel has confirmed it.
+    /// Sends a message once. Returns an error unless the channel has confirmed it.
     fn send(
         &self,
         channel: &Channel,
         outgoing: &Outgoing<'_>,
         until: Deadline,
-    ) -> impl Future<Output = Result<(), String>>;
+    ) -> impl Future<Output = Result<(), SendError>>;
 
     /// Checks that a channel would accept messages, without sending one.
     fn check(&self, channel: &Channel, until: Deadline) -> impl Future<Output = Result<(), String>>;
@@ -470,7 +470,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
 
         let mut sent = outcome(channel, Outcome::Delivered);
         for (index, message) in messages.iter().enumerate() {
-            if !is_ours(lease).await || self.send(channel, digest, message, index, &mut sent).await.is_err() {
+            if self.send(channel, digest, message, index, lease, &mut sent).await.is_err() {
                 break;
             }
             let confirmed = sent.announced - message.entries..sent.announced;
@@ -512,7 +512,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
         let mut sent = outcome(channel, Outcome::Delivered);
         for (index, message) in messages.iter().enumerate() {
-            if self.send(channel, &digest, message, index, &mut sent).await.is_err() {
+            if self.send(channel, &digest, message, index, None, &mut sent).await.is_err() {
                 break;
             }
         }
@@ -520,28 +520,36 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         ChannelResult { announced: 0, ..sent }
     }
 
-    /// Sends one message of a digest, and adds the outcome to `sent`.
+    /// Sends one message of a digest, again if the channel asks for it, and adds the outcome to `sent`.
     async fn send(
         &self,
         channel: &Channel,
         digest: &Digest,
         message: &Message,
         index: usize,
+        lease: Option<&RunLease<'_, L>>,
         sent: &mut ChannelResult,
     ) -> Result<(), ()> {
         if 0 < index {
             tokio::time::sleep(BETWEEN_MESSAGES.min(self.send_until.remaining())).await;
         }
         let entries = sent.announced..sent.announced + message.entries;
-        let outgoing = Outgoing { run_id: &self.id, digest, entries, index, body: &message.body };
-        match self.services.send(channel, &outgoing, self.send_until).await {
+        let outgoing = &Outgoing { run_id: &self.id, digest, entries, index, body: &message.body };
+        // Before each attempt, because the process may have been frozen since the one before.
+        let attempt = || async move {
+            if !is_ours(lease).await {
+                return Err(SendError::permanent("another run has taken over"));
+            }
+            self.services.send(channel, outgoing, self.send_until).await
+        };
+        match net::retrying(self.send_until, attempt, |error| error.retry).await {
             Ok(()) => {
                 sent.announced = outgoing.entries.end;
                 sent.messages += 1;
                 Ok(())
             }
-            Err(reason) => {
-                fail(channel, sent, reason);
+            Err(error) => {
+                fail(channel, sent, error.reason);
                 Err(())
             }
         }

@@ -24,6 +24,8 @@ use crate::store::{Store, StoreError};
 const MAX_AT_ONCE: usize = 3;
 /// How many copies are looked for at the same time.
 const MAX_LOOKUPS: usize = 16;
+/// How many files a run copies, and knows copies of. Their names must fit into its memory beside everything else.
+const MAX_FILES: usize = 100_000;
 /// After this many failures of the store, the run stops copying.
 const MAX_STORE_FAILURES: usize = 3;
 /// How many failures are written to the log one by one.

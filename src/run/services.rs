@@ -304,9 +304,9 @@ impl Services for LiveServices<'_> {
         Box::pin(rescue.copy(&files_to_copy(survey, files), mode, until)).await
     }
 
-    async fn send(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), String> {
-        let deliver = || self.deliver(channel, outgoing, until);
-        net::retrying(until, deliver, |error| error.retry).await.map_err(|error| self.reason(&error))
+    async fn send(&self, channel: &Channel, outgoing: &Outgoing<'_>, until: Deadline) -> Result<(), SendError> {
+        let sent = self.deliver(channel, outgoing, until).await;
+        sent.map_err(|error| SendError { reason: self.reason(&error), ..error })
     }
 
     async fn check(&self, channel: &Channel, until: Deadline) -> Result<(), String> {

@@ -187,8 +187,7 @@ def _action_and_resources(environ, body, service, region):
         secret = json.loads(body)["SecretId"]
         if not secret.startswith("arn:"):
             # IAM evaluates the complete ARN, which ends with six random characters.
-            admin = boto3.client("secretsmanager", region, endpoint_url=_endpoint(environ), **ADMIN)
-            secret = admin.describe_secret(SecretId=secret)["ARN"]
+            secret = _admin("secretsmanager", _endpoint(environ)).describe_secret(SecretId=secret)["ARN"]
         return f"secretsmanager:{operation}", [secret]
     if service == "dynamodb":
         request = json.loads(body)
@@ -247,12 +246,18 @@ def _needed_to_miss(environ, action, resources):
         return []
     (resource,) = resources
     bucket, _, key = resource.removeprefix(S3_ARN).partition("/")
-    admin = boto3.client("s3", REGION, endpoint_url=_endpoint(environ), **ADMIN)
+    admin = _admin("s3", _endpoint(environ))
     try:
         admin.head_object(Bucket=bucket, Key=key)
     except admin.exceptions.ClientError:
         return [("s3:ListBucket", S3_ARN + bucket)]
     return []
+
+
+# Creating a client takes longer than a call.
+@functools.cache
+def _admin(service, endpoint):
+    return boto3.client(service, REGION, endpoint_url=endpoint, **ADMIN)
 
 
 def _endpoint(environ):

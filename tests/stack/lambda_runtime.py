@@ -18,7 +18,7 @@ class QuietServer(http.server.ThreadingHTTPServer):
 
     def __init__(self, handler):
         super().__init__(("127.0.0.1", 0), handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def handle_error(self, *_):
         pass
@@ -35,21 +35,24 @@ class Answer:
 class RuntimeApi:
     """Passes events to the function one at a time, like Lambda."""
 
-    def __init__(self, timeout_s):
-        self.timeout_s = timeout_s
+    def __init__(self, timeout_s, now):
         self.events = queue.Queue()
         self.answers = queue.Queue()
+        # Whether the function waits for an event.
+        self.is_idle = threading.Event()
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
+                api.is_idle.set()
                 event = api.events.get()
+                api.is_idle.clear()
                 body = b"" if event is None else json.dumps(event).encode()
                 self.send_response(410 if event is None else 200)
                 self.send_header("Lambda-Runtime-Aws-Request-Id", str(uuid.uuid4()))
-                self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + api.timeout_s) * 1000)))
+                self.send_header("Lambda-Runtime-Deadline-Ms", str(int((now() + timeout_s) * 1000)))
                 self.send_header(
                     "Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:f"
                 )
@@ -84,14 +87,15 @@ class RuntimeApi:
 class Function:
     """A process of the function with exactly the given environment. Use it as a context manager."""
 
-    def __init__(self, command, environment, timeout_s=300):
+    def __init__(self, command, environment, timeout_s=300, now=time.time):
         self.command = command
         self.environment = environment
         self.timeout_s = timeout_s
+        self.now = now
         self.lines = []
 
     def __enter__(self):
-        self.api = RuntimeApi(self.timeout_s)
+        self.api = RuntimeApi(self.timeout_s, self.now)
         self.process = subprocess.Popen(
             self.command,
             cwd=ROOT,

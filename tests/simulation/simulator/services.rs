@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use media_expiry_alerts::channel::SendError;
 use media_expiry_alerts::config::{Channel, Profile, RescueFiles};
 use media_expiry_alerts::model::{
     AyrshareProfile, Copies, Discovery, DiscoveryStatus, Failure, FailureKind, Media, ScheduledPost,
 };
-use media_expiry_alerts::net::Deadline;
+use media_expiry_alerts::net::{Deadline, Retry};
 use media_expiry_alerts::run::rescue::CopyMode;
 use media_expiry_alerts::run::{Outgoing, Services as RunServices};
 use media_expiry_alerts::scan::ayrshare::ScheduledPosts;
@@ -21,6 +22,9 @@ use media_expiry_alerts::scan::used_files::FilesInPosts;
 use super::news::{Deliveries, Delivery, Statement, statements};
 use super::steps::Steps;
 use super::world::{Account, File, Post, World, file_url, timestamp};
+
+/// How often a channel that works rejects a message for the moment.
+const OVERLOADED_PERCENT: u8 = 20;
 
 /// The services that one run calls.
 pub struct Services<'a> {
@@ -65,12 +69,12 @@ impl RunServices for Services<'_> {
         Copies::default()
     }
 
-    async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), String> {
+    async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), SendError> {
         self.steps.take_before_effect().await;
-        let is_confirmed = self.receive(channel, message)?;
-        // The message has arrived, but the run may still crash before it gets the confirmation.
+        let received = self.receive(channel, message);
+        // The run may still crash or freeze before it gets the answer.
         self.steps.take().await;
-        if is_confirmed { Ok(()) } else { Err("no answer within 10 s".to_owned()) }
+        if received? { Ok(()) } else { Err(SendError::permanent("no answer within 10 s")) }
     }
 
     async fn check(&self, _: &Channel, _: Deadline) -> Result<(), String> {
@@ -80,12 +84,12 @@ impl RunServices for Services<'_> {
 
 impl Services<'_> {
     /// Receives a message for a channel. Returns whether the confirmation reaches the run.
-    fn receive(&self, channel: &Channel, message: &Outgoing<'_>) -> Result<bool, String> {
+    fn receive(&self, channel: &Channel, message: &Outgoing<'_>) -> Result<bool, SendError> {
         let world = self.world();
         let receiver = world.receivers.iter().find(|receiver| receiver.name == channel.name);
         let receiver = receiver.expect("a channel of this world");
-        if receiver.is_down {
-            return Err("answered 500".to_owned());
+        if receiver.is_down || self.steps.chance(OVERLOADED_PERCENT) {
+            return Err(SendError { reason: "answered 503".to_owned(), retry: Retry::Backoff });
         }
         let is_confirmed = !self.steps.chance(receiver.lost_confirmations_percent);
         let mut deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
