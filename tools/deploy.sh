@@ -399,55 +399,46 @@ read_stack() {
     alarm_email=${alarm_email:-$alert_email}
 }
 
-# Sets `subscriptions` to the topics with email subscriptions and their ARNs. AWS shows another word instead of the ARN of one that
-# is not confirmed.
-find_subscriptions() {
-    subscriptions=$(aws sns list-subscriptions --output text --query "Subscriptions[?Protocol=='email' && SubscriptionArn!='Deleted' &&
-        (TopicArn=='$alert_topic' || TopicArn=='$alarm_topic')].[TopicArn, SubscriptionArn]")
-}
-
-is_pending() {
-    [[ $subscriptions == *PendingConfirmation* ]]
-}
-
 # say_if_lost KIND TOPIC ADDRESS: says so if AWS has no subscription of this address, which it deletes if nobody confirms it.
 say_if_lost() {
     [[ -n $3 && $subscriptions != *"$2"* ]] || return 0
+    all_confirmed=no
     say "" "The email address for $1 has no subscription, so $1 do not reach it. AWS deletes a subscription that is not confirmed" \
         "within two days. This creates a new one, and sends a new email to confirm it:" \
         "  aws sns subscribe --region $region --topic-arn $2 --protocol email --notification-endpoint $(printf '%q' "$3")"
 }
 
-# Waits until the owner of the inbox has confirmed the subscriptions, because a sample before that is lost.
+# Sets `all_confirmed` to whether AWS has a confirmed subscription for each address, and says what is missing. Fails if nobody has to
+# confirm anything now.
+is_waiting() {
+    # AWS shows another word instead of the ARN of a subscription that is not confirmed.
+    subscriptions=$(aws sns list-subscriptions --output text --query "Subscriptions[?Protocol=='email' && SubscriptionArn!='Deleted' &&
+        (TopicArn=='$alert_topic' || TopicArn=='$alarm_topic')].[TopicArn, SubscriptionArn]") || return
+    all_confirmed=yes
+    say_if_lost alerts "$alert_topic" "$alert_email"
+    say_if_lost alarms "$alarm_topic" "$alarm_email"
+    [[ $subscriptions == *PendingConfirmation* ]] || return
+    all_confirmed=no
+    say "" "Not every subscription is confirmed yet."
+}
+
+# Asks for the confirmation of each address, because a sample before that is lost. Whether it is needed depends on what AWS still
+# waits for, because an earlier attempt can have ended before this question.
 confirm_emails() {
+    if [[ $is_new == yes || -n $email ]]; then
+        send_test=yes
+    fi
+    [[ $is_new == yes ]] || is_waiting || return 0
     say "" "Now open the inbox. AWS has sent one email for alerts and one for alarms, with the subject" \
         "\"AWS Notification - Subscription Confirmation\". Click \"Confirm subscription\" in both. Until then, nothing else" \
         "arrives there. Look into the spam folder, too. For a new email, choose \"Request confirmation\" in the SNS console:" \
         "$(console "sns/v3/home?region=$region#/subscriptions")"
     if can_ask; then
-        ask REPLY "Press Enter when you have done it: "
-        find_subscriptions || return 0
-        is_pending || all_confirmed=yes
-    fi
-}
-
-# Asks for confirmations if a subscription may need one: it is new, or it is still pending, whatever ended earlier attempts.
-check_emails() {
-    if [[ $is_new == yes || -n $email ]]; then
+        # Not without a terminal, because a script would send a sample with each update.
         send_test=yes
-    else
-        find_subscriptions || return 0
-        say_if_lost alerts "$alert_topic" "$alert_email"
-        say_if_lost alarms "$alarm_topic" "$alarm_email"
-        if ! is_pending; then
-            all_confirmed=yes
-            return
-        fi
-        say "" "Not every subscription is confirmed yet."
-        # A script would send one with each update.
-        ! can_ask || send_test=yes
+        ask REPLY "Press Enter when you have done it: "
+        is_waiting || true
     fi
-    confirm_emails
 }
 
 send_samples() {
@@ -455,7 +446,7 @@ send_samples() {
     invoke test || fail "The sample could not be sent: $(text_of errorMessage)" "" "Fix it and run: $command --test"
     say "It was sent. Look for it in your inbox, and in your other channels."
     [[ $all_confirmed == yes ]] ||
-        say "It reaches only the addresses that were confirmed before. For another sample later, run:" "  $command --test"
+        say "It reaches only the email addresses that are confirmed. For another sample later, run:" "  $command --test"
 }
 
 deploy() {
@@ -488,7 +479,7 @@ deploy() {
     deploy_stack
     check
     read_stack
-    check_emails
+    confirm_emails
     if [[ $send_test == yes ]]; then
         send_samples
     fi
