@@ -16,12 +16,17 @@ umask 077
 # Version 2 of the AWS command line would wait in a pager.
 export AWS_PAGER=""
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# How it was started. The commands that it prints begin with this, so that they work when they are copied.
+command=$(printf '%q' "$0")
+[[ $0 == */* && -x $0 ]] || command="bash $command"
 key=${AYRSHARE_API_KEY:-}
 # Hides the key from the programs that this script starts.
 unset AYRSHARE_API_KEY
-stack=media-expiry-alerts
-region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}}
+default_stack=media-expiry-alerts
+stack=$default_stack
+default_region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}}
+region=$default_region
 email='' time='' zone=''
 parameters=()
 asks=yes
@@ -69,14 +74,26 @@ fail() {
 
 # misused TEXT: rejects the command line.
 misused() {
-    fail "$1" "deploy.sh --help lists the options."
+    fail "$1" "This lists the options: $command --help"
 }
 
-# ask VARIABLE TEXT: reads an answer, without the blanks around it.
+# ask VARIABLE TEXT [OPTION]: reads an answer, without the blanks around it. The option is one of `read`.
 ask() {
     local given
-    read -rp "$2" given || fail "There was no answer. Run deploy.sh again to go on."
+    if ! read -r ${3:+"$3"} -p "$2" given; then
+        [[ $action == deploy ]] || fail "There was no answer, so nothing was removed."
+        fail "There was no answer. Run the same command again to go on."
+    fi
     printf -v "$1" '%s' "$given"
+}
+
+# ask_until CHECK VARIABLE TEXT DEFAULT NEEDED: asks until the check accepts the answer, and says each time what is needed.
+ask_until() {
+    until "$1" "${!2}"; do
+        ask "$2" "$3"
+        [[ -n ${!2} ]] || printf -v "$2" '%s' "$4"
+        "$1" "${!2}" || say "This needs $5."
+    done
 }
 
 can_ask() {
@@ -101,6 +118,10 @@ is_zone() {
 is_key() {
     [[ $1 =~ ^[[:graph:]]+$ ]]
 }
+
+needs_email="one email address, like maria@example.com"
+needs_time="a time like 07:00"
+needs_zone="the name of a time zone, like Europe/Berlin or America/New_York"
 
 while (($#)); do
     option=$1
@@ -140,9 +161,11 @@ done
 [[ $stack =~ ^[A-Za-z][A-Za-z0-9-]{0,63}$ ]] ||
     misused "--stack needs a name of letters, digits and hyphens, 64 at most, that begins with a letter."
 key_name=/$stack/ayrshare-api-key
-[[ -z $email ]] || is_email "$email" || misused "--email needs one email address, like maria@example.com."
-[[ -z $time ]] || is_time "$time" || misused "--time needs a time like 07:00."
-[[ -z $zone ]] || is_zone "$zone" || misused "--zone needs the name of a time zone, like Europe/Berlin or America/New_York."
+[[ $stack == "$default_stack" ]] || command+=" --stack $stack"
+[[ $region == "$default_region" ]] || command+=" --region $(printf '%q' "$region")"
+[[ -z $email ]] || is_email "$email" || misused "--email needs $needs_email."
+[[ -z $time ]] || is_time "$time" || misused "--time needs $needs_time."
+[[ -z $zone ]] || is_zone "$zone" || misused "--zone needs $needs_zone."
 [[ -z $key ]] || is_key "$key" || misused "AYRSHARE_API_KEY contains blanks. Copy the key again from the Ayrshare dashboard."
 
 # ---------------------------------------------------------------------------------------------------- the account
@@ -153,9 +176,10 @@ find_account() {
     [[ -n $region ]] || region=$(aws configure get region) ||
         fail "No AWS region is set. Name one, for example: --region eu-central-1"
     export AWS_REGION=$region AWS_DEFAULT_REGION=$region
-    account=$(aws sts get-caller-identity --query Account --output text) ||
-        fail "AWS does not accept the credentials of this machine. In CloudShell, log in to the console again; elsewhere, run" \
-            "\`aws configure\` or \`aws sso login\`. Then run deploy.sh again."
+    account=$(aws sts get-caller-identity --query Account --output text 2>"$work/error") ||
+        fail "$(<"$work/error")" "" "The AWS account cannot be determined. If the credentials are missing or have expired: in CloudShell," \
+            "log in to the console again; elsewhere, run \`aws configure\` or \`aws sso login\`. If AWS cannot be reached, check" \
+            "the network and the name of the region, $region. Then run the same command again."
     # All stacks of this account and region share this bucket. The number of the account makes its name unique.
     code_bucket=media-expiry-alerts-code-$account-$region
 }
@@ -171,7 +195,7 @@ find_stack() {
         return
     else
         fail "$(<"$work/error")" "" "The stacks of the account cannot be read. Use credentials that may manage CloudFormation, such as" \
-            "those of an administrator, and run deploy.sh again."
+            "those of an administrator, and run the same command again."
     fi
     # A stack that AWS has only reviewed has no resources, and need not have a description.
     [[ $description == media-expiry-alerts* || "$status $description" == "REVIEW_IN_PROGRESS None" ]] ||
@@ -185,18 +209,9 @@ has_bucket() {
         return
     fi
     [[ $(<"$work/error") == *"(404)"* ]] ||
-        fail "$(<"$work/error")" "" "The bucket $1 cannot be accessed. Use credentials that may do so, and run deploy.sh again. If the" \
+        fail "$(<"$work/error")" "" "The bucket $1 cannot be accessed. Use credentials that may do so, and run the same command again. If the" \
             "bucket belongs to another account, choose another region with --region."
     return 1
-}
-
-# output NAME: prints an output of the stack, or nothing.
-output() {
-    local value
-    value=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
-        --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue | [0]") ||
-        fail "The outputs of the stack cannot be read. Run deploy.sh again."
-    [[ $value == None ]] || printf '%s' "$value"
 }
 
 console() {
@@ -209,7 +224,7 @@ has_key() {
     fi
     [[ $(<"$work/error") == *"(ParameterNotFound)"* ]] ||
         fail "$(<"$work/error")" "" "The parameter $key_name cannot be read. Use credentials that may read Parameter Store, and run" \
-            "deploy.sh again."
+            "the same command again."
     return 1
 }
 
@@ -225,25 +240,20 @@ complete_settings() {
         new_key=yes
     fi
     if [[ -z $key && $new_key == yes ]]; then
-        can_ask || fail "The Ayrshare API key is missing. Run deploy.sh in a terminal without --yes, or set the variable" \
+        can_ask || fail "The Ayrshare API key is missing. Run it in a terminal without --yes, or set the variable" \
             "AYRSHARE_API_KEY."
         say "Your Ayrshare API key is in the Ayrshare dashboard, under API Key. It is stored encrypted and is not shown here."
         until is_key "$key"; do
-            read -rsp "Ayrshare API key: " key || fail "There was no answer. Run deploy.sh again to go on."
+            ask key "Ayrshare API key: " -s
             say ""
+            is_key "$key" || say "This is empty or contains blanks. Copy the key again from the Ayrshare dashboard."
         done
     fi
     if [[ $is_new == yes ]]; then
         if can_ask; then
-            until is_email "$email"; do ask email "Email address for alerts: "; done
-            until is_time "$time"; do
-                ask time "Time of the daily run [07:00]: "
-                time=${time:-07:00}
-            done
-            until is_zone "$zone"; do
-                ask zone "Time zone, like Europe/Berlin [UTC]: "
-                zone=${zone:-UTC}
-            done
+            ask_until is_email email "Email address for alerts: " "" "$needs_email"
+            ask_until is_time time "Time of the daily run [07:00]: " 07:00 "$needs_time"
+            ask_until is_zone zone "Time zone, like Europe/Berlin [UTC]: " UTC "$needs_zone"
         fi
         [[ -n $email ]] || fail "Who receives the alerts? Add --email ADDRESS."
         time=${time:-07:00}
@@ -273,7 +283,7 @@ find_architecture() {
     if [[ -z $architecture && $is_new == no ]]; then
         architecture=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
             --query "Stacks[0].Parameters[?ParameterKey=='Architecture'].ParameterValue | [0]") ||
-            fail "The parameters of the stack cannot be read. Run deploy.sh again."
+            fail "The parameters of the stack cannot be read. Run the same command again."
     fi
     if [[ -z $architecture || $architecture == None ]]; then
         architecture=arm64
@@ -299,7 +309,7 @@ make_code_bucket() {
     # This is done each time, because an earlier attempt can have failed after it created the bucket. New buckets are encrypted already.
     aws s3api put-public-access-block --bucket "$code_bucket" --expected-bucket-owner "$account" --public-access-block-configuration \
         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true ||
-        fail "The bucket $code_bucket cannot be made private. Use credentials that may configure S3 buckets, and run deploy.sh again."
+        fail "The bucket $code_bucket cannot be made private. Use credentials that may configure S3 buckets, and run the same command again."
 }
 
 store_key() {
@@ -321,7 +331,7 @@ deploy_stack() {
     say "Uploading the program."
     aws cloudformation package --template-file "$work/template.yaml" --output-template-file "$work/packaged.yaml" \
         --s3-bucket "$code_bucket" --s3-prefix "$stack" >/dev/null ||
-        fail "The program cannot be uploaded to the bucket $code_bucket. Use credentials that may write to it, and run deploy.sh again."
+        fail "The program cannot be uploaded to the bucket $code_bucket. Use credentials that may write to it, and run the same command again."
     say "" "Deploying the stack $stack. This takes about two minutes."
     if ! aws cloudformation deploy --template-file "$work/packaged.yaml" --stack-name "$stack" --s3-bucket "$code_bucket" \
         --s3-prefix "$stack" --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
@@ -329,8 +339,8 @@ deploy_stack() {
         say "" "AWS reported:" >&2
         aws cloudformation describe-stack-events --stack-name "$stack" --output text --max-items 50 \
             --query "StackEvents[?contains(ResourceStatus, 'FAILED')].[LogicalResourceId, ResourceStatusReason]" >&2 || true
-        fail "The stack could not be deployed. If it existed before, it has not changed. Fix the problems above and run deploy.sh" \
-            "again. All events: $(console "cloudformation/home?region=$region#/stacks")"
+        fail "The stack could not be deployed. If it existed before, it has not changed. Fix the problems above and run the same" \
+            "command again. All events: $(console "cloudformation/home?region=$region#/stacks")"
     fi
 }
 
@@ -338,11 +348,14 @@ deploy_stack() {
 
 # text_of NAME: prints the first string of this name in the answer of the function.
 text_of() {
-    local pattern="\"$1\":[[:space:]]*\"(([^\"\\]|\\\\.)*)\""
+    local pattern="\"$1\":[[:space:]]*\"(([^\"\\]|\\\\.)*)\"" text line
     [[ $answer =~ $pattern ]] || return 0
-    local text=${BASH_REMATCH[1]}
-    text=${text//\\\"/\"}
-    printf '%s' "${text//\\n/$'\n'}"
+    # The other escapes of JSON are also those of printf.
+    printf -v text '%b' "${BASH_REMATCH[1]//\\\"/\"}"
+    # Whatever else the text contains, it does not control the terminal.
+    while IFS= read -r line; do
+        say "${line//[[:cntrl:]]/}"
+    done <<<"$text"
 }
 
 # invoke ACTION: invokes the function, and sets `answer` to its answer. Fails if the answer is an error.
@@ -351,7 +364,7 @@ invoke() {
     printf '{"action":"%s"}' "$1" >"$work/event.json"
     error=$(aws lambda invoke --function-name "$stack" --cli-read-timeout 0 --payload "fileb://$work/event.json" \
         --query FunctionError --output text "$work/answer.json") ||
-        fail "The function cannot be invoked. Use credentials that may invoke Lambda functions, and run deploy.sh again."
+        fail "The function cannot be invoked. Use credentials that may invoke Lambda functions, and run the same command again."
     answer=$(<"$work/answer.json")
     [[ $error == None ]]
 }
@@ -359,37 +372,85 @@ invoke() {
 check() {
     say "" "Checking the API key, the profiles, the channels, the ledger and the store."
     invoke check || fail "The check failed: $(text_of errorMessage)" "" \
-        "Fix it and run deploy.sh again. If the API key is wrong, run: deploy.sh --new-key"
+        "Fix it and run the same command again. If the API key is wrong, run: $command --new-key" \
+        "You can already click the links in the emails \"AWS Notification - Subscription Confirmation\", if there are any."
     case $(text_of status) in
         ok) say "media-expiry-alerts $(text_of version) works." ;;
-        *) say "$answer" "" "media-expiry-alerts $(text_of version) works, but not for every profile. See \"failed\" above." ;;
+        partial) say "$answer" "" "media-expiry-alerts $(text_of version) works, but not for every profile. See \"failed\" above." ;;
+        *) fail "The check did not succeed. Its answer: ${answer:-nothing}" "" "Fix what it names, and run the same command again." ;;
     esac
 }
 
-# Waits until the owner of the inbox has confirmed the subscriptions, because a sample before that is lost.
+# Reads what the stack has become: the topics, who receives them, and the dashboard. Empty if there is none.
+read_stack() {
+    local found
+    found=$(aws cloudformation describe-stacks --stack-name "$stack" --output text --query "Stacks[0].[
+        [Outputs[?OutputKey=='AlertTopicArn'] | [0].OutputValue], [Parameters[?ParameterKey=='AlertEmail'] | [0].ParameterValue],
+        [Outputs[?OutputKey=='AlarmTopicArn'] | [0].OutputValue], [Parameters[?ParameterKey=='AlarmEmail'] | [0].ParameterValue],
+        [Outputs[?OutputKey=='DashboardUrl'] | [0].OutputValue]]") ||
+        fail "The outputs of the stack cannot be read. Run the same command again."
+    {
+        IFS= read -r alert_topic
+        IFS= read -r alert_email
+        IFS= read -r alarm_topic
+        IFS= read -r alarm_email
+        IFS= read -r dashboard
+    } <<<"$found"
+    alarm_email=${alarm_email:-$alert_email}
+}
+
+# say_if_lost KIND TOPIC ADDRESS: says so if AWS has no subscription of this address, which it deletes if nobody confirms it.
+say_if_lost() {
+    [[ -n $3 && $subscriptions != *"$2"* ]] || return 0
+    all_confirmed=no
+    say "" "The email address for $1 has no subscription, so $1 do not reach it. AWS deletes a subscription that is not confirmed" \
+        "within two days. This creates a new one, and sends a new email to confirm it:" \
+        "  aws sns subscribe --region $region --topic-arn $2 --protocol email --notification-endpoint $(printf '%q' "$3")"
+}
+
+# Sets `all_confirmed` to whether AWS has a confirmed subscription for each address, and says what is missing. Fails if nobody has to
+# confirm anything now.
+is_waiting() {
+    # AWS shows another word instead of the ARN of a subscription that is not confirmed.
+    subscriptions=$(aws sns list-subscriptions --output text --query "Subscriptions[?Protocol=='email' && SubscriptionArn!='Deleted' &&
+        (TopicArn=='$alert_topic' || TopicArn=='$alarm_topic')].[TopicArn, SubscriptionArn]") || return
+    all_confirmed=yes
+    say_if_lost alerts "$alert_topic" "$alert_email"
+    say_if_lost alarms "$alarm_topic" "$alarm_email"
+    [[ $subscriptions == *PendingConfirmation* ]] || return
+    all_confirmed=no
+    say "" "Not every subscription is confirmed yet."
+}
+
+# Asks for the confirmation of each address, because a sample before that is lost. Whether it is needed depends on what AWS still
+# waits for, because an earlier attempt can have ended before this question.
 confirm_emails() {
+    if [[ $is_new == yes || -n $email ]]; then
+        send_test=yes
+    fi
+    [[ $is_new == yes ]] || is_waiting || return 0
     say "" "Now open the inbox. AWS has sent one email for alerts and one for alarms, with the subject" \
         "\"AWS Notification - Subscription Confirmation\". Click \"Confirm subscription\" in both. Until then, nothing else" \
-        "arrives there. Look into the spam folder, too."
+        "arrives there. Look into the spam folder, too. For a new email, choose \"Request confirmation\" in the SNS console:" \
+        "$(console "sns/v3/home?region=$region#/subscriptions")"
     if can_ask; then
-        local pending topic
-        ask pending "Press Enter when you have done this: "
-        topic=$(output AlertTopicArn) || exit
-        pending=$(aws sns list-subscriptions-by-topic --topic-arn "$topic" --output text \
-            --query "length(Subscriptions[?SubscriptionArn=='PendingConfirmation'])") || pending=0
-        [[ $pending == 0 ]] || say "The subscription for alerts is not confirmed yet, so the sample does not reach it. Later, run:" \
-            "deploy.sh --test"
+        # Not without a terminal, because a script would send a sample with each update.
+        send_test=yes
+        ask REPLY "Press Enter when you have done this: "
+        is_waiting || true
     fi
 }
 
 send_samples() {
     say "" "Sending a sample, marked [TEST], to each channel."
-    invoke test || fail "The sample could not be sent: $(text_of errorMessage)" "" "Fix it and run: deploy.sh --test"
+    invoke test || fail "The sample could not be sent: $(text_of errorMessage)" "" "Fix it and run: $command --test"
     say "It was sent. Look for it in your inbox, and in your other channels."
+    [[ $all_confirmed == yes ]] ||
+        say "It reaches only the email addresses that are confirmed. For another sample later, run:" "  $command --test"
 }
 
 deploy() {
-    local is_new=no dashboard
+    local is_new=no all_confirmed=no alert_topic alert_email alarm_topic alarm_email dashboard subscriptions
     find_stack
     case $status in
         '' | REVIEW_IN_PROGRESS) is_new=yes ;;
@@ -398,9 +459,9 @@ deploy() {
             is_new=yes
             ;;
         CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE) ;;
-        *_IN_PROGRESS) fail "AWS is still busy with the stack $stack ($status). Wait a few minutes, and run deploy.sh again." ;;
+        *_IN_PROGRESS) fail "AWS is still busy with the stack $stack ($status). Wait a few minutes, and run the same command again." ;;
         *) fail "The stack $stack cannot be updated: its status is $status. Open it, and fix what its events name, or remove it with" \
-            "deploy.sh --remove: $(console "cloudformation/home?region=$region#/stacks")" ;;
+            "$command --remove: $(console "cloudformation/home?region=$region#/stacks")" ;;
     esac
     if [[ $is_new == yes ]]; then
         say "Deploying media-expiry-alerts $(<"$here/VERSION") to the account $account, region $region."
@@ -411,24 +472,20 @@ deploy() {
     complete_settings
     if [[ $status == ROLLBACK_* ]]; then
         say "Deleting what an earlier attempt has left."
-        delete_stack || fail "It could not be deleted. Run deploy.sh --remove."
+        delete_stack || fail "It could not be deleted. Run: $command --remove"
     fi
     make_code_bucket
     store_key
     deploy_stack
     check
-    # A changed address must be confirmed, too.
-    if [[ $is_new == yes || -n $email ]]; then
-        confirm_emails
-        send_test=yes
-    fi
+    read_stack
+    confirm_emails
     if [[ $send_test == yes ]]; then
         send_samples
     fi
-    dashboard=$(output DashboardUrl) || exit
-    say "" "Done." "  Dashboard:      ${dashboard:-none}" "  Function:       $(console "lambda/home?region=$region#/functions/$stack")" \
-        "  Settings:       deploy.sh --time 09:00 --zone Europe/Berlin, or deploy.sh --set NAME=VALUE" \
-        "  Update:         unpack a newer release over this one, and run deploy.sh again" "  Remove it all:  deploy.sh --remove"
+    say "" "Done." "  Dashboard:      ${dashboard/#None/none}" "  Function:       $(console "lambda/home?region=$region#/functions/$stack")" \
+        "  Settings:       $command --time 09:00 --zone Europe/Berlin" "              or  $command --set NAME=VALUE" \
+        "  Update:         unpack a newer release over this one, and run: $command" "  Remove it all:  $command --remove"
 }
 
 # ---------------------------------------------------------------------------------------------------- removal
@@ -437,7 +494,26 @@ deploy() {
 buckets() {
     aws cloudformation describe-stack-resources --stack-name "$stack" --output text \
         --query "StackResources[?ResourceType=='AWS::S3::Bucket'].[PhysicalResourceId]" ||
-        fail "The resources of the stack cannot be read. Run deploy.sh --remove again."
+        fail "The resources of the stack cannot be read. Run the same command again."
+}
+
+# is_like_store BUCKET: whether CloudFormation can have made this name for the bucket of a stack with the name of this one.
+is_like_store() {
+    local start=$stack like=no
+    # The names of buckets are in lower case, and begin with only a part of a long name.
+    ((${#start} <= 40)) || start="${start:0:24}.*"
+    shopt -s nocasematch
+    [[ ! $1 =~ ^$start-store-[a-z0-9]+$ ]] || like=yes
+    shopt -u nocasematch
+    [[ $like == yes ]]
+}
+
+# is_elsewhere BUCKET: whether the bucket is in another region, where it can belong to a stack that is in use.
+is_elsewhere() {
+    local location
+    location=$(aws s3api get-bucket-location --bucket "$1" --query LocationConstraint --output text 2>/dev/null) || return
+    # AWS does not name its first region here.
+    [[ ${location/#None/us-east-1} != "$region" ]]
 }
 
 delete_stack() {
@@ -447,24 +523,26 @@ delete_stack() {
 # remove_stack BUCKETS: deletes the stack, and then its buckets, which stay when the stack is deleted. The stack comes first, so that
 # its files are still there if it cannot be deleted.
 remove_stack() {
-    local bucket id kept
+    local bucket id kept type name
     id=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackId' --output text) ||
-        fail "The stack cannot be read. Run deploy.sh --remove again."
+        fail "The stack cannot be read. Run the same command again."
     say "Deleting the stack $stack. This takes about two minutes."
     delete_stack ||
         fail "The stack could not be deleted. Its buckets and parameters have not changed. Its events say why. Fix that and run" \
-            "deploy.sh --remove again: $(console "cloudformation/home?region=$region#/stacks")"
+            "the same command again: $(console "cloudformation/home?region=$region#/stacks")"
     for bucket in $1; do
         if has_bucket "$bucket"; then
             aws s3 rb "s3://$bucket" --force >/dev/null ||
                 fail "The bucket $bucket could not be deleted. Empty and delete it in the S3 console: $(console s3/buckets)" \
-                    "Then run deploy.sh --remove again."
+                    "Then run the same command again."
         fi
     done
     kept=$(aws cloudformation describe-stack-events --stack-name "$id" --output text 2>/dev/null \
         --query "StackEvents[?ResourceStatus=='DELETE_SKIPPED' && ResourceType!='AWS::S3::Bucket'].[ResourceType, PhysicalResourceId]") ||
         kept=''
-    [[ -z $kept ]] || say "These stay, because the stack protects them. Delete them in the console if you do not need them:" "$kept"
+    while read -r type name; do
+        [[ -z $name ]] || left+=("the $type $name, which the stack protects")
+    done <<<"$kept"
 }
 
 # remove_parameters NAME...: deletes those of them that still exist.
@@ -472,19 +550,19 @@ remove_parameters() {
     while (($#)); do
         # AWS accepts ten names in one call.
         aws ssm delete-parameters --names "${@:1:10}" >/dev/null ||
-            fail "These parameters could not be deleted. Delete them in the Parameter Store console, and run deploy.sh --remove again:" "$@"
+            fail "These parameters could not be deleted. Delete them in the Parameter Store console, and run the same command again:" "$@"
         shift "$(($# < 10 ? $# : 10))"
     done
 }
 
 remove_code() {
     aws s3 rm "s3://$code_bucket/$stack/" --recursive --only-show-errors ||
-        fail "The bucket $code_bucket cannot be emptied. Use credentials that may delete its objects, and run deploy.sh --remove again."
+        fail "The bucket $code_bucket cannot be emptied. Use credentials that may delete its objects, and run the same command again."
     if aws s3api delete-bucket --bucket "$code_bucket" --expected-bucket-owner "$account" 2>"$work/error"; then
         return
     fi
     [[ $(<"$work/error") == *"(BucketNotEmpty)"* ]] ||
-        fail "$(<"$work/error")" "" "The bucket $code_bucket cannot be deleted. Use credentials that may do so, and run deploy.sh --remove" \
+        fail "$(<"$work/error")" "" "The bucket $code_bucket cannot be deleted. Use credentials that may do so, and run the same command" \
             "again."
     say "The bucket $code_bucket stays, because it contains the program of another stack."
 }
@@ -492,59 +570,99 @@ remove_code() {
 # Prints the names of the parameters below the name of the stack, one per line.
 parameters_below() {
     aws ssm get-parameters-by-path --path "/$stack" --recursive --query 'Parameters[].[Name]' --output text ||
-        fail "The parameters below /$stack/ cannot be listed. Use credentials that may do so, and run deploy.sh --remove again."
+        fail "The parameters below /$stack/ cannot be listed. Use credentials that may do so, and run the same command again."
 }
 
-remove() {
-    local of_stack='' below each of_program=() others=() has_code=no typed
-    find_stack
-    if [[ -n $status ]]; then
-        of_stack=$(buckets) || exit
-    fi
+# Prints the names of all buckets of the account, one per line.
+all_buckets() {
+    aws s3api list-buckets --query 'Buckets[].[Name]' --output text ||
+        fail "The buckets of the account cannot be listed. Use credentials that may do so, and run the same command again."
+}
+
+# Prints the names of the stacks with programs in the bucket for programs, one per line, each with a slash.
+programs() {
+    aws s3api list-objects-v2 --bucket "$code_bucket" --expected-bucket-owner "$account" --delimiter / \
+        --query 'CommonPrefixes[].[Prefix]' --output text ||
+        fail "The bucket $code_bucket cannot be read. Use credentials that may do so, and run the same command again."
+}
+
+# Adds to `plan` what --remove will do, and to `left` what it leaves.
+plan_removal() {
+    local below all each of_others
+    [[ -z $status ]] || plan+=("the stack $stack: the function, its schedule, topics, table, logs and alarms")
+    for each in $of_stack; do
+        plan+=("the bucket $each with all files in it, copies of media too")
+    done
     below=$(parameters_below) || exit
     for each in $below; do
         # If there is no stack, the parameters may belong to another program, except for the key.
         if [[ -n $status || $each == "$key_name" ]]; then
             of_program+=("$each")
+            plan+=("the parameter $each")
         else
-            others+=("$each")
+            left+=("the parameter $each")
         fi
     done
-    if has_bucket "$code_bucket"; then
-        has_code=yes
+    all=$(all_buckets) || exit
+    for each in $all; do
+        if [[ $each == "$code_bucket" ]]; then
+            of_others=$(programs) || exit
+            if [[ $'\n'$of_others$'\n' == *$'\n'"$stack/"$'\n'* ]]; then
+                has_code=yes
+                plan+=("the uploaded program in the bucket $each")
+            elif [[ -z $of_others || $of_others == None ]]; then
+                has_code=yes
+                plan+=("the bucket $each, which is empty")
+            fi
+        elif [[ $'\n'$of_stack$'\n' != *$'\n'"$each"$'\n'* ]] && is_like_store "$each" && ! is_elsewhere "$each"; then
+            left+=("the bucket $each with all files in it")
+        fi
+    done
+}
+
+say_what_is_left() {
+    ((${#left[@]} > 0)) || return 0
+    say "These stay. Delete them in the console if they belong to this stack or an earlier one of the same name, and nothing else" \
+        "uses them:"
+    say "${left[@]/#/  }"
+}
+
+remove() {
+    local of_stack='' plan=() of_program=() left=() has_code=no typed
+    find_stack
+    if [[ -n $status ]]; then
+        of_stack=$(buckets) || exit
     fi
-    if [[ -z $status && ${#of_program[@]} == 0 && $has_code == no ]]; then
+    plan_removal
+    if [[ ${#plan[@]} == 0 ]]; then
         say "There is nothing to remove in the account $account, region $region."
+        say_what_is_left
         return
     fi
-    say "This removes from the account $account, region $region:"
-    [[ -z $status ]] || say "  the stack $stack: the function, its schedule, topics, table, logs and alarms"
-    for each in $of_stack; do
-        say "  the bucket $each with all files in it, copies of media too"
-    done
-    for each in ${of_program[@]+"${of_program[@]}"}; do
-        say "  the parameter $each"
-    done
-    [[ $has_code == no ]] || say "  the uploaded program in the bucket $code_bucket"
+    say "This removes from the account $account, region $region:" "${plan[@]/#/  }"
     if can_ask; then
         ask typed "Type the name of the stack to remove it: "
         [[ $typed == "$stack" ]] || fail "Nothing was removed."
     elif [[ $asks == yes ]]; then
-        fail "Nothing was removed. Run deploy.sh --remove in a terminal, or add --yes."
+        fail "Nothing was removed. Run the same command in a terminal, or add --yes."
     fi
     [[ -z $status ]] || remove_stack "$of_stack"
     # The stack has deleted its own parameter. The others are of no use without the function.
     remove_parameters ${of_program[@]+"${of_program[@]}"}
     [[ $has_code == no ]] || remove_code
-    say "" "Everything is removed."
-    ((${#others[@]} == 0)) || say "These parameters stay, because no stack of this name shows that they belong to it:" "${others[@]}"
+    if ((${#left[@]} == 0)); then
+        say "" "Everything is removed."
+    else
+        say "" "Removed, as listed above."
+    fi
+    say_what_is_left
     say "These stay, at no cost, until AWS deletes them: a backup of the table for 35 days, and the metrics for 15 months." \
         "If you created any of these, remove them yourself: a secret in Secrets Manager, a configuration in a bucket of yours, an identity" \
         "in SES, and webhooks in Slack or Teams. Nothing in Ayrshare was changed."
 }
 
-find_account
-work=$(mktemp -d)
+work=$(mktemp -d) || fail "A temporary folder cannot be created. Set TMPDIR to a folder in which you may write."
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
+find_account
 "$action"

@@ -23,6 +23,8 @@ import zipfile
 
 import pytest
 from moto.cloudformation.models import cloudformation_backends
+from moto.s3.models import s3_backends
+from moto.sns.models import sns_backends
 from samtranslator.yaml_helper import yaml_parse
 
 import sam  # noqa: F401, applies the macro
@@ -40,7 +42,7 @@ BUCKET = f"media-expiry-alerts-code-{ACCOUNT}-{REGION}"
 ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 COMMAND = shlex.split(os.environ.get("FUNCTION_BINARY", ""))
 # All that deploy.sh needs besides the AWS command line.
-TOOLS = ("bash", "cat", "cp", "dirname", "env", "mktemp", "rm", "sed")
+TOOLS = ("bash", "cat", "cp", "dirname", "env", "mktemp", "readlink", "rm", "sed")
 BIN = pathlib.Path(sys.prefix, "bin")
 
 needs_function = pytest.mark.skipif(not COMMAND, reason="FUNCTION_BINARY is not set")
@@ -75,6 +77,8 @@ class Shell:
 
     def __init__(self, account, folder, tmp_path):
         self.folder = folder
+        # What its printed commands begin with, so that they can be copied.
+        self.command = folder / "deploy.sh"
         self.tmp = tmp_path / "tmp"
         self.tmp.mkdir()
         path = tmp_path / "bin"
@@ -109,10 +113,22 @@ class Shell:
         says = "An error occurred (AccessDenied) when calling the operation: Access Denied"
         self.first(f'case "$1 $2" in {denied}) echo "{says}" >&2; exit 254 ;; esac')
 
+    def imitate_aws(self, check=""):
+        """Lets every command succeed at once, for a stack that exists. The function answers with this part of a script."""
+        self.first(f"""
+            case "$1 $2" in
+                "sts get-caller-identity") echo {ACCOUNT} ;;
+                "cloudformation describe-stacks") printf 'CREATE_COMPLETE\tmedia-expiry-alerts\n' ;;
+                "lambda invoke") {check or ":"} ;;
+            esac
+            exit 0
+        """)
+
     def run(self, *options, **variables):
         """Runs deploy.sh without a terminal, and returns its exit code and everything it printed."""
         ended = subprocess.run(
-            [str(self.folder / "deploy.sh"), *options],
+            [str(self.command), *options],
+            cwd=self.folder.parent,
             env={**self.variables, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -127,7 +143,7 @@ class Shell:
         """Runs deploy.sh in a terminal, where each question gets the next answer: pairs of an end of output and a line."""
         pid, terminal = pty.fork()
         if pid == 0:
-            os.execve(self.folder / "deploy.sh", ["deploy.sh", *options], self.variables)
+            os.execve(self.command, ["deploy.sh", *options], self.variables)
         timer = threading.Timer(300, os.kill, (pid, 9))
         timer.start()
         printed, answers = "", list(answers)
@@ -204,6 +220,8 @@ def test_from_nothing_to_a_deployment_to_an_update_to_nothing(account, ayrshare,
     assert f"media-expiry-alerts {bundle.version()} works." in printed
     assert 'Click "Confirm subscription" in both' in printed and "It was sent." in printed
     assert actions(account) == ["check", "test"]
+    # Nobody was waited for, so nobody has confirmed yet.
+    assert "reaches only the email addresses that are confirmed" in printed and f"  {shell.command} --test\n" in printed
 
     stack = Stack(account, STACK)
     assert stack.status == "CREATE_COMPLETE"
@@ -219,27 +237,35 @@ def test_from_nothing_to_a_deployment_to_an_update_to_nothing(account, ayrshare,
     assert all(access.values()) and len(access) == 4
     assert [call for call in account.calls if not call.allowed] == []
 
-    # An update keeps every setting, and needs neither a question nor the key. One that is exported for something else is ignored.
-    code, printed = shell.run("--set", "Thresholds=14d,2d", AYRSHARE_API_KEY="another-key")
+    # An update keeps every other setting, and needs neither a question nor the key. One that is exported for something else is ignored.
+    code, printed = shell.run(
+        "--set", "Thresholds=14d,2d", "--email", "noor@example.com", AYRSHARE_API_KEY="another-key"
+    )
     assert code == 0, printed
     assert "AYRSHARE_API_KEY is ignored" in printed
     assert account.client("ssm").get_parameter(Name=KEY_NAME, WithDecryption=True)["Parameter"]["Value"] == KEY
     assert "Updating the stack" in printed and f"media-expiry-alerts {bundle.version()} works." in printed
-    assert actions(account) == ["check", "test", "check"]
+    # Another address gets a sample. The account of these tests makes no subscriptions, like AWS after two days.
+    assert "address for alerts has no subscription" in printed and "reaches only the email addresses" in printed
+    assert actions(account) == ["check", "test", "check", "test"]
     stack = Stack(account, STACK)
     assert stack.status == "UPDATE_COMPLETE"
     chosen = {each["ParameterKey"]: each["ParameterValue"] for each in stack.parameters}
-    assert chosen["AlertEmail"] == "maria@example.com" and chosen["ScheduleExpression"] == "cron(5 9 * * ? *)"
+    assert chosen["AlertEmail"] == "noor@example.com" and chosen["ScheduleExpression"] == "cron(5 9 * * ? *)"
     assert chosen["Architecture"] == ARCHITECTURE
     config = account.client("ssm").get_parameter(Name=f"/{STACK}/default-config")["Parameter"]["Value"]
     assert 'thresholds = ["14d", "2d"]' in config
 
-    # The same again changes nothing, except that the bucket for the program is made private again.
+    # The same again changes nothing, except that the bucket for the program is made private again. Once all addresses are
+    # confirmed, nothing is said of them.
+    for topic in ("AlertTopicArn", "AlarmTopicArn"):
+        account.client("sns").subscribe(TopicArn=stack.outputs[topic], Protocol="email", Endpoint="noor@example.com")
     account.client("s3").delete_public_access_block(Bucket=BUCKET)
     code, printed = shell.run("--new-key", AYRSHARE_API_KEY=KEY)
     assert code == 0, printed
     assert "No changes to deploy" in printed and "The API key is stored" in printed
     assert account.client("s3").get_public_access_block(Bucket=BUCKET)
+    assert "onfirm" not in printed and "subscription" not in printed
 
     # What users have stored themselves, and what a run has written to the store.
     account.client("ssm").put_parameter(Name=f"/{STACK}/profiles/acme", Value="x", Type="SecureString")
@@ -263,28 +289,39 @@ def test_a_terminal_is_asked_for_everything_and_a_wrong_key_can_be_replaced(acco
     code, printed = shell.talk(
         "--set", f"Architecture={ARCHITECTURE}",
         answers=[
+            ("Ayrshare API key: ", "another key"),
             ("Ayrshare API key: ", "another-key"),
             ("Email address for alerts: ", "maria"),
             ("Email address for alerts: ", "maria@example.com"),
             ("Time of the daily run [07:00]: ", "25:00"),
             ("Time of the daily run [07:00]: ", ""),
+            ("[UTC]: ", "Europe, Berlin"),
             ("[UTC]: ", "Europe/Berlin"),
         ],
     )
     assert code == 1 and actions(account) == ["check"]
-    assert "The check failed: " in printed and "unauthorized" in printed and "deploy.sh --new-key" in printed
-    assert "another-key" not in printed
+    assert "The check failed: " in printed and "unauthorized" in printed and f"{shell.command} --new-key\n" in printed
+    assert "another-key" not in printed and "another key" not in printed
+    for needed in ("is empty or contains blanks", "needs one email address", "needs a time", "needs the name of a time zone"):
+        assert f"This {needed}" in printed
     schedule = Stack(account, STACK).properties("Schedule")
     assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == ("cron(0 7 * * ? *)", "Europe/Berlin")
 
-    # Another address must be confirmed too, and gets a sample.
+    # That the first attempt failed does not mean that somebody has confirmed the address. AWS deletes what nobody confirms.
+    topic = Stack(account, STACK).outputs["AlertTopicArn"]
+    account.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="maria@example.com")
+    (subscription,) = sns_backends[ACCOUNT][REGION].subscriptions.values()
+    subscription.arn = "PendingConfirmation"
     code, printed = shell.talk(
-        "--new-key", "--email", "noor@example.com",
-        answers=[("Ayrshare API key: ", KEY), ("Press Enter when you have done this: ", "")],
+        "--new-key", answers=[("Ayrshare API key: ", KEY), ("Press Enter when you have done this: ", "")]
     )
     assert code == 0, printed
     assert "works." in printed and actions(account) == ["check", "check", "test"]
-    assert Stack(account, STACK).properties("AlertSubscription")["Endpoint"] == "noor@example.com"
+    assert "Not every subscription is confirmed yet" in printed and f"  {shell.command} --test\n" in printed
+    assert "address for alerts has no subscription" not in printed
+    alarms = Stack(account, STACK).outputs["AlarmTopicArn"]
+    assert "address for alarms has no subscription" in printed
+    assert f"--topic-arn {alarms} --protocol email --notification-endpoint maria@example.com\n" in printed
 
     code, printed = shell.talk("--remove", answers=[("to remove it: ", "yes")])
     assert code == 1 and "Nothing was removed." in printed
@@ -320,6 +357,7 @@ def idle_shell(account, unpacked, tmp_path):
         (["--stack", "my_stack"], {}, "begins with a letter"),
         (["--bucket"], {}, "There is no option --bucket"),
         ([], {"AWS_REGION": ""}, "--region eu-central-1"),
+        ([], {"TMPDIR": "/nowhere"}, "Set TMPDIR"),
         ([], {"PATH": "/nowhere"}, None),
     ],
 )
@@ -343,22 +381,38 @@ def test_a_half_unpacked_bundle_is_noticed(account, idle_shell):
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [("UPDATE_IN_PROGRESS", "Wait a few minutes"), ("DELETE_FAILED", "deploy.sh --remove")]
+    ("status", "says"),
+    [("UPDATE_IN_PROGRESS", "Wait a few minutes"), ("DELETE_FAILED", f"/deploy.sh --stack staging --region {REGION} --remove: ")],
 )
 def test_a_stack_that_cannot_be_updated_says_what_helps(account, idle_shell, status, says):
-    a_stack(account, STACK, source()["Description"], status)
-    code, printed = idle_shell.run()
+    a_stack(account, "staging", source()["Description"], status)
+    code, printed = idle_shell.run("--stack", "staging", "--region", REGION, AWS_REGION="")
     assert code == 1 and status in printed and says in printed, printed
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        ("", "None", "The check did not succeed. Its answer: nothing"),
+        ('{"status":"failed","profiles":{}}', "None", 'Its answer: {"status":"failed"'),
+        # Whatever the text of an error contains, it does not control the terminal.
+        (r'{"errorMessage":"\"Caf\u00e9\"\u001b[2J \\u001b[2J\nend"}', "Unhandled", 'failed: "Café"[2J \\u001b[2J\nend\n'),
+    ],
+)
+def test_only_a_check_that_succeeds_is_a_success(account, idle_shell, answer, error, says):
+    idle_shell.imitate_aws(f'printf %s {shlex.quote(answer)} >"${{@: -1}}"; echo {error}')
+    code, printed = idle_shell.run("--set", f"Architecture={ARCHITECTURE}", LC_ALL="C.UTF-8")
+    assert code == 1 and says in printed and "works" not in printed, printed
 
 
 def a_stack(account, name, description, status="CREATE_COMPLETE"):
     """Creates a stack with one bucket, and returns the name of the bucket."""
-    template = {"Description": description, "Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}
+    template = {"Description": description, "Resources": {"Store": {"Type": "AWS::S3::Bucket"}}}
     template = {key: value for key, value in template.items() if value is not None}
     account.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
     (stack,) = (each for each in cloudformation_backends[ACCOUNT][REGION].stacks.values() if each.name == name)
     stack.status = status
-    return stack.resource_map["Bucket"].physical_resource_id
+    return stack.resource_map["Store"].physical_resource_id
 
 
 @pytest.mark.parametrize("description", [None, "The website. Uses media-expiry-alerts."])
@@ -375,16 +429,38 @@ def test_the_stack_of_another_program_is_left_alone(account, idle_shell, descrip
     assert account.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 1
 
 
+def test_without_an_answer_nothing_is_removed(idle_shell):
+    idle_shell.imitate_aws()
+    code, printed = idle_shell.talk("--remove", answers=[("to remove it: ", "\x04")])
+    assert code == 1 and "There was no answer, so nothing was removed." in printed, printed
+    assert "delete" not in idle_shell.seen.read_text()
+
+
 def test_without_a_stack_only_the_key_is_removed(account, idle_shell):
-    ssm = account.client("ssm")
+    ssm, s3 = account.client("ssm"), account.client("s3")
     for name in ("ayrshare-api-key", "database/password"):
         ssm.put_parameter(Name=f"/prod/{name}", Value="x", Type="SecureString")
+    # A removal that was interrupted leaves such a bucket. The others belong to other stacks, or to one in another region.
+    left, others = "prod-store-1a2b3c4d5e6f", ("prod-eu-store-1a2b3c4d5e6f", "prod-store-0f0f0f0f0f0f", BUCKET)
+    for bucket in (left, *others):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3_backends[ACCOUNT]["aws"].buckets["prod-store-0f0f0f0f0f0f"].region_name = "eu-west-1"
+    s3.put_object(Bucket=BUCKET, Key="staging/code", Body=b"x")
+    before = everything(account)
+
+    code, printed = idle_shell.run("--remove", "--stack", "Prod", "--yes")
+    assert code == 0 and "There is nothing to remove" in printed, printed
+    assert f"  the bucket {left} " in printed and not any(each in printed for each in others)
+    assert everything(account) == before
+
     code, printed = idle_shell.run("--remove", "--stack", "prod", "--yes")
-    assert code == 0 and "the parameter /prod/ayrshare-api-key" in printed, printed
-    assert "the parameter /prod/database" not in printed and "These parameters stay" in printed
+    removed, _, stay = printed.partition("These stay.")
+    assert code == 0 and "  the parameter /prod/ayrshare-api-key\n" in removed, printed
+    assert "program" not in removed and "is removed" not in printed
+    assert "  the parameter /prod/database/password\n" in stay and f"  the bucket {left} " in stay
+    assert not any(each in printed for each in others)
     assert [each["Name"] for each in ssm.describe_parameters()["Parameters"]] == ["/prod/database/password"]
-    code, printed = idle_shell.run("--remove", "--stack", "prod", "--yes")
-    assert code == 0 and "There is nothing to remove" in printed
+    assert everything(account)["buckets"] == before["buckets"]
 
 
 def test_a_removal_that_fails_says_so_and_keeps_everything(account, idle_shell):
@@ -397,7 +473,7 @@ def test_a_removal_that_fails_says_so_and_keeps_everything(account, idle_shell):
         ("cloudformation describe-stack-resources", "The resources of the stack cannot be read"),
         ("cloudformation delete-stack", "The stack could not be deleted"),
         ("ssm get-parameters-by-path", "cannot be listed"),
-        ("s3api head-bucket", "cannot be accessed"),
+        ("s3api list-buckets", "cannot be listed"),
     ]:
         idle_shell.deny(command)
         code, printed = idle_shell.run("--remove", "--yes")
@@ -445,9 +521,11 @@ def test_a_key_that_cannot_be_read_is_not_a_missing_one(account, idle_shell):
     assert code == 1 and f"The parameter {KEY_NAME} cannot be read" in printed, printed
 
 
-def test_rejected_credentials_say_what_helps(account, idle_shell):
+def test_an_unknown_account_says_what_helps(account, idle_shell):
     code, printed = idle_shell.run(AWS_ENDPOINT_URL="http://127.0.0.1:9")
-    assert code == 1 and "AWS does not accept the credentials of this machine" in printed
+    of_aws, _, advice = printed.partition("The AWS account cannot be determined.")
+    assert code == 1 and "Could not connect to the endpoint URL" in of_aws, printed
+    assert "aws configure" in advice and f"the region, {REGION}" in advice
 
 
 def test_the_code_stays_while_another_stack_needs_it(account, idle_shell):
@@ -463,6 +541,12 @@ def test_the_code_stays_while_another_stack_needs_it(account, idle_shell):
 def test_help_and_version_need_no_account(idle_shell):
     code, printed = idle_shell.run("--version", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert (code, printed) == (0, f"media-expiry-alerts {bundle.version()}\n")
+    # Whatever the settings of the shell are, and wherever it is started from.
+    link = idle_shell.folder.parent / "link"
+    link.symlink_to("media-expiry-alerts/deploy.sh")
+    for idle_shell.command in (link, "media-expiry-alerts/deploy.sh"):
+        code, printed = idle_shell.run("--version", CDPATH=".")
+        assert (code, printed) == (0, f"media-expiry-alerts {bundle.version()}\n")
     code, printed = idle_shell.run("--help", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert code == 0
     script = (ROOT / "tools/deploy.sh").read_text()
