@@ -108,13 +108,13 @@ pub fn files_to_copy(survey: &Survey, files: &RescueFiles) -> Vec<Arc<Item>> {
 }
 
 /// A listing of a file, with the place of the file in the order of urgency.
-type Listing<'i> = (usize, &'i Item);
+type ListedItem<'i> = (usize, &'i Item);
 
 /// A file to copy. There may be hundreds of thousands, so it is small.
 struct Job<'l> {
     /// Where it is listed: in several galleries, or once for each post that lacks it. The key has the first profile by name,
     /// and not the most urgent one, so that it is the same in each run.
-    listings: &'l [Listing<'l>],
+    listings: &'l [ListedItem<'l>],
     /// Whether its gallery lists a more urgent file with the same id.
     has_twin: bool,
 }
@@ -139,14 +139,14 @@ impl<'l> Job<'l> {
 }
 
 /// Groups the listings of the same file, so that they stand together.
-fn listings(files: &[Arc<Item>]) -> Vec<Listing<'_>> {
+fn listings(files: &[Arc<Item>]) -> Vec<ListedItem<'_>> {
     let mut listings: Vec<_> = files.iter().map(Arc::as_ref).enumerate().collect();
     listings.sort_unstable_by_key(|(place, item)| (source(item), identity(item), *place));
     listings
 }
 
 /// The files to copy, the most urgent first.
-fn jobs<'l>(listings: &'l [Listing<'l>]) -> Vec<Job<'l>> {
+fn jobs<'l>(listings: &'l [ListedItem<'l>]) -> Vec<Job<'l>> {
     let same_file = listings.chunk_by(|(_, item), (_, next)| source(item) == source(next));
     let mut jobs: Vec<_> = same_file.map(|listings| Job { listings, has_twin: false }).collect();
     jobs.sort_unstable_by_key(|job| job.listings.iter().map(|(place, _)| *place).min());

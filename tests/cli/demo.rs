@@ -33,11 +33,11 @@ async fn a_demo_reuses_the_folder_of_an_earlier_demo() {
     let world = World::new().await;
     ends(&world, 0, &["demo", "--output", "shown"]).await;
     let first = names(&world.path("shown"));
-    fs::write(world.path("look/slack-9.json"), "of a longer demo").expect("a file");
-    fs::write(world.path("look/notes.txt"), "of a person").expect("a file");
+    fs::write(world.path("shown/slack-9.json"), "of a longer demo").expect("a file");
+    fs::write(world.path("shown/notes.txt"), "of a person").expect("a file");
     let shown = ends(&world, 0, &["demo", "--output", "shown"]).await.stdout;
     assert!(shown.contains("Slack, #social-team"), "everything is new again: {shown}");
-    fs::remove_file(world.path("look/notes.txt")).expect("a person's file is left alone");
+    fs::remove_file(world.path("shown/notes.txt")).expect("a person's file is left alone");
     assert_eq!(names(&world.path("shown")), first);
 }
 
@@ -97,7 +97,7 @@ async fn the_report_is_served_until_the_demo_ends() {
     assert!(status == 200 && table.contains("latte-art.mov") && !table.contains("press-kit.pdf"), "{status}: {table}");
     assert_eq!(get(format!("{url}?within=banana")).await.0, 400);
 
-    let mail = fs::read_to_string(world.path("look/email.txt")).expect("a mail");
+    let mail = fs::read_to_string(world.path("shown/email.txt")).expect("a mail");
     let origin = url.trim_end_matches("/report");
     let (_, link) = mail.split_once(&format!("{origin}/r/")).expect("a link in the mail");
     let token: String = link.chars().take_while(|c| !c.is_whitespace()).collect();
