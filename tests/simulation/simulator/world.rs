@@ -147,7 +147,7 @@ impl World {
             unwatched_meanwhile: BTreeSet::new(),
             watched_ms: BTreeMap::new(),
             marks: Marks::default(),
-            list: (1 < accounts && seed % 3 == 0).then(|| ProfileList::new((1..accounts).collect())),
+            list: (1 < accounts && seed.is_multiple_of(3)).then(|| ProfileList::new((1..accounts).collect())),
             is_new_process: true,
             rescue: None,
             last_id: 0,
