@@ -53,7 +53,7 @@ help: ## List all targets
 test: builds unit integration stack browser ## Run every functional test
 
 .PHONY: guard
-guard: lint instructions simulation size ## Run all other checks: of the source, and of size and speed
+guard: lint instructions simulation chaos size ## Run all other checks: of the source, and of size and speed
 
 .PHONY: lint
 lint: format clippy docs deny template ## Run the checks that run no code
@@ -163,7 +163,11 @@ integration: $(TOOLS) release ## Run the tests that need cargo-lambda and moto
 
 .PHONY: stack
 stack: release ## Test template.yaml and deploy.sh without an AWS account
-	$(call stage,the stack,$(DEPLOYED) tests/stack/run --ignore=test_linters.py --numprocesses=3 --dist=worksteal)
+	$(call stage,the stack,$(DEPLOYED) tests/stack/run --ignore=test_linters.py --ignore=test_chaos.py --numprocesses=3 --dist=worksteal)
+
+.PHONY: chaos
+chaos: release ## Let the release build live through 200 days of failures, with moto as AWS
+	$(call stage,chaos,$(DEPLOYED) tests/stack/run test_chaos.py)
 
 .PHONY: bench
 bench: release bench-peers ## Compare the function with a bare handler, Python and Node

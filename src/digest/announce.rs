@@ -11,7 +11,7 @@ use crate::digest::{self, Digest, Entry, Subject};
 use crate::ledger::{Change, Key, Memory, Record, stored_profile};
 use crate::model::Level;
 use crate::model::threshold::Thresholds;
-use crate::model::{AyrshareProfile, Item, Part, ProfileName};
+use crate::model::{AyrshareProfile, Item, Part, PostAtRisk, ProfileName};
 use crate::scan::seen_posts::PostState;
 use crate::scan::survey::Survey;
 
@@ -58,9 +58,7 @@ impl Announcement {
             let is_known = || match &entry.subject {
                 // The key contains the expiry, which changes when an expired file disappears from the gallery. The post is
                 // not announced again for that reason.
-                Subject::Post(post) if entry.level == Level::OVER => {
-                    lost.contains_key(&(stored_profile(&post.profile), post.identity()))
-                }
+                Subject::Post(post) if entry.level == Level::OVER => lost.contains_key(&identity(post)),
                 _ => memory.get(&key(entry)).is_some_and(|record| record.level <= entry.level),
             };
             repeat == Repeat::EveryRun || !is_known()
@@ -69,7 +67,7 @@ impl Announcement {
         // Two entries may have the same key.
         let renewals: BTreeMap<_, _> = known
             .iter()
-            .map(key)
+            .flat_map(|entry| known_by(entry, &lost))
             .filter_map(|key| {
                 let renewed = memory.get(&key)?.renewed(now)?;
                 Some((key, renewed))
@@ -173,6 +171,21 @@ impl Announced {
 
 /// The records of posts that were announced with a file that is already gone, by profile and identity.
 type LostPosts = HashMap<(ProfileName, String), Vec<Key>>;
+
+/// What identifies a post in [`LostPosts`].
+fn identity(post: &PostAtRisk) -> (ProfileName, String) {
+    (stored_profile(&post.profile), post.identity())
+}
+
+/// The keys of the records by which an entry is known: of a post that was announced as lost, those with any expiry.
+fn known_by(entry: &Entry, lost: &LostPosts) -> impl Iterator<Item = Key> {
+    let lost = match &entry.subject {
+        Subject::Post(post) if entry.level == Level::OVER => lost.get(&identity(post)),
+        Subject::Post(_) | Subject::File(_) => None,
+    };
+    let own = lost.is_none().then(|| key(entry));
+    own.into_iter().chain(lost.into_iter().flatten().cloned())
+}
 
 fn lost_posts(memory: &Memory) -> LostPosts {
     let mut lost = LostPosts::new();
@@ -306,9 +319,7 @@ mod tests {
     use super::*;
     use crate::digest::Urgency;
     use crate::digest::test_surveys::{digest, failure, file, file_of, hours, now, post, survey, thresholds};
-    use crate::model::{
-        DiscoveryStatus, FailedProfile, Failure, FailureKind, Listing, ListingOrigin, PostAtRisk, Threshold,
-    };
+    use crate::model::{DiscoveryStatus, FailedProfile, Failure, FailureKind, Listing, ListingOrigin, Threshold};
     use crate::scan::seen_posts::SeenPosts;
 
     /// Shows what a channel with this memory is told about a survey, and every change that follows.
@@ -584,6 +595,18 @@ mod tests {
         confirmed: put post#Acme#post-1#- over, keep 92 days
         ");
         assert_snapshot!(announce(&[of_post(&post(60, Some(-1)), Level::OVER)], &lost), @"announced before: 1");
+    }
+
+    #[test]
+    fn the_record_of_a_lost_post_is_renewed_whatever_its_expiry_was() {
+        // The gallery no longer lists the file, so its expiry is not known any more.
+        let lost = survey(Vec::new(), vec![post(60, None)]);
+        let key = Key::of_post(&post(60, Some(-50 * 24)));
+        let record = Record::new(Level::OVER, hours(-50 * 24), None);
+        assert_snapshot!(announce(&[(key, record)], &lost), @"
+        announced before: 1
+        silent: put post#Acme#post-1#1791093600000 over, keep 90 days
+        ");
     }
 
     /// A survey without a risk, in which the post is scheduled and may be safe.

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use super::roster::{Roster, listing_of};
 use crate::config::{Channel, Config, Profile};
-use crate::model::PROFILES_FROM;
 use crate::model::text::{list, one_line, shorten};
 use crate::model::threshold::{DurationError, Threshold, Thresholds};
+use crate::model::{ListingOrigin, PROFILES_FROM};
 use crate::model::{ProfileName, Tags};
 use crate::scan::survey::Survey;
 
@@ -253,6 +253,13 @@ impl Plan<'_> {
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
         self.profiles.len() < self.roster.profiles().count()
+    }
+
+    /// Whether the run is about every profile that there is. A list that could not be read may contain any profile.
+    #[must_use]
+    pub fn has_all_profiles(&self) -> bool {
+        let is_list_known = matches!(self.roster.listing.origin, ListingOrigin::None | ListingOrigin::Read);
+        is_list_known && !self.is_narrowed()
     }
 }
 

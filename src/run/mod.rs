@@ -343,16 +343,15 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
         let thresholds = self.plan.thresholds(self.config);
         let compares_the_account = self.config.ayrshare.discover_profiles && !self.plan.is_narrowed();
-        // A list that could not be read may contain any profile.
-        let knows_all_profiles = matches!(self.plan.roster.listing.origin, ListingOrigin::None | ListingOrigin::Read);
+        let has_all_profiles = self.plan.has_all_profiles();
         let rules = Rules {
             now: self.now,
             thresholds: &thresholds,
             ignore: &self.config.alerts.ignore,
             check_posts: self.config.ayrshare.scheduled_posts,
             check_urls: self.config.ayrshare.check_media_urls,
-            all_profiles: self.plan.profiles.len() == self.config.profiles.len(),
-            discovery: (compares_the_account && knows_all_profiles).then_some(DiscoveryRules {
+            all_profiles: has_all_profiles,
+            discovery: (compares_the_account && has_all_profiles).then_some(DiscoveryRules {
                 ignore: &self.config.alerts.ignore_profiles,
                 identifies_all: self.plan.action == Action::Check,
             }),
@@ -363,7 +362,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             surveyed.tags = profile.tags.clone();
         }
         survey.listing = self.listing();
-        if compares_the_account && !knows_all_profiles {
+        if compares_the_account && !has_all_profiles {
             survey.discovery = Discovery::unavailable();
         }
         if let Some((files, mode)) = self.copying() {
@@ -430,10 +429,11 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
     ) -> (ChannelResult, Option<Memory>) {
         let profiles = self.profiles_of(channel);
         let listing = listing_of(channel, self.config, &survey.listing);
-        if profiles.is_empty() && listing.failed.is_empty() {
-            if !self.plan.is_narrowed() {
-                tracing::warn!(channel = channel.name, "this channel has no profiles now");
-            }
+        if profiles.is_empty() && !self.plan.is_narrowed() {
+            tracing::warn!(channel = channel.name, "this channel has no profiles now");
+        }
+        // A channel without profiles may still have to hear what became of the list that they may be in.
+        if profiles.is_empty() && listing.origin == ListingOrigin::None {
             return (outcome(channel, Outcome::NothingDue), None);
         }
         let mut memory = self.read_memory(channel).await;
@@ -453,7 +453,8 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         }
 
         let digest = &announcement.digest;
-        let says_all_clear = self.config.alerts.when_empty == WhenEmpty::Report && digest.is_all_clear();
+        let says_all_clear =
+            self.config.alerts.when_empty == WhenEmpty::Report && digest.is_all_clear() && !profiles.is_empty();
         if digest.is_empty() && !says_all_clear {
             return (outcome(channel, Outcome::NothingDue), memory);
         }

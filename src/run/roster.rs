@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use crate::model::{Failure, FailureKind};
     use crate::net::environment::Environment;
+    use crate::run::command::Command;
 
     #[tokio::test]
     async fn what_is_wrong_in_a_list_is_told_to_whom_it_concerns_and_to_somebody() {
@@ -177,5 +178,30 @@ mod tests {
         assert_eq!(told(&with_all, "profiles_from[7]"), ["all"]);
         assert_eq!(told(&without_all, "Acme Coffee"), ["acme"]);
         assert_eq!(told(&without_all, "profiles_from[7]"), ["acme", "emea"], "it may be anybody's");
+    }
+
+    #[tokio::test]
+    async fn a_run_has_all_profiles_if_it_is_about_all_and_their_list_was_read() {
+        let channel =
+            "[[channels]]\nname = 'all'\ntype = 'sns'\ntopic_arn = 'arn:aws:sns:eu-central-1:123456789012:alerts'";
+        let environment = &Environment::of::<&str, &str>([]);
+        let document = |name: &str, list: &str| {
+            format!("ayrshare = {{api_key = 'KEY'}}\nprofiles = [{{name = '{name}', key = '{name}'}}]\n{list}{channel}")
+        };
+        let list = "profiles_from = {url = '/lists/profiles.jsonl'}\n";
+        let config = Config::read(&document("Office", list), environment).await.expect("a configuration");
+        let other = Config::read(&document("Acme", ""), environment).await.expect("a configuration");
+        let listed = Arc::new(ListedProfiles { profiles: other.profiles, failed: Vec::new() });
+        let has_all = |origin, listed: Option<&Arc<ListedProfiles>>, profiles: Option<&str>| {
+            let listing = Listing { origin, ..Listing::default() };
+            let roster = Roster { listed: listed.cloned(), listing, ..Roster::configured(&config) };
+            let profiles = profiles.map(|name| vec![name.to_owned()]);
+            let command = Command { profiles, ..Command::default() };
+            command.plan(&config, &roster).expect("a plan").has_all_profiles()
+        };
+        assert!(has_all(ListingOrigin::Read, Some(&listed), None));
+        assert!(!has_all(ListingOrigin::Read, Some(&listed), Some("Office")), "as many as are configured");
+        assert!(!has_all(ListingOrigin::Copy, Some(&listed), None));
+        assert!(!has_all(ListingOrigin::Missing, None, None), "the list may have others");
     }
 }

@@ -236,6 +236,26 @@ async fn a_channel_of_configured_profiles_alone_hears_nothing_of_the_list() {
 }
 
 #[tokio::test]
+async fn a_channel_without_profiles_hears_when_the_list_can_be_read_again() {
+    let list = ListStandIn::start("nonsense").await;
+    let mut world = world(list.url()).await;
+    world.add_ledger();
+    world.config["channels"][1]["profiles"] = json!(["Nobody *"]);
+    let function = world.start().await;
+    function.error(&scheduled()).await;
+    let text = format!("{:?}", function.publication());
+    assert!(text.contains("profiles_from"), "{text}");
+    list.document(&lines());
+    function.answer(&scheduled()).await;
+    function.answer(&scheduled()).await;
+    let publications = function.sns.publications();
+    let [_, recovered] = &publications[..] else { panic!("{} publications arrived", publications.len()) };
+    let text = format!("{recovered:?}");
+    assert!(text.contains("profiles_from") && !text.contains("birch.png"), "{text}");
+    end(function, &[&list]).await;
+}
+
+#[tokio::test]
 async fn a_link_shows_what_its_channel_has_and_reads_the_list_only_to_scan() {
     let list = ListStandIn::start(&lines()).await;
     let mut world = world(list.url()).await;

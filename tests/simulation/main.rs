@@ -1,8 +1,9 @@
 //! Simulates months of runs, and checks that no alert is lost or repeated.
 //!
-//! Each seed gives a random world. Files are uploaded, extended and deleted. Posts are scheduled, moved and deleted.
-//! Profiles, channels and the ledger fail, and thresholds change. Runs overlap, and crash at any step. After every run, an
-//! oracle that shares no code with the crate checks what was sent and what was recorded.
+//! Each seed gives a random world. Files are uploaded, extended and deleted. Posts are scheduled, moved and deleted, and some
+//! use URLs of other hosts. Dates become unreadable. Profiles, their list, channels, copies and the ledger fail, and
+//! thresholds change. Runs overlap, and crash at any step. After every run, an oracle that shares no code with the crate
+//! checks what was sent and what was recorded.
 //!
 //! `SIMULATION_SEEDS=10000 cargo test --test simulation` simulates that many worlds. `SIMULATION_SEED=7` simulates one world.
 //! `tests/tools/ledger.rs` runs the same simulation with moto's DynamoDB.

@@ -99,7 +99,7 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
                     let file = |file: &super::world::File| News::File {
                         profile: profile_name(*index),
                         id: file.id.clone(),
-                        expires_ms: file.expires_ms,
+                        expires_ms: file.stated_expiry_ms(),
                     };
                     world.accounts[*index].files.iter().map(file)
                 });

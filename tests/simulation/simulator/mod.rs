@@ -2,8 +2,11 @@
 //!
 //! The configuration, selection, digest, announcements, run and lease are the real code of the crate. The rest is simulated:
 //!
-//! - [`services`]: Ayrshare and the channels.
-//! - [`world`]: files and posts change, and services fail.
+//! - [`services`]: Ayrshare, the copies of files, and the channels.
+//! - [`world`]: files and posts change, dates become unreadable, and services fail.
+//! - [`links`]: posts use URLs that are hosted elsewhere. Some are presigned; of the others Ayrshare's check says something
+//!   or nothing.
+//! - [`listing`]: profiles come from a list, which cannot be read at times and has invalid entries.
 //! - [`marks`]: people mark files as handled, and take the marks back.
 //! - [`steps`] and [`unreliable`]: runs crash, freeze and overlap, and ledger calls fail, sometimes for days.
 //!
@@ -11,6 +14,8 @@
 //! received ([`news`]) with those that they should have received ([`expected`]).
 
 mod expected;
+mod links;
+mod listing;
 mod marks;
 mod news;
 mod oracle;
@@ -24,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use media_expiry_alerts::config::{CONFIG_VARIABLE, Config};
+use media_expiry_alerts::config::CONFIG_VARIABLE;
 use media_expiry_alerts::ledger::LedgerStore;
 use media_expiry_alerts::model::Status;
 use media_expiry_alerts::net::aws::Aws;
@@ -32,8 +37,10 @@ use media_expiry_alerts::net::environment::Environment;
 use media_expiry_alerts::net::{self, Deadline};
 use media_expiry_alerts::run::Run;
 use media_expiry_alerts::run::command::Command;
-use media_expiry_alerts::run::result::{Outcome, RunResult};
+use media_expiry_alerts::run::loaded_config::{ConfigSource, LoadedConfig};
+use media_expiry_alerts::run::result::RunResult;
 use media_expiry_alerts::run::roster::Roster;
+use tempfile::NamedTempFile;
 
 use self::news::Deliveries;
 use self::oracle::{Oracle, RecordLifetimes};
@@ -60,8 +67,11 @@ pub trait SimulatedLedger {
 ///
 /// Panics if the oracle finds an error. The message gives the reason.
 pub async fn simulate(seed: u64, days: i64, ledger: &impl SimulatedLedger) {
+    let documents = Documents::new();
+    let environment = Environment::of([(CONFIG_VARIABLE, path(&documents.configuration))]);
     let simulation = Simulation {
         ledger,
+        aws: Aws::new(net::client().expect("an HTTP client"), environment.clone()),
         world: Mutex::new(World::new(seed)),
         deliveries: Mutex::default(),
         runs: Mutex::new(0),
@@ -69,16 +79,15 @@ pub async fn simulate(seed: u64, days: i64, ledger: &impl SimulatedLedger) {
     };
     let end_ms = simulation.world().now_ms + days * DAY_MS;
     let mut lifetimes = RecordLifetimes::default();
-    let document = simulation.world().configuration();
-    let mut configuration = Configuration::read(document).await;
+    let mut process = None;
     while simulation.world().now_ms < end_ms {
         simulation.advance(&mut lifetimes);
-        let document = simulation.world().configuration();
-        if document != configuration.document {
-            configuration = Configuration::read(document).await;
-        }
+        let has_changed = documents.write(&simulation.world());
+        let source = ConfigSource { environment: &environment, aws: &simulation.aws, now: simulation.world().now() };
+        let before = process.take().filter(|_| !simulation.world().is_new_process);
+        let loaded = process.insert(load(before, has_changed, &source).await);
         simulation.mark_between_runs().await;
-        simulation.handle_event(&configuration.config, &lifetimes).await;
+        simulation.handle_event(loaded, &lifetimes).await;
     }
     let deliveries = simulation.deliveries().count();
     assert!(10 < deliveries, "too few deliveries for a meaningful simulation: {deliveries} in {days} days");
@@ -86,6 +95,7 @@ pub async fn simulate(seed: u64, days: i64, ledger: &impl SimulatedLedger) {
 
 struct Simulation<'a, L> {
     ledger: &'a L,
+    aws: Aws,
     world: Mutex<World>,
     deliveries: Mutex<Deliveries>,
     runs: Mutex<u32>,
@@ -142,10 +152,10 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
     }
 
     /// Invokes the function for one event, and retries it like Lambda if it fails.
-    async fn handle_event(&self, config: &Config, lifetimes: &RecordLifetimes) {
+    async fn handle_event(&self, loaded: &LoadedConfig, lifetimes: &RecordLifetimes) {
         for retry_after_ms in RETRIES_AFTER_MS.map(Some).into_iter().chain([None]) {
             let (faults, overlap) = self.next_faults();
-            let (ended, ()) = tokio::join!(self.invoke(faults, overlap, config), self.mark_during_run());
+            let (ended, ()) = tokio::join!(self.invoke(faults, overlap, loaded), self.mark_during_run());
             self.check(&ended, lifetimes).await;
             if ended[0].is_success() {
                 break;
@@ -172,15 +182,15 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
         (Faults { crash_at, freeze_at, ledger_percent }, overlap)
     }
 
-    async fn invoke(&self, faults: Faults, overlap: Overlap, config: &Config) -> Vec<EndedRun> {
+    async fn invoke(&self, faults: Faults, overlap: Overlap, loaded: &LoadedConfig) -> Vec<EndedRun> {
         let steps = self.steps(faults);
-        let first = self.run(config, &steps);
+        let first = self.run(loaded, &steps);
         // Only the first run crashes or freezes.
         let others = self.steps(Faults { ledger_percent: faults.ledger_percent, ..Faults::default() });
         match overlap {
             Overlap::None => vec![first.await],
             Overlap::Concurrent => {
-                let (first, second) = tokio::join!(first, self.run(config, &others));
+                let (first, second) = tokio::join!(first, self.run(loaded, &others));
                 vec![first, second]
             }
             Overlap::WhileFrozen => {
@@ -191,7 +201,7 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
                     () = steps.freeze() => {}
                 }
                 self.world().now_ms += RETRIES_AFTER_MS[0];
-                let second = self.run(config, &others).await;
+                let second = self.run(loaded, &others).await;
                 steps.thaw();
                 vec![first.await, second]
             }
@@ -203,7 +213,7 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
     }
 
     /// Executes one run until it completes or crashes.
-    async fn run(&self, config: &Config, steps: &Arc<Steps>) -> EndedRun {
+    async fn run(&self, loaded: &LoadedConfig, steps: &Arc<Steps>) -> EndedRun {
         let number = {
             let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
             *runs += 1;
@@ -220,10 +230,10 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
             Services { world: &self.world, deliveries: &self.deliveries, steps: Arc::clone(steps), run: number };
         let profiles = self.world().narrowed_to.map(|account| vec![profile_name(account)]);
         let command = Command { profiles, ..Command::default() };
-        let roster = Roster::configured(config);
-        let plan = command.plan(config, &roster).expect("the command fits every configuration");
         let deadline = Deadline::after(Duration::from_mins(5));
-        let run = Run::new(format!("run-{number}"), now, plan, config, Some(&ledger), services, deadline);
+        let roster = Roster::read(loaded, &self.aws, deadline).await;
+        let plan = command.plan(&loaded.config, &roster).expect("the command fits every configuration");
+        let run = Run::new(format!("run-{number}"), now, plan, &loaded.config, Some(&ledger), services, deadline);
         // `biased`, because `select!` otherwise polls in random order, and a seed could not be replayed.
         let result = tokio::select! {
             biased;
@@ -255,11 +265,9 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
                 oracle.check_messages(run.number, run.is_ledger_sound);
                 if let Some(result) = run.result.as_ref().filter(|result| !result.is_busy()) {
                     oracle.check_completeness(result, run.is_ledger_sound);
+                    oracle.check_result(result);
                 }
             }
-        }
-        for run in runs {
-            check_status(run);
         }
         self.check_records(lifetimes, now).await;
     }
@@ -284,32 +292,41 @@ impl<L: SimulatedLedger> Simulation<'_, L> {
     }
 }
 
-/// Checks that a run does not fail because of its ledger. Lambda would retry it, and every retry would send all alerts again.
-fn check_status(run: &EndedRun) {
-    let Some(result) = run.result.as_ref().filter(|result| !result.is_busy()) else { return };
-    let has_failed = result.channels.iter().any(|channel| channel.outcome == Outcome::Failed);
-    if !has_failed && 0 < result.survey.checked() {
-        assert_ne!(result.status, Status::Failed, "the run failed although all channels got their messages");
-        let is_sound = result.ledger_error.is_none();
-        assert!(is_sound || result.status == Status::Partial, "the run does not report the failure of its ledger");
+/// The documents that the function reads.
+struct Documents {
+    configuration: NamedTempFile,
+    list: NamedTempFile,
+}
+
+impl Documents {
+    fn new() -> Self {
+        let file = || NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
+        Self { configuration: file(), list: file() }
+    }
+
+    /// Writes what they say in this world. Returns whether the configuration has changed.
+    fn write(&self, world: &World) -> bool {
+        if let Some(list) = &world.list {
+            std::fs::write(self.list.path(), list.document()).expect("the list can be written");
+        }
+        let document = world.configuration(path(&self.list));
+        let before = std::fs::read_to_string(self.configuration.path()).expect("the document can be read");
+        std::fs::write(self.configuration.path(), &document).expect("the document can be written");
+        document != before
     }
 }
 
-/// A configuration and the document that it was read from.
-struct Configuration {
-    document: String,
-    config: Config,
+fn path(file: &NamedTempFile) -> &str {
+    file.path().to_str().expect("the path is Unicode")
 }
 
-impl Configuration {
-    async fn read(document: String) -> Self {
-        let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
-        std::fs::write(file.path(), &document).expect("the document can be written");
-        let path = file.path().to_str().expect("the path is Unicode");
-        let environment = Environment::of([(CONFIG_VARIABLE, path)]);
-        let aws = Aws::new(net::client().expect("an HTTP client"), environment.clone());
-        let deadline = Deadline::after(Duration::from_mins(1));
-        let config = Config::load(&environment, &aws, deadline).await.expect("the document is valid");
-        Self { document, config }
+/// Returns the configuration of a process. `before` is what the same process has read for the event before.
+async fn load(before: Option<LoadedConfig>, has_changed: bool, source: &ConfigSource<'_>) -> LoadedConfig {
+    let deadline = Deadline::after(Duration::from_mins(1));
+    match before {
+        // Reading it again would change nothing.
+        Some(before) if !has_changed => before,
+        Some(before) => source.refresh(before, deadline).await.expect("the document is valid"),
+        None => source.read(deadline).await.expect("the document is valid"),
     }
 }

@@ -1,12 +1,13 @@
 //! The oracle: checks what the channels have received and what the ledger contains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use media_expiry_alerts::ledger::{Key, KnownBy, Memory};
-use media_expiry_alerts::model::ProfileName;
+use media_expiry_alerts::model::{ProfileName, Status};
 use media_expiry_alerts::run::result::{Outcome, RunResult};
 
-use super::expected::{expected_all_clear, expected_level, possible_warnings};
+use super::expected::{expected_all_clear, expected_level, expected_status, possible_warnings, unverified_urls};
+use super::links::LinkKind;
 use super::news::{Deliveries, Delivery, News};
 use super::world::{DAY_MS, HOUR_MS, Receiver, World, profile_name};
 
@@ -14,6 +15,8 @@ use super::world::{DAY_MS, HOUR_MS, Receiver, World, profile_name};
 const MAX_RECORD_LIFE_MS: i64 = 140 * DAY_MS;
 /// A profile that nobody watches is told again after 30 days, and never an hour before that.
 const UNWATCHED_AGAIN_MS: i64 = 30 * DAY_MS - HOUR_MS;
+/// How long a record must exist after its announcement though no run renews it.
+const UNRENEWED_KEPT_MS: i64 = 85 * DAY_MS;
 /// An upper bound for how far ahead a post is scheduled: at most 45 days when it is created, and slightly more when it is
 /// moved.
 const MAX_POST_AHEAD_MS: i64 = 60 * DAY_MS;
@@ -86,6 +89,23 @@ impl Oracle<'_> {
         }
     }
 
+    /// Checks the status of a run, and which URLs it reports as unverified.
+    ///
+    /// The status is not `failed` because of the ledger. Lambda would retry the run, and every retry would send all alerts
+    /// again.
+    pub fn check_result(&self, result: &RunResult) {
+        let has_failed = result.channels.iter().any(|channel| channel.outcome == Outcome::Failed);
+        let expected = match expected_status(self.world) {
+            _ if has_failed => Status::Failed,
+            Status::Ok if result.ledger_error.is_some() => Status::Partial,
+            status => status,
+        };
+        assert_eq!(result.status, expected, "the run has another status than it should");
+        let unverified = &result.survey.unverified;
+        let unverified: BTreeSet<_> = unverified.iter().map(|found| (found.url.clone(), found.http_status)).collect();
+        assert_eq!(unverified, unverified_urls(self.world), "the run reports other URLs as unverified than it should");
+    }
+
     /// Returns whether a channel has confirmed a warning at this level or a more urgent one.
     fn is_confirmed(&self, receiver: &Receiver, warning: &News, level: u64) -> bool {
         // The latest come first, because most questions are about them.
@@ -97,9 +117,15 @@ impl Oracle<'_> {
             News::Unwatched { .. } => {
                 confirmed.any(|told| told.news == *warning && self.world.now_ms - told.at_ms < 30 * DAY_MS)
             }
-            // Once the file of a post has expired or is gone, its former expiry no longer makes a difference.
-            News::Post { profile, id, .. } if level == 0 => {
-                confirmed.any(|delivery| delivery.news.is_about_post(profile, id) && delivery.level == 0)
+            News::Post { profile, id, .. } => {
+                let resolved = News::Resolved { profile: profile.clone(), id: id.clone() };
+                // After an all-clear, the same warning is news again.
+                let mut since = confirmed.take_while(|delivery| !delivery.is_recorded || delivery.news != resolved);
+                // Once the file of a post has expired or is gone, its former expiry no longer makes a difference.
+                match level {
+                    0 => since.any(|delivery| delivery.news.is_about_post(profile, id) && delivery.level == 0),
+                    _ => since.any(|delivery| delivery.news == *warning && delivery.level <= level),
+                }
             }
             _ => confirmed.any(|delivery| delivery.news == *warning && delivery.level <= level),
         }
@@ -118,7 +144,7 @@ impl Oracle<'_> {
             }
         }
         for (warning, index) in last_recorded {
-            let Some(all_clear) = expected_all_clear(self.world, &deliveries[index]) else { continue };
+            let Some(all_clear) = expected_all_clear(self.world, warning) else { continue };
             let is_told = last.get(&all_clear).is_some_and(|told| index < *told);
             assert!(is_told, "{} was told {warning:?}, but not {all_clear:?} afterwards", receiver.name);
         }
@@ -149,7 +175,14 @@ fn is_repeated(world: &World, delivery: &Delivery, earlier: &[Delivery], deliver
             let is_since = |other: &Delivery| since_ms < other.at_ms && other.is_recorded;
             earlier.iter().any(|other| other.news == delivery.news && is_since(other))
         }
-        News::File { .. } => is_recorded(delivery, earlier),
+        News::File { profile, id, .. } => {
+            let files = &world.accounts[world.account_index(profile)].files;
+            let is_unreadable = files.iter().any(|file| file.id == *id && file.has_unreadable_expiry());
+            // If an expiry becomes unreadable again after months, that is news again.
+            let since_ms = if is_unreadable { delivery.at_ms - UNRENEWED_KEPT_MS } else { 0 };
+            let first = earlier.partition_point(|other| other.at_ms < since_ms);
+            is_recorded(delivery, &earlier[first..])
+        }
         News::Post { profile, id, .. } => {
             // After an all-clear, the same warning is news again.
             let resolved = News::Resolved { profile: profile.clone(), id: id.clone() };
@@ -247,7 +280,11 @@ impl RecordLifetimes {
         for (index, account) in world.accounts.iter().enumerate() {
             for post in &account.posts {
                 // Which of the files a run knows about depends on the galleries that it reads.
-                let expiries = post.files.iter().filter_map(|used| world.file(used)?.expires_ms).map(Some);
+                let ends = post.links.iter().filter_map(|link| match link.kind {
+                    LinkKind::Presigned { ends_ms } => Some(ends_ms),
+                    LinkKind::Checked { .. } => None,
+                });
+                let expiries = post.files.iter().filter_map(|used| world.file(used)?.expires_ms).chain(ends).map(Some);
                 for expires_ms in expiries.chain([None]) {
                     let warning = News::Post { profile: profile_name(index), id: post.id.clone(), expires_ms };
                     // Its record is kept from the day on which it is due.

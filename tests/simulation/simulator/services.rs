@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use media_expiry_alerts::channel::SendError;
 use media_expiry_alerts::config::{Channel, Profile, RescueFiles};
 use media_expiry_alerts::model::{
-    AyrshareProfile, Copies, Discovery, DiscoveryStatus, Failure, FailureKind, Media, ScheduledPost,
+    AyrshareProfile, Copies, Discovery, DiscoveryStatus, FailedCopy, Failure, FailureKind, KeptCopy, Media,
+    ScheduledPost,
 };
 use media_expiry_alerts::net::{Deadline, Retry};
 use media_expiry_alerts::run::rescue::CopyMode;
@@ -19,9 +20,10 @@ use media_expiry_alerts::scan::select::Gallery;
 use media_expiry_alerts::scan::survey::{Scan, Survey};
 use media_expiry_alerts::scan::used_files::FilesInPosts;
 
+use super::links::Link;
 use super::news::{Deliveries, Delivery, Statement, statements};
 use super::steps::Steps;
-use super::world::{Account, File, Post, World, file_url, timestamp};
+use super::world::{Account, Post, World, file_url, timestamp};
 
 /// How often a channel that works rejects a message for the moment.
 const OVERLOADED_PERCENT: u8 = 20;
@@ -41,7 +43,7 @@ impl RunServices for Services<'_> {
 
     async fn scan(&self, profiles: &[&Profile], rules: &Rules<'_>, _: Deadline) -> Survey {
         self.steps.take().await;
-        let world = self.world().clone();
+        let world = self.world().at(rules.now.as_millisecond());
         let accounts: Vec<_> =
             profiles.iter().map(|profile| &world.accounts[world.account_index(profile.name.as_str())]).collect();
         let posts: Vec<_> = accounts.iter().map(|account| posts(account)).collect();
@@ -54,9 +56,11 @@ impl RunServices for Services<'_> {
         let scans: Vec<_> = profiles.iter().zip(&accounts).zip(posts).map(scan).collect();
         let known: Vec<_> = scans.iter().map(Scan::known).collect();
         let check = PostCheck::new(&known, rules);
-        let status = |url: &str| if world.is_served(url) { 200 } else { 404 };
-        let statuses: UrlStatuses =
-            check.unexplained().into_iter().map(|(_, url)| (url.clone(), Some(status(&url)))).collect();
+        let status = |(_, url): (usize, String)| {
+            let status = world.status_of(&url);
+            (url, status)
+        };
+        let statuses: UrlStatuses = check.unexplained().into_iter().map(status).collect();
         let checked = check.finish(&statuses);
         let discovery = match rules.discovery {
             Some(_) => discovery(world.unwatched.as_ref()),
@@ -65,8 +69,22 @@ impl RunServices for Services<'_> {
         Survey { discovery, ..Survey::new(rules.now, scans, checked) }
     }
 
-    async fn copies(&self, _: &Survey, _: &RescueFiles, _: CopyMode, _: Deadline) -> Copies {
-        Copies::default()
+    async fn copies(&self, survey: &Survey, _: &RescueFiles, _: CopyMode, _: Deadline) -> Copies {
+        self.steps.take().await;
+        let mut copies = Copies::on();
+        for item in survey.items.iter().chain(&survey.to_copy) {
+            let (profile, identity) = (item.profile.clone(), item.media.identity().to_owned());
+            if self.steps.chance(40) {
+                let copy = KeptCopy::new(profile.clone(), format!("copies/{identity}"), 1, self.steps.chance(10));
+                copies.add(profile, identity, Arc::new(copy));
+            } else if self.steps.chance(50) {
+                let (id, file_name, reason) = (Some(identity.clone()), identity, "it is out of order".to_owned());
+                copies.failed.push(FailedCopy { profile, id, file_name, reason, is_too_large: self.steps.chance(20) });
+            } else {
+                copies.add_waiting(profile);
+            }
+        }
+        copies
     }
 
     async fn send(&self, channel: &Channel, message: &Outgoing<'_>, _: Deadline) -> Result<(), SendError> {
@@ -123,20 +141,23 @@ fn posts(account: &Account) -> Result<ScheduledPosts, Failure> {
     if account.posts_fail {
         return Err(failure());
     }
-    Ok(ScheduledPosts { posts: account.posts.iter().map(scheduled_post).collect(), ..ScheduledPosts::default() })
+    let unreadable_dates = account.posts.iter().filter(|post| post.has_unreadable_due_date()).count();
+    let posts = account.posts.iter().map(scheduled_post).collect();
+    Ok(ScheduledPosts { posts, unreadable_dates, ..ScheduledPosts::default() })
 }
 
 fn gallery(profile: &Profile, account: &Account, rules: &Rules<'_>, in_posts: &FilesInPosts) -> Gallery {
     let mut gallery = Gallery::default();
-    for File { id, expires_ms } in &account.files {
+    for file in &account.files {
         let media = Media {
-            id: Some(id.clone()),
-            url: Some(file_url(id)),
-            expires_at: expires_ms.map(timestamp),
+            id: Some(file.id.clone()),
+            url: Some(file_url(&file.id)),
+            expires_at: file.stated_expiry_ms().map(timestamp),
             ..Media::default()
         };
         gallery.add(&profile.name, &media, rules, in_posts);
     }
+    gallery.unreadable_dates = account.files.iter().filter(|file| file.has_unreadable_expiry()).count();
     gallery
 }
 
@@ -145,8 +166,8 @@ fn scheduled_post(post: &Post) -> ScheduledPost {
         id: Some(post.id.clone()),
         text: Some(post.id.clone()),
         platforms: vec!["instagram".to_owned()],
-        scheduled_at: Some(timestamp(post.due_ms)),
-        media_urls: post.files.iter().map(|file| file_url(&file.id)).collect(),
+        scheduled_at: post.stated_due_ms().map(timestamp),
+        media_urls: post.files.iter().map(|file| file_url(&file.id)).chain(post.links.iter().map(Link::url)).collect(),
     }
 }
 

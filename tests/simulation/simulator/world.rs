@@ -8,6 +8,8 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use media_expiry_alerts::model::Part;
 
+use super::links::{Link, LinkKind};
+use super::listing::ProfileList;
 use super::marks::Marks;
 
 pub const HOUR_MS: i64 = 3_600_000;
@@ -35,6 +37,12 @@ pub struct World {
     ledger_fails_until_ms: i64,
     /// The files that people have marked as handled.
     pub marks: Marks,
+    /// The list that contains all accounts but the first; `None` if the configuration contains all.
+    pub list: Option<ProfileList>,
+    /// Whether the next event starts a new process.
+    pub is_new_process: bool,
+    /// The setting `rescue.files`; `None` while files are not copied.
+    rescue: Option<&'static str>,
     last_id: u32,
     /// Whether sometimes a hundred files are uploaded together, which is more than one message can contain.
     has_bulk_uploads: bool,
@@ -56,6 +64,8 @@ pub struct Account {
 pub struct File {
     pub id: String,
     pub expires_ms: Option<i64>,
+    /// For how many more events Ayrshare states its expiry in a form that nobody can read.
+    unreadable_for: u8,
 }
 
 /// A scheduled post.
@@ -63,7 +73,37 @@ pub struct File {
 pub struct Post {
     pub id: String,
     pub files: Vec<UsedFile>,
-    pub due_ms: i64,
+    pub links: Vec<Link>,
+    /// `None` if it waits for something else than a date.
+    due_ms: Option<i64>,
+    /// For how many more events Ayrshare states its due date in a form that nobody can read.
+    unreadable_for: u8,
+}
+
+impl File {
+    pub fn has_unreadable_expiry(&self) -> bool {
+        self.expires_ms.is_some() && 0 < self.unreadable_for
+    }
+
+    /// The expiry that can be read.
+    pub fn stated_expiry_ms(&self) -> Option<i64> {
+        self.expires_ms.filter(|_| !self.has_unreadable_expiry())
+    }
+
+    pub fn is_served(&self, now_ms: i64) -> bool {
+        self.expires_ms.is_none_or(|expires_ms| now_ms < expires_ms)
+    }
+}
+
+impl Post {
+    pub fn has_unreadable_due_date(&self) -> bool {
+        self.due_ms.is_some() && 0 < self.unreadable_for
+    }
+
+    /// The due date that can be read.
+    pub fn stated_due_ms(&self) -> Option<i64> {
+        self.due_ms.filter(|_| !self.has_unreadable_due_date())
+    }
 }
 
 /// A file that a post uses. It may be in the gallery of any account, and it may have been deleted.
@@ -107,6 +147,9 @@ impl World {
             unwatched_meanwhile: BTreeSet::new(),
             watched_ms: BTreeMap::new(),
             marks: Marks::default(),
+            list: (1 < accounts && seed.is_multiple_of(3)).then(|| ProfileList::new((1..accounts).collect())),
+            is_new_process: true,
+            rescue: None,
             last_id: 0,
             has_bulk_uploads: seed % 16 == 1,
         };
@@ -134,9 +177,36 @@ impl World {
         Self { now_ms, ..self.clone() }
     }
 
+    /// Whether the configuration itself contains the profile of an account.
+    pub fn is_configured(&self, account: usize) -> bool {
+        self.list.is_none() || account == 0
+    }
+
+    /// Whether the current run knows the profile of an account.
+    pub fn knows(&self, account: usize) -> bool {
+        self.is_configured(account) || self.list.as_ref().is_some_and(|list| list.contains(account))
+    }
+
     /// Whether the current run reads the profile of an account.
     pub fn covers(&self, account: usize) -> bool {
-        self.narrowed_to.is_none_or(|only| only == account)
+        self.narrowed_to.is_none_or(|only| only == account) && self.knows(account)
+    }
+
+    /// Whether the current run knows all profiles: no list of profiles was impossible to read.
+    pub fn knows_all_profiles(&self) -> bool {
+        self.list.as_ref().is_none_or(|list| list.is_readable)
+    }
+
+    /// Whether the current run reads all galleries that there are.
+    pub fn reads_all_galleries(&self) -> bool {
+        let mut known = (0..self.accounts.len()).filter(|account| self.knows(*account));
+        self.knows_all_profiles() && known.all(|account| self.reads_gallery(account))
+    }
+
+    /// Whether a channel may hear of profiles that only the list contains.
+    pub fn may_hear_of_listed(&self, receiver: &Receiver) -> bool {
+        self.list.is_some()
+            && (receiver.hears_of_all || receiver.accounts.iter().any(|account| !self.is_configured(*account)))
     }
 
     /// Whether the current run reads the gallery of an account.
@@ -149,19 +219,37 @@ impl World {
         self.accounts[used.account].files.iter().find(|file| file.id == used.id)
     }
 
-    /// Whether the URL of a file can be opened.
-    pub fn is_served(&self, url: &str) -> bool {
-        let has_url = |file: &&File| file_url(&file.id) == url;
-        let file = self.accounts.iter().flat_map(|account| &account.files).find(has_url);
-        file.is_some_and(|file| file.expires_ms.is_none_or(|expires_ms| self.now_ms < expires_ms))
+    /// The HTTP status that Ayrshare's check of a URL gives, if it gives one.
+    pub fn status_of(&self, url: &str) -> Option<u16> {
+        let mut links = self.accounts.iter().flat_map(|account| &account.posts).flat_map(|post| &post.links);
+        if let Some(link) = links.find(|link| link.url() == url) {
+            return match link.kind {
+                LinkKind::Checked { status } => status,
+                LinkKind::Presigned { .. } => panic!("a presigned URL refuses the check: {url}"),
+            };
+        }
+        let mut files = self.accounts.iter().flat_map(|account| &account.files);
+        let is_served = files.any(|file| file_url(&file.id) == url && file.is_served(self.now_ms));
+        Some(if is_served { 200 } else { 404 })
+    }
+
+    /// The widest threshold of all channels.
+    pub fn widest_threshold_ms(&self) -> i64 {
+        let thresholds = self.receivers.iter().flat_map(|receiver| &receiver.thresholds_d);
+        thresholds.max().expect("every channel has a threshold") * DAY_MS
     }
 
     /// Lets time pass until the next run. Mostly a day, sometimes an hour, sometimes several days.
     pub fn advance(&mut self) {
         let hours = *self.rng.choice(&[24, 24, 24, 24, 6, 1, 72]).expect("the list is not empty");
         self.now_ms += hours * HOUR_MS + self.rng.i64(-600_000..600_000);
-        let narrows = self.chance(10) && 1 < self.accounts.len();
-        self.narrowed_to = narrows.then(|| self.rng.usize(0..self.accounts.len()));
+        self.is_new_process = self.chance(10);
+        if let Some(list) = &mut self.list {
+            list.advance(&mut self.rng, self.is_new_process);
+        }
+        let known: Vec<_> = (0..self.accounts.len()).filter(|account| self.knows(*account)).collect();
+        let narrows = self.chance(10) && 1 < known.len();
+        self.narrowed_to = self.rng.choice(known).filter(|_| narrows);
         let mut rng = self.rng.fork();
         for account in &mut self.accounts {
             account.advance(&mut rng, self.now_ms);
@@ -171,6 +259,9 @@ impl World {
             self.ledger_fails_until_ms = self.now_ms + self.rng.i64(0..5 * DAY_MS);
         }
         self.advance_unwatched();
+        if self.chance(3) {
+            self.rescue = *self.rng.choice(&[None, Some("of-posts"), Some("expiring")]).expect("the list is not empty");
+        }
         for receiver in &mut self.receivers {
             receiver.advance(&mut self.rng, self.has_bulk_uploads);
         }
@@ -208,7 +299,7 @@ impl World {
         let id = self.next_id("file");
         let account = self.rng.usize(0..self.accounts.len());
         let expires_ms = (!self.chance(10)).then(|| self.now_ms + lifetime_ms);
-        self.accounts[account].files.push(File { id: id.clone(), expires_ms });
+        self.accounts[account].files.push(File { id: id.clone(), expires_ms, unreadable_for: 0 });
         if self.chance(40) {
             let mut files = vec![UsedFile { account, id }];
             for _ in 0..self.rng.usize(0..3) {
@@ -217,7 +308,16 @@ impl World {
                     files.push(other);
                 }
             }
-            let post = Post { id: self.next_id("post"), files, due_ms: self.now_ms + self.rng.i64(0..45 * DAY_MS) };
+            let ahead_ms = self.rng.i64(0..45 * DAY_MS);
+            let mut links = Vec::new();
+            while self.chance(25) {
+                let id = self.next_id("link");
+                links.push(Link::new(id, self.now_ms, ahead_ms, &mut self.rng));
+                // Some posts have no file of a gallery.
+                files.truncate(self.rng.usize(0..=files.len()));
+            }
+            let due_ms = (!self.chance(10)).then(|| self.now_ms + ahead_ms);
+            let post = Post { id: self.next_id("post"), files, links, due_ms, unreadable_for: 0 };
             let of_account = self.rng.usize(0..self.accounts.len());
             self.accounts[of_account].posts.push(post);
         }
@@ -239,14 +339,20 @@ impl World {
         format!("{kind}-{}", self.last_id)
     }
 
-    /// The configuration document for this world.
-    pub fn configuration(&self) -> String {
+    /// The configuration document for this world, with the path of the list.
+    pub fn configuration(&self, list_path: &str) -> String {
         let mut document = "[ayrshare]\napi_key = 'KEY'\n[ledger]\ntype = 'dynamodb'\ntable = 't'\n".to_owned();
-        for index in 0..self.accounts.len() {
+        if self.list.is_some() {
+            document += &format!("[profiles_from]\nurl = '{list_path}'\n");
+        }
+        for index in (0..self.accounts.len()).filter(|index| self.is_configured(*index)) {
             document += &format!("[[profiles]]\nname = '{}'\nkey = 'K{index}'\n", profile_name(index));
         }
         for receiver in &self.receivers {
             document += &receiver.configuration();
+        }
+        if let Some(files) = self.rescue {
+            document += &format!("[store]\nurl = 'store'\n[rescue]\nfiles = '{files}'\n");
         }
         document
     }
@@ -258,18 +364,23 @@ impl World {
 }
 
 impl Account {
-    pub fn fails(&self, part: Part) -> bool {
+    /// Whether a part of the profile was read without anything that nobody can read.
+    pub fn is_sound(&self, part: Part) -> bool {
         match part {
-            Part::Media => self.media_fail,
-            Part::Dates | Part::Profiles => false,
-            Part::Posts => self.posts_fail,
+            Part::Media => !self.media_fail,
+            Part::Dates => !self.media_fail && !self.files.iter().any(File::has_unreadable_expiry),
+            Part::Posts => !self.posts_fail && !self.posts.iter().any(Post::has_unreadable_due_date),
+            Part::Profiles => true,
         }
     }
 
     /// Publishes the posts that are due, and lets files and posts be deleted, extended or moved. Either list of the
     /// account may begin to fail, or recover.
     fn advance(&mut self, rng: &mut Rng, now_ms: i64) {
-        self.posts.retain(|post| now_ms < post.due_ms && !chance(rng, 1));
+        self.posts.retain(|post| match post.due_ms {
+            Some(due_ms) => now_ms < due_ms && !chance(rng, 1),
+            None => !chance(rng, 4),
+        });
         self.files.retain(|file| {
             // Ayrshare does not document whether expired files stay in the list. Here some stay for months.
             let is_expired = file.expires_ms.is_some_and(|expires_ms| expires_ms < now_ms);
@@ -279,10 +390,15 @@ impl Account {
             if chance(rng, 2) {
                 file.expires_ms = file.expires_ms.map(|expires_ms| expires_ms + 20 * DAY_MS);
             }
+            advance_unreadable(&mut file.unreadable_for, rng);
         }
         for post in &mut self.posts {
             if chance(rng, 2) {
-                post.due_ms += 5 * DAY_MS;
+                post.due_ms = post.due_ms.map(|due_ms| due_ms + 5 * DAY_MS);
+            }
+            advance_unreadable(&mut post.unreadable_for, rng);
+            for link in &mut post.links {
+                link.advance(rng);
             }
             // Somebody replaces a file that would have been missing.
             if 1 < post.files.len() && chance(rng, 3) {
@@ -356,7 +472,15 @@ fn random_thresholds(rng: &mut Rng) -> Vec<i64> {
     days
 }
 
+/// A date may become unreadable for some events. The ledger keeps the records of what it hides for longer than that.
+fn advance_unreadable(unreadable_for: &mut u8, rng: &mut Rng) {
+    *unreadable_for = unreadable_for.saturating_sub(1);
+    if rng.u16(0..1000) < 5 {
+        *unreadable_for = rng.u8(1..8);
+    }
+}
+
 /// Returns true with a probability of `percent`.
-fn chance(rng: &mut Rng, percent: u8) -> bool {
+pub fn chance(rng: &mut Rng, percent: u8) -> bool {
     rng.u8(0..100) < percent
 }
