@@ -76,7 +76,7 @@ impl RunServices for Services<'_> {
             let (profile, identity) = (item.profile.clone(), item.media.identity().to_owned());
             if self.steps.chance(40) {
                 let copy = KeptCopy::new(profile.clone(), format!("copies/{identity}"), 1, self.steps.chance(10));
-                copies.add(profile, identity, Arc::new(copy));
+                copies.add(profile, &identity, Arc::new(copy));
             } else if self.steps.chance(50) {
                 let (id, file_name, reason) = (Some(identity.clone()), identity, "it is out of order".to_owned());
                 copies.failed.push(FailedCopy { profile, id, file_name, reason, is_too_large: self.steps.chance(20) });
