@@ -5,7 +5,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 # Stages run one after the other, so that the first failure is the last thing on the screen. Only the builds that they need run in
 # parallel.
-ifneq ($(MAKECMDGOALS),ready)
+ifneq ($(MAKECMDGOALS),all-builds)
 .NOTPARALLEL:
 endif
 
@@ -61,10 +61,10 @@ lint: format clippy docs deny template ## Run the checks that run no code
 # In parallel, because the release build ends with a long step on one core, and installing tools waits for the network.
 .PHONY: builds
 builds: ## Build and install everything that `make test` needs, in parallel
-	$(call stage,builds and tools,$(MAKE) --jobs --no-print-directory ready)
+	$(call stage,builds and tools,$(MAKE) --jobs --no-print-directory all-builds)
 
-.PHONY: ready
-ready: release test-builds stack-tools browser-tools
+.PHONY: all-builds
+all-builds: release test-builds stack-tools browser-tools
 
 .PHONY: test-builds
 test-builds:

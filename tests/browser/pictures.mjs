@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import UPNG from 'upng-js';
 import { launch, PICTURES, picture } from './chromium.mjs';
-import { calendar } from './looks/calendar.mjs';
-import { htmlEmail, plainEmail } from './looks/inbox.mjs';
-import { slack } from './looks/slack.mjs';
-import { draw, teams } from './looks/teams.mjs';
+import { calendar } from './clients/calendar.mjs';
+import { htmlEmail, plainEmail } from './clients/inbox.mjs';
+import { slack } from './clients/slack.mjs';
+import { draw, teams } from './clients/teams.mjs';
 
 const demo = process.env.DEMO;
 const folder = new URL('../../docs/pictures/', import.meta.url).pathname;
