@@ -198,7 +198,8 @@ fn lost_posts(memory: &Memory) -> LostPosts {
 }
 
 /// Returns the changes for a post whose missing file is available again, although another file still expires too early. The
-/// record must not keep the lowest level, or the next thresholds would not be announced.
+/// record must not keep the lowest level, or the next thresholds would not be announced. The thresholds that the expiry in
+/// its key has entered by now count as announced, because the loss was.
 fn restored_post(entry: &Entry, survey: &Survey, memory: &Memory, lost: &LostPosts) -> Vec<Change> {
     let Subject::Post(post) = &entry.subject else { return Vec::new() };
     let identity = post.identity();
@@ -207,9 +208,8 @@ fn restored_post(entry: &Entry, survey: &Survey, memory: &Memory, lost: &LostPos
         return Vec::new();
     }
     let records = lost.get(&(stored_profile(&post.profile), identity));
-    let current = key(entry);
     let change = |key: &Key| {
-        let level = if *key == current { entry.level } else { Level::SEEN };
+        let level = key.expiry_of_post().map_or(Level::SEEN, |expiry| Level::until(expiry, survey.now));
         Some(Change::Put(key.clone(), Record { level, ..memory.get(key)? }))
     };
     records.into_iter().flatten().filter_map(change).collect()
@@ -319,7 +319,9 @@ mod tests {
     use super::*;
     use crate::digest::Urgency;
     use crate::digest::test_surveys::{digest, failure, file, file_of, hours, now, post, survey, thresholds};
-    use crate::model::{DiscoveryStatus, FailedProfile, Failure, FailureKind, Listing, ListingOrigin, Threshold};
+    use crate::model::{
+        DiscoveryStatus, FailedProfile, Failure, FailureKind, Listing, ListingOrigin, RiskReason, Threshold,
+    };
     use crate::scan::seen_posts::SeenPosts;
 
     /// Shows what a channel with this memory is told about a survey, and every change that follows.
@@ -372,7 +374,8 @@ mod tests {
         match level {
             Level::OVER => "over".to_owned(),
             Level::SEEN => "seen".to_owned(),
-            _ => format!("{}d", level.seconds() / 86_400),
+            _ if level.seconds().is_multiple_of(86_400) => format!("{}d", level.seconds() / 86_400),
+            _ => format!("{}s", level.seconds()),
         }
     }
 
@@ -649,7 +652,22 @@ mod tests {
         assert_snapshot!(announce(&announced, &found), @"
         announced before: 1
         silent: put post#Acme#post-1#- seen, keep 92 days
-        silent: put post#Acme#post-1#1795593600000 3d, keep 92 days
+        silent: put post#Acme#post-1#1795593600000 180000s, keep 92 days
+        ");
+    }
+
+    #[test]
+    fn a_post_with_a_link_that_has_ended_is_not_announced_again_after_a_loss() {
+        let mut ended = post(60, Some(-5));
+        ended.media[0].reason = RiskReason::LinkExpiresBeforePost;
+        // The channel was told of the link at a threshold. Then another file of the post was gone, and now it is back.
+        let announced = [of_post(&ended, Level::OVER)];
+        let mut found = survey(Vec::new(), vec![ended]);
+        found.seen_posts = no_longer_at_risk(Some(true)).seen_posts;
+        // Whatever the thresholds will be, the link has entered them all.
+        assert_snapshot!(announce(&announced, &found), @"
+        announced before: 1
+        silent: put post#Acme#post-1#1795395600000 1s, keep 92 days
         ");
     }
 

@@ -107,6 +107,13 @@ impl Key {
         Self::Post { profile, id, expires_at_ms }
     }
 
+    /// The expiry in the key of a post: the earliest one of the files that it will lack, if it is known.
+    #[must_use]
+    pub fn expiry_of_post(&self) -> Option<Timestamp> {
+        let Self::Post { expires_at_ms, .. } = self else { return None };
+        Timestamp::from_millisecond((*expires_at_ms)?).ok()
+    }
+
     /// The key of a profile that nobody watches: by its `refId`, which stays when the title changes, else by its title.
     #[must_use]
     pub fn of_unwatched(profile: &AyrshareProfile) -> Self {
