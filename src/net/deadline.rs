@@ -34,8 +34,12 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// Runs `work` until the deadline. Returns `None` when it was not done by then.
+    /// Runs `work` until the deadline. Returns `None` when it was not done by then. Once the deadline has passed, it is not
+    /// even begun, because its first step may send a request.
     pub async fn bound<F: Future>(self, work: F) -> Option<F::Output> {
+        if self.remaining().is_zero() {
+            return None;
+        }
         timeout_at(self.0, work).await.ok()
     }
 }
