@@ -7,7 +7,6 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{Timestamp, tz};
 use libfuzzer_sys::fuzz_target;
 use media_expiry_alerts::scan::ayrshare::fuzzing::{Date, UnparsedDate};
-use serde_json::value::RawValue;
 
 /// Earlier dates are placeholders.
 const FIRST_SECOND: i64 = 946_684_800;
@@ -70,11 +69,11 @@ fn every_spelling_of_a_moment_is_the_same(bytes: &[u8; 12]) {
 }
 
 fn compare(one: &str, other: &str) {
-    let (Ok(one), Ok(other)) = (serde_json::from_str::<&RawValue>(one), serde_json::from_str::<&RawValue>(other))
+    let (Ok(one), Ok(other)) =
+        (serde_json::from_str::<UnparsedDate<'_>>(one), serde_json::from_str::<UnparsedDate<'_>>(other))
     else {
         return;
     };
-    let (one, other) = (UnparsedDate::Json(one), UnparsedDate::Json(other));
     if let Some(at) = other.parse().moment() {
         let is_after = one.parse().moment().is_some_and(|moment| at < moment);
         assert_eq!(one.is_after(other, at), is_after, "{one:?} {other:?}");

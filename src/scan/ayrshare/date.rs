@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use jiff::fmt::{rfc2822, temporal::Pieces};
-use jiff::{SignedDuration, Timestamp, tz};
+use jiff::{SignedDuration, Timestamp, civil, tz};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 /// A date in a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,11 +19,11 @@ pub enum Date {
     Unreadable,
 }
 
-/// A date of a file. Most are only compared with another one, so their text is kept, which is parsed when it is needed.
+/// A date of a file. Most are only compared with another one, so a text is parsed only when it is needed.
 #[derive(Clone, Copy, Debug)]
 pub enum UnparsedDate<'a> {
-    /// The JSON of the date.
-    Json(&'a RawValue),
+    /// The text of the date.
+    Text(&'a str),
     /// A date that was parsed.
     Parsed(Date),
 }
@@ -40,17 +39,17 @@ impl UnparsedDate<'_> {
     #[must_use]
     pub fn parse(self) -> Date {
         match self {
-            Self::Json(json) => serde_json::from_str(json.get()).unwrap_or(Date::Unreadable),
+            Self::Text(text) => Date::parse(text),
             Self::Parsed(date) => date,
         }
     }
 
     /// Returns whether this date is after `other`, which parses as `at`.
     pub fn is_after(self, other: Self, at: Timestamp) -> bool {
-        if let (Self::Json(one), Self::Json(other)) = (self, other)
-            && is_usual(one.get())
-            && is_usual(other.get())
-            && one.get() <= other.get()
+        if let (Self::Text(one), Self::Text(other)) = (self, other)
+            && is_usual(one)
+            && is_usual(other)
+            && one <= other
         {
             return false;
         }
@@ -59,10 +58,22 @@ impl UnparsedDate<'_> {
 }
 
 /// Returns whether a date has the documented form, in which texts have the order of the dates.
-fn is_usual(json: &str) -> bool {
-    const FORM: &[u8] = b"\"0000-00-00T00:00:00.000Z\"";
+fn is_usual(text: &str) -> bool {
+    const FORM: &[u8] = b"0000-00-00T00:00:00.000Z";
     let has_form = |(byte, form): (u8, u8)| byte == form || form == b'0' && byte.is_ascii_digit();
-    json.len() == FORM.len() && json.bytes().zip(FORM.iter().copied()).all(has_form)
+    text.len() == FORM.len() && text.bytes().zip(FORM.iter().copied()).all(has_form)
+}
+
+/// Parses a date in the documented form, which nearly every date has. The general parser takes five times as long.
+fn parse_usual(text: &str) -> Option<Timestamp> {
+    let text = is_usual(text).then_some(text)?;
+    let at = |start: usize, end: usize| {
+        text[start..end].bytes().fold(0, |number, digit| number * 10 + i16::from(digit - b'0'))
+    };
+    let two = |start: usize| i8::try_from(at(start, start + 2)).ok();
+    let date = civil::Date::new(at(0, 4), two(5)?, two(8)?).ok()?;
+    let time = civil::Time::new(two(11)?, two(14)?, two(17)?, i32::from(at(20, 23)) * 1_000_000).ok()?;
+    tz::Offset::UTC.to_timestamp(date.to_datetime(time)).ok()
 }
 
 /// Numbers from here on are milliseconds. As seconds, they would be in the year 5138 or later.
@@ -84,7 +95,7 @@ impl Date {
         if MAX_TEXT_BYTES < text.len() {
             return Self::Unreadable;
         }
-        if let Ok(moment) = text.parse() {
+        if let Some(moment) = parse_usual(text).or_else(|| text.parse().ok()) {
             return Self::At(moment).or_placeholder();
         }
         let text = &*without_excess_digits(text);
@@ -174,7 +185,19 @@ fn parse_without_zone(text: &str) -> Option<Timestamp> {
     moment.or_else(|| (date.year() == 9999 && date.month() == 12).then_some(Timestamp::MAX))
 }
 
+impl From<Date> for UnparsedDate<'_> {
+    fn from(date: Date) -> Self {
+        Self::Parsed(date)
+    }
+}
+
 impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        UnparsedDate::deserialize(deserializer).map(UnparsedDate::parse)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for UnparsedDate<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(DateVisitor)
     }
@@ -183,47 +206,51 @@ impl<'de> Deserialize<'de> for Date {
 struct DateVisitor;
 
 impl<'de> Visitor<'de> for DateVisitor {
-    type Value = Date;
+    type Value = UnparsedDate<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Date, E> {
-        Ok(Date::parse(text))
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<UnparsedDate<'de>, E> {
+        Ok(UnparsedDate::Text(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<UnparsedDate<'de>, E> {
+        Ok(Date::parse(text).into())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "milliseconds are exact in a float for 285,000 years")]
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Date, E> {
-        Ok(Date::from_number(number as f64))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<UnparsedDate<'de>, E> {
+        Ok(Date::from_number(number as f64).into())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "milliseconds are exact in a float for 285,000 years")]
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Date, E> {
-        Ok(Date::from_number(number as f64))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<UnparsedDate<'de>, E> {
+        Ok(Date::from_number(number as f64).into())
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Date, E> {
-        Ok(Date::from_number(number))
+    fn visit_f64<E: Error>(self, number: f64) -> Result<UnparsedDate<'de>, E> {
+        Ok(Date::from_number(number).into())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Date, E> {
-        Ok(Date::Unreadable)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<UnparsedDate<'de>, E> {
+        Ok(Date::Unreadable.into())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Date, E> {
-        Ok(Date::Absent)
+    fn visit_unit<E: Error>(self) -> Result<UnparsedDate<'de>, E> {
+        Ok(Date::Absent.into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Date, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<UnparsedDate<'de>, A::Error> {
         let mut date = Date::Absent;
         while seq.next_element::<IgnoredAny>()?.is_some() {
             date = Date::Unreadable;
         }
-        Ok(date)
+        Ok(date.into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Date, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UnparsedDate<'de>, A::Error> {
         let mut parts = Parts::default();
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
@@ -236,7 +263,7 @@ impl<'de> Visitor<'de> for DateVisitor {
                 }
             }
         }
-        Ok(parts.date())
+        Ok(parts.date().into())
     }
 }
 
@@ -438,11 +465,17 @@ mod tests {
     proptest! {
         #[test]
         fn dates_that_are_compared_as_texts_have_the_order_of_their_moments(one in spelling(), other in spelling()) {
-            let jsons = [&one, &other].map(|text| RawValue::from_string(format!("\"{text}\"")).expect("JSON"));
-            let [one_date, other_date] = [0, 1].map(|index| UnparsedDate::Json(&jsons[index]));
+            let [one_date, other_date] = [&one, &other].map(|text| UnparsedDate::Text(text));
             let at = other_date.parse().moment().expect("a date");
             let is_after = one_date.parse().moment().expect("a date") > at;
             prop_assert_eq!(one_date.is_after(other_date, at), is_after);
+        }
+
+        #[test]
+        fn the_documented_form_gives_the_same_time_as_in_the_general_parser(text in "(19|20|99)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3}Z") {
+            if let Some(moment) = parse_usual(&text) {
+                prop_assert_eq!(text.parse().ok(), Some(moment));
+            }
         }
 
         #[test]

@@ -81,7 +81,7 @@ fn field_by_field(json: &str) -> Option<WireMedia<'static>> {
     };
     let date = |name: &str| {
         let date = fields.get(name).map(|raw| serde_json::from_str(raw.get()));
-        UnparsedDate::Parsed(date.map_or(Date::Absent, |date| date.unwrap_or(Date::Unreadable)))
+        date.map_or(Date::Absent, |date| date.unwrap_or(Date::Unreadable)).into()
     };
     Some(WireMedia {
         id: Text(text("id")),
@@ -141,11 +141,11 @@ impl<'de> Visitor<'de> for WireMediaVisitor {
                 Field::Url => &mut media.url,
                 Field::FileName => &mut media.file_name,
                 Field::TimeCreated => {
-                    media.time_created = UnparsedDate::Json(map.next_value()?);
+                    media.time_created = map.next_value()?;
                     continue;
                 }
                 Field::ExpiresAt => {
-                    media.expires_at = UnparsedDate::Json(map.next_value()?);
+                    media.expires_at = map.next_value()?;
                     continue;
                 }
                 Field::Unknown => {
