@@ -6,17 +6,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Run;
+use super::check::check_store;
 use super::command::{Action, Plan};
 use super::heartbeat;
 use super::loaded_config::LoadedConfig;
 use super::result::RunResult;
 use super::services::LiveServices;
-use crate::config::Config;
 use crate::model::Status;
 use crate::net::Deadline;
 use crate::scan::survey::Survey;
 use crate::store::snapshot::{self, SnapshotRules};
-use crate::store::{Store, StoreError};
 
 /// The longest run if nothing else sets a deadline: what Lambda allows.
 pub const MAX_RUN: Duration = Duration::from_mins(15);
@@ -48,11 +47,6 @@ pub(crate) async fn run(
     }
     log(&result);
     result
-}
-
-async fn check_store(store: &Store, config: &Config, id: &str, until: Deadline) -> Result<(), StoreError> {
-    store.check(id, until).await?;
-    if config.rescue.is_some() { store.check_copies(id, until).await } else { Ok(()) }
 }
 
 /// Keeps the snapshot of an alert run over all profiles and channels in the store, if one is configured. Returns whether it

@@ -3,6 +3,7 @@
 //! This layer owns the order of these steps, the deadlines between them and the lease. It knows neither Lambda nor HTTP
 //! nor the terminal.
 
+mod check;
 pub mod clients;
 pub mod command;
 mod discover;
@@ -280,19 +281,6 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
         self.result(survey, self.by_channel(memories))
     }
 
-    async fn check(&self) -> RunResult {
-        let survey = self.scan().await;
-        let memories = self.side_by_side(|channel| self.read_memory(channel)).await;
-        let mut result = self.result(survey, self.by_channel(memories));
-        result.channels = self.side_by_side(|channel| self.prove(channel)).await;
-        if let Some(ledger) = self.ledger
-            && let Err(error) = ledger.check(self.now, self.send_until).await
-        {
-            self.note_ledger_error(&error);
-        }
-        result
-    }
-
     async fn test(&self) -> RunResult {
         let mut result = self.result(Survey::new(self.now, Vec::new(), CheckedPosts::default()), BTreeMap::new());
         result.configured = self.plan.profiles.len();
@@ -554,14 +542,6 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
                 Err(())
             }
         }
-    }
-
-    async fn prove(&self, channel: &Channel) -> ChannelResult {
-        let mut proved = outcome(channel, Outcome::Reachable);
-        if let Err(reason) = self.services.check(channel, self.send_until).await {
-            fail(channel, &mut proved, reason);
-        }
-        proved
     }
 
     /// What a channel has confirmed; `None` without a ledger, or when it cannot be read.
