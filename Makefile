@@ -16,6 +16,11 @@ VENV := .venv
 TOOLS := $(VENV)/.installed
 GUNGRAUN := $(VENV)/bin/gungraun-runner
 CARGO_FUZZ := $(VENV)/bin/cargo-fuzz
+CARGO_MUTANTS := $(VENV)/bin/cargo-mutants
+CARGO_LLVM_COV := $(VENV)/bin/cargo-llvm-cov
+# What `make mutants` passes to cargo-mutants, for example `--file src/digest/lines.rs`. Each of its jobs needs 3 GB of disk.
+MUTANTS_ARGUMENTS ?=
+MUTANTS_JOBS ?= 2
 # For how long `make fuzz` runs each target, how many of them side by side, and which.
 FUZZ_SECONDS ?= 60
 FUZZ_JOBS ?= 1
@@ -130,6 +135,22 @@ fuzz: $(CARGO_FUZZ) ## Run each of FUZZ_TARGETS for FUZZ_SECONDS on inputs that 
 
 $(CARGO_FUZZ): | $(TOOLS)
 	$(call stage,cargo fuzz,cargo install --quiet --debug --locked --root $(VENV) cargo-fuzz --version 0.13.2)
+
+.PHONY: mutants
+mutants: $(CARGO_MUTANTS) ## Change the pure code in every way that cargo-mutants knows, and see whether a test notices
+	@mkdir -p target/mutants && rm -rf target/mutants/mutants.out*
+	$(call stage,mutants,{ $(CARGO_MUTANTS) mutants --jobs $(MUTANTS_JOBS) --output target/mutants $(MUTANTS_ARGUMENTS) || \
+		(( $$? == 2 || $$? == 3 )); } && $(PYTHON) tools/mutants.py target/mutants)
+
+$(CARGO_MUTANTS): | $(TOOLS)
+	$(call stage,cargo mutants,cargo install --quiet --debug --locked --root $(VENV) cargo-mutants --version 27.1.0)
+
+.PHONY: coverage
+coverage: $(CARGO_LLVM_COV) ## Show how much of the pure code the unit tests run
+	$(call stage,coverage,tools/coverage)
+
+$(CARGO_LLVM_COV): | $(TOOLS)
+	$(call stage,cargo llvm-cov,cargo install --quiet --debug --locked --root $(VENV) cargo-llvm-cov --version 0.9.1)
 
 .PHONY: instructions
 instructions: $(GUNGRAUN) ## Count the instructions of the core, and fail if they exceed a recorded count by more than 5 %

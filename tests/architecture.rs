@@ -93,6 +93,14 @@ fn the_pure_layers_do_no_io_and_read_no_clock() {
 }
 
 #[test]
+fn mutants_are_made_of_all_pure_files() {
+    let settings = fs::read_to_string(".cargo/mutants.toml").expect("the settings of cargo-mutants");
+    let globs: BTreeSet<_> = settings.lines().filter_map(|line| line.trim().strip_prefix("\"src/")).collect();
+    let pure = PURE.map(|name| if name.ends_with('/') { format!("{name}**\",") } else { format!("{name}\",") });
+    assert_eq!(globs, pure.iter().map(String::as_str).collect(), "examine_globs in .cargo/mutants.toml");
+}
+
+#[test]
 fn every_folder_is_a_layer_with_a_description() {
     let sources = Sources::read();
     let mut messages = Vec::new();
