@@ -139,7 +139,7 @@ $(CARGO_FUZZ): | $(TOOLS)
 .PHONY: mutants
 mutants: $(CARGO_MUTANTS) ## Change the pure code in every way that cargo-mutants knows, and see whether a test notices
 	@mkdir -p target/mutants && rm -rf target/mutants/mutants.out*
-	$(call stage,mutants,{ $(CARGO_MUTANTS) mutants --jobs $(MUTANTS_JOBS) --output target/mutants $(MUTANTS_ARGUMENTS) || \
+	$(call stage,mutants,{ RUST_BACKTRACE=0 $(CARGO_MUTANTS) mutants --jobs $(MUTANTS_JOBS) --output target/mutants $(MUTANTS_ARGUMENTS) || \
 		(( $$? == 2 || $$? == 3 )); } && $(PYTHON) tools/mutants.py target/mutants)
 
 $(CARGO_MUTANTS): | $(TOOLS)

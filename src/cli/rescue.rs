@@ -113,10 +113,10 @@ pub fn summary(result: &RunResult, place: &str, terminal: TerminalStyle) -> Stri
         text.push('\n');
     }
     let lines = |text: &str| wrap(text, sentence_width(terminal)).join("\n");
-    let totals = lines(&totals(copies, place));
-    let is_complete = copies.failures() == 0 && copies.waiting() == 0;
-    text += &format!("{}\n", if is_complete { terminal.green(&totals) } else { terminal.bold(&totals) });
     let unread = result.survey.configured().saturating_sub(result.survey.checked());
+    let totals = lines(&totals(copies, place, unread == 0));
+    let is_complete = copies.failures() == 0 && copies.waiting() == 0 && unread == 0;
+    text += &format!("{}\n", if is_complete { terminal.green(&totals) } else { terminal.bold(&totals) });
     if 0 < unread {
         let all = count(result.survey.configured(), "profile");
         let warning = format!("{unread} of {all} could not be checked: their files are not copied.");
@@ -125,10 +125,10 @@ pub fn summary(result: &RunResult, place: &str, terminal: TerminalStyle) -> Stri
     text
 }
 
-fn totals(copies: &Copies, place: &str) -> String {
+fn totals(copies: &Copies, place: &str, all_profiles_are_checked: bool) -> String {
     let (made, kept, failed, waiting) = (copies.made(), copies.kept(), copies.failures(), copies.waiting());
     let too_large = copies.failed.len() - failed;
-    if 0 == kept + copies.failed.len() + waiting {
+    if 0 == kept + copies.failed.len() + waiting && all_profiles_are_checked {
         return "There is no file to copy.".to_owned();
     }
     let before = kept - made;

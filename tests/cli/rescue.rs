@@ -150,6 +150,7 @@ async fn exit_codes() {
     assert!(ended.stdout.ends_with("1 of 3 profiles could not be checked: their files are not copied.\n"));
     let ended = ends(&world, 1, &["rescue", "--to", "a", "--all", "--profile", "Acme Coffee"]).await;
     assert!(ended.stderr.contains("no profile could be checked"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("No file was copied to a.\n"), "what was not read may have files: {}", ended.stdout);
     std::fs::write(world.path("taken"), "mine").expect("a file");
     let ended = run(&world, &["rescue", "--to", "taken", "--all"]).await;
     assert_eq!(ended.code, 1, "{}", ended.stdout);
