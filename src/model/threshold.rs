@@ -184,6 +184,8 @@ mod tests {
         check("14d", Some(1_209_600));
         check("2w", Some(1_209_600));
         check("36500d", Some(3_153_600_000));
+        check("3660000d", Some(316_224_000_000));
+        check("3660001d", None);
         for wrong in
             ["", "d", "0d", "-1d", "+1d", "1.5d", "1 d", " 1d", "1d ", "7D", "1d2h", "banana", "7", "१d", "1日"]
         {

@@ -286,6 +286,7 @@ mod tests {
             }
             for index in to_ask {
                 let name = of_configuration[index].0;
+                assert!(!asked.contains(&name.to_owned()), "asked twice about {name}");
                 asked.push(name.to_owned());
                 let user = users.iter().find(|(user, ..)| *user == name);
                 comparison.learn(index, user.map(|(_, title, ref_id)| listed(&[(title, ref_id)]).remove(0)));
@@ -355,6 +356,14 @@ mod tests {
         check(&[("Acme", None)], &account, &[], None, &["Acme"]);
         check(&[("Acme", None)], &account, &[("Acme", "Acme", "r2")], Some(&[("Acme", "r1")]), &["Acme"]);
         check(&[("Acme", None), ("Acme ", None)], &account, &[], Some(&[]), &[]);
+        // The primary profile has a name of its own, which is also the title of the profile of a client.
+        check(
+            &[("Head office", None)],
+            &[("Head office", "r1"), ("Primary Profile", "r0")],
+            &[],
+            Some(&[("Primary Profile", "r0")]),
+            &["Head office"],
+        );
         check(&[], &[("Acme", "r1"), ("Acme", "r1"), ("", "")], &[], Some(&[("Acme", "r1")]), &[]);
     }
 
@@ -404,6 +413,16 @@ mod tests {
             ]
         );
         assert_eq!((discovery.status, discovery.unwatched.len()), (DiscoveryStatus::Ok, 0));
+    }
+
+    #[test]
+    fn a_check_names_those_that_it_has_identified_even_if_another_one_is_unknown() {
+        let rules = DiscoveryRules { ignore: &GlobSet::empty(), identifies_all: true };
+        let profiles = configured(&[("Acme", Some("r1")), ("Client 7", None)]);
+        let mut comparison = Comparison::new(listed(&[("Acme", "r1"), ("Seven", "r2")]), profiles, rules);
+        comparison.learn(1, None);
+        let discovery = comparison.finish();
+        assert_eq!((discovery.status, discovery.identified.len()), (DiscoveryStatus::Unavailable, 1));
     }
 
     #[test]

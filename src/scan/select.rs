@@ -76,8 +76,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::Media;
-    use crate::model::{Threshold, Thresholds};
+    use crate::config::RescueFiles;
+    use crate::model::{Media, Threshold, Thresholds};
 
     const DAY_MS: i64 = 86_400_000;
 
@@ -94,6 +94,14 @@ mod tests {
     }
 
     fn gallery(media: impl IntoIterator<Item = Media>, ignore: &[&str]) -> Gallery {
+        gallery_with_copies(media, ignore, None)
+    }
+
+    fn gallery_with_copies(
+        media: impl IntoIterator<Item = Media>,
+        ignore: &[&str],
+        copying: Option<&RescueFiles>,
+    ) -> Gallery {
         let mut globs = GlobSetBuilder::new();
         for glob in ignore {
             globs.add(Glob::new(glob).expect("a glob"));
@@ -108,7 +116,7 @@ mod tests {
             check_urls: false,
             all_profiles: true,
             discovery: None,
-            copying: None,
+            copying,
         };
         let mut gallery = Gallery::default();
         for media in media {
@@ -151,6 +159,21 @@ mod tests {
         let files = ["Caf\u{e9} nfc.jpg", "Cafe\u{301} nfd.jpg", "Cafe.jpg"];
         let gallery = gallery(files.map(named), &["Caf\u{e9}*"]);
         assert_eq!((gallery.ignored, gallery.items.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_file_that_expires_too_late_to_be_announced_may_still_be_copied() {
+        let copied = |files: Option<&RescueFiles>| {
+            let media = [7 * DAY_MS, 8 * DAY_MS, 30 * DAY_MS, 30 * DAY_MS + 1].map(expiring_in);
+            let gallery = gallery_with_copies(media, &[], files);
+            assert_eq!(gallery.items.len(), 1);
+            gallery.to_copy.len()
+        };
+        assert_eq!(copied(None), 0);
+        assert_eq!(copied(Some(&RescueFiles::OfPosts)), 0);
+        let month = Threshold::parse("30d").expect("a threshold");
+        assert_eq!(copied(Some(&RescueFiles::Expiring(month))), 2);
+        assert_eq!(copied(Some(&RescueFiles::All)), 3);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 """Checks the workflows in .github: all actions are pinned, a release requires that the tests pass, and it publishes what the
-documentation and Cargo.toml name."""
+documentation and Cargo.toml name. Checks the scripts that only workflows run, too."""
 
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -94,3 +95,27 @@ def test_the_notes_of_a_release_begin_with_how_to_deploy_it(tmp_path):
     assert notes("9.9.9").returncode == 1
     (tmp_path / "template.yaml").write_text("")
     assert "template.yaml has another version than" in notes(version).stderr
+
+
+def test_every_mutant_that_survives_needs_a_reason(tmp_path):
+    output = tmp_path / "target/mutants.out"
+    output.mkdir(parents=True)
+
+    def sum_up(listed, caught=40, missed=()):
+        (tmp_path / "mutants.md").write_text("".join(f"- `{mutant}`: a reason\n" for mutant in listed))
+        (output / "caught.txt").write_text("".join(f"src/a.rs:{line}:1: replace a with b in f\n" for line in range(caught)))
+        (output / "missed.txt").write_text("".join(f"{mutant}\n" for mutant in missed))
+        command = [sys.executable, ROOT / "tools/mutants.py", "target"]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        return run.returncode, run.stdout + run.stderr
+
+    one, two = "src/b.rs:7:20: replace < with <= in g", "src/b.rs:9:3: replace < with <= in g"
+    without_line = "src/b.rs: replace < with <= in g"
+    assert sum_up([]) == (0, "40 of 40 mutants caught (100.0%); 0 more do not compile\n")
+    assert sum_up([without_line], missed=[one])[0] == 0
+    assert sum_up([], missed=[one]) == (1, "40 of 41 mutants caught (97.6%); 0 more do not compile\n"
+                                        f"{without_line}: no test notices it. Write one, or give a reason in mutants.md\n")
+    # Two places in one function have the same name.
+    assert sum_up([without_line], missed=[one, two])[0] == 1
+    assert "is caught, so remove it" in sum_up(["src/a.rs: replace a with b in f"])[1]
+    assert "fewer than 95% of the mutants are caught" in sum_up([without_line] * 3, missed=[one] * 3)[1]
