@@ -44,14 +44,14 @@ fn recorded(instructions: u64) -> LibraryBenchmarkConfig {
 }
 
 // Reads a response body and selects the files that expire.
-#[library_benchmark(config = recorded(37_824_000))]
+#[library_benchmark(config = recorded(31_164_000))]
 #[bench::gallery(data::body(0, FILES))]
 fn read(body: String) -> Gallery {
     data::read(0, black_box(&body), &[])
 }
 
 // The same, while keeping the files that scheduled posts use.
-#[library_benchmark(config = recorded(51_711_000))]
+#[library_benchmark(config = recorded(45_049_000))]
 #[bench::gallery((data::body(0, FILES), data::posts(0, FILES)))]
 fn read_with_posts((body, posts): (String, Vec<ScheduledPost>)) -> Gallery {
     data::read(0, black_box(&body), &posts)
