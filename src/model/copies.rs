@@ -209,6 +209,58 @@ fn id_of(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Media, RiskReason, State};
+
+    #[test]
+    fn a_copy_is_found_by_what_identifies_its_file() {
+        let [acme, birch] = ["Acme", "Birch"].map(ProfileName::new);
+        let copy = |key: &str| Arc::new(KeptCopy::new(acme.clone(), key.to_owned(), 5, true));
+        assert!(copy("k").has_key("k") && !copy("k").has_key("other"));
+
+        let mut copies = Copies::on();
+        assert!(copies.is_on && !Copies::default().is_on);
+        copies.add(acme.clone(), "b", copy("key of b"));
+        copies.add(acme.clone(), "a", copy("key of a"));
+        copies.add(acme.clone(), "https://a.example/u.png", copy("key of u"));
+        let sorted: Vec<_> =
+            copies.sorted().into_iter().map(|(_, identity, copy)| (identity, copy.key.as_str())).collect();
+        assert_eq!(sorted, [("a", "key of a"), ("b", "key of b"), ("https://a.example/u.png", "key of u")]);
+
+        let of = |profile: &ProfileName, id: &str, size_bytes: Option<u64>| {
+            let media = Media { id: Some(id.to_owned()), size_bytes, ..Media::default() };
+            let item = Item { profile: profile.clone(), media, state: State::Expired, threshold: None };
+            copies.of(&item).map(|copy| copy.key.as_str())
+        };
+        assert_eq!(of(&acme, "a", None), Some("key of a"));
+        assert_eq!(of(&acme, "a", Some(5)), Some("key of a"));
+        assert_eq!(of(&acme, "a", Some(6)), None, "another file with the same id");
+        assert_eq!((of(&acme, "c", None), of(&birch, "a", None)), (None, None));
+
+        let of_media = |owner: Option<&ProfileName>, id: Option<&str>| {
+            let media = MediaAtRisk {
+                id: id.map(ToOwned::to_owned),
+                owner: owner.cloned(),
+                file_name: None,
+                url: "https://a.example/u.png".to_owned(),
+                expires_at: None,
+                reason: RiskReason::AlreadyGone,
+            };
+            copies.of_media(&media).map(|copy| copy.key.as_str())
+        };
+        assert_eq!(of_media(Some(&acme), Some("b")), Some("key of b"));
+        assert_eq!(of_media(Some(&acme), None), Some("key of u"));
+        assert_eq!((of_media(None, Some("b")), of_media(Some(&birch), Some("b"))), (None, None));
+    }
+
+    #[test]
+    fn every_file_that_there_was_no_time_for_is_counted() {
+        let mut copies = Copies::on();
+        let [acme, birch] = ["Acme", "Birch"].map(ProfileName::new);
+        for profile in [&acme, &acme, &birch] {
+            copies.add_waiting(profile.clone());
+        }
+        assert_eq!((copies.waiting(), copies.of_profiles(&HashSet::from([&acme])).waiting()), (3, 2));
+    }
 
     #[test]
     fn a_reader_learns_of_no_other_profile() {
