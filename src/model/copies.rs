@@ -226,6 +226,8 @@ mod tests {
             copies.sorted().into_iter().map(|(_, identity, copy)| (identity, copy.key.as_str())).collect();
         assert_eq!(sorted, [("a", "key of a"), ("b", "key of b"), ("https://a.example/u.png", "key of u")]);
 
+        assert_eq!((copies.kept(), copies.made()), (3, 3));
+
         let of = |profile: &ProfileName, id: &str, size_bytes: Option<u64>| {
             let media = Media { id: Some(id.to_owned()), size_bytes, ..Media::default() };
             let item = Item { profile: profile.clone(), media, state: State::Expired, threshold: None };
