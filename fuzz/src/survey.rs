@@ -310,7 +310,7 @@ impl Maker<'_, '_> {
             let identity = item.media.identity().to_owned();
             let key = format!("copies/{}/{identity}", item.profile);
             let copy = KeptCopy::new(item.profile.clone(), key, self.u.arbitrary()?, self.u.arbitrary()?);
-            copies.add(item.profile.clone(), identity, Arc::new(copy));
+            copies.add(item.profile.clone(), &identity, Arc::new(copy));
         }
         for _ in 0..self.upto(5)? {
             copies.failed.push(FailedCopy {
