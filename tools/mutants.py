@@ -1,6 +1,7 @@
 """Sums up a run of cargo-mutants: `mutants.py OUTPUT`. OUTPUT is the folder that contains `mutants.out/`.
 
-Fails if fewer than SHARE of the mutants were caught, or if mutants.md does not list exactly those that were not.
+Fails if a survivor is missing in mutants.md, if one that is listed there is caught, or if fewer than SHARE of at least MANY mutants
+were caught.
 """
 
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 
 # The smallest share of mutants that tests must catch.
 SHARE = 0.95
+# A share of fewer mutants, such as those of a small diff, says nothing. For them, the list decides alone.
+MANY = 100
 LIST = "mutants.md"
 
 
@@ -32,7 +35,7 @@ def main() -> None:
     problems = [f"{mutant}: no test notices it. Write one, or give a reason in {LIST}" for mutant in missed - listed]
     # Some runs test only a part of the mutants, so a mutant that is missing in both files says nothing.
     problems += [f"{mutant}: is caught, so remove it from {LIST}" for mutant in listed - missed if mutant in caught]
-    if share < SHARE:
+    if MANY <= tested and share < SHARE:
         problems.append(f"fewer than {SHARE:.0%} of the mutants are caught")
     if problems:
         sys.exit("\n".join(problems))

@@ -70,7 +70,7 @@ impl DocumentSource {
     }
 }
 
-/// Reads a file without waiting for another thread, because starting one would be a tenth of a cold start.
+/// Reads a file in this thread. For `tokio::fs`, two threads would have to be started in each cold start.
 fn read_file(path: &Path) -> Result<String, String> {
     let name = path.display().to_string();
     // The document itself, set as the variable by mistake, may contain secrets.

@@ -118,4 +118,6 @@ def test_every_mutant_that_survives_needs_a_reason(tmp_path):
     # Two places in one function have the same name.
     assert sum_up([without_line], missed=[one, two])[0] == 1
     assert "is caught, so remove it" in sum_up(["src/a.rs: replace a with b in f"])[1]
-    assert "fewer than 95% of the mutants are caught" in sum_up([without_line] * 3, missed=[one] * 3)[1]
+    assert sum_up([without_line] * 3, missed=[one] * 3)[0] == 0
+    assert "fewer than 95% of the mutants are caught" in sum_up([without_line] * 6, caught=94, missed=[one] * 6)[1]
+    assert sum_up([without_line] * 5, caught=95, missed=[one] * 5)[0] == 0

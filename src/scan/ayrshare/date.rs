@@ -64,7 +64,7 @@ fn is_usual(text: &str) -> bool {
     text.len() == FORM.len() && text.bytes().zip(FORM.iter().copied()).all(has_form)
 }
 
-/// Parses a date in the documented form, which nearly every date has. The general parser takes five times as long.
+/// The fast path: parses a date in the documented form, which nearly every date has.
 fn parse_usual(text: &str) -> Option<Timestamp> {
     let text = is_usual(text).then_some(text)?;
     let at = |start: usize, end: usize| {
@@ -472,7 +472,9 @@ mod tests {
         }
 
         #[test]
-        fn the_documented_form_gives_the_same_time_as_in_the_general_parser(text in "(19|20|99)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3}Z") {
+        fn the_fast_path_gives_the_same_time_as_the_general_parser(
+            text in "(19|20|99)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3}Z",
+        ) {
             if let Some(moment) = parse_usual(&text) {
                 prop_assert_eq!(text.parse().ok(), Some(moment));
             }
