@@ -445,6 +445,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn posts_that_a_run_does_not_check_have_not_recovered() {
+        let mut found = survey(Vec::new(), Vec::new());
+        found.profiles[0].posts = None;
+        let key = Key::of_failing(&ProfileName::new("Acme"), Part::Posts);
+        assert_snapshot!(announce(&[(key, Record::new(Level::SEEN, hours(-5), None))], &found), @"");
+    }
+
     fn failing() -> Survey {
         let mut survey = survey(Vec::new(), Vec::new());
         survey.profiles[0].failed = Some(failure());
@@ -598,6 +606,13 @@ mod tests {
         confirmed: put post#Acme#post-1#- over, keep 92 days
         ");
         assert_snapshot!(announce(&[of_post(&post(60, Some(-1)), Level::OVER)], &lost), @"announced before: 1");
+    }
+
+    #[test]
+    fn a_post_that_was_announced_as_lost_is_announced_again_if_another_file_expires() {
+        let found = survey(Vec::new(), vec![post(60, Some(50))]);
+        let said = announce(&[of_post(&post(60, None), Level::OVER)], &found);
+        assert!(said.starts_with("tell: post, 3d\n"), "{said}");
     }
 
     #[test]

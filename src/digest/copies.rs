@@ -98,6 +98,7 @@ mod tests {
         };
         assert_eq!((said(0, 1).as_str(), said(0, 3).as_str()), ("", ""));
         assert_eq!(said(1, 1), "; a copy is kept");
+        assert_eq!(said(1, 3), "; copies of 1 of them are kept");
         assert_eq!(said(2, 3), "; copies of 2 of them are kept");
         assert_eq!(said(3, 3), "; copies of all are kept");
     }

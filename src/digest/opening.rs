@@ -81,7 +81,9 @@ mod tests {
             first_step(&[Some(2)], vec![post(48, Some(5))]),
             "Start with the post: it loses a file in 5 hours, Mon 23 Nov 2026, 11:00 UTC."
         );
-        assert_eq!(first_step(&[Some(2)], vec![post(48, None), post(48, Some(-1))]), "Start with the posts.");
+        for over in [0, -1] {
+            assert_eq!(first_step(&[Some(2)], vec![post(48, None), post(48, Some(over))]), "Start with the posts.");
+        }
     }
 
     #[test]

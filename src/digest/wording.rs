@@ -526,10 +526,26 @@ mod tests {
         Profiles can be checked again
         Ayrshare: Profiles can be checked again
         ");
-        assert_snapshot!(headlines(&Digest { resolved: vec![(name, "“Launch”".into())], ..clear }), @"
+        assert_snapshot!(headlines(&Digest { resolved: vec![(name.clone(), "“Launch”".into())], ..clear.clone() }), @"
         Scheduled posts are safe again
         Ayrshare: Scheduled posts are safe again
         ");
+        let failing = |what| FailedProfile { profile: name.clone(), what, failure: failure() };
+        let unchecked = |what| Digest { unchecked: vec![failing(what)], ..clear.clone() }.headline();
+        assert_eq!(unchecked(Part::Profiles), "Some profiles are not watched");
+        assert_eq!(unchecked(Part::Posts), "Scheduled posts could not be checked");
+    }
+
+    #[test]
+    fn the_profiles_that_were_checked_are_counted() {
+        let said = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 1)].map(|(one, all)| checked(one, all));
+        assert_eq!(said, ["no profile", "the profile", "all 2 profiles", "1 of 2 profiles", "0 of 1 profile"]);
+    }
+
+    #[test]
+    fn it_is_said_whether_ayrshare_tried_to_open_a_url() {
+        assert_eq!(unverified_reason(Some(403)), "Ayrshare could not open these (403): make sure that they are public");
+        assert_eq!(unverified_reason(None), "these could not be checked: make sure that they are public");
     }
 
     #[test]
@@ -622,5 +638,19 @@ mod tests {
         ");
         let found = survey(vec![file("a.png", Some(-1)), file("b.png", Some(5)), file("c.png", None)], vec![post]);
         assert_snapshot!(left_out(&digest(&found).lines()), @"… and 4 more that there is no room for here: 1 scheduled post, 1 expired, 1 within 1 day and 1 without a date.");
+    }
+
+    #[test]
+    fn a_line_without_room_counts_the_files_that_only_it_would_have_named() {
+        let mut post = post(60, Some(50));
+        let [a, b] = ["a.png", "b.png"].map(|name| file(name, Some(50)));
+        let lacks = |item: &Item| MediaAtRisk {
+            id: item.media.id.clone(),
+            owner: Some(item.profile.clone()),
+            ..post.media[0].clone()
+        };
+        post.media = vec![lacks(&a), lacks(&b)];
+        let digest = digest(&survey(vec![a, b], vec![post]));
+        assert_snapshot!(left_out(&digest.lines()), @"… and 3 more that there is no room for here: 1 scheduled post and 2 within 3 days.");
     }
 }

@@ -344,4 +344,38 @@ mod tests {
         }
         assert!(key_of_item("A", &"#".repeat(300), None).to_string().starts_with("item#A#%23%23"));
     }
+
+    #[test]
+    fn an_id_that_needs_much_escaping_is_hashed_also_if_it_is_short() {
+        let (name, id) = ("#".repeat(66), "#".repeat(290));
+        assert!(key_of_item(&name, &id, None).to_string().len() < 600);
+        assert_eq!(key_of_item("A", &id, None).to_string(), format!("item#A#{}#-", "%23".repeat(290)));
+    }
+
+    #[test]
+    fn only_what_could_be_a_hash_is_hashed_again() {
+        for id in ["sha256:abc".to_owned(), format!("sha256:{}", "x".repeat(64))] {
+            assert_eq!(key_of_item("A", &id, None).to_string(), format!("item#A#{id}#-"));
+        }
+        assert_ne!(key_of_item("A", &hash("a"), None).to_string(), format!("item#A#{}#-", hash("a")));
+    }
+
+    #[test]
+    fn keys_of_posts_can_be_parsed_again_and_keys_in_a_row_share_the_name_of_the_profile() {
+        let key = |profile: &str, id: &str| Key::Post {
+            profile: ProfileName::new(profile),
+            id: id.to_owned(),
+            expires_at_ms: Some(5),
+        };
+        let mut before = None;
+        let mut parse = |key: &Key| Key::parse_sharing(&key.to_string(), &mut before);
+        let keys = [key("A", "1"), key("A", "2"), key("B", "1")];
+        let parsed = keys.each_ref().map(|key| parse(key).expect("a key"));
+        assert_eq!(parsed, keys);
+        let [one, two, _] = parsed.each_ref().map(|key| match key {
+            Key::Post { profile, .. } => profile.as_str().as_ptr(),
+            _ => panic!("the key of a post"),
+        });
+        assert_eq!(one, two);
+    }
 }

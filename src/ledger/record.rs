@@ -230,4 +230,32 @@ mod tests {
         assert_eq!(renewed.announced_at, now());
         assert_eq!(Record::new(Level::OVER, now(), Some(now() - days(400))).keep_until, now() + days(90));
     }
+
+    #[test]
+    fn records_of_all_kinds_are_counted_and_removed() {
+        let (profile, media) = (ProfileName::new("A"), Media { id: Some("a".into()), ..Media::default() });
+        let keys = [
+            Key::of_item(&profile, &media),
+            Key::of_handled(&profile, &media),
+            Key::of_failing(&profile, crate::model::Part::Media),
+        ];
+        let record = Record::new(Level::SEEN, now(), None);
+        let mut memory: Memory = keys.iter().map(|key| (key.clone(), record.clone())).collect();
+        for (index, key) in keys.iter().enumerate() {
+            assert_eq!((memory.len(), memory.is_empty(), memory.contains(key)), (3 - index, false, true));
+            memory.remove(key);
+            assert!(!memory.contains(key));
+        }
+        assert!(memory.is_empty());
+    }
+
+    #[test]
+    fn a_record_is_renewed_from_45_days_before_its_end_on_and_never_beyond_the_last_time() {
+        let record = Record::new(Level::SEEN, now(), None);
+        let days = |days: i64| now() + SignedDuration::from_hours(days * 24);
+        assert_eq!(record.renewed(days(45)), None);
+        assert!(record.renewed(days(45) + SignedDuration::from_nanos(1)).is_some());
+        let last = Record { keep_until: Timestamp::MAX, ..record };
+        assert_eq!(last.renewed(Timestamp::MAX - SignedDuration::from_hours(1)), None);
+    }
 }

@@ -56,3 +56,43 @@ impl Listing {
         Self { origin, profiles: self.profiles, failed }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Failure, FailureKind, PROFILES_FROM, Part};
+
+    fn listing(origin: ListingOrigin, names: &[&str]) -> Listing {
+        let failed = |name: &&str| FailedProfile {
+            profile: ProfileName::new(name),
+            what: Part::Profiles,
+            failure: Failure { kind: FailureKind::InvalidEntry, http_status: None, code: None, message: String::new() },
+        };
+        Listing { origin, profiles: 2, failed: names.iter().map(failed).collect() }
+    }
+
+    #[test]
+    fn an_unusable_entry_makes_the_status_partial_and_a_missing_list_makes_it_failed() {
+        assert_eq!(Listing::default().status(), Status::Ok);
+        assert_eq!(listing(ListingOrigin::Read, &[]).status(), Status::Ok);
+        assert_eq!(listing(ListingOrigin::Read, &["Birch"]).status(), Status::Partial);
+        assert_eq!(listing(ListingOrigin::Copy, &[PROFILES_FROM]).status(), Status::Partial);
+        assert_eq!(listing(ListingOrigin::Missing, &[PROFILES_FROM]).status(), Status::Failed);
+    }
+
+    #[test]
+    fn an_entry_has_recovered_when_the_list_was_read_and_the_entry_is_usable() {
+        let birch = ProfileName::new("Birch");
+        assert!(listing(ListingOrigin::Read, &[]).has_recovered(&birch));
+        assert!(listing(ListingOrigin::Read, &["Cafe"]).has_recovered(&birch));
+        assert!(!listing(ListingOrigin::Read, &["Cafe", "Birch"]).has_recovered(&birch));
+        assert!(!listing(ListingOrigin::Copy, &[]).has_recovered(&birch));
+    }
+
+    #[test]
+    fn a_run_about_some_profiles_is_told_of_the_list_and_of_no_entry() {
+        let copy = listing(ListingOrigin::Copy, &[PROFILES_FROM, "Birch"]);
+        assert_eq!(copy.without_entries(), listing(ListingOrigin::Copy, &[PROFILES_FROM]));
+        assert_eq!(listing(ListingOrigin::Read, &["Birch"]).without_entries(), listing(ListingOrigin::None, &[]));
+    }
+}

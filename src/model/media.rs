@@ -203,4 +203,10 @@ mod tests {
         assert_eq!(label(Media::default()), "(a file without a name)");
         assert_eq!(label(named("\u{202E}")), "(a file without a name)");
     }
+
+    #[test]
+    fn a_file_that_was_read_gives_all_its_fields() {
+        let media = Media { size_bytes: Some(7), ..Media::default() };
+        assert_eq!((File::size_bytes(&&media), File::has_unreadable_expiry(&&media)), (Some(7), false));
+    }
 }

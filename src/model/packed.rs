@@ -113,4 +113,11 @@ mod tests {
         let json = serde_json::to_vec(&posts).expect("JSON");
         assert!(Packed::new(&posts).bytes.len() * 2 < json.len());
     }
+
+    #[test]
+    fn a_packed_list_can_be_collected_and_shows_its_length_only() {
+        let packed: Packed<u64> = [7, 8].into_iter().collect();
+        assert_eq!(packed.unpack(), [7, 8]);
+        assert!(format!("{packed:?}").starts_with("Packed(2 values in "));
+    }
 }

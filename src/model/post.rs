@@ -128,6 +128,8 @@ pub struct UnverifiedUrl {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -147,5 +149,23 @@ mod tests {
         assert_eq!(label("https://x/y/z.png?q", None), "z.png");
         assert_eq!(label("https://x/y/?q", None), "https://x/y/?q");
         assert_eq!(label("https://x/y/z.png", Some("\u{202E}")), "https://x/y/z.png");
+    }
+
+    #[test]
+    fn a_post_is_identified_by_its_id_or_by_a_hash() {
+        let post = |id: Option<&str>, text: &str| ScheduledPost {
+            id: id.map(ToOwned::to_owned),
+            text: Some(text.to_owned()),
+            ..ScheduledPost::default()
+        };
+        let longest = "a".repeat(MAX_ID_BYTES);
+        for id in ["Post_1-a.b", &longest] {
+            assert_eq!(post(Some(id), "Hello").identity(), id);
+        }
+        let hashed =
+            [post(Some(&format!("{longest}a")), ""), post(Some("a#b"), ""), post(None, "Hello"), post(None, "Bye")];
+        let identities: HashSet<_> = hashed.iter().map(ScheduledPost::identity).collect();
+        assert_eq!(identities.len(), hashed.len());
+        assert!(identities.iter().all(|identity| identity.starts_with("sha256:") && identity.len() == 71));
     }
 }

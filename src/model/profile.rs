@@ -174,3 +174,37 @@ impl FailedProfile {
         self.what == Part::Profiles && self.profile.as_str() == PROFILES_FROM
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_can_be_used_as_text() {
+        let name = ProfileName::new("Acme");
+        let text: &str = name.as_ref();
+        assert_eq!(text, "Acme");
+    }
+
+    #[test]
+    fn failures_of_the_list_are_worded_differently_from_those_of_a_profile() {
+        let kinds = [
+            FailureKind::Unauthorized,
+            FailureKind::Forbidden,
+            FailureKind::NotFound,
+            FailureKind::RateLimited,
+            FailureKind::Timeout,
+            FailureKind::Unavailable,
+            FailureKind::BadResponse,
+            FailureKind::OutOfTime,
+        ];
+        for kind in kinds {
+            assert!(kind.in_words(Part::Profiles).contains("the list of profiles"), "{kind:?}");
+            for part in [Part::Media, Part::Dates, Part::Posts] {
+                assert!(!kind.in_words(part).contains("list of profiles"), "{kind:?}, {part:?}");
+            }
+        }
+        let entry = FailureKind::InvalidEntry;
+        assert_eq!(entry.in_words(Part::Profiles), "this entry of the list of profiles cannot be used");
+    }
+}

@@ -25,3 +25,15 @@ impl Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_the_same_name_everywhere() {
+        for status in [Status::Ok, Status::Partial, Status::Failed] {
+            assert_eq!(serde_json::json!(status), status.as_str());
+        }
+    }
+}

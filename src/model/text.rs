@@ -274,4 +274,15 @@ mod tests {
         assert_eq!(shorten("abc", 0), "…");
         assert_eq!(byte_prefix("aé", 2), "a");
     }
+
+    #[test]
+    fn only_a_number_below_zero_has_a_sign() {
+        assert_eq!([0, -1_204].map(thousands), ["0", "-1,204"]);
+    }
+
+    #[test]
+    fn json_within_a_limit_is_complete_or_nothing() {
+        assert_eq!(json_within(&"abc", 5).as_deref(), Some(r#""abc""#));
+        assert_eq!(json_within(&"abc", 4), None);
+    }
 }

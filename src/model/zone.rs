@@ -138,4 +138,9 @@ mod tests {
         assert_eq!(zone("UTC"), Zone::UTC);
         assert_eq!((zone("Europe/Berlin").name(), Zone::UTC.name()), (Some("Europe/Berlin"), Some("UTC")));
     }
+
+    #[test]
+    fn a_zone_of_the_machine_keeps_its_name() {
+        assert_eq!(Zone::from(zone("Europe/Berlin").0).name(), Some("Europe/Berlin"));
+    }
 }

@@ -235,6 +235,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::RescueFiles;
     use crate::model::{Media, Threshold, Thresholds};
     use crate::scan::seen_posts::PostState;
     use crate::scan::used_files::FilesInPosts;
@@ -262,7 +263,12 @@ mod tests {
 
     /// Checks posts as a run does: only files that posts use are kept of the galleries.
     fn check(profiles: &[Profile<'_>], statuses: &[(&str, Option<u16>)]) -> CheckedPosts {
-        let used = |files: &[Media]| used(files, profiles.iter().flat_map(|(_, _, posts)| *posts));
+        check_with(&rules(), profiles, statuses)
+    }
+
+    fn check_with(rules: &Rules<'_>, profiles: &[Profile<'_>], statuses: &[(&str, Option<u16>)]) -> CheckedPosts {
+        let in_posts = FilesInPosts::of(profiles.iter().flat_map(|(_, _, posts)| *posts), rules);
+        let used = |files: &[Media]| files.iter().filter_map(|file| in_posts.keep(&file)).collect::<Vec<_>>();
         let kept: Vec<_> = profiles
             .iter()
             .map(|(name, files, posts)| (ProfileName::new(name), used(files), Packed::new(posts)))
@@ -272,7 +278,7 @@ mod tests {
             .map(|(profile, used, posts)| Known { profile, used: Some(used), posts, without_media: &NONE })
             .collect();
         let statuses = statuses.iter().map(|(url, status)| ((*url).to_owned(), *status)).collect();
-        PostCheck::new(&known, &rules()).finish(&statuses)
+        PostCheck::new(&known, rules).finish(&statuses)
     }
 
     static NONE: LazyLock<Packed<String>> = LazyLock::new(Packed::default);
@@ -538,5 +544,49 @@ mod tests {
                 prop_assert!(!is_gone || has_expired || is_missing);
             }
         }
+    }
+
+    #[test]
+    fn a_post_is_known_only_if_each_of_its_files_is() {
+        const URL: &str = "https://files.example.com/a.png";
+        let checked = |files: &[Media], check_urls: bool| {
+            let posts = [post(URL, Some(hours(2))), post(URL, Some(hours(20)))];
+            let rules = Rules { check_urls, ..rules() };
+            let found = check_with(&rules, &[("A", files, &posts)], &[]);
+            let state = |post: &ScheduledPost| found.seen.state(&ProfileName::new("A"), &post.identity());
+            (posts.each_ref().map(state), found.at_risk.len(), found.unverified.len())
+        };
+        use PostState::{Known, Unknown};
+        // It lasts for one of the posts.
+        assert_eq!(checked(&[file(URL, Some(hours(10)))], false), ([Known, Known], 1, 0));
+        // It may expire at any time.
+        assert_eq!(checked(&[file(URL, None)], true), ([Unknown, Unknown], 0, 0));
+        // No gallery lists it, and Ayrshare is not asked, or does not know. The URL is named once.
+        assert_eq!(checked(&[], false), ([Unknown, Unknown], 0, 0));
+        assert_eq!(checked(&[], true), ([Unknown, Unknown], 0, 1));
+    }
+
+    #[test]
+    fn a_file_that_posts_will_lack_is_copied_once_for_each_gallery() {
+        const LINK: &str = "https://files.example.com/c.png?\
+            X-Amz-Date=20261123T060000Z&X-Amz-Expires=3600&X-Amz-Signature=ab";
+        let listed = |url: &str, expires_at| Media { size_bytes: Some(7), ..file(url, expires_at) };
+        let a = "https://files.example.com/a.png";
+        let posts = [post(a, Some(hours(2))), post(a, Some(hours(3))), post(LINK, Some(hours(2)))];
+        let of_birch = [listed(a, Some(hours(1)))];
+        let of_acme = [listed(a, Some(hours(-1))), listed("https://files.example.com/c.png", None)];
+        let profiles: [Profile<'_>; 2] = [("Birch", &of_birch, &posts), ("Acme", &of_acme, &[])];
+
+        let rules = Rules { copying: Some(&RescueFiles::OfPosts), ..rules() };
+        let mut copied = check_with(&rules, &profiles, &[]).to_copy;
+        copied.sort_by(|one, other| (&one.profile, &one.media.id).cmp(&(&other.profile, &other.media.id)));
+        let copied = copied.iter().map(|item| (item.profile.as_str(), item.label(), item.state, item.media.size_bytes));
+        let expected = [
+            ("Acme", "a.png".to_owned(), State::Expired, Some(7)),
+            ("Acme", "c.png".to_owned(), State::Undated, Some(7)),
+            ("Birch", "a.png".to_owned(), State::Expiring, Some(7)),
+        ];
+        assert!(copied.eq(expected));
+        assert!(check(&profiles, &[]).to_copy.is_empty());
     }
 }

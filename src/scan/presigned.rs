@@ -225,4 +225,22 @@ mod tests {
             let _ = Presigned::of(&format!("https://files.example.com/a?{query}"));
         }
     }
+
+    #[test]
+    fn a_policy_is_read_up_to_a_limit() {
+        let url = |json_bytes: usize| {
+            let policy = r#"{"Statement":[{"Condition":{"DateLessThan":{"AWS:EpochTime":1795737600}}}]}"#;
+            let policy = base64::engine::general_purpose::STANDARD.encode(format!("{policy:json_bytes$}"));
+            format!("https://files.example.com/a.png?Policy={policy}&Signature=ab&Key-Pair-Id=K1")
+        };
+        // 3 bytes are 4 in base64.
+        let longest = MAX_POLICY_BYTES / 4 * 3;
+        assert_eq!(Presigned::of(&url(longest)), until("2026-11-27T00:00:00Z"));
+        assert_eq!(Presigned::of(&url(longest + 3)), Presigned::Open);
+    }
+
+    #[test]
+    fn a_public_file_of_supabase_has_no_end() {
+        assert_eq!(Presigned::of("https://a.supabase.co/storage/v1/object/public/b.png?token=x"), Presigned::No);
+    }
 }

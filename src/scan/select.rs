@@ -222,4 +222,57 @@ mod tests {
             prop_assert_eq!(labelled("7d"), within(3 * DAY_MS, 7 * DAY_MS));
         }
     }
+
+    #[test]
+    fn dates_that_cannot_be_read_are_counted_unless_the_file_is_ignored() {
+        struct Unreadable(&'static str);
+        impl File for Unreadable {
+            fn id(&self) -> Option<&str> {
+                None
+            }
+            fn file_name(&self) -> Option<&str> {
+                Some(self.0)
+            }
+            fn url(&self) -> Option<&str> {
+                None
+            }
+            fn size_bytes(&self) -> Option<u64> {
+                None
+            }
+            fn expires_at(&self) -> Option<Timestamp> {
+                None
+            }
+            fn has_unreadable_expiry(&self) -> bool {
+                true
+            }
+            fn into_media(self) -> Media {
+                Media::default()
+            }
+        }
+        let ignore = GlobSetBuilder::new().add(Glob::new("*.tmp").expect("a glob")).build().expect("globs");
+        let thresholds = thresholds(&["7d"]);
+        let rules = Rules {
+            now: now(),
+            thresholds: &thresholds,
+            ignore: &ignore,
+            check_posts: false,
+            check_urls: false,
+            all_profiles: true,
+            discovery: None,
+            copying: None,
+        };
+        let mut gallery = Gallery::default();
+        for name in ["a.png", "b.tmp"] {
+            gallery.add(&ProfileName::new("A"), Unreadable(name), &rules, &FilesInPosts::default());
+        }
+        assert_eq!((gallery.listed, gallery.ignored, gallery.unreadable_dates), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_file_that_is_listed_twice_is_kept_once_if_it_can_be_told_apart() {
+        let kept = |file: Media| gallery([file.clone(), file], &[]).complete().items.len();
+        assert_eq!(kept(Media { id: Some("a".into()), ..Media::default() }), 1);
+        assert_eq!(kept(Media { url: Some("https://x/a".into()), ..Media::default() }), 1);
+        assert_eq!(kept(Media::default()), 2);
+    }
 }

@@ -332,7 +332,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::model::{FailureKind, Media, Packed, ScheduledPost};
+    use crate::model::{FailureKind, KeptCopy, Media, MediaAtRisk, Packed, RiskReason, ScheduledPost};
 
     fn now() -> Timestamp {
         "2026-11-23T06:00:00Z".parse().expect("a time")
@@ -402,5 +402,51 @@ mod tests {
         assert_eq!((survey.checked(), survey.items.len(), survey.status()), (1, 3, Status::Partial));
         let has_seen = [Part::Media, Part::Dates, Part::Posts].map(|part| survey.profiles[0].has_seen(part));
         assert_eq!(has_seen, [true, false, false]);
+    }
+
+    #[test]
+    fn posts_and_copies_are_found_by_the_file_that_a_post_will_lack() {
+        let [a, b] = ["A", "B"].map(ProfileName::new);
+        let lacks = |id: &str| MediaAtRisk {
+            id: Some(id.to_owned()),
+            owner: Some(a.clone()),
+            file_name: Some(format!("{id}.png")),
+            url: String::new(),
+            expires_at: None,
+            reason: RiskReason::AlreadyGone,
+        };
+        let post = |id: &str, media: Vec<MediaAtRisk>| PostAtRisk {
+            profile: b.clone(),
+            id: Some(id.to_owned()),
+            text: None,
+            platforms: Vec::new(),
+            scheduled_at: None,
+            media,
+        };
+        let item = |id: &str| {
+            let media = Media { id: Some(id.to_owned()), ..Media::default() };
+            Item { profile: a.clone(), media, state: State::Undated, threshold: None }
+        };
+        let at_risk = vec![post("p1", vec![lacks("m1"), lacks("m1"), lacks("m2")]), post("p2", vec![lacks("m1")])];
+        let media = Gallery { items: vec![item("m1")], ..Gallery::default() };
+        let scans = vec![Scan { profile: a.clone(), media: Ok(media), posts: None }];
+        let mut survey = Survey::new(now(), scans, CheckedPosts { at_risk, ..CheckedPosts::default() });
+
+        let posts = survey.posts_by_media();
+        assert_eq!(
+            (posts.of(&item("m1")), posts.of(&item("m2"))),
+            (&["p1", "p2"].map(String::from)[..], &["p1"].map(String::from)[..])
+        );
+        assert!(posts.of(&item("m3")).is_empty());
+
+        let mut copies = Copies::on();
+        for id in ["m1", "m2", "m3"] {
+            let copy = KeptCopy::new(a.clone(), format!("copies/{id}"), 1, false);
+            copies.add(a.clone(), id, Arc::new(copy));
+        }
+        survey.copies = Arc::new(copies);
+        let names = ["m1", "m2", "m3"].map(|id| survey.name_of_copy(&format!("copies/{id}")));
+        // The gallery gives the first file no name, and nothing names the third.
+        assert_eq!(names.each_ref().map(Option::as_deref), [Some("m1"), Some("m2.png"), None]);
     }
 }
