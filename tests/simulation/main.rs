@@ -5,7 +5,8 @@
 //! thresholds change. Runs overlap, and crash at any step. After every run, an oracle that shares no code with the crate
 //! checks what was sent and what was recorded.
 //!
-//! `SIMULATION_SEEDS=10000 cargo test --test simulation` simulates that many worlds. `SIMULATION_SEED=7` simulates one world.
+//! `SIMULATION_SEEDS=10000 cargo test --test simulation` simulates that many worlds, and `SIMULATION_FIRST_SEED=10000` begins
+//! with another one than the first. `SIMULATION_SEED=7` simulates one world.
 //! `tests/tools/ledger.rs` runs the same simulation with moto's DynamoDB.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -14,6 +15,7 @@ mod in_memory;
 mod simulator;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 
 use media_expiry_alerts::net::environment::Environment;
 
@@ -27,16 +29,15 @@ const DAYS: i64 = 130;
 /// How many days of every sixteenth world are simulated. This is long enough to detect records that are never deleted.
 const MANY_DAYS: i64 = 320;
 /// How many worlds are simulated at the same time.
-const THREADS: u64 = 2;
+const THREADS: usize = 2;
 
 #[test]
 fn no_alert_is_lost_or_repeated() {
+    let seeds = Mutex::new(seeds());
+    let next = || seeds.lock().expect("no thread panics while it takes a seed").next();
     let failed: Vec<u64> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
-            .map(|thread| {
-                let seeds = seeds().filter(move |seed| seed % THREADS == thread);
-                scope.spawn(|| seeds.filter(|seed| !succeeds(*seed)).collect::<Vec<_>>())
-            })
+            .map(|_| scope.spawn(|| std::iter::from_fn(next).filter(|seed| !succeeds(*seed)).collect::<Vec<_>>()))
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("panics are caught within the thread")).collect()
     });
@@ -60,8 +61,9 @@ fn seeds() -> std::ops::Range<u64> {
         let text = environment.non_blank_var(name)?;
         Some(text.parse::<u64>().unwrap_or_else(|error| panic!("{name} is not a number: {error}")))
     };
-    match (number("SIMULATION_SEED"), number("SIMULATION_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, seeds) => 0..seeds.unwrap_or(DEFAULT_SEEDS),
+    if let Some(seed) = number("SIMULATION_SEED") {
+        return seed..seed + 1;
     }
+    let first = number("SIMULATION_FIRST_SEED").unwrap_or(0);
+    first..first + number("SIMULATION_SEEDS").unwrap_or(DEFAULT_SEEDS)
 }
