@@ -609,10 +609,14 @@ mod tests {
     }
 
     #[test]
-    fn a_post_that_was_announced_as_lost_is_announced_again_if_another_file_expires() {
+    fn the_record_of_a_threshold_is_renewed_whatever_was_lost_before() {
         let found = survey(Vec::new(), vec![post(60, Some(50))]);
-        let said = announce(&[of_post(&post(60, None), Level::OVER)], &found);
-        assert!(said.starts_with("tell: post, 3d\n"), "{said}");
+        let threshold = Record::new(within("3d"), hours(-50 * 24), None);
+        let memory = [(Key::of_post(&found.posts_at_risk[0]), threshold), of_post(&post(60, None), Level::OVER)];
+        assert_snapshot!(announce(&memory, &found), @"
+        announced before: 1
+        silent: put post#Acme#post-1#1795593600000 3d, keep 90 days
+        ");
     }
 
     #[test]

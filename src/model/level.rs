@@ -36,7 +36,7 @@ impl Level {
     pub fn until(expires_at: Timestamp, now: Timestamp) -> Self {
         let left = expires_at.duration_since(now).as_millis();
         // Rounded up, because a threshold is entered when no more than its whole seconds are left.
-        let seconds = u64::try_from(left.max(1)).unwrap_or(u64::MAX - 1).div_ceil(1_000);
+        let seconds = u64::try_from(left.max(1)).unwrap_or(u64::MAX).div_ceil(1_000);
         Self(seconds)
     }
 

@@ -239,3 +239,16 @@ fn escape(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_and_loses_its_control_characters() {
+        let check = |text: &str, expected: &str| assert_eq!(escape(text), expected);
+        check("a\\b;c,d: \"é\"", "a\\\\b\\;c\\,d: \"é\"");
+        check("a\nb\r\nc", "a\\nb\\nc");
+        check("a\tb\u{7}c\u{85}", "abc");
+    }
+}

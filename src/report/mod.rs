@@ -211,8 +211,9 @@ impl<'a> Report<'a> {
     /// Shows less, because the text had `bytes` and the limit is `max_bytes`. Many unwatched profiles are left out first, then
     /// files, then posts, then failures. Returns false if the report is already empty.
     fn shorten(&mut self, max_bytes: usize, bytes: usize) -> bool {
-        // Slightly less than would fit if all entries had the same length, so that few rounds are needed.
-        let keep = |length: usize| (length * (max_bytes / 20) / (bytes / 19 + 1)).min(length - 1);
+        // Slightly less than would fit if all entries had the same length, so that few rounds are needed. It is always less than
+        // `length`, because the text is too long.
+        let keep = |length: usize| length * (max_bytes / 20) / (bytes / 19 + 1);
         if MAX_UNWATCHED < self.unwatched.len() {
             self.unwatched = &self.unwatched[..MAX_UNWATCHED];
         } else if !self.items.is_empty() {

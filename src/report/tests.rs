@@ -1,11 +1,13 @@
+use std::cell::Cell;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::digest::fixtures::{hostile_survey, now, survey, survey_of, unwatched};
-use crate::model::{Media, State};
+use crate::digest::fixtures::{hostile_survey, item, now, survey, survey_of, unwatched};
+use crate::digest::test_surveys;
+use crate::model::{Copies, KeptCopy, Media, MediaAtRisk, Part, ProfileName, State, UnverifiedUrl};
 
 fn question() -> Question {
     Question { horizon: Threshold::parse("7d").ok(), ..Question::default() }
@@ -22,9 +24,39 @@ fn body(survey: &Survey, format: Format) -> String {
 
 /// Returns the body of the page without its style and script.
 fn page(survey: &Survey) -> String {
-    let page = body(survey, Format::Html);
+    page_of(&Report::new(survey, None), &question())
+}
+
+fn page_of(report: &Report<'_>, question: &Question) -> String {
+    let (page, _) = html::render(report, question);
     let (_, main) = page.split_once("<header>").expect("a header");
     main.split_once("<script>").expect("a script").0.to_owned()
+}
+
+/// Returns what stands between each `start` and the next `end`.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> Vec<&'t str> {
+    text.split(start).skip(1).filter_map(|rest| Some(rest.split_once(end)?.0)).collect()
+}
+
+/// A survey of Acme with so many files, which expire in five hours, and a post for each number, which lacks so many of them.
+fn survey_of_posts(files: usize, lacking: &[usize]) -> Survey {
+    let name = |index: usize| format!("{index}.png");
+    let file = |index: usize| {
+        let mut file = item("Acme", &name(index), Some(5 * 60));
+        file.media.id = Some(name(index));
+        file
+    };
+    let post = |(index, lacking): (usize, &usize)| {
+        let post = test_surveys::post(9, Some(5));
+        let lacks = |index: usize| MediaAtRisk {
+            id: Some(name(index)),
+            owner: Some(post.profile.clone()),
+            file_name: Some(name(index)),
+            ..post.media[0].clone()
+        };
+        PostAtRisk { id: Some(format!("p{index}")), media: (0..*lacking).map(lacks).collect(), ..post }
+    };
+    test_surveys::survey((0..files).map(file).collect(), lacking.iter().enumerate().map(post).collect())
 }
 
 #[test]
@@ -37,11 +69,8 @@ fn a_page_of_everything() {
 /// Returns the text of the page, without its markup, as people in this zone read it.
 fn read_in(zone: &str, survey: &Survey) -> String {
     let question = Question { zone: Zone::parse(zone).expect("a time zone"), ..question() };
-    let page =
-        render(Report::new(survey, None), Format::Html, &question, usize::MAX, str::len, &|_| String::new(), "").body;
-    let (_, main) = page.split_once("<header>").expect("a header");
-    let main = main.split_once("<script>").expect("a script").0;
-    main.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect()
+    let page = page_of(&Report::new(survey, None), &question);
+    page.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect()
 }
 
 #[test]
@@ -131,6 +160,120 @@ fn a_page_names_the_profiles_that_nobody_watches_and_a_table_has_no_place_for_th
 }
 
 #[test]
+fn a_headline_without_files_says_what_could_not_be_checked() {
+    let mut without_posts = survey_of_posts(0, &[]);
+    without_posts.profiles[0].posts = Some(Err(test_surveys::failure()));
+    let mut without_profile = survey_of_posts(0, &[]);
+    let failure = test_surveys::failure();
+    without_profile.listing.failed =
+        vec![FailedProfile { profile: ProfileName::new("Birch"), what: Part::Profiles, failure }];
+    for (survey, expected) in [
+        (without_posts, "No file expires, but scheduled posts could not be checked"),
+        (without_profile, "No file expires, but some profiles are not watched"),
+    ] {
+        assert_eq!(between(&page(&survey), "<h1>", "</h1>"), [expected]);
+    }
+}
+
+#[test]
+fn a_page_counts_what_is_left_out_in_its_headline_and_totals() {
+    let survey = survey_of_posts(3, &[1, 1, 1]);
+    let all = Report::new(&survey, None);
+    let page = page_of(&Report { items: &survey.items[..1], posts: &survey.posts_at_risk[..2], ..all }, &question());
+    let headline = "3 scheduled posts will fail and 3 files expire within 1 day";
+    assert_eq!(between(&page, "<h1>", "</h1>"), [headline]);
+    let totals = "<li class=\"tone-risk\"><a href=\"#posts\"><b>3</b> posts will fail</a></li>\
+                  <li class=\"tone-none\"><span><b>0</b> expired</span></li>\
+                  <li class=\"tone-later\"><span><b>3</b> expiring</span></li>";
+    assert_eq!(between(&page.replace('\n', ""), "<ul class=\"totals\">", "</ul>"), [totals]);
+}
+
+#[test]
+fn a_headline_speaks_of_all_files_also_of_those_that_are_left_out() {
+    let survey = survey_of(300);
+    let page = page_of(&Report { items: &survey.items[..1], ..Report::new(&survey, None) }, &question());
+    assert_eq!(between(&page, "<h1>", "</h1>"), ["300 files expire within 7 days"]);
+}
+
+#[test]
+fn a_page_shows_a_hundred_links_that_could_not_be_checked_and_counts_the_rest() {
+    let check = |links: usize, more: &[&str]| {
+        let mut survey = survey_of(0);
+        let link = |index: usize| UnverifiedUrl {
+            profile: ProfileName::new("Head office"),
+            post_id: None,
+            url: format!("https://a.example/{index}.png"),
+            http_status: Some(403),
+        };
+        survey.unverified = (0..links).map(link).collect();
+        let page = page(&survey);
+        assert_eq!(page.matches("<bdi class=\"url\">https://a.example/").count(), 100, "{links}");
+        assert_eq!(between(&page, "<p>And ", "</p>"), more, "{links}");
+    };
+    check(100, &[]);
+    check(101, &["1 link more."]);
+}
+
+#[test]
+fn a_post_shows_its_first_files_and_counts_the_rest() {
+    let check = |files: usize, on_page: &[&str], in_calendar: &[&str]| {
+        let survey = survey_of_posts(0, &[files]);
+        assert_eq!(between(&page(&survey), "<li>and ", "</li>"), on_page, "{files}");
+        let calendar = body(&survey, Format::Ics).replace("\r\n ", "");
+        assert_eq!(between(&calendar, "\\nand ", "\\n"), in_calendar, "{files}");
+    };
+    check(8, &[], &[]);
+    check(9, &["1 file more"], &[]);
+    check(20, &["12 files more"], &[]);
+    check(21, &["13 files more"], &["1 file more"]);
+}
+
+#[test]
+fn a_file_says_how_many_posts_need_it() {
+    let survey = survey_of_posts(3, &[2, 1]);
+    let needed = [
+        "<a href=\"#post-0\">2 scheduled posts need it and will fail</a>",
+        "<a href=\"#post-0\">1 scheduled post needs it and will fail</a>",
+    ];
+    assert_eq!(between(&page(&survey), "<p class=\"needed\">", "</p>"), needed);
+
+    let file = |name: &str, needed: &str| {
+        let advice = "Download what you still need and upload it again\\, which gives it a new URL.";
+        format!("{name}\\nExpires 2026-11-23 11:00 UTC\\nProfile: Acme{needed}\\n\\n{advice}")
+    };
+    let expected = [
+        file("0.png", "\\n2 scheduled posts will fail without it."),
+        file("1.png", "\\n1 scheduled post will fail without it."),
+        file("2.png", ""),
+    ];
+    let descriptions = values(&body(&survey, Format::Ics), "DESCRIPTION");
+    assert_eq!(descriptions[0], "Checked 1 of 1 profile.");
+    // The two posts come before the files.
+    assert_eq!(descriptions[3..], expected);
+}
+
+#[test]
+fn a_page_says_which_file_of_a_post_has_a_copy() {
+    let mut survey = survey_of_posts(0, &[2]);
+    let profile = ProfileName::new("Acme");
+    let copy = KeptCopy::new(profile.clone(), "copies/Acme/1.png".to_owned(), 1, false);
+    let mut copies = Copies::on();
+    copies.add(profile, "1.png", Arc::new(copy));
+    survey.copies = Arc::new(copies);
+    let page = page(&survey);
+    let files = between(&page, "<span class=\"file\">", "</li>");
+    let has_copy = |file: &&str| file.ends_with(" · A copy is kept</span>");
+    assert_eq!(files.iter().map(has_copy).collect::<Vec<_>>(), [false, true], "{page}");
+}
+
+#[test]
+fn a_form_about_a_file_that_is_not_shown_is_answered_with_a_page() {
+    let page = html::missing_file();
+    assert!(page.starts_with("<!DOCTYPE html>"), "{page}");
+    assert_eq!(between(&page, "<h1>", "</h1>"), ["This file is not in the report"]);
+}
+
+#[test]
 fn only_https_becomes_a_link() {
     let check = |url: &str, expected: Option<&str>| {
         assert_eq!(safe_url(url).map(String::from).as_deref(), expected, "{url}");
@@ -193,6 +336,38 @@ fn entries_that_do_not_fit_are_counted() {
 }
 
 #[test]
+fn the_last_line_of_a_table_says_how_many_files_are_left_out() {
+    let survey = survey_of(3);
+    let table = super::csv::render(&Report { items: &survey.items[..1], ..Report::new(&survey, None) });
+    let last = "… and 2 more that there is no room for: ask for fewer with `profile` or `within`,,,,,,,,,,";
+    assert_eq!(table.lines().next_back(), Some(last));
+}
+
+#[test]
+fn a_report_without_any_room_leaves_out_every_file_post_and_failure() {
+    let survey = survey();
+    let report = Report::new(&survey, None);
+    let rendered = render(report, Format::Json, &question(), 0, str::len, &|_| "{}".to_owned(), "");
+    // Seven files, a post, and a profile that could not be checked.
+    assert_eq!((rendered.body.as_str(), rendered.left_out), ("{}", 9));
+}
+
+#[test]
+fn a_report_that_is_much_too_long_is_shortened_in_few_rounds() {
+    let mut survey = survey_of(1_000);
+    survey.discovery = unwatched((0..=MAX_UNWATCHED).map(|index| (None, index.to_string())));
+    let rounds = Cell::new(0);
+    let size = |text: &str| {
+        rounds.set(rounds.get() + 1);
+        assert!(rounds.get() <= 5, "{} bytes are left", text.len());
+        text.len()
+    };
+    let report = Report::new(&survey, None);
+    let rendered = render(report, Format::Csv, &question(), 120_000, size, &|_| String::new(), "");
+    assert!((300..600).contains(&rendered.left_out), "{}", rendered.left_out);
+}
+
+#[test]
 fn a_report_leaves_out_in_advance_only_what_it_has_no_room_for() {
     // The shortest entries of files: they have neither a name nor a URL.
     let shortest = |is_dated: bool| {
@@ -200,7 +375,7 @@ fn a_report_leaves_out_in_advance_only_what_it_has_no_room_for() {
         for item in &mut survey.items {
             let item = Arc::make_mut(item);
             let expires_at = item.media.expires_at.filter(|_| is_dated);
-            item.profile = crate::model::ProfileName::new("A");
+            item.profile = ProfileName::new("A");
             item.media = Media { id: Some("a".to_owned()), expires_at, ..Media::default() };
             if expires_at.is_none() {
                 (item.state, item.threshold) = (State::Undated, None);
@@ -234,6 +409,44 @@ fn files_that_expire_after_the_chart_are_counted() {
     assert_eq!(page.matches("class=\"bar\"").count(), 29);
 }
 
+#[test]
+fn a_chart_reaches_to_the_horizon_but_shows_at_most_two_weeks_without_files() {
+    let survey = survey_of(1);
+    let check = |horizon: &str, days: usize| {
+        let question = Question { horizon: Threshold::parse(horizon).ok(), ..Question::default() };
+        let page = page_of(&Report::new(&survey, None), &question);
+        assert_eq!(page.matches("class=\"bar\"").count(), days, "{horizon}");
+    };
+    // Today is one more.
+    check("2d", 8);
+    check("10d", 11);
+    check("30d", 15);
+}
+
+#[test]
+fn a_calendar_counts_what_is_left_out_and_shows_today_what_has_no_date() {
+    let mut survey = survey_of_posts(3, &[1, 1, 1]);
+    Arc::make_mut(&mut survey.posts_at_risk[0]).scheduled_at = None;
+    for name in ["Birch", "Cedar", "Dogwood"] {
+        let mut profile = test_surveys::profile(name);
+        profile.failed = Some(test_surveys::failure());
+        survey.profiles.push(profile);
+    }
+    let all = Report::new(&survey, None);
+    let mut report = Report { items: &survey.items[..1], posts: &survey.posts_at_risk[..2], ..all };
+    report.failed.truncate(2);
+    let calendar = ics::render(&report);
+    assert_eq!(
+        values(&calendar, "DESCRIPTION")[0],
+        "Checked 1 of 4 profiles. Could not be checked (3): Birch (Ayrshare denies access to this profile (HTTP 403)) \
+         and Cedar (Ayrshare denies access to this profile (HTTP 403))."
+    );
+    let summaries = values(&calendar, "SUMMARY");
+    assert_eq!(summaries.last().map(String::as_str), Some("3 items more that there is no room for"));
+    // The first post, and the entry for what is left out.
+    assert_eq!(values(&calendar, "DTSTART;VALUE=DATE"), ["20261123", "20261123"]);
+}
+
 /// Parses a calendar (RFC 5545): unfolds its lines and returns their names and values.
 fn lines(calendar: &str) -> Vec<(String, String)> {
     let unfolded = calendar.strip_suffix("\r\n").expect("an end").replace("\r\n ", "");
@@ -243,6 +456,11 @@ fn lines(calendar: &str) -> Vec<(String, String)> {
         (name.to_owned(), value.to_owned())
     };
     unfolded.split("\r\n").map(split).collect()
+}
+
+/// Returns the values of the lines of a calendar that have this name.
+fn values(calendar: &str, name: &str) -> Vec<String> {
+    lines(calendar).into_iter().filter(|(line, _)| line == name).map(|(_, value)| value).collect()
 }
 
 proptest! {

@@ -264,7 +264,7 @@ pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
     let unread = report.survey.configured().saturating_sub(report.survey.checked());
     let posts = report.posts.len() + report.posts_left_out();
     let MediaCounts { expired, expiring, undated, .. } = report.media;
-    let widest = report.items.iter().filter_map(|item| item.threshold.as_ref()).max();
+    let widest = report.survey.items.iter().filter_map(|item| item.threshold.as_ref()).max();
     let parts = digest::counted(&Counts { posts_at_risk: posts, expired, expiring, undated }, widest);
     if !parts.is_empty() {
         return list(&parts, parts.len());

@@ -262,10 +262,10 @@ mod tests {
             copying: None,
         };
         let mut gallery = Gallery::default();
-        for name in ["a.png", "b.tmp"] {
+        for name in ["a.png", "b.png", "c.tmp"] {
             gallery.add(&ProfileName::new("A"), Unreadable(name), &rules, &FilesInPosts::default());
         }
-        assert_eq!((gallery.listed, gallery.ignored, gallery.unreadable_dates), (2, 1, 1));
+        assert_eq!((gallery.listed, gallery.ignored, gallery.unreadable_dates), (3, 1, 2));
     }
 
     #[test]

@@ -190,3 +190,26 @@ fn bytes(size: u64) -> String {
     }
     if scaled < 10 && unit != "bytes" { format!("{scaled}.{tenth} {unit}") } else { format!("{scaled} {unit}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_a_suitable_unit_and_one_decimal_below_ten() {
+        let check = |size: u64, expected: &str| assert_eq!(bytes(size), expected);
+        check(0, "0 bytes");
+        check(9, "9 bytes");
+        check(999, "999 bytes");
+        check(1_000, "1.0 kB");
+        check(1_250, "1.2 kB");
+        check(9_999, "9.9 kB");
+        check(10_000, "10 kB");
+        check(999_999, "999 kB");
+        check(1_000_000, "1.0 MB");
+        check(1_450_000, "1.4 MB");
+        check(2_500_000_000, "2.5 GB");
+        check(7_300_000_000_000, "7.3 TB");
+        check(12_000_000_000_000_000, "12000 TB");
+    }
+}
