@@ -556,14 +556,13 @@ mod tests {
             let state = |post: &ScheduledPost| found.seen.state(&ProfileName::new("A"), &post.identity());
             (posts.each_ref().map(state), found.at_risk.len(), found.unverified.len())
         };
-        use PostState::{Known, Unknown};
         // It lasts for one of the posts.
-        assert_eq!(checked(&[file(URL, Some(hours(10)))], false), ([Known, Known], 1, 0));
+        assert_eq!(checked(&[file(URL, Some(hours(10)))], false), ([PostState::Known; 2], 1, 0));
         // It may expire at any time.
-        assert_eq!(checked(&[file(URL, None)], true), ([Unknown, Unknown], 0, 0));
+        assert_eq!(checked(&[file(URL, None)], true), ([PostState::Unknown; 2], 0, 0));
         // No gallery lists it, and Ayrshare is not asked, or does not know. The URL is named once.
-        assert_eq!(checked(&[], false), ([Unknown, Unknown], 0, 0));
-        assert_eq!(checked(&[], true), ([Unknown, Unknown], 0, 1));
+        assert_eq!(checked(&[], false), ([PostState::Unknown; 2], 0, 0));
+        assert_eq!(checked(&[], true), ([PostState::Unknown; 2], 0, 1));
     }
 
     #[test]

@@ -366,6 +366,7 @@ mod tests {
         let hours = |item: &Arc<Item>| item.remaining(now()).map(|left| left.as_hours());
         assert_eq!(survey.items.iter().map(hours).collect::<Vec<_>>(), [Some(-2), Some(1), Some(30), None]);
         assert_eq!((survey.configured(), survey.checked(), survey.status()), (3, 2, Status::Partial));
+        assert!(survey.known().map(|(name, _)| name.as_str()).eq(["A", "B", "C"]));
         let expected = MediaCounts { listed: 8, expiring: 2, expired: 1, undated: 1, ignored: 2 };
         assert_eq!(survey.counts(), expected);
 
