@@ -21,8 +21,6 @@ use crate::digest::ReportLink;
 const VERSION: u8 = 3;
 /// Bytes of a signature.
 const TAG_BYTES: usize = 32;
-/// The length of the version, the end time and the channel.
-const HEAD_BYTES: usize = 1 + 8 + 8;
 /// What follows the token in the address of a calendar. Some calendar programs recognize a calendar by it.
 pub const CALENDAR_SUFFIX: &str = ".ics";
 
@@ -110,8 +108,7 @@ impl Links {
     }
 
     fn token(&self, kind: LinkKind, channel: &Channel, until: Timestamp) -> Option<String> {
-        let mut payload = Vec::with_capacity(HEAD_BYTES + TAG_BYTES);
-        payload.push(VERSION);
+        let mut payload = vec![VERSION];
         payload.extend(until.as_second().to_be_bytes());
         payload.extend(channel_mark(&channel.name));
         let tag = hmac::sign(self.keys.first()?, &self.signed(kind, &payload));
