@@ -103,8 +103,6 @@ clippy: ## Run clippy over all targets and features
 	$(call stage,clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
 	$(call stage,clippy over the bench,cargo clippy --locked --manifest-path benches/Cargo.toml --target-dir $(BENCH)/rust \
 		--all-targets -- -D warnings)
-	$(call stage,clippy over the fuzz targets,RUSTFLAGS='--cfg fuzzing' cargo clippy --locked --manifest-path fuzz/Cargo.toml \
-		--target-dir target/fuzz/clippy --bins -- -D warnings)
 
 .PHONY: docs
 docs: ## Build the documentation, including private items
