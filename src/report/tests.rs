@@ -368,6 +368,16 @@ fn a_report_that_is_much_too_long_is_shortened_in_few_rounds() {
 }
 
 #[test]
+fn unwatched_profiles_are_left_out_before_files() {
+    let mut survey = survey_of(3);
+    survey.discovery = unwatched((0..2 * MAX_UNWATCHED).map(|index| (None, index.to_string())));
+    let to_json = |report: &Report<'_>| "x".repeat(1_000 * (report.unwatched.len() + report.items.len()));
+    let max_bytes = 1_000 * (MAX_UNWATCHED + 3);
+    let rendered = render(Report::new(&survey, None), Format::Json, &question(), max_bytes, str::len, &to_json, "");
+    assert_eq!((rendered.body.len(), rendered.left_out), (max_bytes, 0));
+}
+
+#[test]
 fn a_report_leaves_out_in_advance_only_what_it_has_no_room_for() {
     // The shortest entries of files: they have neither a name nor a URL.
     let shortest = |is_dated: bool| {
