@@ -102,6 +102,15 @@ mod tests {
         ignore: &[&str],
         copying: Option<&RescueFiles>,
     ) -> Gallery {
+        let media: Vec<_> = media.into_iter().collect();
+        gallery_of(&media, ignore, copying)
+    }
+
+    fn gallery_of(
+        files: impl IntoIterator<Item = impl File>,
+        ignore: &[&str],
+        copying: Option<&RescueFiles>,
+    ) -> Gallery {
         let mut globs = GlobSetBuilder::new();
         for glob in ignore {
             globs.add(Glob::new(glob).expect("a glob"));
@@ -119,8 +128,8 @@ mod tests {
             copying,
         };
         let mut gallery = Gallery::default();
-        for media in media {
-            gallery.add(&ProfileName::new("A"), &media, &rules, &FilesInPosts::default());
+        for file in files {
+            gallery.add(&ProfileName::new("A"), file, &rules, &FilesInPosts::default());
         }
         gallery
     }
@@ -249,22 +258,7 @@ mod tests {
                 Media::default()
             }
         }
-        let ignore = GlobSetBuilder::new().add(Glob::new("*.tmp").expect("a glob")).build().expect("globs");
-        let thresholds = thresholds(&["7d"]);
-        let rules = Rules {
-            now: now(),
-            thresholds: &thresholds,
-            ignore: &ignore,
-            check_posts: false,
-            check_urls: false,
-            all_profiles: true,
-            discovery: None,
-            copying: None,
-        };
-        let mut gallery = Gallery::default();
-        for name in ["a.png", "b.png", "c.tmp"] {
-            gallery.add(&ProfileName::new("A"), Unreadable(name), &rules, &FilesInPosts::default());
-        }
+        let gallery = gallery_of(["a.png", "b.png", "c.tmp"].map(Unreadable), &["*.tmp"], None);
         assert_eq!((gallery.listed, gallery.ignored, gallery.unreadable_dates), (3, 1, 2));
     }
 

@@ -6,7 +6,7 @@
 //! checks what was sent and what was recorded.
 //!
 //! `SIMULATION_SEEDS=10000 cargo test --test simulation` simulates that many worlds, and `SIMULATION_FIRST_SEED=10000` begins
-//! with another one than the first. `SIMULATION_SEED=7` simulates one world.
+//! with that seed. `SIMULATION_SEED=7` simulates one world.
 //! `tests/tools/ledger.rs` runs the same simulation with moto's DynamoDB.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
