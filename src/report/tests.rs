@@ -184,8 +184,27 @@ fn a_page_counts_what_is_left_out_in_its_headline_and_totals() {
     assert_eq!(between(&page, "<h1>", "</h1>"), [headline]);
     let totals = "<li class=\"tone-risk\"><a href=\"#posts\"><b>3</b> posts will fail</a></li>\
                   <li class=\"tone-none\"><span><b>0</b> expired</span></li>\
-                  <li class=\"tone-later\"><span><b>3</b> expiring</span></li>";
+                  <li class=\"tone-soon\"><a href=\"#within-86400\"><b>3</b> within 1 day</a></li>";
     assert_eq!(between(&page.replace('\n', ""), "<ul class=\"totals\">", "</ul>"), [totals]);
+}
+
+#[test]
+fn a_page_counts_what_is_left_out_for_each_section_profile_and_day() {
+    let mut survey = survey_of_posts(2, &[1, 1, 1]);
+    survey.items.insert(1, Arc::new(item("Zenith", "b.png", Some(5 * 60))));
+    survey.items.push(Arc::new(item("Acme", "c.png", Some(3 * 24 * 60))));
+    let all = Report::new(&survey, None);
+    let page = page_of(&Report { items: &survey.items[..2], posts: &survey.posts_at_risk[..1], ..all }, &question());
+    assert_eq!(between(&page, "<span class=\"count\">", "</span>"), ["3", "3"]);
+    let profiles = between(&page, "<section class=\"panel profiles\"", "</section>")[0];
+    let numbers = |line: &str| {
+        between(line, "<td", "</td>").iter().filter_map(|cell| cell.split('>').nth(1)).collect::<Vec<_>>().join(" ")
+    };
+    let lines: Vec<_> = between(profiles, "<tr><th scope=\"row\">", "</tr>").into_iter().map(numbers).collect();
+    assert_eq!(lines, ["3 0 3 0", "0 0 1 0"]);
+    let days = between(&page, "<span class=\"visually-hidden\">", "</span>");
+    let today = "Monday 23 November: 3 files expire, 3 posts will fail";
+    assert_eq!((days[0], days[3]), (today, "Thursday 26 November: 1 file expires"));
 }
 
 #[test]

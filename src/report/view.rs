@@ -17,7 +17,7 @@ use super::{Question, Report};
 use crate::digest::{self, Counts, Urgency};
 use crate::model::text::{self, count, distance, list, one_line, shorten, thousands};
 use crate::model::{Part, ProfileName, State, Zone};
-use crate::scan::survey::MediaCounts;
+use crate::scan::survey::{MediaCounts, Survey};
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 160;
@@ -164,6 +164,7 @@ impl View {
         let profiles = Profiles::of(report);
         let failed = &report.failed;
         let all_failed = failed.len() + report.failed_left_out();
+        let counts = counts(report.survey);
         let mut view = Self {
             headline: headline(report, question),
             checked: Moment::new(reading.now, reading.zone),
@@ -184,7 +185,7 @@ impl View {
             totals: Vec::new(),
             days: days(report, question),
             profiles: profiles.lines(report, question),
-            sections: sections(report, question, &profiles, reading),
+            sections: sections(report, question, &profiles, reading, &counts),
             unverified: unverified(report),
             left_out: left_out(report),
             is_long: MAX_AT_ONCE < report.items.len() + report.posts.len(),
@@ -200,7 +201,7 @@ impl View {
             let checked = if report.survey.configured() == 1 { "The profile was" } else { "Every profile was" };
             view.all_clear = Some(format!("{checked} checked. There is nothing to do."));
         }
-        view.totals = totals(report, &view.sections);
+        view.totals = totals(report, &view.sections, &counts);
         view
     }
 }
@@ -227,6 +228,7 @@ impl<'a> Profiles<'a> {
         profiles
     }
 
+    /// Returns a line for each profile. Each counts the files and posts that are not shown too.
     fn lines(&self, report: &Report<'_>, question: &Question) -> Vec<ProfileLine> {
         let mut lines: Vec<_> = self
             .order
@@ -241,11 +243,14 @@ impl<'a> Profiles<'a> {
                 is_unchecked: false,
             })
             .collect();
-        for post in report.posts {
-            lines[self.index[&post.profile]].posts += 1;
+        for post in &report.survey.posts_at_risk {
+            if let Some(index) = self.index.get(&post.profile) {
+                lines[*index].posts += 1;
+            }
         }
-        for item in report.items {
-            let line = &mut lines[self.index[&item.profile]];
+        for item in &report.survey.items {
+            let Some(index) = self.index.get(&item.profile) else { continue };
+            let line = &mut lines[*index];
             match item.state {
                 State::Expired => line.expired += 1,
                 State::Expiring => line.expiring += 1,
@@ -262,7 +267,7 @@ impl<'a> Profiles<'a> {
 /// Returns a summary of the report in one line.
 pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
     let unread = report.survey.configured().saturating_sub(report.survey.checked());
-    let posts = report.posts.len() + report.posts_left_out();
+    let posts = report.survey.posts_at_risk.len();
     let MediaCounts { expired, expiring, undated, .. } = report.media;
     let widest = report.survey.items.iter().filter_map(|item| item.threshold.as_ref()).max();
     let parts = digest::counted(&Counts { posts_at_risk: posts, expired, expiring, undated }, widest);
@@ -312,28 +317,34 @@ fn left_out(report: &Report<'_>) -> Option<String> {
     })
 }
 
-fn totals(report: &Report<'_>, sections: &[Section]) -> Vec<Total> {
+/// Counts the posts and files of each section, including those that are not shown.
+fn counts(survey: &Survey) -> BTreeMap<Urgency, usize> {
+    let posts = survey.posts_at_risk.iter().map(|_| Urgency::PostAtRisk);
+    let files = survey.items.iter().map(|item| Urgency::of_item(item));
+    let mut counts = BTreeMap::new();
+    for urgency in posts.chain(files) {
+        *counts.entry(urgency).or_default() += 1;
+    }
+    counts
+}
+
+fn totals(report: &Report<'_>, sections: &[Section], counts: &BTreeMap<Urgency, usize>) -> Vec<Total> {
     let mut totals = Vec::new();
     let mut add = |all: usize, label: String, tone: &'static str, id: &str| {
         let section = sections.iter().find(|section| section.id == id).map(|section| section.id.clone());
         let tone = if all == 0 { "none" } else { tone };
         totals.push(Total { number: number(all), label, tone, section: section.unwrap_or_default() });
     };
-    let posts = report.posts.len() + report.posts_left_out();
+    let posts = report.survey.posts_at_risk.len();
     add(posts, if posts == 1 { "post will fail" } else { "posts will fail" }.to_owned(), "risk", "posts");
     add(report.media.expired, "expired".to_owned(), "expired", "expired");
-    let mut within: BTreeMap<_, usize> = BTreeMap::new();
-    for threshold in report.items.iter().filter_map(|item| item.threshold.as_ref()) {
-        *within.entry(threshold).or_default() += 1;
-    }
-    if report.items_left_out() == 0 {
-        for (threshold, all) in &within {
-            let urgency = Urgency::Within((*threshold).clone());
+    for (urgency, all) in counts {
+        if let Urgency::Within(threshold) = urgency {
             let label = format!("within {}", text::duration(threshold.span()));
-            add(*all, label, tone(&urgency), &id(&urgency));
+            add(*all, label, tone(urgency), &id(urgency));
         }
     }
-    if within.is_empty() || 0 < report.items_left_out() {
+    if !counts.keys().any(|urgency| matches!(urgency, Urgency::Within(_))) {
         add(report.media.expiring, "expiring".to_owned(), "later", "");
     }
     if 0 < report.media.undated {
@@ -342,7 +353,13 @@ fn totals(report: &Report<'_>, sections: &[Section]) -> Vec<Total> {
     totals
 }
 
-fn sections(report: &Report<'_>, question: &Question, profiles: &Profiles<'_>, reading: Reading<'_>) -> Vec<Section> {
+fn sections(
+    report: &Report<'_>,
+    question: &Question,
+    profiles: &Profiles<'_>,
+    reading: Reading<'_>,
+    counts: &BTreeMap<Urgency, usize>,
+) -> Vec<Section> {
     let posts = report.posts.iter().enumerate();
     let numbers = posts.filter_map(|(number, post)| Some((post.id.as_deref()?, number))).collect();
     let mut sections: BTreeMap<Urgency, Vec<Group>> = BTreeMap::new();
@@ -377,13 +394,12 @@ fn sections(report: &Report<'_>, question: &Question, profiles: &Profiles<'_>, r
         // All thresholds have the same advice, so only the first section shows it.
         let advice = urgency.advice();
         let is_news = std::mem::replace(&mut last_advice, advice) != advice;
-        let all: usize = groups.iter().map(|group| group.posts.len() + group.files.len()).sum();
         Section {
             id: id(&urgency),
             heading: urgency.heading(),
             tone: tone(&urgency),
             advice: if is_news { advice.to_owned() } else { String::new() },
-            count: number(all),
+            count: number(counts[&urgency]),
             groups,
         }
     };

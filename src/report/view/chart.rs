@@ -1,12 +1,14 @@
 //! The chart of how many files expire on each day.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::tone;
 use crate::digest::Urgency;
-use crate::model::State;
 use crate::model::text::count;
+use crate::model::{State, Threshold};
 use crate::report::{Question, Report};
 
 /// The smallest and largest number of days.
@@ -38,43 +40,41 @@ pub(super) fn days(report: &Report<'_>, question: &Question) -> Option<Days> {
     let date = |at: Timestamp| question.zone.date(at);
     let today = date(report.survey.now);
     let offset = |at: Timestamp| usize::try_from((date(at) - today).get_days()).ok();
-    let expiring: Vec<_> = report
-        .items
-        .iter()
-        .filter(|item| item.state == State::Expiring)
-        .filter_map(|item| Some((offset(item.media.expires_at?)?, item.threshold.clone())))
-        .collect();
-    let posts: Vec<_> = report.posts.iter().filter_map(|post| offset(post.scheduled_at?)).collect();
-    let last = expiring.iter().map(|(day, _)| *day).max()?;
+    // The number of files that expire on each day, and the shortest threshold that one of them has entered.
+    let mut expiring: BTreeMap<usize, (usize, Option<&Threshold>)> = BTreeMap::new();
+    for item in report.survey.items.iter().filter(|item| item.state == State::Expiring) {
+        let Some(day) = item.media.expires_at.and_then(offset) else { continue };
+        let (files, tightest) = expiring.entry(day).or_insert((0, item.threshold.as_ref()));
+        *files += 1;
+        *tightest = item.threshold.as_ref().min(*tightest);
+    }
+    let last = *expiring.keys().next_back()?;
     let horizon = question.horizon.as_ref().map_or(usize::MAX, |horizon| {
         usize::try_from(horizon.span().as_secs().div_ceil(24 * 60 * 60)).unwrap_or(usize::MAX)
     });
     let shown = last.max(horizon.min(*DAYS.end() / 2)).clamp(*DAYS.start(), *DAYS.end());
 
     let mut days: Vec<_> = (0..=shown).filter_map(|offset| day(today, offset)).collect();
-    let mut thresholds: Vec<_> = vec![None; days.len()];
     let mut later = 0;
-    for (offset, threshold) in expiring {
+    for (offset, (files, tightest)) in expiring {
         let Some(day) = days.get_mut(offset) else {
-            later += 1;
+            later += files;
             continue;
         };
-        day.files += 1;
-        let tightest = thresholds[offset].get_or_insert_with(|| threshold.clone());
-        *tightest = threshold.min(tightest.take());
+        day.files = files;
+        day.tone = tightest.map_or("later", |threshold| tone(&Urgency::Within(threshold.clone())));
     }
     let mut has_posts = false;
-    for offset in posts {
-        if let Some(day) = days.get_mut(offset) {
+    for at in report.survey.posts_at_risk.iter().filter_map(|post| post.scheduled_at) {
+        if let Some(day) = offset(at).and_then(|offset| days.get_mut(offset)) {
             day.posts += 1;
             has_posts = true;
         }
     }
     let most = days.iter().map(|day| day.files).max().unwrap_or_default().max(1);
-    for (day, threshold) in days.iter_mut().zip(thresholds) {
+    for day in &mut days {
         // A single file must still be visible next to a day with hundreds.
         day.height = if day.files == 0 { 0 } else { (day.files * 100 / most).max(4) };
-        day.tone = threshold.flatten().map_or("later", |threshold| tone(&Urgency::Within(threshold)));
         let files =
             if day.files == 1 { "1 file expires".to_owned() } else { format!("{} expire", count(day.files, "file")) };
         day.description += &if day.files == 0 { "no file expires".to_owned() } else { files };
