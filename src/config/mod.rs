@@ -13,7 +13,7 @@ mod channel;
 mod document;
 mod environment;
 mod fault;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod lookup_error;
 mod mailbox;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use client::{client, client_from_environment};
 pub use deadline::Deadline;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use request::retry_after;
 pub use request::{Answer, NetError, send, send_for_status, send_streaming};
 pub(crate) use request::{parse_retry_after, with_causes};

@@ -9,7 +9,7 @@ pub mod ics;
 pub mod link;
 mod view;
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use self::csv::render as render_csv;
 
 #[cfg(feature = "cli")]

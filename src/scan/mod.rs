@@ -17,7 +17,7 @@ pub mod select;
 pub mod survey;
 pub mod used_files;
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use self::presigned::Presigned;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -22,11 +22,11 @@ pub use media_host::{MediaHost, MediaHostStandIn, generated_pieces};
 pub use s3::{S3, S3StandIn};
 pub use server::{Answer, Reply, Request, Script, Server, Service, Violations};
 pub use ses::{Mail, Ses, SesStandIn};
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use slack::check_message as check_slack_message;
 pub use slack::{Slack, SlackStandIn};
 pub use sns::{Publication, Sns, SnsStandIn};
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use teams::check_message as check_teams_message;
 pub use teams::{Teams, TeamsStandIn};
 pub use webhook::{Delivery, WebhookReceiver, WebhookStandIn};

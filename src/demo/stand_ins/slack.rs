@@ -156,7 +156,7 @@ fn check(body: &Map<String, Value>) -> Checked {
 /// # Errors
 ///
 /// Returns what is wrong with it.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub fn check_message(message: &Value) -> Result<(), String> {
     check(message.as_object().ok_or("it is not an object")?).map_err(|objection| objection.what)
 }

@@ -158,7 +158,7 @@ fn check(message: &Value) -> Result<(), String> {
 /// # Errors
 ///
 /// Returns what is wrong with it.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub fn check_message(message: &Value) -> Result<(), String> {
     let bytes = message.to_string().len();
     if MAX_BYTES <= bytes { Err(format!("the message has {bytes} bytes")) } else { check(message) }

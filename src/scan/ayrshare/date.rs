@@ -45,6 +45,7 @@ impl UnparsedDate<'_> {
     }
 
     /// Returns whether this date is after `other`, which parses as `at`.
+    #[must_use]
     pub fn is_after(self, other: Self, at: Timestamp) -> bool {
         if let (Self::Text(one), Self::Text(other)) = (self, other)
             && is_usual(one)

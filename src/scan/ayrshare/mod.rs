@@ -5,7 +5,7 @@
 //! status, and the code and message are only shown.
 
 mod date;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod history;
 mod list;
