@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::Method;
@@ -200,6 +200,7 @@ impl Service for StandIn {
 
 impl StandIn {
     async fn list(&self, request: Request) -> Reply {
+        let arrived = Instant::now();
         if request.path == "/api/profiles" {
             // Like a plan that does not have the list.
             return reply(403, r#"{"status":"error"}"#);
@@ -229,7 +230,7 @@ impl StandIn {
         };
         if !latency.is_zero() {
             // Tokio's timer has a resolution of one millisecond, which would be 2 % of the latency.
-            let _ = spawn_blocking(move || thread::sleep(latency)).await;
+            let _ = spawn_blocking(move || thread::sleep(latency.saturating_sub(arrived.elapsed()))).await;
         }
         lock(&self.scene).at_once -= 1;
         let mut reply = reply(200, answer);
