@@ -89,7 +89,8 @@ pub fn rules<'a>(thresholds: &'a Thresholds, ignore: &'a GlobSet) -> Rules<'a> {
 pub fn read(profile: usize, body: &str, posts: &[ScheduledPost]) -> Gallery {
     let (profile, thresholds, ignore) = (name(profile), thresholds(), GlobSet::empty());
     let rules = rules(&thresholds, &ignore);
-    let in_posts = FilesInPosts::of(posts, &rules);
+    let mut in_posts = FilesInPosts::new(&rules);
+    in_posts.add(posts, &rules);
     let mut gallery = Gallery::default();
     let mut reader = Reader::default();
     for piece in body.as_bytes().chunks(PIECE) {

@@ -36,9 +36,11 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
         if self.bytes.is_empty() {
             return Vec::new();
         }
-        // It is the JSON that was written above, so neither step can fail.
+        // It is the JSON that was written above, so no step can fail.
         let json = lz4_flex::decompress_size_prepended(&self.bytes).unwrap_or_default();
-        let values = serde_json::from_slice::<Vec<T>>(&json).unwrap_or_default();
+        // Checked as a whole, because `from_slice` would check each string by itself.
+        let json = String::from_utf8(json).unwrap_or_default();
+        let values = serde_json::from_str::<Vec<T>>(&json).unwrap_or_default();
         debug_assert_eq!(values.len(), self.len);
         values
     }

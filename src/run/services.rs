@@ -1,6 +1,7 @@
 //! The real services of a run: Ayrshare and the channels, over the network.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::channel::{self, SendError};
 use crate::config::{self, Channel, ChannelKind, Config, Profile, RescueFiles};
-use crate::model::{Copies, Failure, FailureKind};
+use crate::model::{Copies, Failure, FailureKind, ProfileName};
 use crate::net::{self, Deadline, Slots};
 use crate::run::download::Downloads;
 use crate::run::loaded_config::{ConfigReload, LoadedConfig};
@@ -108,7 +109,7 @@ impl<'a> LiveServices<'a> {
         let half = Deadline::after(until.remaining() / 2);
         let reloaded = self.reload.reload(self.loaded, half).await?;
         let config = &reloaded.config;
-        let by_name = profiles_by_name(config);
+        let by_name = profiles_by_name(&config.profiles);
         let configured_before: HashSet<_> = before.profiles.iter().map(|profile| profile.name.as_str()).collect();
         let changed = |index: usize| {
             let name = profiles[index].name.as_str();
@@ -125,7 +126,7 @@ impl<'a> LiveServices<'a> {
         Some((reloaded, indices, again))
     }
 
-    /// The posts of all profiles; `None` when posts are not checked.
+    /// The posts of all profiles, and the files in them; `None` when posts are not checked.
     ///
     /// The deadline must leave time for the galleries. Posts that cannot be read in time are a failure of the posts alone.
     async fn posts(
@@ -133,13 +134,17 @@ impl<'a> LiveServices<'a> {
         profiles: &[&Profile],
         rules: &Rules<'_>,
         until: Deadline,
-    ) -> Option<Vec<Result<ScheduledPosts, Failure>>> {
+    ) -> (Option<Vec<Result<ScheduledPosts, Failure>>>, FilesInPosts) {
+        let in_posts = Mutex::new(FilesInPosts::new(rules));
+        let files = || in_posts.lock().unwrap_or_else(PoisonError::into_inner);
         if !rules.check_posts {
-            return None;
+            return (None, std::mem::take(&mut files()));
         }
+        // While other answers are on their way. At the end, nothing would be in flight meanwhile.
+        let add = |posts: &ScheduledPosts| files().add(&posts.posts.unpack(), rules);
         let read = async |loaded: &LoadedConfig, profiles: &[&Profile]| {
             let slots = slots(loaded, rules);
-            scan::read_posts(&ayrshare(loaded, self.max_retries, &slots), profiles, rules, until).await
+            scan::read_posts(&ayrshare(loaded, self.max_retries, &slots), profiles, rules, until, &add).await
         };
         let mut posts = read(self.loaded, profiles).await;
         if let Some((reloaded, indices, again)) = self.changed_keys(profiles, &posts, until).await {
@@ -147,7 +152,7 @@ impl<'a> LiveServices<'a> {
                 posts[index] = result;
             }
         }
-        Some(posts)
+        (Some(posts), std::mem::take(&mut files()))
     }
 
     async fn galleries(
@@ -181,20 +186,16 @@ impl<'a> LiveServices<'a> {
     /// Lets Ayrshare open the URLs that no gallery lists.
     async fn url_statuses(
         &self,
-        check: &PostCheck<'_>,
+        urls: &[(ProfileName, String)],
         profiles: &[&Profile],
         rules: &Rules<'_>,
         until: Deadline,
     ) -> UrlStatuses {
-        let urls = if rules.check_posts && rules.check_urls { check.unexplained() } else { Vec::new() };
-        if urls.is_empty() {
-            return UrlStatuses::default();
-        }
         let loaded = self.newest();
-        let by_name = profiles_by_name(&loaded.config);
-        let newest = |profile: &'_ Profile| by_name.get(profile.name.as_str()).copied();
-        let newest = |index: usize| profiles.get(index).map(|profile| newest(profile).unwrap_or(profile));
-        let urls: Vec<_> = urls.iter().filter_map(|(index, url)| Some((newest(*index)?, url.as_str()))).collect();
+        let mut by_name = profiles_by_name(profiles.iter().copied());
+        by_name.extend(profiles_by_name(&loaded.config.profiles));
+        let urls: Vec<_> =
+            urls.iter().filter_map(|(name, url)| Some((*by_name.get(name.as_str())?, url.as_str()))).collect();
         let slots = slots(loaded, rules);
         scan::check_urls(&ayrshare(loaded, self.max_retries, &slots), &urls, until).await
     }
@@ -207,8 +208,8 @@ impl<'a> LiveServices<'a> {
 
 fn no_progress() {}
 
-fn profiles_by_name(config: &Config) -> HashMap<&str, &Profile> {
-    config.profiles.iter().map(|profile| (profile.name.as_str(), profile)).collect()
+fn profiles_by_name<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> HashMap<&'a str, &'a Profile> {
+    profiles.into_iter().map(|profile| (profile.name.as_str(), profile)).collect()
 }
 
 pub(super) fn slots(loaded: &LoadedConfig, rules: &Rules<'_>) -> Slots {
@@ -260,8 +261,7 @@ impl Services for LiveServices<'_> {
         order.sort_by_key(|index| !first.contains(&profiles[*index].name));
         let ordered: Vec<_> = order.iter().map(|index| profiles[*index]).collect();
 
-        let posts = self.posts(&ordered, rules, for_posts).await;
-        let in_posts = FilesInPosts::of(posts.iter().flatten().flatten().flat_map(|posts| posts.posts.unpack()), rules);
+        let (posts, in_posts) = self.posts(&ordered, rules, for_posts).await;
         let ref_ids: Vec<_> =
             posts.iter().flatten().map(|posts| posts.as_ref().ok().and_then(|posts| posts.ref_id.clone())).collect();
         // The list of profiles is asked for first, or it would have to wait for the slots of all galleries.
@@ -285,7 +285,14 @@ impl Services for LiveServices<'_> {
         let checked = {
             let known: Vec<_> = scans.iter().map(Scan::known).collect();
             let check = PostCheck::new(&known, rules);
-            check.finish(&self.url_statuses(&check, profiles, rules, until).await)
+            let checked = check.finish(&UrlStatuses::new());
+            match checked.urls_to_open() {
+                urls if urls.is_empty() => checked,
+                urls => {
+                    drop(checked);
+                    check.finish(&self.url_statuses(&urls, profiles, rules, until).await)
+                }
+            }
         };
         let discovery = Box::pin(self.discover(listed, &ordered, ref_ids, rules, until)).await;
         Survey { discovery, ..Survey::new(rules.now, scans, checked) }

@@ -53,35 +53,43 @@ impl<'a> ListedFiles<'a> {
                 listings.extend(used.keys.iter().map(|place| IndexEntry { place, profile, file }));
             }
         }
-        listings.sort_unstable_by_key(|listing| listing.rank(known));
+        // Most places differ, and a comparison of ranks would look up both files.
+        listings.sort_unstable_by(|one, other| {
+            one.place.cmp(&other.place).then_with(|| one.rank(known).cmp(&other.rank(known)))
+        });
         Self { known, listings }
     }
 
     /// The listing of a file that decides: the one that expires first. Of several, it is that of the profile with this
     /// index, so that a post and the file in the gallery of its own profile belong together.
     pub(super) fn find(&self, keys: PlaceKeys, profile: usize) -> Option<FoundFile<'a>> {
-        let all = self.at(keys);
-        let first = all.first()?;
+        let listings = self.from(keys);
+        let first = listings.first()?;
         let (place, urgency, _, _) = first.rank(self.known);
-        let own = all.binary_search_by(|listing| {
-            let (place_of_listing, urgency_of_listing, of_profile, _) = listing.rank(self.known);
-            (place_of_listing, urgency_of_listing, of_profile as usize).cmp(&(place, urgency, profile))
+        let own = listings.binary_search_by(|listing| {
+            listing.place.cmp(&place).then_with(|| {
+                let (_, urgency_of_listing, of_profile, _) = listing.rank(self.known);
+                (urgency_of_listing, of_profile as usize).cmp(&(urgency, profile))
+            })
         });
-        own.map_or(first, |own| &all[own]).resolve(self.known)
+        own.map_or(first, |own| &listings[own]).resolve(self.known)
     }
 
     /// All listings of a file, those that expire first before the others.
     pub(super) fn all(&self, keys: PlaceKeys) -> impl Iterator<Item = FoundFile<'a>> {
-        self.at(keys).iter().filter_map(|listing| listing.resolve(self.known))
+        let listings = self.from(keys);
+        let place = listings.first().map(|first| first.place);
+        let same = listings.iter().take_while(move |listing| Some(listing.place) == place);
+        same.filter_map(|listing| listing.resolve(self.known))
     }
 
-    fn at(&self, keys: PlaceKeys) -> &[IndexEntry] {
-        let at = |place| {
-            let from = self.listings.partition_point(|listing| listing.place < place);
-            let length = self.listings[from..].partition_point(|listing| listing.place == place);
-            &self.listings[from..from + length]
+    /// The listings from the first one of a file. Those of other files follow. Empty if no gallery lists the file.
+    fn from(&self, keys: PlaceKeys) -> &[IndexEntry] {
+        let from = |place| {
+            let first = self.listings.partition_point(|listing| listing.place < place);
+            Some(&self.listings[first..]).filter(|listings| listings.first().is_some_and(|first| first.place == place))
         };
-        keys.iter().map(at).find(|all| !all.is_empty()).unwrap_or_default()
+        keys.iter().find_map(from).unwrap_or_default()
     }
 }
 

@@ -42,11 +42,14 @@ const MAX_WARNINGS: usize = 1_000;
 ///
 /// As many requests are in flight as `ayrshare` has slots. A profile that waits for a retry does not delay the others,
 /// and one that fails does not stop them. The results have the order of `profiles`.
+///
+/// Calls `on_read` with the posts of each profile as soon as they are read.
 pub async fn read_posts(
     ayrshare: &Ayrshare<'_>,
     profiles: &[&Profile],
     rules: &Rules<'_>,
     deadline: Deadline,
+    on_read: &(dyn Fn(&ScheduledPosts) + Sync),
 ) -> Vec<Result<ScheduledPosts, Failure>> {
     let warnings = Warnings::about("scheduled posts");
     each_with_slot(ayrshare, profiles, async |profile, slot| {
@@ -56,6 +59,7 @@ pub async fn read_posts(
             ayrshare.scheduled_posts(profile.key.as_ref(), slot, rules.now, deadline).await
         };
         warnings.add(profile, read.as_ref().err());
+        read.iter().for_each(on_read);
         read
     })
     .await

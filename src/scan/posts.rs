@@ -8,6 +8,7 @@ use crate::model::{
     Item, Media, MediaAtRisk, Packed, PostAtRisk, ProfileName, RiskReason, ScheduledPost, State, UnverifiedUrl,
 };
 use crate::scan::listed_files::{FoundFile, ListedFiles};
+use crate::scan::place::Place;
 use crate::scan::presigned::Presigned;
 use crate::scan::rules::Rules;
 use crate::scan::seen_posts::SeenPosts;
@@ -64,6 +65,22 @@ enum Verdict {
     Unverified(Option<u16>),
 }
 
+impl CheckedPosts {
+    /// Returns the unverified URLs that Ayrshare could open, each once, with a profile that uses it.
+    ///
+    /// Presigned URLs are left out: Ayrshare asks with HEAD, which they refuse.
+    #[must_use]
+    pub fn urls_to_open(&self) -> Vec<(ProfileName, String)> {
+        let can_be_opened = |url: &str| Place::parse(url).is_some() && Presigned::of(url) == Presigned::No;
+        let mut seen = HashSet::new();
+        self.unverified
+            .iter()
+            .filter(|unverified| can_be_opened(&unverified.url) && seen.insert(&unverified.url))
+            .map(|unverified| (unverified.profile.clone(), unverified.url.clone()))
+            .collect()
+    }
+}
+
 impl<'a> PostCheck<'a> {
     /// Indexes the files that posts use.
     #[must_use]
@@ -72,30 +89,7 @@ impl<'a> PostCheck<'a> {
         Self { known, rules, has_all_galleries, listed: ListedFiles::new(known) }
     }
 
-    /// Returns the URLs that neither a gallery nor the URL itself explains, each once, with the index of a profile that
-    /// uses it. Only Ayrshare can tell whether they can be opened.
-    ///
-    /// Presigned URLs are left out: Ayrshare asks with HEAD, which they refuse.
-    #[must_use]
-    pub fn unexplained(&self) -> Vec<(usize, String)> {
-        let mut seen = HashSet::new();
-        let mut unexplained = Vec::new();
-        for (profile, known) in self.known.iter().enumerate() {
-            for url in known.posts.unpack().into_iter().flat_map(|post| post.media_urls) {
-                if self.is_unexplained(&url) && seen.insert(url.clone()) {
-                    unexplained.push((profile, url));
-                }
-            }
-        }
-        unexplained
-    }
-
-    fn is_unexplained(&self, url: &str) -> bool {
-        let keys = PlaceKeys::of(url);
-        keys.is_some_and(|keys| self.listed.all(keys).next().is_none()) && Presigned::of(url) == Presigned::No
-    }
-
-    /// Returns the posts that will fail.
+    /// Returns the posts that will fail. URLs without a status in `statuses` are unverified if nothing else explains them.
     ///
     /// A post is at risk when one of its files
     ///
@@ -267,7 +261,10 @@ mod tests {
     }
 
     fn check_with(rules: &Rules<'_>, profiles: &[Profile<'_>], statuses: &[(&str, Option<u16>)]) -> CheckedPosts {
-        let in_posts = FilesInPosts::of(profiles.iter().flat_map(|(_, _, posts)| *posts), rules);
+        let mut in_posts = FilesInPosts::new(rules);
+        for (_, _, posts) in profiles {
+            in_posts.add(posts, rules);
+        }
         let used = |files: &[Media]| files.iter().filter_map(|file| in_posts.keep(&file)).collect::<Vec<_>>();
         let kept: Vec<_> = profiles
             .iter()
@@ -284,8 +281,9 @@ mod tests {
     static NONE: LazyLock<Packed<String>> = LazyLock::new(Packed::default);
 
     /// What a run keeps of the files of a gallery.
-    fn used<'p>(files: &[Media], posts: impl IntoIterator<Item = &'p ScheduledPost>) -> Vec<UsedFile> {
-        let in_posts = FilesInPosts::of(posts, &rules());
+    fn used(files: &[Media], posts: &[ScheduledPost]) -> Vec<UsedFile> {
+        let mut in_posts = FilesInPosts::new(&rules());
+        in_posts.add(posts, &rules());
         files.iter().filter_map(|file| in_posts.keep(&file)).collect()
     }
 
@@ -510,7 +508,8 @@ mod tests {
         let posts = Packed::new(&posts);
         let known = |profile, used| Known { profile, used, posts: &posts, without_media: &NONE };
         let known = [known(&a, None), known(&b, Some(&used[..]))];
-        assert_eq!(PostCheck::new(&known, &rules()).unexplained(), [(0, cdn.to_owned())]);
+        let checked = PostCheck::new(&known, &rules()).finish(&UrlStatuses::new());
+        assert_eq!(checked.urls_to_open(), [(a.clone(), cdn.to_owned())]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The files that scheduled posts use. Pure: the current time is an argument.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -50,23 +49,25 @@ pub struct FilesInPosts {
 }
 
 impl FilesInPosts {
-    /// Collects the media of these posts.
+    /// Creates it without any files.
     #[must_use]
-    pub fn of<P: Borrow<ScheduledPost>>(posts: impl IntoIterator<Item = P>, rules: &Rules<'_>) -> Self {
-        let mut needed = HashMap::new();
+    pub fn new(rules: &Rules<'_>) -> Self {
+        Self { needed: HashMap::new(), are_copied: rules.copying == Some(&RescueFiles::OfPosts) }
+    }
+
+    /// Adds the media of these posts.
+    pub fn add(&mut self, posts: &[ScheduledPost], rules: &Rules<'_>) {
         for post in posts {
-            let post = post.borrow();
             let until = rules.needed_until(post);
             for url in &post.media_urls {
                 // A message about a presigned link names the file, however long the file itself lasts.
                 let until = if Presigned::of(url) == Presigned::No { until } else { Timestamp::MAX };
                 for key in PlaceKeys::of(url).into_iter().flat_map(PlaceKeys::iter) {
-                    let latest = needed.entry(key).or_insert(until);
+                    let latest = self.needed.entry(key).or_insert(until);
                     *latest = until.max(*latest);
                 }
             }
         }
-        Self { needed, are_copied: rules.copying == Some(&RescueFiles::OfPosts) }
     }
 
     /// Returns what is kept of a file of a gallery, if a post uses it.

@@ -8,7 +8,7 @@ use media_expiry_alerts::channel::SendError;
 use media_expiry_alerts::config::{Channel, Profile, RescueFiles};
 use media_expiry_alerts::model::{
     AyrshareProfile, Copies, Discovery, DiscoveryStatus, FailedCopy, Failure, FailureKind, KeptCopy, Media,
-    ScheduledPost,
+    ProfileName, ScheduledPost,
 };
 use media_expiry_alerts::net::{Deadline, Retry};
 use media_expiry_alerts::run::rescue::CopyMode;
@@ -47,7 +47,10 @@ impl RunServices for Services<'_> {
         let accounts: Vec<_> =
             profiles.iter().map(|profile| &world.accounts[world.account_index(profile.name.as_str())]).collect();
         let posts: Vec<_> = accounts.iter().map(|account| posts(account)).collect();
-        let in_posts = FilesInPosts::of(posts.iter().flatten().flat_map(|posts| posts.posts.unpack()), rules);
+        let mut in_posts = FilesInPosts::new(rules);
+        for posts in posts.iter().flatten() {
+            in_posts.add(&posts.posts.unpack(), rules);
+        }
         let scan = |((profile, account), posts): ((&&Profile, &&Account), _)| {
             let media =
                 if account.media_fail { Err(failure()) } else { Ok(gallery(profile, account, rules, &in_posts)) };
@@ -56,11 +59,11 @@ impl RunServices for Services<'_> {
         let scans: Vec<_> = profiles.iter().zip(&accounts).zip(posts).map(scan).collect();
         let known: Vec<_> = scans.iter().map(Scan::known).collect();
         let check = PostCheck::new(&known, rules);
-        let status = |(_, url): (usize, String)| {
+        let status = |(_, url): (ProfileName, String)| {
             let status = world.status_of(&url);
             (url, status)
         };
-        let statuses: UrlStatuses = check.unexplained().into_iter().map(status).collect();
+        let statuses: UrlStatuses = check.finish(&UrlStatuses::new()).urls_to_open().into_iter().map(status).collect();
         let checked = check.finish(&statuses);
         let discovery = match rules.discovery {
             Some(_) => discovery(world.unwatched.as_ref()),
