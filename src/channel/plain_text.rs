@@ -3,18 +3,20 @@
 use crate::digest::{self, Digest, DigestLine, LineSubject};
 use crate::model::text::{byte_prefix, one_line, shorten};
 
-/// What is reserved for the end of the text, in bytes.
-const FOOTER_BYTES: usize = 6_144;
+/// What is reserved for the line about the entries that are left out, and for breaking long lines, in bytes.
+const RESERVED_BYTES: usize = 2_560;
+/// The longest paragraph of running text, in bytes. Names and reasons from outside must leave room for the entries.
+const MAX_PARAGRAPH_BYTES: usize = 2_000;
 /// The longest name, in characters.
 const MAX_NAME: usize = 150;
 /// The longest line of an email, in bytes (RFC 5322). Mail servers break longer ones at any byte.
 const MAX_LINE_BYTES: usize = 998;
 /// Bytes of the names of profiles that nobody watches.
-const MAX_UNWATCHED: usize = 2_000;
+const MAX_UNWATCHED: usize = 1_600;
 /// The width of running text, in characters.
 const LINE_WIDTH: usize = 72;
 
-/// Renders a digest in at most `max_bytes`, which are far more than [`FOOTER_BYTES`]. The second value says whether entries
+/// Renders a digest in at most `max_bytes`, which are at least 64 KiB. The second value says whether entries
 /// were left out.
 #[must_use]
 pub(super) fn render(digest: &Digest, max_bytes: usize) -> (String, bool) {
@@ -32,7 +34,12 @@ pub(super) fn render(digest: &Digest, max_bytes: usize) -> (String, bool) {
         // The URL is on its own line and never broken, because mail programs would link only a part of it.
         text += &format!("\n{}", link.url);
     }
-    let max_bytes = max_bytes - FOOTER_BYTES;
+    let mut end = String::new();
+    for line in digest.closing().iter().chain(&digest.note) {
+        end += "\n\n";
+        end += &wrapped(line);
+    }
+    let max_bytes = max_bytes - RESERVED_BYTES - end.len();
 
     if !digest.unchecked.is_empty() {
         text += "\n\nCOULD NOT BE CHECKED\n";
@@ -87,10 +94,7 @@ pub(super) fn render(digest: &Digest, max_bytes: usize) -> (String, bool) {
         text += "\n\n";
         text += &wrapped(&digest::left_out(left_out).replace('…', "..."));
     }
-    for line in digest.closing().iter().chain(&digest.note) {
-        text += "\n\n";
-        text += &wrapped(line);
-    }
+    text += &end;
     while text.ends_with('\n') {
         text.pop();
     }
@@ -129,8 +133,12 @@ fn name(outside: &str) -> String {
     shorten(&one_line(outside), MAX_NAME).into_owned()
 }
 
-/// Breaks running text into lines of [`LINE_WIDTH`].
+/// Breaks running text into lines of [`LINE_WIDTH`], and cuts it after [`MAX_PARAGRAPH_BYTES`].
 fn wrapped(text: &str) -> String {
+    let cut = byte_prefix(text, MAX_PARAGRAPH_BYTES);
+    if cut.len() < text.len() {
+        return wrapped(cut) + "...";
+    }
     let mut lines = String::with_capacity(text.len() + 8);
     let mut column = 0;
     for word in text.split(' ') {
@@ -165,6 +173,35 @@ fn folded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::fixtures::{digest, report_link, survey_of};
+    use crate::model::{FailedProfile, Failure, FailureKind, Part, ProfileName};
+
+    #[test]
+    fn the_longest_texts_from_outside_leave_room_for_the_first_entry() {
+        const MAX_BYTES: usize = 64 * 1024;
+        let long = "\u{1f4a1}".repeat(2_000);
+        let parts = [Part::Media, Part::Dates, Part::Posts, Part::Profiles];
+        let profile = |index: usize| ProfileName::new(&format!("{index}{long}"));
+        let failure = Failure { kind: FailureKind::Forbidden, http_status: None, code: None, message: long.clone() };
+        let digest = Digest {
+            unchecked: (0..100)
+                .map(|index| FailedProfile { profile: profile(index), what: Part::Media, failure: failure.clone() })
+                .collect(),
+            recovered: parts
+                .into_iter()
+                .flat_map(|part| (0..20).map(move |index| (index, part)))
+                .map(|(index, part)| (profile(index), part))
+                .collect(),
+            resolved: (0..20).map(|index| (profile(index), long.clone())).collect(),
+            ledger_note: Some(long.clone()),
+            note: Some(long.clone()),
+            report_link: Some(report_link()),
+            ..digest(&survey_of(3_000))
+        };
+        let (text, is_cut) = render(&digest, MAX_BYTES);
+        assert!(is_cut && text.len() <= MAX_BYTES, "{} bytes", text.len());
+        assert!(text.contains("campaign-0000"), "{text}");
+    }
 
     #[test]
     fn a_line_that_is_too_long_is_broken_at_a_space() {
