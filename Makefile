@@ -133,6 +133,12 @@ fuzz: $(CARGO_FUZZ) ## Run each of FUZZ_TARGETS for FUZZ_SECONDS on inputs that 
 		$(CARGO_FUZZ) build --sanitizer none --no-trace-compares --target-dir target/fuzz)
 	$(call stage,fuzzing,tools/fuzz $(FUZZ_SECONDS) $(FUZZ_JOBS) $(FUZZ_TARGETS))
 
+# Not a part of `clippy`, because it compiles libFuzzer and every dependency for this alone.
+.PHONY: fuzz-lint
+fuzz-lint: ## Run clippy over the fuzz targets
+	$(call stage,clippy over the fuzz targets,cargo clippy --locked --manifest-path fuzz/Cargo.toml \
+		--target-dir target/fuzz/clippy --bins -- -D warnings)
+
 $(CARGO_FUZZ): | $(TOOLS)
 	$(call stage,cargo fuzz,cargo install --quiet --debug --locked --root $(VENV) cargo-fuzz --version 0.13.2)
 
