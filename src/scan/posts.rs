@@ -45,7 +45,8 @@ pub struct PostCheck<'a> {
 pub struct CheckedPosts {
     /// The posts that will fail, the earliest first.
     pub at_risk: Vec<PostAtRisk>,
-    /// The URLs that Ayrshare could not open, though that proves nothing.
+    /// The URLs that Ayrshare could not open, though that proves nothing. Each comes once before any is repeated for another
+    /// profile.
     pub unverified: Vec<UnverifiedUrl>,
     /// All scheduled posts.
     pub seen: SeenPosts,
@@ -145,6 +146,11 @@ impl<'a> PostCheck<'a> {
             }
         }
         checked.at_risk.sort_by_key(|post| post.scheduled_at.unwrap_or(Timestamp::MAX));
+        // Only the first ones are shown, and a URL that many profiles use must not hide the others.
+        let mut urls = HashSet::new();
+        let (new, repeated): (Vec<_>, Vec<_>) =
+            checked.unverified.into_iter().partition(|unverified| urls.insert(unverified.url.clone()));
+        checked.unverified = [new, repeated].concat();
         checked
     }
 
@@ -161,12 +167,11 @@ impl<'a> PostCheck<'a> {
                 (RiskReason::ExpiresBeforePost, Some(file))
             }
             (_, Some(link)) if is_too_early(link) => (RiskReason::LinkExpiresBeforePost, Some(link)),
-            (Some(_), _) => return Verdict::Safe,
+            (Some(_), _) => return self.safe_if_all_galleries_were_read(),
             // The file lasts longer than any post needs it.
-            (None, _) if listed.is_some() && expiring.is_none() => return Verdict::Safe,
+            (None, _) if listed.is_some() && expiring.is_none() => return self.safe_if_all_galleries_were_read(),
             // The file is listed without a date, so it may expire at any time.
             (None, _) if listed.is_some() => return Verdict::Unknown,
-            // A gallery that was not read may list the file, with an earlier expiry.
             (None, Some(_)) => return self.safe_if_all_galleries_were_read(),
             _ if !self.rules.check_urls => return Verdict::Unknown,
             _ => match statuses.get(url) {
@@ -214,6 +219,7 @@ impl<'a> PostCheck<'a> {
         Some(Item { profile: listed.owner.clone(), media, state, threshold: None })
     }
 
+    /// A gallery that was not read may list the file too, with an earlier expiry.
     fn safe_if_all_galleries_were_read(&self) -> Verdict {
         if self.has_all_galleries { Verdict::Safe } else { Verdict::Unknown }
     }
@@ -396,9 +402,9 @@ mod tests {
             PostCheck::new(&known, rules).finish(&statuses).seen.state(&a, &posts[0].identity())
         };
         let read: Option<&[UsedFile]> = Some(&[]);
-        assert_eq!(state(&[&listed], &rules(), None, 200), PostState::Known);
         assert_eq!(state(&[&listed, &other], &rules(), read, 200), PostState::Known);
-        // A gallery that was not read may list the other file, and it may expire soon.
+        // A gallery that was not read may list either file, and it may expire soon.
+        assert_eq!(state(&[&listed], &rules(), None, 200), PostState::Unknown);
         assert_eq!(state(&[&listed, &other], &rules(), None, 200), PostState::Unknown);
         assert_eq!(state(&[&other], &Rules { all_profiles: false, ..rules() }, read, 200), PostState::Unknown);
         assert_eq!(state(&[&other], &rules(), read, 403), PostState::Unknown);
@@ -562,6 +568,39 @@ mod tests {
         // No gallery lists it, and Ayrshare is not asked, or does not know. The URL is named once.
         assert_eq!(checked(&[], false), ([PostState::Unknown; 2], 0, 0));
         assert_eq!(checked(&[], true), ([PostState::Unknown; 2], 0, 1));
+    }
+
+    #[test]
+    fn a_post_is_known_only_if_every_gallery_was_read() {
+        let (a, b) = (ProfileName::new("A"), ProfileName::new("B"));
+        let state = |expires_at: Timestamp, of_b: Option<&[UsedFile]>, all_profiles: bool| {
+            let post = post(&of_gallery("a.png"), Some(hours(2)));
+            let (rules, identity) = (Rules { all_profiles, ..rules() }, post.identity());
+            let used = used(&[file(&of_gallery("a.png"), Some(expires_at))], std::slice::from_ref(&post));
+            let (posts, none) = (Packed::new(&[post]), Packed::default());
+            let known = [
+                Known { profile: &a, used: Some(&used), posts: &posts, without_media: &NONE },
+                Known { profile: &b, used: of_b, posts: &none, without_media: &NONE },
+            ];
+            PostCheck::new(&known, &rules).finish(&UrlStatuses::new()).seen.state(&a, &identity)
+        };
+        // The file lasts, or it expires an hour after the post needs it. The gallery of B may list it with an earlier expiry.
+        for expires_at in [hours(1_000), hours(4)] {
+            assert_eq!(state(expires_at, Some(&[]), true), PostState::Known);
+            assert_eq!(state(expires_at, None, true), PostState::Unknown);
+            assert_eq!(state(expires_at, Some(&[]), false), PostState::Unknown);
+        }
+        // Nothing can make a file safe that expires too early.
+        assert_eq!(state(hours(1), None, false), PostState::Known);
+    }
+
+    #[test]
+    fn a_url_that_many_profiles_use_comes_once_before_it_is_repeated() {
+        let [logo, own] = ["https://cdn.example.com/logo.png", "https://cdn.example.com/own.png"];
+        let [with_logo, with_own] = [[post(logo, None)], [post(own, None)]];
+        let found = check(&[("A", &[], &with_logo), ("B", &[], &with_logo), ("C", &[], &with_own)], &[]).unverified;
+        let found: Vec<_> = found.iter().map(|unverified| (unverified.profile.as_str(), &*unverified.url)).collect();
+        assert_eq!(found, [("A", logo), ("C", own), ("B", logo)]);
     }
 
     #[test]

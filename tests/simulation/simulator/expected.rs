@@ -254,10 +254,13 @@ fn is_seen_to_be_safe(world: &World, account: &Account, id: &str) -> bool {
 
 fn is_safe_file(world: &World, post: &Post, used: &UsedFile) -> bool {
     let Some(file) = world.file(used) else { return false };
-    if world.reads_gallery(used.account) {
-        return file.stated_expiry_ms().is_some_and(|expires_ms| !is_too_early(world, post, expires_ms));
-    }
-    file.is_served(world.now_ms) && world.reads_all_galleries()
+    let lasts = if world.reads_gallery(used.account) {
+        file.stated_expiry_ms().is_some_and(|expires_ms| !is_too_early(world, post, expires_ms))
+    } else {
+        file.is_served(world.now_ms)
+    };
+    // A gallery that was not read may list it, with an earlier expiry.
+    lasts && world.reads_all_galleries()
 }
 
 fn is_safe_link(world: &World, post: &Post, link: &Link) -> bool {
@@ -265,7 +268,6 @@ fn is_safe_link(world: &World, post: &Post, link: &Link) -> bool {
         LinkKind::Presigned { ends_ms } => !is_too_early(world, post, ends_ms),
         LinkKind::Checked { status } => is_success(status),
     };
-    // A gallery that was not read may list it, with an earlier expiry.
     lasts && world.reads_all_galleries()
 }
 
