@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::{Report, safe_url};
+use super::{Format, Report, safe_url};
 use crate::digest::{self, Urgency};
 use crate::model::text::{count, list, one_line, shorten, utc};
 use crate::model::{Item, MediaAtRisk, PostAtRisk, RiskReason};
@@ -47,7 +47,7 @@ pub fn render(report: &Report<'_>) -> String {
     for item in report.items {
         calendar.file(item, report.posts_by_media.of(item).len());
     }
-    let left_out = report.items_left_out() + report.posts_left_out();
+    let left_out = report.left_out(Format::Ics);
     if 0 < left_out {
         calendar.begin(&uid("left-out", &[]));
         calendar.day(report.survey.now);

@@ -183,6 +183,12 @@ impl<'a> Report<'a> {
         self.survey.items.len() - self.items.len()
     }
 
+    /// Returns how many files and posts a format has no room for. A calendar never has files without a date.
+    fn left_out(&self, format: Format) -> usize {
+        let has_place = |item: &&Arc<Item>| format != Format::Ics || item.media.expires_at.is_some();
+        self.survey.items[self.items.len()..].iter().filter(has_place).count() + self.posts_left_out()
+    }
+
     /// Returns how many posts at risk are not shown.
     #[must_use]
     pub fn posts_left_out(&self) -> usize {
@@ -252,7 +258,7 @@ pub fn render(
         };
         let bytes = size(&body);
         if bytes <= max_bytes || !report.shorten(max_bytes, bytes) {
-            let left_out = report.items_left_out() + report.posts_left_out() + report.failed_left_out();
+            let left_out = report.left_out(format) + report.failed_left_out();
             let fingerprint = match format {
                 Format::Html => fingerprint_of_page(&body, report.survey.now, question),
                 _ => fingerprint_of_content(&report, format, known),

@@ -476,6 +476,18 @@ fn a_calendar_counts_what_is_left_out_and_shows_today_what_has_no_date() {
     assert_eq!(values(&calendar, "DTSTART;VALUE=DATE"), ["20261123", "20261123"]);
 }
 
+#[test]
+fn a_calendar_does_not_count_files_without_a_date_as_left_out() {
+    let items = [item("Acme", "a.png", Some(5)), item("Acme", "b.png", Some(6)), item("Acme", "c.png", None)];
+    let survey = test_surveys::survey(items.to_vec(), Vec::new());
+    let all = || Report::new(&survey, None);
+    let summaries = values(&ics::render(&Report { items: &survey.items[..1], ..all() }), "SUMMARY");
+    assert_eq!(summaries.last().map(String::as_str), Some("1 item more that there is no room for"));
+    assert!(!ics::render(&Report { items: &survey.items[..2], ..all() }).contains("no room for"));
+    let bytes = body(&survey, Format::Ics).len() - 1;
+    assert!(0 < rendered(&survey, Format::Ics, bytes).left_out);
+}
+
 /// Parses a calendar (RFC 5545): unfolds its lines and returns their names and values.
 fn lines(calendar: &str) -> Vec<(String, String)> {
     let unfolded = calendar.strip_suffix("\r\n").expect("an end").replace("\r\n ", "");
