@@ -167,12 +167,10 @@ impl<'a> PostCheck<'a> {
                 (RiskReason::ExpiresBeforePost, Some(file))
             }
             (_, Some(link)) if is_too_early(link) => (RiskReason::LinkExpiresBeforePost, Some(link)),
-            (Some(_), _) => return self.safe_if_all_galleries_were_read(),
-            // The file lasts longer than any post needs it.
-            (None, _) if listed.is_some() && expiring.is_none() => return self.safe_if_all_galleries_were_read(),
             // The file is listed without a date, so it may expire at any time.
-            (None, _) if listed.is_some() => return Verdict::Unknown,
-            (None, Some(_)) => return self.safe_if_all_galleries_were_read(),
+            (None, _) if expiring.is_some() => return Verdict::Unknown,
+            // The file or the link lasts for as long as the post needs it.
+            _ if listed.is_some() || link_expiry.is_some() => return self.safe_if_all_galleries_were_read(),
             _ if !self.rules.check_urls => return Verdict::Unknown,
             _ => match statuses.get(url) {
                 Some(Some(404 | 410)) => (RiskReason::AlreadyGone, None),
