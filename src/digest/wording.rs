@@ -491,6 +491,41 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_names_the_file_and_its_expiry_if_that_is_known() {
+        let why = |reason: RiskReason, expires_at: Option<Timestamp>| {
+            let media = MediaAtRisk { reason, expires_at, ..post(9, Some(5)).media[0].clone() };
+            said(&risk_reason(&media, "a.png", now()))
+        };
+        let at = Some(now() + jiff::SignedDuration::from_hours(5));
+        assert_snapshot!(
+            [
+                why(RiskReason::AlreadyGone, at),
+                why(RiskReason::ExpiresBeforePost, at),
+                why(RiskReason::ExpiresBeforePost, None),
+                why(RiskReason::LinkExpiresBeforePost, at),
+                why(RiskReason::LinkExpiresBeforePost, None),
+            ]
+            .join("\n"),
+            @"
+        its file a.png is gone already
+        its file a.png expires in 5 hours, Mon 23 Nov 2026, 11:00 UTC
+        its file a.png expires before that
+        the link to its file a.png ends at the latest on Mon 23 Nov 2026, 11:00 UTC, before the post is published; use a link that lasts
+        the link to its file a.png ends before the post is published; use a link that lasts
+        "
+        );
+    }
+
+    #[test]
+    fn a_sample_says_that_nothing_was_checked() {
+        let sample = Digest { is_test: true, ..files(&[]) };
+        assert_snapshot!(
+            said(&sample.coverage()),
+            @"This is a sample, sent on Mon 23 Nov 2026, 06:00 UTC to prove that messages arrive. Nothing was checked."
+        );
+    }
+
+    #[test]
     fn a_headline_counts_each_kind_and_says_why_there_is_none() {
         assert_snapshot!(headlines(&files(&[Some(-1), Some(5), Some(50), None])), @"
         1 file has expired, 2 files expire within 3 days, 1 file has no expiry date

@@ -180,6 +180,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_kind_of_failure_is_logged_as_results_write_it() {
+        use FailureKind::*;
+        let kinds = [
+            Unauthorized,
+            Forbidden,
+            NotFound,
+            RateLimited,
+            Timeout,
+            Unavailable,
+            BadResponse,
+            OutOfTime,
+            InvalidEntry,
+        ];
+        for kind in kinds {
+            assert_eq!(serde_json::to_value(kind).expect("JSON"), kind.as_str());
+        }
+    }
+
+    #[test]
     fn a_name_can_be_used_as_text() {
         let name = ProfileName::new("Acme");
         let text: &str = name.as_ref();

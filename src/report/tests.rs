@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::digest::fixtures::{hostile_survey, item, now, survey, survey_of, unwatched};
 use crate::digest::test_surveys;
-use crate::model::{Copies, KeptCopy, Media, MediaAtRisk, Part, ProfileName, State, UnverifiedUrl};
+use crate::model::{Copies, KeptCopy, Media, MediaAtRisk, Part, ProfileName, RiskReason, State, UnverifiedUrl};
 
 fn question() -> Question {
     Question { horizon: Threshold::parse("7d").ok(), ..Question::default() }
@@ -474,6 +474,33 @@ fn a_calendar_counts_what_is_left_out_and_shows_today_what_has_no_date() {
     assert_eq!(summaries.last().map(String::as_str), Some("3 items more that there is no room for"));
     // The first post, and the entry for what is left out.
     assert_eq!(values(&calendar, "DTSTART;VALUE=DATE"), ["20261123", "20261123"]);
+}
+
+#[test]
+fn a_calendar_says_why_each_post_will_fail() {
+    let mut survey = survey_of_posts(1, &[1]);
+    let all = |reason: RiskReason| [None, Some(now())].map(|expires_at| (reason, expires_at));
+    let reasons = [RiskReason::AlreadyGone, RiskReason::ExpiresBeforePost, RiskReason::LinkExpiresBeforePost].map(all);
+    let post = Arc::make_mut(&mut survey.posts_at_risk[0]);
+    let media = |(reason, expires_at)| MediaAtRisk { reason, expires_at, ..post.media[0].clone() };
+    post.media = reasons.into_iter().flatten().map(media).collect();
+    post.id = None;
+    Arc::make_mut(&mut survey.items[0]).media.id = None;
+    let text = values(&body(&survey, Format::Ics), "DESCRIPTION")[1].replace("\\n", "\n");
+    let reasons: Vec<_> = text.lines().filter(|line| line.contains(" its file ") || line.starts_with("Its ")).collect();
+    let expected = [
+        "Its file 0.png is gone already",
+        "Its file 0.png is gone already",
+        "Its file 0.png expires before that",
+        "Its file 0.png expires 2026-11-23 06:00 UTC",
+        r"The link to its file 0.png ends before that\; use a link that lasts",
+        r"The link to its file 0.png ends at the latest on 2026-11-23 06:00 UTC\; use a link that lasts",
+    ];
+    assert_eq!(reasons[..6], expected);
+    // A file and a post without an id have a UID too, which does not depend on their dates.
+    let uids = values(&body(&survey, Format::Ics), "UID");
+    survey.now += SignedDuration::from_hours(1);
+    assert_eq!((uids.len(), values(&body(&survey, Format::Ics), "UID")), (2, uids));
 }
 
 #[test]

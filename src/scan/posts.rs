@@ -550,6 +550,15 @@ mod tests {
     }
 
     #[test]
+    fn a_post_without_media_is_known() {
+        let (profile, none) = (ProfileName::new("A"), Packed::default());
+        let without_media = Packed::new(&["id:1".to_owned()]);
+        let known = [Known { profile: &profile, used: None, posts: &none, without_media: &without_media }];
+        let seen = PostCheck::new(&known, &rules()).finish(&UrlStatuses::new()).seen;
+        assert_eq!(seen.state(&profile, "id:1"), PostState::Known);
+    }
+
+    #[test]
     fn a_post_is_known_only_if_each_of_its_files_is() {
         const URL: &str = "https://files.example.com/a.png";
         let checked = |files: &[Media], check_urls: bool| {

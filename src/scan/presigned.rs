@@ -239,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_is_written_with_other_characters_than_base64() {
+        let policy = r#"{"a":"???>>>","Statement":[{"Condition":{"DateLessThan":{"AWS:EpochTime":1795737600}}}]} "#;
+        let policy = base64::engine::general_purpose::STANDARD.encode(policy);
+        assert!(['+', '/', '='].iter().all(|special| policy.contains(*special)), "{policy}");
+        let policy = policy.replace('+', "-").replace('=', "_").replace('/', "~");
+        let url = format!("https://files.example.com/a.png?Policy={policy}&Signature=ab&Key-Pair-Id=K1");
+        assert_eq!(Presigned::of(&url), until("2026-11-27T00:00:00Z"));
+    }
+
+    #[test]
     fn a_public_file_of_supabase_has_no_end() {
         assert_eq!(Presigned::of("https://a.supabase.co/storage/v1/object/public/b.png?token=x"), Presigned::No);
     }
