@@ -493,7 +493,7 @@ mod tests {
     #[test]
     fn each_reason_names_the_file_and_its_expiry_if_that_is_known() {
         let why = |reason: RiskReason, expires_at: Option<Timestamp>| {
-            let media = MediaAtRisk { reason, expires_at, ..post(9, Some(5)).media[0].clone() };
+            let media = MediaAtRisk { expires_at, reason, ..post(9, Some(5)).media[0].clone() };
             said(&risk_reason(&media, "a.png", now()))
         };
         let at = Some(now() + jiff::SignedDuration::from_hours(5));

@@ -482,7 +482,7 @@ fn a_calendar_says_why_each_post_will_fail() {
     let all = |reason: RiskReason| [None, Some(now())].map(|expires_at| (reason, expires_at));
     let reasons = [RiskReason::AlreadyGone, RiskReason::ExpiresBeforePost, RiskReason::LinkExpiresBeforePost].map(all);
     let post = Arc::make_mut(&mut survey.posts_at_risk[0]);
-    let media = |(reason, expires_at)| MediaAtRisk { reason, expires_at, ..post.media[0].clone() };
+    let media = |(reason, expires_at)| MediaAtRisk { expires_at, reason, ..post.media[0].clone() };
     post.media = reasons.into_iter().flatten().map(media).collect();
     post.id = None;
     Arc::make_mut(&mut survey.items[0]).media.id = None;
