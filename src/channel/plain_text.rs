@@ -16,8 +16,7 @@ const MAX_UNWATCHED: usize = 1_600;
 /// The width of running text, in characters.
 const LINE_WIDTH: usize = 72;
 
-/// Renders a digest in at most `max_bytes`, which are at least 64 KiB. The second value says whether entries
-/// were left out.
+/// Renders a digest in at most `max_bytes`, which are at least 64 KiB. The second value says whether entries were left out.
 #[must_use]
 pub(super) fn render(digest: &Digest, max_bytes: usize) -> (String, bool) {
     let mut text = wrapped(&format!("{}.", digest.headline()));

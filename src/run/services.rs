@@ -140,7 +140,7 @@ impl<'a> LiveServices<'a> {
         if !rules.check_posts {
             return (None, std::mem::take(&mut files()));
         }
-        // While other answers are on their way. At the end, nothing would be in flight meanwhile.
+        // The files are indexed while other answers are on their way. At the end, nothing would be in flight meanwhile.
         let add = |posts: &ScheduledPosts| files().add(&posts.posts.unpack(), rules);
         let read = async |loaded: &LoadedConfig, profiles: &[&Profile]| {
             let slots = slots(loaded, rules);
