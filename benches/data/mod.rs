@@ -128,7 +128,7 @@ pub fn risky_posts(profile: usize, files: usize) -> Vec<ScheduledPost> {
 /// The scan of one profile.
 pub fn scan(profile: usize, gallery: Gallery, posts: &[ScheduledPost]) -> Scan {
     let posts = ScheduledPosts { posts: Packed::new(posts), ..ScheduledPosts::default() };
-    Scan { profile: name(profile), media: Ok(gallery), posts: Some(Ok(posts)) }
+    Scan { profile: name(profile), media: Ok(gallery), posts: Some(posts) }
 }
 
 /// The survey of these scans.

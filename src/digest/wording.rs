@@ -263,13 +263,13 @@ pub fn reason(failed: &FailedProfile) -> String {
     format!("{}{words}{status}", unchecked_part(failed.what))
 }
 
-/// What could not be checked when the gallery could: `its scheduled posts could not be checked: `.
+/// What could not be checked when the gallery could: `some of its scheduled posts could not be checked: `.
 #[must_use]
 pub fn unchecked_part(part: Part) -> &'static str {
     match part {
         Part::Media | Part::Profiles => "",
         Part::Dates => "some of its expiry dates could not be read: ",
-        Part::Posts => "its scheduled posts could not be checked: ",
+        Part::Posts => "some of its scheduled posts could not be checked: ",
     }
 }
 
@@ -398,7 +398,7 @@ impl Digest {
             if self.unchecked.iter().any(|failed| failed.what == Part::Profiles) {
                 "Some profiles are not watched"
             } else if !self.unchecked.is_empty() {
-                "Scheduled posts could not be checked"
+                "Some scheduled posts could not be checked"
             } else if !self.resolved.is_empty() {
                 "Scheduled posts are safe again"
             } else if !self.recovered.is_empty() {
@@ -568,7 +568,7 @@ mod tests {
         let failing = |what| FailedProfile { profile: name.clone(), what, failure: failure() };
         let unchecked = |what| Digest { unchecked: vec![failing(what)], ..clear.clone() }.headline();
         assert_eq!(unchecked(Part::Profiles), "Some profiles are not watched");
-        assert_eq!(unchecked(Part::Posts), "Scheduled posts could not be checked");
+        assert_eq!(unchecked(Part::Posts), "Some scheduled posts could not be checked");
     }
 
     #[test]
@@ -634,7 +634,7 @@ mod tests {
         Checked again: Cafe.
         Scheduled posts checked again: Cafe.
         Scheduled posts that are safe again: “Launch” (Cafe).
-        its scheduled posts could not be checked: Ayrshare denies access to this profile (HTTP 403)
+        some of its scheduled posts could not be checked: Ayrshare denies access to this profile (HTTP 403)
         Ayrshare denies access to this profile (HTTP 403)
         Posts: Publish it before its file expires, or upload the file again and recreate the post: the media of a scheduled post cannot be changed.
         Expired files: Published posts are not affected; new posts need a new upload.

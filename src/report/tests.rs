@@ -168,7 +168,7 @@ fn a_headline_without_files_says_what_could_not_be_checked() {
     without_profile.listing.failed =
         vec![FailedProfile { profile: ProfileName::new("Birch"), what: Part::Profiles, failure }];
     for (survey, expected) in [
-        (without_posts, "No file expires, but scheduled posts could not be checked"),
+        (without_posts, "No file expires, but some scheduled posts could not be checked"),
         (without_profile, "No file expires, but some profiles are not watched"),
     ] {
         assert_eq!(between(&page(&survey), "<h1>", "</h1>"), [expected]);

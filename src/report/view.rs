@@ -281,7 +281,7 @@ pub(crate) fn headline(report: &Report<'_>, question: &Question) -> String {
         return "No file expires, but some profiles are not watched".to_owned();
     }
     if !report.failed.is_empty() {
-        return "No file expires, but scheduled posts could not be checked".to_owned();
+        return "No file expires, but some scheduled posts could not be checked".to_owned();
     }
     let unwatched = report.survey.discovery.unwatched.len();
     if 0 < unwatched {

@@ -92,16 +92,18 @@ impl<'a> LiveServices<'a> {
     }
 
     /// Reads the keys again if Ayrshare rejected some. Returns the profiles whose key has changed, with their indices.
+    /// `failures` tells of each profile why it could not be read.
     ///
     /// A key may have been replaced since the configuration was read.
-    async fn changed_keys<'p, T>(
+    async fn changed_keys<'p>(
         &'p self,
         profiles: &[&'p Profile],
-        results: &[Result<T, Failure>],
+        failures: impl Iterator<Item = Option<&Failure>>,
         until: Deadline,
     ) -> Option<(&'p LoadedConfig, Vec<usize>, Vec<&'p Profile>)> {
         let before = &self.loaded.config;
-        let rejected: Vec<_> = (0..results.len()).filter(|index| is_rejected(&results[*index])).collect();
+        let rejected: Vec<_> =
+            failures.enumerate().filter_map(|(index, failure)| is_rejected(failure?).then_some(index)).collect();
         if rejected.is_empty() || !before.is_from_aws || self.max_retries == 0 {
             return None;
         }
@@ -134,7 +136,7 @@ impl<'a> LiveServices<'a> {
         profiles: &[&Profile],
         rules: &Rules<'_>,
         until: Deadline,
-    ) -> (Option<Vec<Result<ScheduledPosts, Failure>>>, FilesInPosts) {
+    ) -> (Option<Vec<ScheduledPosts>>, FilesInPosts) {
         let in_posts = Mutex::new(FilesInPosts::new(rules));
         let files = || in_posts.lock().unwrap_or_else(PoisonError::into_inner);
         if !rules.check_posts {
@@ -147,7 +149,9 @@ impl<'a> LiveServices<'a> {
             scan::read_posts(&ayrshare(loaded, self.max_retries, &slots), profiles, rules, until, &add).await
         };
         let mut posts = read(self.loaded, profiles).await;
-        if let Some((reloaded, indices, again)) = self.changed_keys(profiles, &posts, until).await {
+        if let Some((reloaded, indices, again)) =
+            self.changed_keys(profiles, posts.iter().map(|posts| posts.failed.as_ref()), until).await
+        {
             for (index, result) in indices.into_iter().zip(read(reloaded, &again).await) {
                 posts[index] = result;
             }
@@ -175,7 +179,9 @@ impl<'a> LiveServices<'a> {
             .await
         };
         let mut galleries = read(self.loaded, profiles, self.on_scanned).await;
-        if let Some((reloaded, indices, again)) = self.changed_keys(profiles, &galleries, until).await {
+        if let Some((reloaded, indices, again)) =
+            self.changed_keys(profiles, galleries.iter().map(|gallery| gallery.as_ref().err()), until).await
+        {
             for (index, result) in indices.into_iter().zip(read(reloaded, &again, &no_progress).await) {
                 galleries[index] = result;
             }
@@ -236,10 +242,8 @@ pub(super) fn ayrshare<'a>(loaded: &'a LoadedConfig, max_retries: usize, slots: 
 }
 
 /// Whether the key may be wrong. Ayrshare answers a wrong API key with 401, and a wrong profile key with 403 or 404.
-fn is_rejected<T>(result: &Result<T, Failure>) -> bool {
-    result.as_ref().is_err_and(|failure| {
-        matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Forbidden | FailureKind::NotFound)
-    })
+fn is_rejected(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Forbidden | FailureKind::NotFound)
 }
 
 /// The keys that a profile is read with. Both sides of the comparison are our own, so its duration reveals nothing.
@@ -262,8 +266,7 @@ impl Services for LiveServices<'_> {
         let ordered: Vec<_> = order.iter().map(|index| profiles[*index]).collect();
 
         let (posts, in_posts) = self.posts(&ordered, rules, for_posts).await;
-        let ref_ids: Vec<_> =
-            posts.iter().flatten().map(|posts| posts.as_ref().ok().and_then(|posts| posts.ref_id.clone())).collect();
+        let ref_ids: Vec<_> = posts.iter().flatten().map(|posts| posts.ref_id.clone()).collect();
         // The list of profiles is asked for first, or it would have to wait for the slots of all galleries.
         let slots = slots(self.loaded, rules);
         // Boxed, because these futures are large.

@@ -50,16 +50,16 @@ pub async fn read_posts(
     rules: &Rules<'_>,
     deadline: Deadline,
     on_read: &(dyn Fn(&ScheduledPosts) + Sync),
-) -> Vec<Result<ScheduledPosts, Failure>> {
+) -> Vec<ScheduledPosts> {
     let warnings = Warnings::about("scheduled posts");
     each_with_slot(ayrshare, profiles, async |profile, slot| {
         let read = if deadline.remaining().is_zero() {
-            Err(out_of_time())
+            ScheduledPosts { failed: Some(out_of_time()), ..ScheduledPosts::default() }
         } else {
             ayrshare.scheduled_posts(profile.key.as_ref(), slot, rules.now, deadline).await
         };
-        warnings.add(profile, read.as_ref().err());
-        read.iter().for_each(on_read);
+        warnings.add(profile, read.failed.as_ref());
+        on_read(&read);
         read
     })
     .await

@@ -22,8 +22,8 @@ pub struct Scan {
     pub profile: ProfileName,
     /// What the run keeps of its gallery, or why the gallery could not be read.
     pub media: Result<Gallery, Failure>,
-    /// Its scheduled posts, or why they could not be read; `None` when posts are not checked.
-    pub posts: Option<Result<ScheduledPosts, Failure>>,
+    /// Its scheduled posts; `None` when posts are not checked.
+    pub posts: Option<ScheduledPosts>,
 }
 
 impl Scan {
@@ -31,7 +31,7 @@ impl Scan {
     #[must_use]
     pub fn known(&self) -> Known<'_> {
         static NONE: LazyLock<ScheduledPosts> = LazyLock::new(ScheduledPosts::default);
-        let posts = self.posts.as_ref().and_then(|posts| posts.as_ref().ok()).unwrap_or(&NONE);
+        let posts = self.posts.as_ref().unwrap_or(&NONE);
         Known {
             profile: &self.profile,
             used: self.media.as_ref().ok().map(|gallery| gallery.used.as_slice()),
@@ -91,9 +91,9 @@ pub struct SurveyedProfile {
     pub failed: Option<Failure>,
     /// Whether the expiries of its files could be read.
     pub dates: Result<(), Failure>,
-    /// How many scheduled posts with media it has.
+    /// How many scheduled posts with media were read.
     pub scheduled: usize,
-    /// Whether its scheduled posts and their due dates were read; `None` when posts are not checked.
+    /// Whether all its scheduled posts and their due dates were read; `None` when posts are not checked.
     pub posts: Option<Result<(), Failure>>,
 }
 
@@ -136,12 +136,11 @@ impl Survey {
             };
             let Gallery { listed, ignored, items, to_copy, unreadable_dates, .. } = gallery;
             let dates = all_readable(unreadable_dates, "the expiry", "file");
-            let scheduled = posts.as_ref().and_then(|posts| posts.as_ref().ok()).map_or(0, |posts| posts.posts.len());
+            let scheduled = posts.as_ref().map_or(0, |posts| posts.posts.len());
             let posts = posts.map(|posts| {
-                posts.and_then(|posts| {
-                    all_readable(posts.unreadable_dates, "the due date", "scheduled post")
-                        .and_then(|()| all_readable(posts.unknown_shapes, "the media or the text", "scheduled post"))
-                })
+                posts.failed.map_or(Ok(()), Err)?;
+                all_readable(posts.unreadable_dates, "the due date", "scheduled post")?;
+                all_readable(posts.unknown_shapes, "the media or the text", "scheduled post")
             });
             let tags = Tags::default();
             survey.profiles.push(SurveyedProfile { name, tags, listed, ignored, failed, dates, scheduled, posts });
@@ -387,7 +386,7 @@ mod tests {
         };
         let survey = Survey::new(
             now(),
-            vec![Scan { profile: name.clone(), media: Ok(media), posts: Some(Ok(posts)) }],
+            vec![Scan { profile: name.clone(), media: Ok(media), posts: Some(posts) }],
             CheckedPosts::default(),
         );
         let failed = survey.failed();
@@ -403,6 +402,23 @@ mod tests {
         assert_eq!((survey.checked(), survey.items.len(), survey.status()), (1, 3, Status::Partial));
         let has_seen = [Part::Media, Part::Dates, Part::Posts].map(|part| survey.profiles[0].has_seen(part));
         assert_eq!(has_seen, [true, false, false]);
+    }
+
+    #[test]
+    fn posts_that_were_read_are_counted_though_others_could_not_be() {
+        let failure =
+            Failure { kind: FailureKind::Forbidden, http_status: Some(403), code: None, message: "no".into() };
+        let posts = ScheduledPosts {
+            posts: Packed::new(&[ScheduledPost::default()]),
+            unreadable_dates: 1,
+            failed: Some(failure.clone()),
+            ..ScheduledPosts::default()
+        };
+        let scan = Scan { profile: ProfileName::new("A"), media: Ok(Gallery::default()), posts: Some(posts) };
+        let survey = Survey::new(now(), vec![scan], CheckedPosts::default());
+        assert_eq!((survey.post_counts().scheduled, survey.status()), (1, Status::Partial));
+        assert_eq!(survey.profiles[0].posts, Some(Err(failure)));
+        assert!(!survey.profiles[0].has_seen(Part::Posts));
     }
 
     #[test]

@@ -525,6 +525,44 @@ async fn posts_at_risk_are_found_if_another_profile_fails() {
     function.end().await;
 }
 
+#[tokio::test]
+async fn posts_are_announced_even_if_those_of_another_status_cannot_be_read() {
+    let used = file("used.png", 48);
+    let world = World::with_gallery(std::slice::from_ref(&used)).await;
+    world.ayrshare.history_first(None, [Reply::text(403, "no")]);
+    world.ayrshare.history(None, Reply::json(200, &json!({"history": [scheduled_post_of(&used)]})));
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!(
+        json!([result["status"], result["posts"]["scheduled"], result["posts_at_risk"][0]["id"]]),
+        json!(["partial", 1, "post"])
+    );
+    let failed = &result["profiles"]["failed"];
+    assert_eq!(
+        json!([failed[0]["what"], failed[0]["kind"], failed.as_array().map(Vec::len)]),
+        json!(["posts", "forbidden", 1])
+    );
+    function.end().await;
+}
+
+#[tokio::test]
+async fn posts_that_were_listed_are_announced_even_if_there_are_more_than_can_be_read() {
+    let used = file("used.png", 48);
+    let world = World::with_gallery(std::slice::from_ref(&used)).await;
+    let posts = (0..1_000).map(|index| json!({"id": index.to_string(), "post": "Hello", "status": "paused"}));
+    let posts: Vec<_> = posts.chain([scheduled_post_of(&used)]).collect();
+    world.ayrshare.history(None, Reply::json(200, &json!({"history": posts})));
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!(
+        json!([result["status"], result["posts"]["scheduled"], result["posts_at_risk"][0]["id"]]),
+        json!(["partial", 1, "post"])
+    );
+    let message = result["profiles"]["failed"][0]["message"].as_str().expect("a message");
+    assert!(message.starts_with("there are more scheduled posts than"), "{message}");
+    function.end().await;
+}
+
 fn scheduled_post_of(file: &Value) -> Value {
     media_expiry_alerts::demo::stand_ins::scheduled_post("post", "Hello", &["x"], &[file], in_hours(72))
 }

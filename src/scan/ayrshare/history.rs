@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use super::date::Date;
 use super::list::{ListReader, is_incomplete};
 use super::{Attempt, Ayrshare, ScheduledPosts, error_bodies, is_empty_list, json_of, profiles};
 use crate::model::text::shorten;
-use crate::model::{Failure, FailureKind, Packed, ScheduledPost};
+use crate::model::{Failure, FailureKind, ScheduledPost};
 use crate::net::{Deadline, Slot};
 
 /// The most requests for the scheduled posts of one profile and status. They are enough for 30,000 posts. Ayrshare accepts 300
@@ -105,8 +105,29 @@ struct PostsInRange {
 /// The posts of one status.
 #[derive(Default)]
 struct PostsOfStatus {
-    posts: Vec<HistoryPost>,
+    posts: UniquePosts,
     ref_ids: HashSet<String>,
+    /// Why some of them could not be read.
+    failed: Option<Failure>,
+}
+
+/// Posts of which each comes once, though the ranges of a split overlap.
+#[derive(Default)]
+struct UniquePosts {
+    posts: Vec<HistoryPost>,
+    /// The id of each post. A post without an id is recognized by its content.
+    seen: HashSet<(Option<String>, Option<ScheduledPost>)>,
+}
+
+impl UniquePosts {
+    fn add(&mut self, posts: impl IntoIterator<Item = HistoryPost>) {
+        for found in posts {
+            let (id, post) = (&found.post.id, &found.post);
+            if self.seen.insert((id.clone(), id.is_none().then(|| post.clone()))) {
+                self.posts.push(found);
+            }
+        }
+    }
 }
 
 impl PostsInRange {
@@ -122,42 +143,35 @@ impl PostsInRange {
 impl Ayrshare<'_> {
     /// Reads all scheduled posts. The statuses are requested concurrently.
     ///
-    /// # Errors
-    ///
-    /// Returns a [`Failure`] if any of the requests failed, because an incomplete list must not be used as a complete one.
+    /// If a request fails for good, the posts of the other ones are returned beside the failure.
     pub async fn scheduled_posts(
         &self,
         profile_key: Option<&SecretString>,
         slot: Slot<'_>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<ScheduledPosts, Failure> {
+    ) -> ScheduledPosts {
         let mut slot = Some(slot);
         let of_status = STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
-        let mut seen = HashSet::new();
-        let mut found = ScheduledPosts::default();
-        let (mut with_media, mut without_media) = (Vec::new(), Vec::new());
-        let (posts, ref_ids): (Vec<_>, Vec<_>) =
-            try_join_all(of_status).await?.into_iter().map(|PostsOfStatus { posts, ref_ids }| (posts, ref_ids)).unzip();
-        // If the answers contradict each other, the `refId` is unknown.
-        let ref_ids: HashSet<_> = ref_ids.into_iter().flatten().collect();
-        found.ref_id = (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten();
-        for found_post in posts.into_iter().flatten() {
-            let has_media = found_post.has_media();
-            let HistoryPost { post, has_unreadable_due_date, has_unknown_shape, .. } = found_post;
-            // The ranges of a split overlap. A post without an id is recognized by its content.
-            if !seen.insert((post.id.clone(), post.id.is_none().then(|| post.clone()))) {
-                continue;
-            }
-            if has_media {
-                found.unreadable_dates += usize::from(has_unreadable_due_date);
-                found.unknown_shapes += usize::from(has_unknown_shape);
-                with_media.push(post);
-            } else {
-                without_media.push(post.identity());
-            }
+        let mut unique = UniquePosts::default();
+        let mut ref_ids = HashSet::new();
+        let mut failed = None;
+        for of_status in join_all(of_status).await {
+            unique.add(of_status.posts.posts);
+            ref_ids.extend(of_status.ref_ids);
+            failed = failed.or(of_status.failed);
         }
-        Ok(ScheduledPosts { posts: Packed::new(&with_media), without_media: Packed::new(&without_media), ..found })
+        let (with_media, without_media): (Vec<_>, Vec<_>) = unique.posts.into_iter().partition(HistoryPost::has_media);
+        let count = |is_counted: fn(&HistoryPost) -> bool| with_media.iter().filter(|post| is_counted(post)).count();
+        ScheduledPosts {
+            unreadable_dates: count(|post| post.has_unreadable_due_date),
+            unknown_shapes: count(|post| post.has_unknown_shape),
+            posts: with_media.into_iter().map(|found| found.post).collect(),
+            without_media: without_media.into_iter().map(|found| found.post.identity()).collect(),
+            // If the answers contradict each other, the `refId` is unknown.
+            ref_id: (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten(),
+            failed,
+        }
     }
 
     /// Reads the posts of one status. Ayrshare has no pagination, so if a response is full, its range is split in two and both
@@ -169,24 +183,30 @@ impl Ayrshare<'_> {
         mut slot: Option<Slot<'_>>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<PostsOfStatus, Failure> {
+    ) -> PostsOfStatus {
         let mut found = PostsOfStatus::default();
         let mut ranges = vec![Range::around(now)];
         let mut requests = 0;
         while let Some(range) = ranges.pop() {
             requests += 1;
-            let answer = self.posts_in_range(status, range, profile_key, slot.take(), deadline).await?;
+            let answer = match self.posts_in_range(status, range, profile_key, slot.take(), deadline).await {
+                Ok(answer) => answer,
+                Err(failure) => return PostsOfStatus { failed: Some(failure), ..found },
+            };
             found.ref_ids.extend(answer.ref_id);
+            found.posts.add(answer.scheduled);
             if answer.listed < MAX_POSTS {
-                found.posts.extend(answer.scheduled);
-            } else if let Some((first, second)) = range.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
+                continue;
+            }
+            if let Some((first, second)) = range.split(answer.due).filter(|_| requests < MAX_HISTORY_REQUESTS) {
                 ranges.extend([second, first]);
             } else {
                 let message = format!("there are more scheduled posts than {requests} requests can list");
-                return Err(Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message });
+                let failure = Failure { kind: FailureKind::BadResponse, http_status: None, code: None, message };
+                return PostsOfStatus { failed: Some(failure), ..found };
             }
         }
-        Ok(found)
+        found
     }
 
     async fn posts_in_range(

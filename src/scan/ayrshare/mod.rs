@@ -74,6 +74,8 @@ pub struct ScheduledPosts {
     pub unknown_shapes: usize,
     /// The `refId` of the profile, if the answers tell one.
     pub ref_id: Option<String>,
+    /// Why some or all of them could not be read.
+    pub failed: Option<Failure>,
 }
 
 impl Ayrshare<'_> {

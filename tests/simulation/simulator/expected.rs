@@ -36,7 +36,7 @@ pub fn expected_level(world: &World, receiver: &Receiver, news: &News) -> Option
             level_of_file(file, world.now_ms, receiver).filter(|_| world.reads_gallery(index))
         }
         News::Post { id, expires_ms, .. } => {
-            let post = account.posts.iter().find(|post| post.id == *id).filter(|_| !account.posts_fail)?;
+            let post = account.readable_posts().find(|post| post.id == *id)?;
             level_of_post(world, receiver, post).filter(|_| expiry_of_post(world, post) == *expires_ms)
         }
         // If the files of a profile cannot be read, only that is reported and not its posts too.
@@ -164,7 +164,7 @@ pub fn posts_without_loss(world: &World) -> Vec<(String, String)> {
 pub fn unverified_urls(world: &World) -> BTreeSet<(String, Option<u16>)> {
     let covered =
         world.accounts.iter().enumerate().filter(|(index, _)| world.covers(*index)).map(|(_, account)| account);
-    let posts = covered.filter(|account| !account.posts_fail).flat_map(|account| &account.posts);
+    let posts = covered.flat_map(Account::readable_posts);
     let unverified = |link: &Link| match link.kind {
         LinkKind::Checked { status } if !proves_something(status) => Some((link.url(), status)),
         LinkKind::Checked { .. } | LinkKind::Presigned { .. } => None,

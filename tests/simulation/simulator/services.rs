@@ -23,7 +23,7 @@ use media_expiry_alerts::scan::used_files::FilesInPosts;
 use super::links::Link;
 use super::news::{Deliveries, Delivery, Statement, statements};
 use super::steps::Steps;
-use super::world::{Account, Post, World, file_url, timestamp};
+use super::world::{Account, Post, ReadablePosts, World, file_url, timestamp};
 
 /// How often a channel that works rejects a message for the moment.
 const OVERLOADED_PERCENT: u8 = 20;
@@ -48,7 +48,7 @@ impl RunServices for Services<'_> {
             profiles.iter().map(|profile| &world.accounts[world.account_index(profile.name.as_str())]).collect();
         let posts: Vec<_> = accounts.iter().map(|account| posts(account)).collect();
         let mut in_posts = FilesInPosts::new(rules);
-        for posts in posts.iter().flatten() {
+        for posts in &posts {
             in_posts.add(&posts.posts.unpack(), rules);
         }
         let scan = |((profile, account), posts): ((&&Profile, &&Account), _)| {
@@ -140,13 +140,13 @@ fn discovery(unwatched: Option<&BTreeSet<String>>) -> Discovery {
 }
 
 /// Returns Ayrshare's answer about the posts of a profile.
-fn posts(account: &Account) -> Result<ScheduledPosts, Failure> {
-    if account.posts_fail {
-        return Err(failure());
+fn posts(account: &Account) -> ScheduledPosts {
+    ScheduledPosts {
+        posts: account.readable_posts().map(scheduled_post).collect(),
+        unreadable_dates: account.readable_posts().filter(|post| post.has_unreadable_due_date()).count(),
+        failed: (account.readable != ReadablePosts::All).then(failure),
+        ..ScheduledPosts::default()
     }
-    let unreadable_dates = account.posts.iter().filter(|post| post.has_unreadable_due_date()).count();
-    let posts = account.posts.iter().map(scheduled_post).collect();
-    Ok(ScheduledPosts { posts, unreadable_dates, ..ScheduledPosts::default() })
 }
 
 fn gallery(profile: &Profile, account: &Account, rules: &Rules<'_>, in_posts: &FilesInPosts) -> Gallery {

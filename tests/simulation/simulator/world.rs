@@ -55,8 +55,17 @@ pub struct Account {
     pub posts: Vec<Post>,
     /// Whether the list of files currently cannot be read.
     pub media_fail: bool,
-    /// Whether the list of scheduled posts currently cannot be read.
-    pub posts_fail: bool,
+    /// Which scheduled posts can be read at the moment.
+    pub readable: ReadablePosts,
+}
+
+/// Which scheduled posts of an account can be read. Ayrshare lists them by their status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadablePosts {
+    #[default]
+    All,
+    OnlyPending,
+    None,
 }
 
 /// An uploaded file. A file without an expiry never expires.
@@ -74,6 +83,8 @@ pub struct Post {
     pub id: String,
     pub files: Vec<UsedFile>,
     pub links: Vec<Link>,
+    /// Whether its status is `pending`.
+    is_pending: bool,
     /// `None` if it waits for something else than a date.
     due_ms: Option<i64>,
     /// For how many more events Ayrshare states its due date in a form that nobody can read.
@@ -317,7 +328,8 @@ impl World {
                 files.truncate(self.rng.usize(0..=files.len()));
             }
             let due_ms = (!self.chance(10)).then(|| self.now_ms + ahead_ms);
-            let post = Post { id: self.next_id("post"), files, links, due_ms, unreadable_for: 0 };
+            let (id, is_pending) = (self.next_id("post"), self.chance(60));
+            let post = Post { id, files, links, is_pending, due_ms, unreadable_for: 0 };
             let of_account = self.rng.usize(0..self.accounts.len());
             self.accounts[of_account].posts.push(post);
         }
@@ -369,9 +381,17 @@ impl Account {
         match part {
             Part::Media => !self.media_fail,
             Part::Dates => !self.media_fail && !self.files.iter().any(File::has_unreadable_expiry),
-            Part::Posts => !self.posts_fail && !self.posts.iter().any(Post::has_unreadable_due_date),
+            Part::Posts => self.readable == ReadablePosts::All && !self.posts.iter().any(Post::has_unreadable_due_date),
             Part::Profiles => true,
         }
+    }
+
+    pub fn readable_posts(&self) -> impl Iterator<Item = &Post> {
+        self.posts.iter().filter(|post| match self.readable {
+            ReadablePosts::All => true,
+            ReadablePosts::OnlyPending => post.is_pending,
+            ReadablePosts::None => false,
+        })
     }
 
     /// Publishes the posts that are due, and lets files and posts be deleted, extended or moved. Either list of the
@@ -397,6 +417,8 @@ impl Account {
                 post.due_ms = post.due_ms.map(|due_ms| due_ms + 5 * DAY_MS);
             }
             advance_unreadable(&mut post.unreadable_for, rng);
+            // Somebody approves it, or resumes it.
+            post.is_pending |= chance(rng, 5);
             for link in &mut post.links {
                 link.advance(rng);
             }
@@ -406,7 +428,12 @@ impl Account {
             }
         }
         self.media_fail = if self.media_fail { !chance(rng, 40) } else { chance(rng, 4) };
-        self.posts_fail = if self.posts_fail { !chance(rng, 40) } else { chance(rng, 4) };
+        self.readable = match self.readable {
+            ReadablePosts::All if chance(rng, 2) => ReadablePosts::OnlyPending,
+            ReadablePosts::All if chance(rng, 2) => ReadablePosts::None,
+            ReadablePosts::OnlyPending | ReadablePosts::None if chance(rng, 40) => ReadablePosts::All,
+            unchanged => unchanged,
+        };
     }
 }
 
