@@ -39,6 +39,8 @@ pub struct StandIns {
 struct Scene {
     galleries: Galleries,
     latency: Duration,
+    /// How much earlier an answer must be woken up, because waking up and being scheduled take time.
+    lead: Duration,
     /// The answer to `GET /history` for pending posts; `None` when posts are not checked.
     history: Option<Bytes>,
     concurrency: usize,
@@ -55,6 +57,7 @@ impl Scene {
         Self {
             galleries,
             latency,
+            lead: Duration::ZERO,
             history,
             concurrency,
             requests: 0,
@@ -64,6 +67,14 @@ impl Scene {
             sns: Vec::new(),
             violations: Vec::new(),
         }
+    }
+
+    /// Corrects the lead after an answer that took this long, so that the mean is the latency.
+    fn adjust_lead(&mut self, took: Duration) {
+        const SHARE: u32 = 32;
+        let late = took.saturating_sub(self.latency) / SHARE;
+        let early = self.latency.saturating_sub(took) / SHARE;
+        self.lead = (self.lead + late).saturating_sub(early);
     }
 
     fn refuse(&mut self, request: &Request, what: &str) -> Reply {
@@ -205,7 +216,7 @@ impl StandIn {
             // Like a plan that does not have the list.
             return reply(403, r#"{"status":"error"}"#);
         }
-        let (answer, latency) = {
+        let (answer, latency, lead) = {
             let mut scene = lock(&self.scene);
             let is_authorized = request.method == Method::GET
                 && request.header("authorization").strip_prefix("Bearer ") == Some(API_KEY);
@@ -223,16 +234,19 @@ impl StandIn {
                     scene.requests += 1;
                     scene.at_once += 1;
                     scene.most_at_once = scene.most_at_once.max(scene.at_once);
-                    (answer, scene.latency)
+                    (answer, scene.latency, scene.lead)
                 }
                 None => return scene.refuse(&request, "no such gallery or history"),
             }
         };
         if !latency.is_zero() {
             // Tokio's timer has a resolution of one millisecond, which would be 2 % of the latency.
-            let _ = spawn_blocking(move || thread::sleep(latency.saturating_sub(arrived.elapsed()))).await;
+            let _ = spawn_blocking(move || thread::sleep(latency.saturating_sub(arrived.elapsed() + lead))).await;
         }
-        lock(&self.scene).at_once -= 1;
+        let mut scene = lock(&self.scene);
+        scene.at_once -= 1;
+        scene.adjust_lead(arrived.elapsed());
+        drop(scene);
         let mut reply = reply(200, answer);
         reply.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
         reply
