@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 /// compressed they take a tenth of the memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packed<T> {
-    /// A JSON array, compressed.
+    /// The values as `postcard` writes them, compressed.
     bytes: Box<[u8]>,
     len: usize,
     of: PhantomData<fn() -> T>,
@@ -25,8 +25,8 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
         if values.is_empty() {
             return Self::default();
         }
-        let json = serde_json::to_vec(values).unwrap_or_default();
-        let bytes = lz4_flex::compress_prepend_size(&json).into_boxed_slice();
+        let written = postcard::to_stdvec(values).unwrap_or_default();
+        let bytes = lz4_flex::compress_prepend_size(&written).into_boxed_slice();
         Self { bytes, len: values.len(), of: PhantomData }
     }
 
@@ -36,11 +36,9 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
         if self.bytes.is_empty() {
             return Vec::new();
         }
-        // It is the JSON that was written above, so no step can fail.
-        let json = lz4_flex::decompress_size_prepended(&self.bytes).unwrap_or_default();
-        // Checked as a whole, because `from_slice` would check each string by itself.
-        let json = String::from_utf8(json).unwrap_or_default();
-        let values = serde_json::from_str::<Vec<T>>(&json).unwrap_or_default();
+        // It is what was written above, so no step can fail.
+        let written = lz4_flex::decompress_size_prepended(&self.bytes).unwrap_or_default();
+        let values = postcard::from_bytes::<Vec<T>>(&written).unwrap_or_default();
         debug_assert_eq!(values.len(), self.len);
         values
     }
