@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::channel::{self, SendError};
 use crate::config::{self, Channel, ChannelKind, Config, Profile, RescueFiles};
-use crate::model::{Copies, Failure, FailureKind, ProfileName};
+use crate::model::{Copies, Failure, FailureKind, ProfileName, ScheduledPost};
 use crate::net::{self, Deadline, Slots};
 use crate::run::download::Downloads;
 use crate::run::loaded_config::{ConfigReload, LoadedConfig};
@@ -143,7 +143,7 @@ impl<'a> LiveServices<'a> {
             return (None, std::mem::take(&mut files()));
         }
         // The files are indexed while other answers are on their way. At the end, nothing would be in flight meanwhile.
-        let add = |posts: &ScheduledPosts| files().add(&posts.posts.unpack(), rules);
+        let add = |posts: &[ScheduledPost]| files().add(posts, rules);
         let read = async |loaded: &LoadedConfig, profiles: &[&Profile]| {
             let slots = slots(loaded, rules);
             scan::read_posts(&ayrshare(loaded, self.max_retries, &slots), profiles, rules, until, &add).await

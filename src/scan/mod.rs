@@ -26,7 +26,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::config::Profile;
 use crate::model::text::count;
-use crate::model::{AyrshareProfile, Failure, FailureKind};
+use crate::model::{AyrshareProfile, Failure, FailureKind, ScheduledPost};
 use crate::net::{Deadline, Slot};
 use crate::scan::ayrshare::media::ListedFile;
 use crate::scan::ayrshare::{Ayrshare, ScheduledPosts};
@@ -43,23 +43,22 @@ const MAX_WARNINGS: usize = 1_000;
 /// As many requests are in flight as `ayrshare` has slots. A profile that waits for a retry does not delay the others,
 /// and one that fails does not stop them. The results have the order of `profiles`.
 ///
-/// Calls `on_read` with the posts of each profile as soon as they are read.
+/// Calls `on_read` with the posts of each profile that have media, as soon as they are read.
 pub async fn read_posts(
     ayrshare: &Ayrshare<'_>,
     profiles: &[&Profile],
     rules: &Rules<'_>,
     deadline: Deadline,
-    on_read: &(dyn Fn(&ScheduledPosts) + Sync),
+    on_read: &(dyn Fn(&[ScheduledPost]) + Sync),
 ) -> Vec<ScheduledPosts> {
     let warnings = Warnings::about("scheduled posts");
     each_with_slot(ayrshare, profiles, async |profile, slot| {
         let read = if deadline.remaining().is_zero() {
             ScheduledPosts { failed: Some(out_of_time()), ..ScheduledPosts::default() }
         } else {
-            ayrshare.scheduled_posts(profile.key.as_ref(), slot, rules.now, deadline).await
+            ayrshare.scheduled_posts(profile.key.as_ref(), slot, rules.now, deadline, on_read).await
         };
         warnings.add(profile, read.failed.as_ref());
-        on_read(&read);
         read
     })
     .await

@@ -112,10 +112,9 @@ impl<'a> PostCheck<'a> {
             for post in known.posts.unpack() {
                 let identity = post.identity();
                 let needed_until = self.rules.needed_until(&post);
-                let mut seen = HashSet::new();
                 let mut media = Vec::new();
                 let mut is_known = true;
-                for url in post.media_urls.into_iter().filter(|url| seen.insert(url.clone())) {
+                for url in post.media_urls {
                     let verdict = self.verdict(index, &url, needed_until, statuses);
                     is_known &= matches!(verdict, Verdict::Safe | Verdict::Risk(_));
                     match verdict {

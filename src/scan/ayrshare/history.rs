@@ -13,7 +13,7 @@ use super::date::Date;
 use super::list::{ListReader, is_incomplete};
 use super::{Attempt, Ayrshare, ScheduledPosts, error_bodies, is_empty_list, json_of, profiles};
 use crate::model::text::shorten;
-use crate::model::{Failure, FailureKind, ScheduledPost};
+use crate::model::{Failure, FailureKind, Packed, ScheduledPost};
 use crate::net::{Deadline, Slot};
 
 /// The most requests for the scheduled posts of one profile and status. They are enough for 30,000 posts. Ayrshare accepts 300
@@ -143,13 +143,15 @@ impl PostsInRange {
 impl Ayrshare<'_> {
     /// Reads all scheduled posts. The statuses are requested concurrently.
     ///
-    /// If a request fails for good, the posts of the other ones are returned beside the failure.
+    /// Calls `on_read` with the posts that have media. If a request fails for good, the posts of the other ones are returned
+    /// beside the failure.
     pub async fn scheduled_posts(
         &self,
         profile_key: Option<&SecretString>,
         slot: Slot<'_>,
         now: Timestamp,
         deadline: Deadline,
+        on_read: impl Fn(&[ScheduledPost]),
     ) -> ScheduledPosts {
         let mut slot = Some(slot);
         let of_status = STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
@@ -163,10 +165,14 @@ impl Ayrshare<'_> {
         }
         let (with_media, without_media): (Vec<_>, Vec<_>) = unique.posts.into_iter().partition(HistoryPost::has_media);
         let count = |is_counted: fn(&HistoryPost) -> bool| with_media.iter().filter(|post| is_counted(post)).count();
+        let unreadable_dates = count(|post| post.has_unreadable_due_date);
+        let unknown_shapes = count(|post| post.has_unknown_shape);
+        let posts: Vec<_> = with_media.into_iter().map(|found| found.post).collect();
+        on_read(&posts);
         ScheduledPosts {
-            unreadable_dates: count(|post| post.has_unreadable_due_date),
-            unknown_shapes: count(|post| post.has_unknown_shape),
-            posts: with_media.into_iter().map(|found| found.post).collect(),
+            posts: Packed::new(&posts),
+            unreadable_dates,
+            unknown_shapes,
             without_media: without_media.into_iter().map(|found| found.post.identity()).collect(),
             // If the answers contradict each other, the `refId` is unknown.
             ref_id: (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten(),
@@ -286,6 +292,10 @@ fn post_of(fields: &Fields) -> HistoryPost {
             has_unknown_shape |= !fields.get(name).is_none_or(|urls| add_urls(urls, MAX_DEPTH, &mut media_urls));
         }
     }
+    if 1 < media_urls.len() {
+        let mut seen = HashSet::new();
+        media_urls.retain(|url| seen.insert(url.clone()));
+    }
     let text = fields.get("post").map_or(Ok(None), text_of).unwrap_or_else(|()| {
         has_unknown_shape = true;
         None
@@ -313,7 +323,7 @@ fn add_urls(value: &Value, depth: usize, urls: &mut Vec<String>) -> bool {
     match value {
         Value::Null => true,
         Value::String(url) => {
-            if !url.trim().is_empty() && !urls.contains(url) {
+            if !url.trim().is_empty() {
                 urls.push(url.clone());
             }
             true
@@ -426,6 +436,15 @@ mod tests {
         }
         let partly = one(r#"{"urls":["https://a/b.png", 7]}"#);
         assert_eq!((partly.post.media_urls, partly.has_unknown_shape), (vec!["https://a/b.png".to_owned()], true));
+    }
+
+    #[test]
+    fn each_url_of_a_post_comes_once_also_if_there_are_many() {
+        let urls: Vec<_> = (0..100_000).map(|index| format!("{index:x}")).collect();
+        let listed: Vec<_> = urls.iter().chain(&urls).collect();
+        let listed = serde_json::to_string(&listed).expect("JSON");
+        // Comparing each with all others would take minutes.
+        assert_eq!(one(&format!(r#"{{"mediaUrls":{listed}}}"#)).post.media_urls, urls);
     }
 
     #[test]
