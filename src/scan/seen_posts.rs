@@ -29,7 +29,7 @@ impl SeenPosts {
         *self.0.entry(HASHER.hash_one((profile, identity))).or_insert(true) &= is_known;
     }
 
-    /// Returns the state of a post, of a profile whose posts were read.
+    /// Returns the state of a post of a profile. `NotScheduled` is certain only if all posts of the profile were read.
     #[must_use]
     pub fn state(&self, profile: &ProfileName, identity: &str) -> PostState {
         match self.0.get(&HASHER.hash_one((profile, identity))) {
