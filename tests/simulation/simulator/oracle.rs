@@ -285,10 +285,14 @@ impl RecordLifetimes {
                     LinkKind::Checked { .. } => None,
                 });
                 let expiries = post.files.iter().filter_map(|used| world.file(used)?.expires_ms).chain(ends).map(Some);
+                let warning = |expires_ms| News::Post { profile: profile_name(index), id: post.id.clone(), expires_ms };
                 for expires_ms in expiries.chain([None]) {
-                    let warning = News::Post { profile: profile_name(index), id: post.id.clone(), expires_ms };
-                    // Its record is kept from the day on which it is due.
-                    self.0.insert(warning, world.now_ms + MAX_POST_AHEAD_MS + MAX_RECORD_LIFE_MS);
+                    self.0.insert(warning(expires_ms), world.now_ms);
+                }
+                // Its records are kept from the day on which it is due. While it lacks a file, this includes those with an
+                // expiry that it had before.
+                for (_, until_ms) in self.0.range_mut(warning(None)..=warning(Some(i64::MAX))) {
+                    *until_ms = world.now_ms + MAX_POST_AHEAD_MS + MAX_RECORD_LIFE_MS;
                 }
             }
         }
