@@ -93,6 +93,12 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether the key may be wrong. Ayrshare answers a wrong API key with 401, and a wrong profile key with 403 or 404.
+    #[must_use]
+    pub fn is_rejected_key(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Forbidden | Self::NotFound)
+    }
+
     /// Returns the reason as messages word it, after the profile's name and a colon.
     #[must_use]
     pub fn in_words(self, part: Part) -> &'static str {

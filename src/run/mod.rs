@@ -338,7 +338,7 @@ impl<'a, S: Services, L: LedgerStore> Run<'a, S, L> {
             ignore: &self.config.alerts.ignore,
             check_posts: self.config.ayrshare.scheduled_posts,
             check_urls: self.config.ayrshare.check_media_urls,
-            all_profiles: has_all_profiles,
+            all_profiles: has_all_profiles && self.plan.roster.listing.failed.is_empty(),
             discovery: (compares_the_account && has_all_profiles).then_some(DiscoveryRules {
                 ignore: &self.config.alerts.ignore_profiles,
                 identifies_all: self.plan.action == Action::Check,

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::channel::{self, SendError};
 use crate::config::{self, Channel, ChannelKind, Config, Profile, RescueFiles};
-use crate::model::{Copies, Failure, FailureKind, ProfileName, ScheduledPost};
+use crate::model::{Copies, Failure, ProfileName, ScheduledPost};
 use crate::net::{self, Deadline, Slots};
 use crate::run::download::Downloads;
 use crate::run::loaded_config::{ConfigReload, LoadedConfig};
@@ -102,8 +102,10 @@ impl<'a> LiveServices<'a> {
         until: Deadline,
     ) -> Option<(&'p LoadedConfig, Vec<usize>, Vec<&'p Profile>)> {
         let before = &self.loaded.config;
-        let rejected: Vec<_> =
-            failures.enumerate().filter_map(|(index, failure)| is_rejected(failure?).then_some(index)).collect();
+        let rejected: Vec<_> = failures
+            .enumerate()
+            .filter_map(|(index, failure)| failure?.kind.is_rejected_key().then_some(index))
+            .collect();
         if rejected.is_empty() || !before.is_from_aws || self.max_retries == 0 {
             return None;
         }
@@ -239,11 +241,6 @@ pub(super) fn ayrshare<'a>(loaded: &'a LoadedConfig, max_retries: usize, slots: 
         redactor: &loaded.clients.redactor,
         slots,
     }
-}
-
-/// Whether the key may be wrong. Ayrshare answers a wrong API key with 401, and a wrong profile key with 403 or 404.
-fn is_rejected(failure: &Failure) -> bool {
-    matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Forbidden | FailureKind::NotFound)
 }
 
 /// The keys that a profile is read with. Both sides of the comparison are our own, so its duration reveals nothing.

@@ -75,6 +75,16 @@ impl<'a> ListedFiles<'a> {
         own.map_or(first, |own| &listings[own]).resolve(self.known)
     }
 
+    /// Whether a gallery lists the file without a date, so that it may expire at any time.
+    pub(super) fn has_undated(&self, keys: PlaceKeys) -> bool {
+        let listings = self.from(keys);
+        let Some(first) = listings.first() else { return false };
+        // Of the listings of a file, those without a date come last.
+        let same = listings.partition_point(|listing| listing.place <= first.place);
+        let last = listings[..same].last().and_then(|last| last.resolve(self.known));
+        last.is_some_and(|listed| listed.file.is_undated())
+    }
+
     /// All listings of a file, those that expire first before the others.
     pub(super) fn all(&self, keys: PlaceKeys) -> impl Iterator<Item = FoundFile<'a>> {
         let listings = self.from(keys);

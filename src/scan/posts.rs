@@ -145,6 +145,12 @@ impl<'a> PostCheck<'a> {
             }
         }
         checked.at_risk.sort_by_key(|post| post.scheduled_at.unwrap_or(Timestamp::MAX));
+        // A post that was changed meanwhile may come with both of its contents.
+        let mut said = HashSet::new();
+        let expiry = |post: &PostAtRisk| post.media.first().and_then(|media| media.expires_at);
+        checked
+            .at_risk
+            .retain(|post| post.id.is_none() || said.insert((post.profile.clone(), post.id.clone(), expiry(post))));
         // Only the first ones are shown, and a URL that many profiles use must not hide the others.
         let mut urls = HashSet::new();
         let (new, repeated): (Vec<_>, Vec<_>) =
@@ -155,7 +161,8 @@ impl<'a> PostCheck<'a> {
 
     /// What is known about a URL of a post that needs it until then. `profile` is the index of the post's profile.
     fn verdict(&self, profile: usize, url: &str, needed_until: Timestamp, statuses: &UrlStatuses) -> Verdict {
-        let listed = PlaceKeys::of(url).and_then(|keys| self.listed.find(keys, profile));
+        let keys = PlaceKeys::of(url);
+        let listed = keys.and_then(|keys| self.listed.find(keys, profile));
         let expiring = listed.and_then(|listed| listed.file.expiring.as_deref());
         let file_expiry = expiring.and_then(|file| file.expires_at);
         let link_expiry = Presigned::of(url).expires_at();
@@ -166,8 +173,8 @@ impl<'a> PostCheck<'a> {
                 (RiskReason::ExpiresBeforePost, Some(file))
             }
             (_, Some(link)) if is_too_early(link) => (RiskReason::LinkExpiresBeforePost, Some(link)),
-            // The file is listed without a date, so it may expire at any time.
-            (None, _) if expiring.is_some() => return Verdict::Unknown,
+            // Some gallery lists the file without a date, so it may expire at any time.
+            _ if keys.is_some_and(|keys| self.listed.has_undated(keys)) => return Verdict::Unknown,
             // The file or the link lasts for as long as the post needs it.
             _ if listed.is_some() || link_expiry.is_some() => return self.safe_if_all_galleries_were_read(),
             _ if !self.rules.check_urls => return Verdict::Unknown,
@@ -501,6 +508,27 @@ mod tests {
     }
 
     #[test]
+    fn a_post_that_is_listed_with_two_contents_is_checked_with_both() {
+        let listed = [file(&of_gallery("a.png"), Some(hours(9))), file(&of_gallery("b.png"), Some(hours(8)))];
+        let at_risk = |posts: [(Option<&str>, &str, i64); 2]| {
+            let posts = posts.map(|(id, name, due)| ScheduledPost {
+                id: id.map(ToOwned::to_owned),
+                ..post(&of_gallery(name), Some(hours(due)))
+            });
+            check(&[("A", &listed, &posts)], &[]).at_risk.len()
+        };
+        let id = Some("1");
+        // Only one of them is at risk, in either order.
+        assert_eq!(at_risk([(id, "a.png", 1), (id, "a.png", 20)]), 1);
+        assert_eq!(at_risk([(id, "a.png", 20), (id, "a.png", 1)]), 1);
+        // Both are: it is said once for each expiry.
+        assert_eq!(at_risk([(id, "a.png", 20), (id, "a.png", 21)]), 1);
+        assert_eq!(at_risk([(id, "a.png", 20), (id, "b.png", 20)]), 2);
+        // Posts without an id may be different ones.
+        assert_eq!(at_risk([(None, "a.png", 20), (None, "a.png", 21)]), 2);
+    }
+
+    #[test]
     fn each_unexplained_url_is_asked_for_once() {
         let (cdn, listed) = ("https://cdn.example.com/a.png", of_gallery("a.png"));
         let signed = "https://s3.example.com/a.png?X-Amz-Signature=ab";
@@ -571,6 +599,9 @@ mod tests {
         assert_eq!(checked(&[file(URL, Some(hours(10)))], false), ([PostState::Known; 2], 1, 0));
         // It may expire at any time.
         assert_eq!(checked(&[file(URL, None)], true), ([PostState::Unknown; 2], 0, 0));
+        let twice = |expires_in: i64| [file(URL, Some(hours(expires_in))), file(URL, None)];
+        assert_eq!(checked(&twice(900), true), ([PostState::Unknown; 2], 0, 0));
+        assert_eq!(checked(&twice(10), true), ([PostState::Unknown, PostState::Known], 1, 0));
         // No gallery lists it, and Ayrshare is not asked, or does not know. The URL is named once.
         assert_eq!(checked(&[], false), ([PostState::Unknown; 2], 0, 0));
         assert_eq!(checked(&[], true), ([PostState::Unknown; 2], 0, 1));

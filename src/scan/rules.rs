@@ -25,7 +25,7 @@ pub struct Rules<'a> {
     pub check_posts: bool,
     /// Whether Ayrshare may be asked to open URLs of posts that no gallery lists.
     pub check_urls: bool,
-    /// Whether the run scans every profile of the configuration.
+    /// Whether the run scans every profile of the configuration, and no entry of `[profiles_from]` is unusable.
     pub all_profiles: bool,
     /// How to look for profiles that nobody watches; `None` if the run does not.
     pub discovery: Option<DiscoveryRules<'a>>,

@@ -126,11 +126,16 @@ pub(super) struct CopySource {
 }
 
 impl UsedFile {
+    /// Whether its gallery gives no date that can be read.
+    pub(super) fn is_undated(&self) -> bool {
+        self.expiring.as_deref().is_some_and(|file| file.expires_at.is_none())
+    }
+
     /// Orders files by how soon they expire. One without a date comes last.
     pub(super) fn urgency(&self) -> (bool, Timestamp) {
         match self.expiring.as_deref() {
             None => (false, Timestamp::MAX),
-            Some(file) => (file.expires_at.is_none(), file.expires_at.unwrap_or(Timestamp::MAX)),
+            Some(file) => (self.is_undated(), file.expires_at.unwrap_or(Timestamp::MAX)),
         }
     }
 }

@@ -546,6 +546,17 @@ async fn posts_are_announced_even_if_those_of_another_status_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn a_rejected_key_is_reported_before_other_failures_of_the_posts() {
+    let world = World::new().await;
+    world.ayrshare.history_first(None, [Reply::text(200, "oops")]);
+    world.ayrshare.history(None, Reply::text(403, "no"));
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!(result["profiles"]["failed"][0]["kind"], "forbidden", "{result}");
+    function.end().await;
+}
+
+#[tokio::test]
 async fn posts_that_were_listed_are_announced_even_if_there_are_more_than_can_be_read() {
     let used = file("used.png", 48);
     let world = World::with_gallery(std::slice::from_ref(&used)).await;

@@ -78,6 +78,22 @@ async fn each_reason_is_reported_and_inconclusive_answers_are_not() {
 }
 
 #[tokio::test]
+async fn a_post_that_is_listed_with_two_contents_is_checked_with_both() {
+    let (soon, later) = (file("soon.png", 50), file("later.png", 500));
+    let world = World::with_gallery(&[soon.clone(), later.clone()]).await;
+    let of_status = |status: &str, file: &Value| {
+        let mut post = post("changed", file["url"].as_str().expect("a URL"));
+        post["status"] = status.into();
+        post
+    };
+    world.ayrshare.posts(None, &[of_status("pending", &later), of_status("paused", &soon)]);
+    let function = world.start().await;
+    let result = function.answer(&scheduled()).await;
+    assert_eq!((&result["status"], reasons(&result)), (&json!("ok"), vec![("changed", "expires-before-post")]));
+    function.end().await;
+}
+
+#[tokio::test]
 async fn a_file_in_an_unreadable_gallery_is_not_reported_as_gone() {
     let world = World::new().await;
     let elsewhere = file("elsewhere.png", 500);

@@ -1,6 +1,7 @@
 //! Reads `GET /history`: scheduled posts.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -112,18 +113,22 @@ struct PostsOfStatus {
 }
 
 /// Posts of which each comes once, though the ranges of a split overlap.
+///
+/// A post that is changed meanwhile may be listed twice with different content. Both are kept, because it is not known
+/// which is the current one.
 #[derive(Default)]
 struct UniquePosts {
     posts: Vec<HistoryPost>,
-    /// The id of each post. A post without an id is recognized by its content.
-    seen: HashSet<(Option<String>, Option<ScheduledPost>)>,
+    /// The hashes of their contents.
+    seen: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl UniquePosts {
     fn add(&mut self, posts: impl IntoIterator<Item = HistoryPost>) {
         for found in posts {
-            let (id, post) = (&found.post.id, &found.post);
-            if self.seen.insert((id.clone(), id.is_none().then(|| post.clone()))) {
+            let content = (&found.post, found.has_unreadable_due_date, found.has_unknown_shape);
+            if self.seen.insert(self.hasher.hash_one(content)) {
                 self.posts.push(found);
             }
         }
@@ -157,11 +162,11 @@ impl Ayrshare<'_> {
         let of_status = STATUSES.map(|status| self.posts_of_status(status, profile_key, slot.take(), now, deadline));
         let mut unique = UniquePosts::default();
         let mut ref_ids = HashSet::new();
-        let mut failed = None;
+        let mut failures = Vec::new();
         for of_status in join_all(of_status).await {
             unique.add(of_status.posts.posts);
             ref_ids.extend(of_status.ref_ids);
-            failed = failed.or(of_status.failed);
+            failures.extend(of_status.failed);
         }
         let (with_media, without_media): (Vec<_>, Vec<_>) = unique.posts.into_iter().partition(HistoryPost::has_media);
         let count = |is_counted: fn(&HistoryPost) -> bool| with_media.iter().filter(|post| is_counted(post)).count();
@@ -176,7 +181,8 @@ impl Ayrshare<'_> {
             without_media: without_media.into_iter().map(|found| found.post.identity()).collect(),
             // If the answers contradict each other, the `refId` is unknown.
             ref_id: (ref_ids.len() == 1).then(|| ref_ids.into_iter().next()).flatten(),
-            failed,
+            // A rejected key comes first, because it may have been replaced.
+            failed: failures.into_iter().min_by_key(|failure| !failure.kind.is_rejected_key()),
         }
     }
 

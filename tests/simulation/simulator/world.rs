@@ -208,10 +208,11 @@ impl World {
         self.list.as_ref().is_none_or(|list| list.is_readable)
     }
 
-    /// Whether the current run reads all galleries that there are.
+    /// Whether the current run reads all galleries that there are. An entry of the list that is invalid may have one.
     pub fn reads_all_galleries(&self) -> bool {
         let mut known = (0..self.accounts.len()).filter(|account| self.knows(*account));
-        self.knows_all_profiles() && known.all(|account| self.reads_gallery(account))
+        let has_invalid = self.list.as_ref().is_some_and(|list| list.invalid().next().is_some());
+        self.knows_all_profiles() && !has_invalid && known.all(|account| self.reads_gallery(account))
     }
 
     /// Whether a channel may hear of profiles that only the list contains.
