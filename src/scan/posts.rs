@@ -108,7 +108,7 @@ impl<'a> PostCheck<'a> {
             for identity in known.without_media.unpack() {
                 checked.seen.add(known.profile, &identity, true);
             }
-            let mut unverified = HashSet::new();
+            let (mut unverified, mut at_risk) = (HashSet::new(), HashSet::new());
             for post in known.posts.unpack() {
                 let identity = post.identity();
                 let needed_until = self.rules.needed_until(&post);
@@ -130,10 +130,12 @@ impl<'a> PostCheck<'a> {
                     }
                 }
                 checked.seen.add(known.profile, &identity, is_known);
-                if media.is_empty() {
+                media.sort_by_key(|media| media.expires_at.unwrap_or(Timestamp::MIN));
+                let Some(first) = media.first() else { continue };
+                // A post that was changed meanwhile may be listed with both of its contents.
+                if post.id.as_ref().is_some_and(|id| !at_risk.insert((id.clone(), first.expires_at))) {
                     continue;
                 }
-                media.sort_by_key(|media| media.expires_at.unwrap_or(Timestamp::MIN));
                 checked.at_risk.push(PostAtRisk {
                     profile: known.profile.clone(),
                     id: post.id,
@@ -145,12 +147,6 @@ impl<'a> PostCheck<'a> {
             }
         }
         checked.at_risk.sort_by_key(|post| post.scheduled_at.unwrap_or(Timestamp::MAX));
-        // A post that was changed meanwhile may come with both of its contents.
-        let mut said = HashSet::new();
-        let expiry = |post: &PostAtRisk| post.media.first().and_then(|media| media.expires_at);
-        checked
-            .at_risk
-            .retain(|post| post.id.is_none() || said.insert((post.profile.clone(), post.id.clone(), expiry(post))));
         // Only the first ones are shown, and a URL that many profiles use must not hide the others.
         let mut urls = HashSet::new();
         let (new, repeated): (Vec<_>, Vec<_>) =
