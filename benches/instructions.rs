@@ -71,14 +71,14 @@ fn select(files: Vec<Media>) -> (Gallery, Vec<Media>) {
 }
 
 // Finds the posts that will fail because of a gallery.
-#[library_benchmark(config = recorded(12_644_000))]
+#[library_benchmark(config = recorded(9_037_000))]
 #[bench::gallery((data::read(0, &data::body(0, FILES), &data::posts(0, FILES)), data::posts(0, FILES)))]
 fn hold_posts((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
     data::survey_of(vec![data::scan(0, gallery, black_box(&posts))]).posts_at_risk
 }
 
 // Finds 4,000 posts that will fail because of 4,000 files of another profile.
-#[library_benchmark(config = recorded(96_555_000))]
+#[library_benchmark(config = recorded(75_889_000))]
 #[bench::profiles((data::read(0, &data::body(0, 4_000), &data::risky_posts(0, 4_000)), data::risky_posts(0, 4_000)))]
 fn posts_of_another_profile((gallery, posts): (Gallery, Vec<ScheduledPost>)) -> Vec<Arc<PostAtRisk>> {
     let scans = vec![data::scan(0, gallery, &[]), data::scan(1, Gallery::default(), black_box(&posts))];
